@@ -1,0 +1,43 @@
+# Every target sets up .venv by itself when it is missing or out of date.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo serve test check bench-line clean
+
+help: ## what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: .venv/run ## set up, start a server, make one call to it, show what was said and how fast
+	$(BIN)/voxline demo
+
+serve: .venv/run ## set up and answer calls on http://127.0.0.1:8080
+	$(BIN)/voxline serve
+
+test: .venv/test ## set up and run all tests
+	$(BIN)/pytest
+
+check: .venv/test ## types, style, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-line: .venv/test ## measure the line: cost per frame, calls per core, barge-in
+	$(BIN)/python -m bench.line
+
+clean: ## remove the set-up and everything that was written
+	rm -rf .venv out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+# Silero's package asks for torch, which only its other formats need: voxline runs its ONNX file.
+.venv/run: .venv/bin/pip pyproject.toml constraints.txt
+	$(INSTALL) -e '.[embedded]'
+	$(INSTALL) --no-deps silero-vad
+	@touch $@
+
+.venv/test: .venv/run
+	$(INSTALL) -e '.[embedded,gpu,dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""The conversation: it knows speech and models, never carriers."""

@@ -1,0 +1,83 @@
+"""The shell of one session: does what its commands ask of the engine and passes the others on to the line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from agent import events as e
+from agent.engine.base import Engine, FloatArray
+from agent.reply import Replies
+from agent.session import Session
+from agent.tools import Tools
+from config.agent import AgentSettings
+from config.logging import Log
+from config.settings import Settings
+
+BUFFER_CHANGES = (e.Played, e.ReplyAudio, e.Cleared)
+
+
+class Conversation:
+    """One call's conversation. `on_command` is given every command that is not for the engine, in order."""
+
+    def __init__(
+        self,
+        call: str,
+        agent: AgentSettings,
+        engine: Engine,
+        settings: Settings,
+        *,
+        on_command: Callable[[e.Command], None],
+        to_line: Callable[[FloatArray, int], bytes],
+        log: Log,
+        data: Path,
+    ) -> None:
+        self.session = Session(call, agent.name, settings, agent.transfers)
+        self._buffer_ms = settings.playout.buffer_ms
+        self._on_command = on_command
+        self._replies = Replies(
+            call,
+            agent,
+            engine,
+            Tools(agent.tools, data),
+            settings.reply,
+            emit=self.handle,
+            to_line=to_line,
+            log=log,
+        )
+
+    def start(self) -> None:
+        """Greet the caller."""
+        self._do(self.session.start())
+
+    def handle(self, event: e.Event) -> None:
+        """Take one event and do all that follows from it."""
+        self._do(self.session.handle(event))
+        if isinstance(event, BUFFER_CHANGES):
+            self._pace()
+
+    async def close(self) -> None:
+        """The line is gone; ends the engine's work on this call."""
+        self.handle(e.HungUp())
+        await self._replies.close()
+
+    def _do(self, commands: list[e.Command]) -> None:
+        for command in commands:
+            match command:
+                case e.Hear():
+                    self._replies.hear(command)
+                case e.ForgetUtterance():
+                    self._replies.forget(command.utterance)
+                case e.StartReply():
+                    self._replies.start(command)
+                case e.CancelReply():
+                    self._replies.cancel(command.reply)
+                case e.RunTools():
+                    self._replies.run_tools(command)
+                case _:
+                    self._on_command(command)
+
+    def _pace(self) -> None:
+        """Let the engine make more audio only while little of it is waiting to be heard."""
+        if self.session.unheard_ms < self._buffer_ms:
+            self._replies.room.set()
+        else:
+            self._replies.room.clear()

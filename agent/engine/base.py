@@ -1,0 +1,211 @@
+"""What an engine is: three small protocols over plain data.
+
+A `Recognizer` turns the caller's speech into text, a `SpeechModel` decides what to answer, a `Synthesizer`
+speaks it. Requests and events carry no callbacks and no live objects, and everything is cancelled by id, so an
+engine may live in another process. Turns, words and chunks of speech cross this border, never frames.
+
+Audio towards the engine is the caller's: 8 kHz mono 16-bit PCM bytes. Audio from the engine is `Speech`: mono
+float32 in -1..1 at the synthesizer's own rate.
+"""
+
+from collections.abc import AsyncGenerator
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+CALLER_RATE = 8000  # Hz, of all audio handed to an engine
+
+
+class Cue(StrEnum):
+    """Why the agent is asked to speak."""
+
+    GREET = "greet"  # the call has just begun
+    ANSWER = "answer"  # the caller has finished a turn (speech, or digits dialled)
+    TOOL = "tool"  # the tools of the last answer have finished
+    REPROMPT = "reprompt"  # the caller has been silent for too long
+    FAREWELL = "farewell"  # say goodbye: the caller stayed silent, or the longest call is over
+    SHUTDOWN = "shutdown"  # say sorry and goodbye: the server is going down
+
+
+class Expect(StrEnum):
+    """What kind of answer the agent has just asked for."""
+
+    OPEN = "open"
+    YES_NO = "yes_no"
+    DIGITS = "digits"
+    SPELLING = "spelling"
+
+
+class Next(StrEnum):
+    """What follows once a reply has been heard to its end."""
+
+    LISTEN = "listen"
+    HANG_UP = "hang_up"
+    TRANSFER = "transfer"
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One turn of the history. `text` of an agent's turn holds only what the caller heard."""
+
+    role: str  # "caller" or "agent"
+    text: str
+    interrupted: bool = False  # the caller talked over it; text ends where the ear stopped
+
+
+class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
+    """A model asks for a tool of the agent (its name stands in the agent's YAML) to be run."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class ToolResult(msgspec.Struct, frozen=True):
+    """What became of a tool call. `error` is empty when it worked."""
+
+    name: str
+    arguments: dict[str, Any]
+    result: dict[str, Any] = {}
+    error: str = ""
+
+
+class ReplyRequest(msgspec.Struct, frozen=True):
+    """Everything a model needs for one reply; the same request twice is no harm (early replies are thrown away)."""
+
+    id: str  # unique in the process; `cancel` takes it
+    call: str  # the call's id
+    agent: str  # the agent's name, a file in config/agents
+    cue: Cue
+    transcript: str | None = None  # of the caller's turn; None where the model hears the audio itself
+    audio: bytes = b""  # the caller's turn, 8 kHz mono PCM16
+    digits: str = ""  # keys pressed in the caller's turn
+    history: tuple[Turn, ...] = ()  # without the caller's present turn
+    state: dict[str, Any] = {}  # what the model's last `Done` that counted carried
+    tool_results: tuple[ToolResult, ...] = ()  # with Cue.TOOL
+
+
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """A piece of the reply, to be appended to what came before (spaces included)."""
+
+    text: str
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The last event of every reply. A reply without any `Text` is silence and means: go on listening."""
+
+    state: dict[str, Any] = {}  # JSON-able, private to the model
+    expect: Expect = Expect.OPEN
+    next: Next = Next.LISTEN
+    transfer_to: str = ""  # a key of the agent's `transfers`, with Next.TRANSFER
+
+
+ModelEvent = Text | ToolCall | Done
+
+
+class SpeechBlock(msgspec.Struct, frozen=True):
+    """The next ~200 ms of one utterance of the caller. The first block of an id opens it."""
+
+    utterance: str  # unique in the process
+    call: str
+    agent: str
+    audio: bytes  # 8 kHz mono PCM16
+    expect: Expect = Expect.OPEN
+
+
+class Transcript(msgspec.Struct, frozen=True):
+    """What a recognizer makes of an utterance (so far). Empty: speech was heard, but none that it knows."""
+
+    text: str
+    final: bool = False
+
+
+class SpeakRequest(msgspec.Struct, frozen=True):
+    """One chunk of a reply to be spoken."""
+
+    id: str  # unique in the process
+    text: str
+    voice: str = ""  # the synthesizer's own name for it; empty: its default
+    speed: float = 1.0  # 1.0 is the voice's usual pace
+    language: str = "en-us"
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A spoken word and where it lies in its `Speech`, in milliseconds from its start."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+
+
+class Speech(msgspec.Struct, frozen=True):
+    """A piece of spoken audio, mono float32 in -1..1, with the words that lie wholly in it."""
+
+    audio: FloatArray
+    rate: int  # Hz
+    words: tuple[Word, ...] = ()
+
+
+class Recognizer(Protocol):
+    """Speech to text. Calls for one utterance come one after another; many utterances run at once."""
+
+    async def load(self) -> None:
+        """Load and warm up; raises EngineError with the reason when that is impossible."""
+
+    async def hear(self, block: SpeechBlock) -> Transcript:
+        """Take the next block and give the partial transcript as it stands."""
+
+    async def finish(self, utterance: str) -> Transcript:
+        """The utterance is over: the final transcript. An unknown id gives an empty one."""
+
+    def cancel(self, utterance: str) -> None:
+        """Forget the utterance; unknown ids are ignored."""
+
+    async def close(self) -> None:
+        """Give back everything."""
+
+
+class SpeechModel(Protocol):
+    """Decides what is said. Stateless between requests: what it must remember travels in `state` and `history`."""
+
+    async def load(self) -> None:
+        """Load and warm up; raises EngineError with the reason when that is impossible."""
+
+    def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
+        """Stream one reply, `Done` last; raises EngineError when it cannot go on."""
+
+    def cancel(self, request: str) -> None:
+        """Stop working on a request; unknown ids are ignored."""
+
+    async def close(self) -> None:
+        """Give back everything."""
+
+
+class Synthesizer(Protocol):
+    """Text to speech."""
+
+    async def load(self) -> None:
+        """Load and warm up; raises EngineError with the reason when that is impossible."""
+
+    def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
+        """Speak one chunk, in one or more pieces, in order; raises EngineError when it cannot."""
+
+    def cancel(self, request: str) -> None:
+        """Stop speaking a chunk; unknown ids are ignored."""
+
+    async def close(self) -> None:
+        """Give back everything."""
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """The three parts a profile consists of. `recognizer` is None where the model hears by itself."""
+
+    model: SpeechModel
+    synthesizer: Synthesizer
+    recognizer: Recognizer | None = None
+
+    def parts(self) -> list[Recognizer | SpeechModel | Synthesizer]:
+        """The parts to load and close."""
+        return [part for part in (self.recognizer, self.model, self.synthesizer) if part is not None]

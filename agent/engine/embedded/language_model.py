@@ -1,0 +1,127 @@
+"""The language model of an agent's dialogue: which words its callers say, and which follow which.
+
+A JSGF grammar forces everything a caller says into one of its sentences. Measured over the phone line with thirty
+sentences to the front desk, it found the meaning of 22 at a real-time factor of 0.28; trigrams over the same phrases
+found 26 at 0.04, and the words of strangers' sentences come out as nonsense that `Understanding` can refuse.
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+from agent.engine.base import Expect
+from agent.engine.embedded.understanding import DIGITS
+from config.dialogue import PHRASES, Dialogue, slots_of
+from config.phrase import Choice, Slot, Word
+
+ORDER = 3
+SENTENCES = 20_000  # enough that every phrase occurs often
+DISCOUNT = 0.5
+BEFORE, AFTER = 0.3, 0.2  # how often something polite comes first, or last
+
+# How often callers say what, by what they were asked: an intent, a slot on its own, one of the built-in intents.
+WEIGHTS = {
+    Expect.OPEN: (0.45, 0.25, 0.30),
+    Expect.YES_NO: (0.15, 0.20, 0.65),
+    Expect.DIGITS: (0.15, 0.65, 0.20),
+    Expect.SPELLING: (0.15, 0.65, 0.20),
+}
+
+Ngram = tuple[str, ...]
+
+
+def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES) -> Iterator[list[str]]:
+    """What callers may say in reply to a question of this kind, drawn at random, always the same."""
+    chance = random.Random(0)  # noqa: S311 (no secret)
+    before, after = dialogue.around()
+    intents, slots, others = WEIGHTS[expect]
+    kinds: list[tuple[float, list[tuple[Choice, ...]]]] = [
+        (intents, [intent.phrases for intent in dialogue.intents.values()]),
+        (slots, [answers] if (answers := _answers(dialogue, expect)) else []),
+        (others, [dialogue.built_in(name) for name in ("yes", "no", "repeat", "person", "never_mind", "goodbye")]),
+    ]
+    kinds = [(weight, phrases) for weight, phrases in kinds if phrases]
+    for _ in range(count):
+        [(_, phrases)] = chance.choices(kinds, [weight for weight, _ in kinds])
+        sentence = _words(chance.choice(chance.choice(phrases)), dialogue, chance)
+        if chance.random() < BEFORE:
+            sentence = _words(chance.choice(before), dialogue, chance) + sentence
+        if chance.random() < AFTER:
+            sentence = sentence + _words(chance.choice(after), dialogue, chance)
+        yield sentence
+
+
+def _answers(dialogue: Dialogue, expect: Expect) -> tuple[Choice, ...]:
+    """Slots on their own; who is asked for digits gives those."""
+    if expect is not Expect.DIGITS:
+        return dialogue.answers
+    digits = {name for name, slot in dialogue.slots.items() if slot.digits}
+    return tuple(phrase for phrase in dialogue.answers if digits & slots_of(phrase)) or dialogue.answers
+
+
+def vocabulary(dialogue: Dialogue) -> set[str]:
+    """Every word a caller may say."""
+    before, after = dialogue.around()
+    phrases = [*before, *after, *dialogue.answers]
+    phrases += [phrase for intent in dialogue.intents.values() for phrase in intent.phrases]
+    phrases += [phrase for name in PHRASES for phrase in dialogue.built_in(name)]
+    phrases += [phrase for slot in dialogue.slots.values() for _, phrase in slot.phrases()]
+    words = {part.text for phrase in phrases for part in phrase.parts() if isinstance(part, Word)}
+    return words | (set(DIGITS) if any(slot.digits for slot in dialogue.slots.values()) else set())
+
+
+def arpa(corpus: Iterator[list[str]]) -> str:
+    """A trigram model of the sentences in ARPA format, with absolute discounting and back-off."""
+    counts: list[Counter[Ngram]] = [Counter() for _ in range(ORDER)]
+    for words in corpus:
+        padded = ("<s>", *words, "</s>")
+        for size in range(1, ORDER + 1):
+            counts[size - 1].update(padded[start : start + size] for start in range(len(padded) - size + 1))
+    counts[0][("<s>",)] = 0  # nothing leads to it
+    total = counts[0].total()
+    levels: list[dict[Ngram, float]] = [{ngram: max(count, 1) / total for ngram, count in counts[0].items()}]
+    back_off: dict[Ngram, float] = {}
+    for higher in counts[1:]:
+        followers: dict[Ngram, list[tuple[Ngram, int]]] = {}
+        for ngram, count in higher.items():
+            followers.setdefault(ngram[:-1], []).append((ngram, count))
+        level: dict[Ngram, float] = {}
+        for context, items in followers.items():
+            seen = sum(count for _, count in items)
+            level.update((ngram, (count - DISCOUNT) / seen) for ngram, count in items)
+            left = 1 - sum(levels[-1][ngram[1:]] for ngram, _ in items)
+            back_off[context] = DISCOUNT * len(items) / seen / max(left, 1e-6)
+        levels.append(level)
+    return _arpa_text(levels, back_off)
+
+
+def _arpa_text(levels: list[dict[Ngram, float]], back_off: dict[Ngram, float]) -> str:
+    lines = ["\\data\\", *(f"ngram {size}={len(level)}" for size, level in enumerate(levels, 1))]
+    for size, level in enumerate(levels, 1):
+        lines.append(f"\n\\{size}-grams:")
+        for ngram, probability in sorted(level.items()):
+            weight = f" {math.log10(back_off[ngram]):.4f}" if ngram in back_off else ""
+            logarithm = -99.0 if ngram == ("<s>",) else math.log10(probability)
+            lines.append(f"{logarithm:.4f} {' '.join(ngram)}{weight}")
+    return "\n".join([*lines, "\n\\end\\", ""])
+
+
+def _words(choice: Choice, dialogue: Dialogue, chance: random.Random) -> list[str]:
+    """One way to say a phrase."""
+    if choice.optional and chance.random() < 0.5:
+        return []
+    words: list[str] = []
+    for node in chance.choice(choice.options):
+        match node:
+            case Word():
+                words.append(node.text)
+            case Choice():
+                words += _words(node, dialogue, chance)
+            case Slot():
+                slot = dialogue.slots[node.name]
+                if slot.digits:
+                    words += chance.choices(list(DIGITS), k=slot.digits)
+                else:
+                    words += _words(chance.choice([phrase for _, phrase in slot.phrases()]), dialogue, chance)
+    return words

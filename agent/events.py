@@ -1,0 +1,221 @@
+"""What comes into a `Session` and what goes out of it, as plain data.
+
+Times are media time: milliseconds of caller audio received since the call began. Line audio is mono 16-bit PCM at
+8 kHz. A `reply` is the number of one spoken answer in its call, an `utterance` that of one piece of caller speech.
+"""
+
+import msgspec
+
+from agent.engine.base import Cue, Done, Expect, ReplyRequest, ToolCall, ToolResult, Word
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened."""
+
+
+# From the line
+
+
+class CallerAudio(Event, frozen=True):
+    """The next piece of the caller's audio; the clock of the call."""
+
+    pcm: bytes
+
+
+class SpeechProbability(Event, frozen=True):
+    """The voice detector's word on the window that ended at `at_ms`."""
+
+    value: float  # 0..1
+    at_ms: int
+
+
+class Dtmf(Event, frozen=True):
+    """The caller pressed a key."""
+
+    digit: str  # 0-9 * # A-D
+
+
+class Played(Event, frozen=True):
+    """The carrier has played a reply up to here (a mark came back)."""
+
+    reply: int
+    ms: float  # from the reply's first sample
+
+
+class Cleared(Event, frozen=True):
+    """The answer to `Clear`: nothing more of this reply will be heard, and `ms` of it were, for certain."""
+
+    reply: int
+    ms: float
+
+
+class HungUp(Event, frozen=True):
+    """The line is gone, whoever ended it."""
+
+
+# From the engine
+
+
+class Partial(Event, frozen=True):
+    """What the recognizer makes of the utterance so far."""
+
+    utterance: int
+    text: str
+
+
+class CallerSaid(Event, frozen=True):
+    """The final transcript of the turn that a reply answers."""
+
+    reply: int
+    text: str
+
+
+class ReplyText(Event, frozen=True):
+    """The model's next words."""
+
+    reply: int
+    text: str
+
+
+class ReplyAudio(Event, frozen=True):
+    """The next piece of the reply's audio, at the line's rate; word times from this piece's start."""
+
+    reply: int
+    pcm: bytes
+    words: tuple[Word, ...] = ()
+
+
+class ReplyDone(Event, frozen=True):
+    """The model has said all it will; audio may still follow."""
+
+    reply: int
+    done: Done
+    calls: tuple[ToolCall, ...] = ()
+
+
+class ReplyEnded(Event, frozen=True):
+    """The last piece of audio has been delivered."""
+
+    reply: int
+
+
+class ReplyFailed(Event, frozen=True):
+    """The engine could not go on with this reply."""
+
+    reply: int
+    reason: str
+
+
+class ToolsFinished(Event, frozen=True):
+    """The tools that a reply asked for have run."""
+
+    reply: int
+    results: tuple[ToolResult, ...]
+
+
+# From the operator
+
+
+class Shutdown(Event, frozen=True):
+    """The server ends soon: say goodbye."""
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Something to be done."""
+
+
+# To the engine
+
+
+class Hear(Command, frozen=True):
+    """More of the caller's present utterance, for a recognizer."""
+
+    utterance: int
+    pcm: bytes
+    expect: Expect
+
+
+class ForgetUtterance(Command, frozen=True):
+    """The utterance was none."""
+
+    utterance: int
+
+
+class StartReply(Command, frozen=True):
+    """Ask the model. With an utterance, its final transcript is to be had first."""
+
+    reply: int
+    request: ReplyRequest
+    utterance: int | None = None
+
+
+class CancelReply(Command, frozen=True):
+    """Stop generating and speaking this reply."""
+
+    reply: int
+
+
+class RunTools(Command, frozen=True):
+    """Run the tools and answer with `ToolsFinished`."""
+
+    reply: int
+    calls: tuple[ToolCall, ...]
+
+
+# To the line
+
+
+class Play(Command, frozen=True):
+    """Append to what the caller hears; each mark (ms from the reply's start) is to be answered with `Played`."""
+
+    reply: int
+    pcm: bytes
+    marks: tuple[float, ...]
+
+
+class Clear(Command, frozen=True):
+    """Stop playing at once and drop what was not heard; answered with `Cleared`."""
+
+    reply: int
+
+
+class HangUp(Command, frozen=True):
+    """End the call."""
+
+    failed: bool = False
+
+
+class Transfer(Command, frozen=True):
+    """End our part of the call and connect the caller with somebody else."""
+
+    number: str
+
+
+# To the log and the metrics
+
+
+class TurnDecided(Command, frozen=True):
+    """The caller's turn is over and will be answered."""
+
+    reply: int
+    cue: Cue
+    at_ms: float
+    speech_end_ms: float  # media time of the last speech
+
+
+class Interrupted(Command, frozen=True):
+    """The caller talked over a reply."""
+
+    reply: int
+    at_ms: float
+    onset_ms: float  # media time at which the detector's first speech window began
+    heard: str
+
+
+class Said(Command, frozen=True):
+    """A turn went into the history."""
+
+    role: str
+    text: str
+    interrupted: bool
+    at_ms: float

@@ -1,0 +1,227 @@
+"""The tasks of one call that talk with its engine; whatever comes of them returns to the session as events."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+
+import msgspec
+
+from agent import events as e
+from agent.chunks import Chunker
+from agent.engine.base import (
+    Done,
+    Engine,
+    FloatArray,
+    ReplyRequest,
+    SpeakRequest,
+    Speech,
+    SpeechBlock,
+    Text,
+    ToolCall,
+)
+from agent.exceptions import EngineError
+from agent.tools import Tools
+from config.agent import AgentSettings
+from config.logging import Log
+from config.settings import ReplySettings
+
+MAX_WAITING_BLOCKS = 256  # of 200 ms; speech the recognizer has not yet taken
+MAX_PIECES = 64  # pieces of one chunk made ahead
+
+
+class Chunk:
+    """One chunk of a reply on its way through the synthesizer."""
+
+    def __init__(self, request: SpeakRequest) -> None:
+        self.request = request
+        self.pieces: asyncio.Queue[Speech | None] = asyncio.Queue(MAX_PIECES)
+
+
+class Replies:
+    """Runs the engine for one call. `emit` gives events to the session, `to_line` makes line audio of a chunk."""
+
+    def __init__(
+        self,
+        call: str,
+        agent: AgentSettings,
+        engine: Engine,
+        tools: Tools,
+        settings: ReplySettings,
+        *,
+        emit: Callable[[e.Event], None],
+        to_line: Callable[[FloatArray, int], bytes],
+        log: Log,
+    ) -> None:
+        self.room = asyncio.Event()  # set while the line wants more audio
+        self.room.set()
+        self._call = call
+        self._agent = agent
+        self._engine = engine
+        self._tools = tools
+        self._settings = settings
+        self._emit = emit
+        self._to_line = to_line
+        self._log = log
+        self._blocks: asyncio.Queue[tuple[int, SpeechBlock]] = asyncio.Queue(MAX_WAITING_BLOCKS)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._replies: dict[int, asyncio.Task[None]] = {}
+        self._listening: asyncio.Task[None] | None = None
+
+    def hear(self, command: e.Hear) -> None:
+        """Give the recognizer more of an utterance; without one this does nothing."""
+        if self._engine.recognizer is None:
+            return
+        if self._listening is None:
+            self._listening = self._spawn(self._listen(), "listen")
+        block = SpeechBlock(
+            self._utterance_id(command.utterance), self._call, self._agent.name, command.pcm, command.expect
+        )
+        try:
+            self._blocks.put_nowait((command.utterance, block))
+        except asyncio.QueueFull:
+            self._log.warning("the recognizer is too slow: speech dropped", extra={"bytes": len(command.pcm)})
+
+    def forget(self, utterance: int) -> None:
+        """The utterance was none."""
+        if self._engine.recognizer:
+            self._engine.recognizer.cancel(self._utterance_id(utterance))
+
+    def start(self, command: e.StartReply) -> None:
+        """Begin a reply, or a further round of one."""
+        self._replies[command.reply] = self._spawn(self._reply(command), f"reply {command.request.id}")
+
+    def cancel(self, reply: int) -> None:
+        """Stop a reply; nothing of it comes any more."""
+        if task := self._replies.pop(reply, None):
+            task.cancel()
+
+    def run_tools(self, command: e.RunTools) -> None:
+        """Run tools; they finish even if the reply that asked for them is cancelled."""
+        self._spawn(self._run_tools(command), f"tools {command.reply}")
+
+    async def close(self) -> None:
+        """End everything; tools that have begun are waited for."""
+        for task in self._tasks:
+            if not task.get_name().startswith("tools"):
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _utterance_id(self, utterance: int) -> str:
+        return f"{self._call}/u{utterance}"
+
+    async def _listen(self) -> None:
+        recognizer = self._engine.recognizer
+        assert recognizer is not None
+        while True:
+            utterance, block = await self._blocks.get()
+            try:
+                transcript = await recognizer.hear(block)
+                self._emit(e.Partial(utterance, transcript.text))
+            except EngineError as error:
+                self._log.warning("the recognizer failed: %s", error)
+            finally:
+                self._blocks.task_done()
+
+    async def _reply(self, command: e.StartReply) -> None:
+        reply, request = command.reply, command.request
+        timeout = self._settings.timeout_s
+        try:
+            async with asyncio.timeout(timeout) as deadline:
+                request = await self._understand(command)
+                async with asyncio.TaskGroup() as group:
+                    chunks: asyncio.Queue[Chunk | None] = asyncio.Queue(self._settings.concurrent_tts_streams)
+                    group.create_task(self._think(reply, request, chunks, group))
+                    await self._deliver(reply, chunks, deadline)
+            self._replies.pop(reply, None)
+            self._emit(e.ReplyEnded(reply))
+        except asyncio.CancelledError:
+            self._engine.model.cancel(request.id)
+            raise
+        except Exception as error:  # noqa: BLE001 (an engine may raise anything, and costs one reply only)
+            self._fail(reply, request, error)
+
+    def _fail(self, reply: int, request: ReplyRequest, error: Exception) -> None:
+        self._engine.model.cancel(request.id)
+        cause: BaseException = error
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, TimeoutError):
+            cause = EngineError(f"nothing came from the engine for {self._settings.timeout_s} s")
+        self._log.error("reply failed: %s", cause, exc_info=None if isinstance(cause, EngineError) else cause)
+        self._replies.pop(reply, None)
+        self._emit(e.ReplyFailed(reply, str(cause)))
+
+    async def _understand(self, command: e.StartReply) -> ReplyRequest:
+        recognizer = self._engine.recognizer
+        if recognizer is None or command.utterance is None:
+            return command.request
+        await self._blocks.join()
+        transcript = await recognizer.finish(self._utterance_id(command.utterance))
+        self._emit(e.CallerSaid(command.reply, transcript.text))
+        return msgspec.structs.replace(command.request, transcript=transcript.text)
+
+    async def _think(
+        self, reply: int, request: ReplyRequest, chunks: asyncio.Queue[Chunk | None], group: asyncio.TaskGroup
+    ) -> None:
+        """The model's words into chunks, each handed to the synthesizer as soon as it is whole."""
+        chunker = Chunker(self._settings)
+        calls: list[ToolCall] = []
+        count = 0
+
+        async def speak(text: str) -> None:
+            nonlocal count
+            chunk = Chunk(
+                SpeakRequest(f"{request.id}.{count}", text, self._agent.voice, self._agent.speed, self._agent.language)
+            )
+            count += 1
+            await chunks.put(chunk)  # waits while `concurrent_tts_streams` are being spoken
+            group.create_task(self._synthesize(chunk))
+
+        done = Done()
+        async with aclosing(self._engine.model.reply(request)) as events:
+            async for event in events:
+                match event:
+                    case Text():
+                        self._emit(e.ReplyText(reply, event.text))
+                        for text in chunker.add(event.text):
+                            await speak(text)
+                    case ToolCall():
+                        calls.append(event)
+                    case Done():
+                        done = event
+        self._emit(e.ReplyDone(reply, done, tuple(calls)))
+        if text := chunker.rest():
+            await speak(text)
+        await chunks.put(None)
+
+    async def _synthesize(self, chunk: Chunk) -> None:
+        try:
+            async with aclosing(self._engine.synthesizer.speak(chunk.request)) as pieces:
+                async for piece in pieces:
+                    await chunk.pieces.put(piece)
+            await chunk.pieces.put(None)
+        except asyncio.CancelledError:
+            self._engine.synthesizer.cancel(chunk.request.id)
+            raise
+
+    async def _deliver(self, reply: int, chunks: asyncio.Queue[Chunk | None], deadline: asyncio.Timeout) -> None:
+        """The chunks' audio in order, no more than the line has room for."""
+        loop = asyncio.get_running_loop()
+        while chunk := await chunks.get():
+            while piece := await chunk.pieces.get():
+                deadline.reschedule(None)  # the caller's ear may take its time
+                await self.room.wait()
+                deadline.reschedule(loop.time() + self._settings.timeout_s)
+                self._emit(e.ReplyAudio(reply, self._to_line(piece.audio, piece.rate), piece.words))
+
+    async def _run_tools(self, command: e.RunTools) -> None:
+        results = [await self._tools.run(self._call, call) for call in command.calls]
+        for result in results:
+            self._log.info("tool", extra={"tool": result.name, "error": result.error})
+        self._emit(e.ToolsFinished(command.reply, tuple(results)))

@@ -1,0 +1,38 @@
+"""Where a conversation stands, and what moves it: one table."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where the conversation stands."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    PROCESSING = "processing"
+    SPEAKING = "speaking"
+    INTERRUPTED = "interrupted"
+    ENDED = "ended"
+
+
+class Trigger(StrEnum):
+    """What moves it."""
+
+    REPLY = "reply"  # a reply was asked for
+    AUDIO = "audio"  # its first audio goes to the line
+    SPEECH = "speech"  # the caller speaks or dials
+    CLEARED = "cleared"  # the line has said what was heard
+    FINISHED = "finished"  # the reply was heard to its end, or had nothing to say
+    END = "end"
+
+
+TRANSITIONS: dict[tuple[State, Trigger], State] = {
+    (State.IDLE, Trigger.REPLY): State.PROCESSING,
+    (State.LISTENING, Trigger.REPLY): State.PROCESSING,
+    (State.PROCESSING, Trigger.AUDIO): State.SPEAKING,
+    (State.PROCESSING, Trigger.SPEECH): State.LISTENING,
+    (State.PROCESSING, Trigger.FINISHED): State.LISTENING,
+    (State.SPEAKING, Trigger.FINISHED): State.LISTENING,
+    (State.SPEAKING, Trigger.SPEECH): State.INTERRUPTED,
+    (State.INTERRUPTED, Trigger.CLEARED): State.LISTENING,
+    **{(state, Trigger.END): State.ENDED for state in State},
+}

@@ -1,0 +1,1 @@
+"""Settings, agents and logging, read by both halves."""

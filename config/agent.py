@@ -1,0 +1,132 @@
+"""An agent: who answers, with which voice, tools and transfers. One YAML file each, in config/agents."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from config.dialogue import Dialogue
+from config.exceptions import SettingsError
+
+_NUMBER = re.compile(r"\+[1-9]\d{6,14}|sip:[^\s@<>\"]+@[^\s@<>\"]+")
+_FILE = re.compile(r"[\w-][\w.-]*")
+MAX_BYTES = 1 << 20  # of an agent's file
+
+
+def _dialable(number: str) -> str:
+    if not _NUMBER.fullmatch(number):
+        raise ValueError('a number is in E.164 ("+15550100123") or a SIP address ("sip:desk@example.com")')
+    return number
+
+
+def _plain_file(name: str) -> str:
+    if not _FILE.fullmatch(name):
+        raise ValueError("a plain file name without folders, such as bookings.jsonl")
+    return name
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which yes, no, on and off are words, and a key that stands twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        mapping = super().construct_mapping(node, deep=deep)
+        if len(mapping) < len(node.value):
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+            raise yaml.constructor.ConstructorError(None, None, f"{', '.join(twice)}: stands twice", node.start_mark)
+        return mapping
+
+
+_TRUTH = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [resolver for resolver in resolvers if resolver[0] != _TRUTH]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_TRUTH, re.compile("true|false"), list("tf"))
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ToolSettings(_Model):
+    """A tool: every call appends its arguments as one JSON line to `file` in the server's data folder."""
+
+    file: Annotated[str, AfterValidator(_plain_file)]
+    description: str = ""  # for language models
+    parameters: dict[str, str] = {}  # each argument's name and what it means
+
+
+class AgentSettings(_Model):
+    """One agent, as its YAML file states it."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    language: str = "en-us"
+    voice: str = ""  # the synthesizer's own name for it; empty: its default
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)  # 1.0 is the voice's usual pace
+    instructions: str = ""  # for language models; the scripted dialogue does not read it
+    transfers: dict[str, Annotated[str, AfterValidator(_dialable)]] = {}
+    tools: dict[str, ToolSettings] = {}
+    dialogue: Dialogue | None = None
+
+    @model_validator(mode="after")
+    def _references(self) -> "AgentSettings":
+        if self.dialogue is None:
+            return self
+        person = self.dialogue.person
+        if person and person not in self.transfers:
+            raise ValueError(f"dialogue.person: {person!r} is no transfer; allowed: {sorted(self.transfers)}")
+        for name, intent in self.dialogue.intents.items():
+            if not intent.tool:
+                continue
+            if intent.tool not in self.tools:
+                raise ValueError(
+                    f"dialogue.intents.{name}.tool: {intent.tool!r} is no tool; allowed: {sorted(self.tools)}"
+                )
+            if set(parameters := self.tools[intent.tool].parameters) != set(intent.ask):
+                raise ValueError(
+                    f"dialogue.intents.{name}.ask: {sorted(intent.ask)} are not the parameters of the tool "
+                    f"{intent.tool!r}, which are {sorted(parameters)}"
+                )
+        return self
+
+
+def load_agent(path: Path) -> AgentSettings:
+    """Read one agent's file. SettingsError names the file, the key, its value and what is allowed."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SettingsError(f"{path}: larger than {MAX_BYTES} bytes")
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: must be a mapping of keys, such as `name: {path.stem}`")
+    try:
+        agent = AgentSettings.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{path}: {_complaint(each)}" for each in error.errors())) from error
+    if agent.name != path.stem:
+        raise SettingsError(f"{path}: name: {agent.name!r} must be the file's own name, {path.stem!r}")
+    return agent
+
+
+def load_agents(folder: Path) -> dict[str, AgentSettings]:
+    """Read every *.yaml in a folder, by name. SettingsError when there is none, or one is wrong."""
+    agents = [load_agent(path) for path in sorted(folder.glob("*.yaml"))]
+    if not agents:
+        raise SettingsError(f"{folder}: holds no agent; at least one NAME.yaml is needed")
+    return {agent.name: agent for agent in agents}
+
+
+def _complaint(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{key}: there is no such key"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{key}: is missing"
+    if isinstance(error["input"], dict):  # the whole mapping is no help to the reader
+        return f"{key}: {message}" if key else message
+    return f"{key}: {error['input']!r}: {message}"

@@ -1,0 +1,180 @@
+"""The scripted dialogue of an agent, as its YAML states it: what callers say, and what they are told.
+
+It is enough for the `embedded` engine to hold a whole conversation without a language model. An intent is
+recognised by its phrases; what is still missing is asked for; the whole is read back and confirmed; then its tool
+runs and its answer is spoken. Six intents are built in (`BUILT_IN`); every text has a default but the greeting.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from config.phrase import Choice, Phrase, Slot, parse_phrase
+
+BuiltIn = Literal["yes", "no", "repeat", "person", "never_mind", "goodbye"]
+
+PHRASES: dict[BuiltIn, list[str]] = {
+    "yes": [
+        "yes [yes] [it is | i do | i would | that's (right | correct | fine)]",
+        "(yeah | yep | sure | certainly | absolutely | correct | exactly)",
+        "(that's | that is) (right | correct | fine | good | perfect)",
+        "that works [for me]",
+        "go ahead",
+    ],
+    "no": [
+        "no [no] [it isn't | i don't | that's wrong | that's not right | that's all | that's it]",
+        "(nope | wrong)",
+        "(that's | that is) (wrong | not right | not correct | all | it)",
+        "nothing else",
+    ],
+    "repeat": [
+        "(repeat that | say (that | it) again | come again | once more)",
+        "(repeat | say) it [once more | one more time]",
+        "what did you say",
+        "i (didn't | did not) (hear | catch | get | understand) (you | that)",
+        "pardon [me]",
+    ],
+    "person": [
+        "[speak to | talk to | speak with | talk with | get | have] "
+        "(a | an | the | some) [real | human] (person | human | human being | operator | receptionist)",
+        "(speak | talk) (to | with) (someone | somebody | reception)",
+        "(transfer me | put me through) [to (someone | somebody | reception)]",
+        "(operator | reception)",
+    ],
+    "never_mind": ["never mind", "forget (it | about it | that)", "start over [again]"],
+    "goodbye": ["(goodbye | good bye | bye | bye bye)", "hang up", "have a (good | nice) (day | one | evening)"],
+}
+BEFORE = [
+    "(um | uh | oh | well | so | and | okay | alright | actually | sorry | please | hello | hi | good morning)",
+    "(thanks | thank you [very much | so much])",
+    "(i'd like to | i would like to | i want to | i need to | i'm calling to | can i | could i | may i | let me)",
+    "(can you | could you | would you) [please] [tell me]",
+]
+AFTER = ["(please | then | again | for me | thanks | thank you [very much | so much])"]
+
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+# One text, or several wordings of it: the first is said first, the others when it has to be said again.
+Wordings = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SlotType(_Model):
+    """What a caller may fill in: one of `values` (each with other ways to say it), or a number of `digits`."""
+
+    values: dict[str, tuple[Phrase, ...]] = {}
+    digits: int = Field(default=0, ge=0, le=20)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "SlotType":
+        if bool(self.values) == bool(self.digits):
+            raise ValueError("a slot has either `values` or `digits`")
+        for value, phrase in self.phrases():
+            if any(isinstance(part, Slot) for part in phrase.parts()):
+                raise ValueError(f"the value {value!r} of a slot cannot hold a slot")
+        return self
+
+    def phrases(self) -> Iterator[tuple[str, Choice]]:
+        """Every value with each way to say it; the value's own name comes first."""
+        for value, others in self.values.items():
+            yield from ((value, phrase) for phrase in (parse_phrase(value), *others))
+
+
+class Intent(_Model):
+    """Something a caller can want."""
+
+    phrases: tuple[Phrase, ...] = Field(min_length=1)
+    ask: dict[str, Wordings] = {}  # the slots it needs, each with its question, in the order they are asked
+    confirm: Wordings = ()  # reads back the slots and asks yes or no
+    correct: str = ""  # what to say to a bare "no"; empty: the slots are asked for once more
+    tool: str = ""  # runs when everything is known (and confirmed)
+    courtesy: bool = False  # such as thanks: beside anything else it means nothing
+    answer: str = Field(min_length=1)  # said at the end, when the tool has worked
+    failed: str = "I'm sorry, that did not work just now."  # said when the tool has failed
+
+    @model_validator(mode="after")
+    def _fields(self) -> "Intent":
+        texts = [*self.confirm, self.correct, self.answer, self.failed]
+        for text in [*texts, *(wording for wordings in self.ask.values() for wording in wordings)]:
+            for name in _FIELD.findall(text):
+                if name not in self.ask:
+                    raise ValueError(f"{{{name}}} in {text!r} is no slot that `ask` fills")
+        if not all(self.ask.values()):
+            raise ValueError("every slot in `ask` needs a question")
+        if (self.confirm or self.correct) and not self.ask:
+            raise ValueError("there is nothing to confirm or correct without `ask`")
+        return self
+
+
+class Texts(_Model):
+    """What the agent says besides the answers of its intents."""
+
+    greeting: str = Field(min_length=1)
+    anything_else: Wordings = ("Is there anything else I can do for you?", "What else can I do for you?")
+    go_ahead: str = "Sure. What can I do for you?"  # when the caller says yes to anything_else
+    help: Wordings = ("What can I do for you?",)  # what the caller can say, when no question is open
+    not_understood: Wordings = ("Sorry, I didn't get that.", "I'm sorry, I still didn't understand.")
+    way_out: str = "I'm sorry, I can't make that out. Let me find somebody who can help."  # one time more
+    still_there: Wordings = ("Are you still there?", "Hello?")  # after silence; the open question follows
+    person: str = "Of course. One moment please, I'll put you through."
+    nobody: str = "I'm sorry, there is nobody I can put you through to."  # there is no transfer
+    never_mind: str = "All right, never mind."
+    goodbye: str = "Thank you for calling. Goodbye!"  # when the caller has said it
+    farewell: str = "I'll hang up now. Thank you for calling, and goodbye!"  # when the agent ends the call
+    shutdown: str = "I'm sorry, I have to end this call now. Please call again a little later. Goodbye!"
+
+
+class Dialogue(_Model):
+    """A whole dialogue. Cross references inside it are checked here; tools and transfers by `AgentSettings`."""
+
+    texts: Texts
+    slots: dict[str, SlotType] = {}
+    intents: dict[str, Intent] = Field(min_length=1)
+    answers: tuple[Phrase, ...] = ()  # how slots are given on their own: an answer, or a correction after "no"
+    phrases: dict[BuiltIn, tuple[Phrase, ...]] = {}  # more phrases for the built-in intents
+    before: tuple[Phrase, ...] = ()  # more that may come before anything, such as "good morning"
+    after: tuple[Phrase, ...] = ()  # more that may come after anything, such as "please"
+    person: str = ""  # the transfer for callers who want a person; empty: there is nobody
+    pronunciations: dict[str, str] = {}  # words missing in the dictionary, in ARPAbet: {voxline: V AA K S L AY N}
+
+    @model_validator(mode="after")
+    def _references(self) -> "Dialogue":
+        for name, intent in self.intents.items():
+            if name in get_args(BuiltIn):
+                raise ValueError(f"intents.{name}: the name is taken by a built-in intent")
+            self._check_slots(f"intents.{name}.ask", set(intent.ask), set(self.slots))
+            for phrase in intent.phrases:
+                self._check_slots(f"intents.{name}.phrases", slots_of(phrase), set(intent.ask))
+        for phrase in self.answers:
+            self._check_slots("answers", slots_of(phrase), set(self.slots))
+        for phrase in (*self.before, *self.after, *(more for each in self.phrases.values() for more in each)):
+            self._check_slots("phrases, before and after", slots_of(phrase), set())
+        return self
+
+    @staticmethod
+    def _check_slots(where: str, names: set[str], allowed: set[str]) -> None:
+        for name in sorted(names - allowed):
+            raise ValueError(f"{where}: the slot {name!r} is not there; allowed: {sorted(allowed) or 'none'}")
+
+    def built_in(self, name: BuiltIn) -> tuple[Choice, ...]:
+        """All phrases of a built-in intent, the YAML's included."""
+        return (*map(parse_phrase, PHRASES[name]), *self.phrases.get(name, ()))
+
+    def around(self) -> tuple[tuple[Choice, ...], tuple[Choice, ...]]:
+        """What may come before anything, and what may come after, as often as the caller likes."""
+        return (*map(parse_phrase, BEFORE), *self.before), (*map(parse_phrase, AFTER), *self.after)
+
+
+def slots_of(phrase: Choice) -> set[str]:
+    """The names of the slots in a phrase."""
+    return {part.name for part in phrase.parts() if isinstance(part, Slot)}

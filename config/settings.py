@@ -1,0 +1,287 @@
+"""All settings: `config/voxline.yaml` documents each, the environment overrides it.
+
+An environment variable is VOXLINE_ and the key in capitals, with two underscores between levels:
+VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TWILIO_AUTH_TOKEN.
+"""
+
+import os
+from functools import reduce
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from config.exceptions import SettingsError
+
+HERE = Path(__file__).parent
+DEFAULT_FILE = HERE / "voxline.yaml"
+ENV_PREFIX = "VOXLINE_"
+# Read by the command line and the tests, not settings of the server.
+OTHER_VARIABLES = {"VOXLINE_CONFIG", "VOXLINE_SPEECH"}
+
+Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Group(BaseModel):
+    """A group of settings: unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(Group):
+    """Where voxline listens and how it ends."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str = Field(default="", pattern=r"^(https?://[^?#\s]+)?$")
+    drain_s: Seconds = 60
+    drain_goodbye_s: Seconds = 15
+    data: Path = Path("out")
+
+
+class LogSettings(Group):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+    words: bool = False
+
+
+class CallSettings(Group):
+    """Limits that hold for every call."""
+
+    agent: str = "front_desk"
+    capacity: int = Field(default=100, ge=1, le=10_000)
+    max_s: Seconds = 1800
+    busy_message: str = "All our lines are busy at the moment. Please call again in a few minutes. Goodbye."
+    failed_message: str = "Sorry, something went wrong on our side. Please call again. Goodbye."
+
+
+class TwilioSettings(Group):
+    """The Twilio line."""
+
+    auth_token: SecretStr = SecretStr("")
+    start_timeout_s: Seconds = 5
+    media_timeout_s: Seconds = 10
+    send_timeout_s: Seconds = 5
+    max_message_bytes: int = Field(default=65_536, ge=1024, le=16_777_216)
+    max_gap_ms: Milliseconds = 5000
+    max_ahead_s: Annotated[Seconds, Field(gt=0)] = 10
+    token_lifetime_s: Annotated[Seconds, Field(gt=0)] = 60
+
+
+class PlayoutSettings(Group):
+    """How audio is handed to the carrier."""
+
+    lead_ms: Annotated[Milliseconds, Field(ge=40)] = 240
+    block_ms: Annotated[Milliseconds, Field(ge=20)] = 80
+    buffer_ms: Annotated[Milliseconds, Field(ge=1000)] = 6000
+    mark_grace_ms: Milliseconds = 3000
+
+    @model_validator(mode="after")
+    def _block_fits(self) -> Self:
+        if 2 * self.block_ms > self.lead_ms:
+            raise ValueError("lead_ms must be at least twice block_ms, or the audio would run dry between blocks")
+        return self
+
+
+class TurnSettings(Group):
+    """When the caller has begun and ended a turn."""
+
+    onset_probability: Probability = 0.5
+    offset_probability: Probability = 0.35
+    onset_ms: Milliseconds = 0
+    endpoint_ms: Annotated[Milliseconds, Field(ge=50)] = 400
+    min_speech_ms: Milliseconds = 96
+    preroll_ms: Milliseconds = 320
+    max_utterance_ms: Annotated[Milliseconds, Field(ge=1000)] = 30_000
+    dtmf_timeout_ms: Milliseconds = 2000
+    reprompt_ms: Annotated[Milliseconds, Field(ge=1000)] = 8000
+    max_reprompts: int = Field(default=2, ge=0, le=10)
+    vad_reset_ms: Milliseconds = 4000
+
+
+class ReplySettings(Group):
+    """How a reply becomes speech, and its bounds."""
+
+    words_trigger_threshold: int = Field(default=2, ge=1, le=50)
+    min_sentence_chars: int = Field(default=20, ge=1, le=1000)
+    concurrent_tts_streams: int = Field(default=3, ge=1, le=16)
+    max_chars: int = Field(default=4000, ge=100)
+    timeout_s: Annotated[Seconds, Field(gt=0)] = 20
+    max_history_turns: int = Field(default=60, ge=2)
+
+
+class EmbeddedSettings(Group):
+    """pocketsphinx and espeak-ng."""
+
+    decoders: int = Field(default=4, ge=1, le=64)
+
+
+class SimulatedSettings(Group):
+    """An engine of fixed delays, for load tests and comparisons."""
+
+    first_word_ms: Milliseconds = 100
+    word_ms: Milliseconds = 20
+    words: int = Field(default=16, ge=0, le=1000)
+    words_per_sentence: int = Field(default=8, ge=1, le=1000)
+    first_audio_ms: Milliseconds = 100
+    audio_ms_per_word: Annotated[Milliseconds, Field(ge=1)] = 300
+    delivery_speed: float = Field(default=10, gt=0, le=10_000)
+    greeting: bool = True
+
+
+class EngineSettings(Group):
+    """What hears, thinks and speaks."""
+
+    profile: Literal["embedded", "simulated"] = "embedded"
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    simulated: SimulatedSettings = SimulatedSettings()
+
+
+class Settings(BaseSettings):
+    """Everything there is to set."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    server: ServerSettings = ServerSettings()
+    log: LogSettings = LogSettings()
+    call: CallSettings = CallSettings()
+    twilio: TwilioSettings = TwilioSettings()
+    playout: PlayoutSettings = PlayoutSettings()
+    turn: TurnSettings = TurnSettings()
+    reply: ReplySettings = ReplySettings()
+    engine: EngineSettings = EngineSettings()
+    agents: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load_settings` alone joins file, environment and command line."""
+        return (init_settings,)
+
+    @field_validator("agents", mode="before")
+    @classmethod
+    def _empty_is_shipped(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @property
+    def agents_folder(self) -> Path:
+        """Where the agents' files are."""
+        return self.agents or HERE / "agents"
+
+    @property
+    def secured(self) -> bool:
+        """Whether callers must prove that they are Twilio."""
+        return bool(self.twilio.auth_token.get_secret_value())
+
+    @model_validator(mode="after")
+    def _closed_by_default(self) -> Self:
+        if not self.secured and not is_loopback(self.server.host):
+            raise ValueError(
+                f"server.host: without twilio.auth_token voxline listens on loopback only, not {self.server.host!r}; "
+                "set TWILIO_AUTH_TOKEN, or server.host: 127.0.0.1"
+            )
+        if self.secured and not self.server.public_url:
+            raise ValueError(
+                "server.public_url: with twilio.auth_token set, voxline checks signatures against its public URL; "
+                "set it to what Twilio calls, such as https://voice.example.com"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a bind address is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Read the settings: defaults, then `file` (else the shipped YAML), the environment, and last `overrides`
+    (dotted keys, such as {"server.port": 0}).
+
+    Raises SettingsError naming the key, the value and what is allowed.
+    """
+    path = file or DEFAULT_FILE
+    values = _read_yaml(path)
+    _refuse_unknown_variables()
+    if token := os.environ.get("TWILIO_AUTH_TOKEN"):
+        values = _merged(values, {"twilio": {"auth_token": token}})
+    values = _merged(values, EnvSettingsSource(Settings)())
+    for key, value in (overrides or {}).items():
+        values = _merged(values, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {describe(error)}") from None
+
+
+def describe(error: ValidationError) -> str:
+    """One line for each wrong key: where it is, what is wrong, and the value unless it is secret."""
+    lines = []
+    for detail in error.errors():
+        key = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = "there is no such setting"
+        shown = "" if "token" in key or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
+        lines.append(f"{key}: {message}{shown}" if key else message)
+    return "; ".join(lines)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: expected groups of settings, got {type(values).__name__}")
+    return values
+
+
+def _refuse_unknown_variables() -> None:
+    for name in os.environ:
+        if not name.startswith(ENV_PREFIX) or name in OTHER_VARIABLES:
+            continue
+        group = name.removeprefix(ENV_PREFIX).split("__")[0].lower()
+        if group not in Settings.model_fields:
+            known = ", ".join(Settings.model_fields)
+            raise SettingsError(f"{name}: there is no setting {group!r}; the groups are {known}")
+
+
+def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`values` with `over` laid over it, group by group."""
+    merged = dict(values)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,1 @@
+"""The line: it knows carriers and audio formats, never models."""

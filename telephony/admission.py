@@ -1,0 +1,76 @@
+"""How many calls there may be at once: a seat is reserved at the webhook, claimed when the stream starts."""
+
+from collections.abc import Callable
+
+
+class Admission:
+    """The seats of this server. Nothing here awaits, so that no two calls get the same seat."""
+
+    def __init__(self, capacity: int, reserve_s: float, clock: Callable[[], float]) -> None:
+        """`capacity` seats; a reservation ends after `reserve_s` seconds of `clock` when no stream comes."""
+        self._capacity = capacity
+        self._reserve_s = reserve_s
+        self._clock = clock
+        self._active: set[str] = set()
+        self._reserved: dict[str, float] = {}  # call id to expiry, the earliest first
+        self.draining = False
+
+    @property
+    def active(self) -> int:
+        """Calls with a stream."""
+        return len(self._active)
+
+    @property
+    def reserved(self) -> int:
+        """Calls whose stream is still to come."""
+        now = self._clock()
+        while self._reserved:
+            call_id, expiry = next(iter(self._reserved.items()))
+            if expiry > now:
+                break
+            del self._reserved[call_id]
+        return len(self._reserved)
+
+    @property
+    def free(self) -> int:
+        """Seats for new calls: none while draining."""
+        return 0 if self.draining else self._capacity - self.active - self.reserved
+
+    def reserve(self, call_id: str) -> bool:
+        """Keep a seat for the call, or say that there is none.
+
+        Twilio repeats a webhook that it got no answer to: a call that has a seat keeps it.
+        """
+        if call_id in self._active:
+            return True
+        free = self.free  # lets go of expired reservations first
+        if self._reserved.pop(call_id, None) is None and free <= 0:
+            return False
+        self._reserved[call_id] = self._clock() + self._reserve_s  # at the end: the order is that of expiry
+        return True
+
+    def claim(self, call_id: str) -> bool:
+        """Take a seat for the call's stream: the reserved one, else a free one; False where there is none.
+
+        False too for a second stream of a call. A claimed seat is held until `release`.
+        """
+        if call_id in self._active:
+            return False
+        free = self.free
+        if self._reserved.pop(call_id, None) is None and free <= 0:
+            return False
+        self._active.add(call_id)
+        return True
+
+    def forget(self, call_id: str) -> None:
+        """The call is over before its stream came: end its reservation. A claimed seat stays claimed."""
+        self._reserved.pop(call_id, None)
+
+    def release(self, call_id: str) -> None:
+        """Give back what the call has, seat or reservation; calls without either are ignored."""
+        self._active.discard(call_id)
+        self._reserved.pop(call_id, None)
+
+    def drain(self) -> None:
+        """Let nobody new in; calls with a seat or a reservation keep it."""
+        self.draining = True

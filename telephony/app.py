@@ -1,0 +1,393 @@
+"""The server: webhooks, the media socket, health and metrics. The only place that joins line and conversation."""
+
+import asyncio
+import gc
+import logging
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.datastructures import ImmutableMultiDict
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agent import events as e
+from agent.conversation import Conversation
+from agent.engine.base import Engine
+from agent.engine.profiles import build_engine
+from agent.vad import Vad
+from config.agent import AgentSettings, load_agents
+from config.exceptions import SettingsError
+from config.settings import Settings
+from telephony.admission import Admission
+from telephony.audio.resample import to_line
+from telephony.call import End, TwilioCall
+from telephony.exceptions import ProtocolError
+from telephony.line import Line, Listener
+from telephony.metrics import Metrics
+from telephony.outcomes import Failed, Outcomes, Transfer
+from telephony.ticker import Ticker
+from telephony.twilio import webhook
+from telephony.twilio.events import SID_PATTERN, Started
+from telephony.twilio.signature import Signature
+from telephony.twilio.token import Tokens, stream_key
+
+logger = logging.getLogger("voxline.app")
+
+MAX_FORM_BYTES = 65_536
+SPARE_SOCKETS = 64  # sockets beyond the capacity that may wait for their start message
+NOT_ALLOWED, TRY_LATER = 1008, 1013  # WebSocket close codes
+XML = "application/xml"
+
+
+class Bridge(Listener):
+    """Joins one call's line with its conversation: the line's news become events, commands become its calls."""
+
+    def __init__(self, app: "App", line: TwilioCall, agent: AgentSettings) -> None:
+        self._app = app
+        self._line = line
+        self._decided: dict[int, float] = {}  # reply to the time its turn was decided, until its first audio
+        self._conversation = Conversation(
+            line.call_id,
+            agent,
+            app.engine,
+            app.settings,
+            on_command=self._command,
+            to_line=to_line,
+            log=line.log,
+            data=app.settings.server.data,
+        )
+        line.sent_first_audio = self._sent_first_audio
+        self._vad = app.vad.open()
+        app.bridges[self._vad] = self
+
+    def start(self) -> None:
+        """See Listener."""
+        self._conversation.start()
+
+    def audio(self, pcm: bytes) -> None:
+        """See Listener."""
+        self._vad.feed(pcm)
+        self._conversation.handle(e.CallerAudio(pcm))
+
+    def probability(self, value: float, at_ms: int) -> None:
+        """The voice detector's word on one window; a bug costs this call only."""
+        self._safely(e.SpeechProbability(value, at_ms))
+
+    def dtmf(self, digit: str) -> None:
+        """See Listener."""
+        self._conversation.handle(e.Dtmf(digit))
+
+    def played(self, reply: int, ms: float) -> None:
+        """See Listener."""
+        self._safely(e.Played(reply, ms))
+
+    def shut_down(self) -> None:
+        """See Listener."""
+        self._safely(e.Shutdown())
+
+    async def closed(self) -> None:
+        """See Listener."""
+        self._app.bridges.pop(self._vad, None)
+        self._app.vad.close(self._vad)
+        self._app.ended(self._line)  # before the socket is closed: Twilio then asks at once what follows
+        await self._conversation.close()
+
+    def _safely(self, event: e.Event) -> None:
+        try:
+            self._conversation.handle(event)
+        except Exception as error:  # noqa: BLE001 (called from the ticker, which serves all calls)
+            self._line.fail(error)
+
+    def _command(self, command: e.Command) -> None:
+        line: Line = self._line
+        match command:
+            case e.Play():
+                line.play(command.reply, command.pcm, command.marks)
+            case e.Clear():
+                self._conversation.handle(e.Cleared(command.reply, line.clear(command.reply)))
+            case e.HangUp():
+                if command.failed:
+                    self._app.metrics.replies_failed.inc()
+                line.hang_up(failed=command.failed)
+            case e.Transfer():
+                line.transfer(command.number)
+            case _:
+                self._note(command)
+
+    def _note(self, command: e.Command) -> None:
+        """What is only for the log and the metrics."""
+        metrics, log = self._app.metrics, self._line.log
+        match command:
+            case e.TurnDecided():
+                self._decided = {command.reply: time.monotonic()}
+                metrics.replies.labels(command.cue).inc()
+                if command.cue == "answer":
+                    metrics.endpoint.observe((command.at_ms - command.speech_end_ms) / 1000)
+            case e.Interrupted():
+                metrics.interruptions.inc()
+                metrics.barge_in.observe((command.at_ms - command.onset_ms) / 1000)
+                log.info("interrupted", extra={"reply": command.reply, "at_ms": command.at_ms})
+            case e.Said():
+                words = {"text": command.text} if self._app.settings.log.words else {}
+                extra = {"role": command.role, "interrupted": command.interrupted, "at_ms": command.at_ms}
+                log.info("said", extra=extra | words)
+
+    def _sent_first_audio(self, reply: int) -> None:
+        if decided := self._decided.pop(reply, None):
+            histogram = self._app.metrics.reply_audio if reply > 1 else self._app.metrics.first_audio
+            histogram.observe(time.monotonic() - decided)
+
+
+class App:
+    """Everything one server has; `asgi` is its Starlette application."""
+
+    def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
+        self.settings = settings
+        self.agents = load_agents(settings.agents_folder)
+        if settings.call.agent not in self.agents:
+            raise SettingsError(f"call.agent: no agent {settings.call.agent!r}; there are {', '.join(self.agents)}")
+        self.engine = engine or build_engine(settings.engine, self.agents)
+        self.vad = Vad(settings.turn.vad_reset_ms)
+        self.metrics = Metrics()
+        self.admission = Admission(settings.call.capacity, settings.twilio.token_lifetime_s, time.monotonic)
+        self.bridges: dict[object, Bridge] = {}
+        self.calls: set[TwilioCall] = set()
+        self.ready = False
+        self._outcomes = Outcomes(settings.call.max_s + 60, time.monotonic)
+        secret = settings.twilio.auth_token.get_secret_value()
+        self._signature = Signature(secret, settings.server.public_url) if secret else None
+        self._tokens = Tokens(stream_key(secret), settings.twilio.token_lifetime_s, time.time) if secret else None
+        self.asgi = Starlette(
+            routes=[
+                Route("/twilio/voice", self._voice, methods=["POST"]),
+                Route("/twilio/after", self._after, methods=["POST"]),
+                Route("/twilio/status", self._status, methods=["POST"]),
+                WebSocketRoute("/twilio/media", self._media),
+                Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
+                Route("/metrics", self._metrics),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        for part in self.engine.parts():
+            await part.load()
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: the collector need not walk through it while calls are on
+        ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
+        task = asyncio.create_task(ticker.run(), name="ticker")
+        task.add_done_callback(lambda _: setattr(self, "ready", False))  # without it no call goes on
+        self.ready = True
+        logger.info("ready", extra={"profile": self.settings.engine.profile, "capacity": self.settings.call.capacity})
+        try:
+            yield
+        finally:
+            self.ready = False
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            for part in self.engine.parts():
+                await part.close()
+
+    def _tick(self, now_ms: float) -> None:
+        for stream, probability, at_ms in self.vad.run():
+            if bridge := self.bridges.get(stream):
+                bridge.probability(probability, at_ms)
+        for call in self.calls:
+            call.tick(now_ms)
+
+    def _watch(self, now_ms: float) -> None:
+        for call in self.calls:
+            call.watch(now_ms)
+
+    async def drain(self) -> None:
+        """Take no new calls and wait for those that are on, at most `drain_s`; the last ones are said goodbye to."""
+        settings = self.settings.server
+        self.admission.drain()
+        logger.info("draining", extra={"calls": self.admission.active})
+        begin = time.monotonic()
+        told: set[TwilioCall] = set()
+        while (waited := time.monotonic() - begin) < settings.drain_s:
+            coming = self.admission.reserved and waited < self.settings.twilio.start_timeout_s
+            if not self.calls and not coming:
+                break
+            if waited >= settings.drain_s - settings.drain_goodbye_s:
+                for call in [call for call in self.calls if call.accepted and call not in told]:
+                    told.add(call)
+                    call.shut_down()
+            await asyncio.sleep(0.05)
+
+    # Webhooks
+
+    async def _form(self, request: Request) -> dict[str, str] | Response:
+        """The fields of a webhook, or the answer that refuses it."""
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_FORM_BYTES:
+                    return self._refused(request, 413, f"the form is longer than {MAX_FORM_BYTES} bytes")
+        except ClientDisconnect:
+            return self._refused(request, 400, "the form broke off")
+        try:
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500)
+        except ValueError:
+            return self._refused(request, 400, "the body is no form (application/x-www-form-urlencoded)")
+        form: ImmutableMultiDict[str, str] = ImmutableMultiDict(pairs)
+        if self._signature and not self._signature.webhook(
+            _target(request), form, request.headers.get("x-twilio-signature")
+        ):
+            return self._refused(request, 403, "the signature is missing or wrong; is server.public_url right?")
+        fields = dict(form.items())
+        if not re.fullmatch(SID_PATTERN, fields.get("CallSid", "")):
+            return self._refused(request, 400, "the form has no CallSid, or it is none")
+        return fields
+
+    def _refused(self, request: HTTPConnection, status: int, reason: str) -> Response:
+        self.metrics.refused.labels(str(status)).inc()
+        logger.warning("refused: %s", reason, extra={"path": request.url.path, "status": status})
+        return PlainTextResponse(reason + "\n", status)
+
+    async def _voice(self, request: Request) -> Response:
+        form = await self._form(request)
+        if isinstance(form, Response):
+            return form
+        call_id = form["CallSid"]
+        agent = request.query_params.get("agent", self.settings.call.agent)
+        if agent not in self.agents:
+            return self._refused(request, 404, f"there is no agent {agent[:40]!r}")
+        if not self.ready or not self.admission.reserve(call_id):
+            logger.warning("busy", extra={"call": call_id})
+            self.metrics.refused.labels("busy").inc()
+            return Response(webhook.busy(self.settings.call.busy_message), media_type=XML)
+        base = self.settings.server.public_url or str(request.base_url)
+        base = base.rstrip("/")
+        parameters = {"agent": agent}
+        if self._tokens:
+            parameters["token"] = self._tokens.issue(call_id)
+        logger.info("call", extra={"call": call_id, "agent": agent})
+        stream_url = "ws" + base.removeprefix("http") + "/twilio/media"
+        return Response(webhook.connect(stream_url, base + "/twilio/after", parameters), media_type=XML)
+
+    async def _after(self, request: Request) -> Response:
+        form = await self._form(request)
+        if isinstance(form, Response):
+            return form
+        match self._outcomes.get(form["CallSid"]):
+            case Transfer(number):
+                twiml = webhook.dial(number)
+            case Failed():
+                twiml = webhook.failed(self.settings.call.failed_message)
+            case _:
+                twiml = webhook.hang_up()
+        return Response(twiml, media_type=XML)
+
+    async def _status(self, request: Request) -> Response:
+        form = await self._form(request)
+        if isinstance(form, Response):
+            return form
+        status = form.get("CallStatus", "")[:40]
+        logger.info("status", extra={"call": form["CallSid"], "status": status})
+        if status in ("completed", "busy", "failed", "no-answer", "canceled"):
+            self.admission.forget(form["CallSid"])
+        return Response(status_code=204)
+
+    # The media socket
+
+    async def _media(self, websocket: WebSocket) -> None:
+        if refusal := self._refusal(websocket):
+            with suppress(RuntimeError, WebSocketDisconnect):
+                await websocket.send_denial_response(refusal)
+            return
+        await websocket.accept()
+        call = TwilioCall(
+            websocket, self.settings, accept=self._accept, clock_ms=lambda: 1000 * asyncio.get_running_loop().time()
+        )
+        self.calls.add(call)
+        self.metrics.opened(call)
+        try:
+            await call.run()
+        finally:
+            self.calls.discard(call)
+            self.metrics.closed(call)
+            if not call.accepted:
+                self.metrics.calls.labels("refused").inc()
+
+    def _refusal(self, websocket: WebSocket) -> Response | None:
+        signature = websocket.headers.get("x-twilio-signature")
+        if self._signature and not self._signature.upgrade(_target(websocket), signature):
+            return self._refused(websocket, 403, "the signature of the upgrade is missing or wrong")
+        if len(self.calls) >= self.settings.call.capacity + SPARE_SOCKETS:
+            return self._refused(websocket, 503, "too many media sockets")
+        if not self.ready:
+            return self._refused(websocket, 503, "not ready")
+        return None
+
+    def _accept(self, call: TwilioCall, started: Started) -> Listener:
+        """A stream has started: check its token and find it a place; ProtocolError refuses it."""
+        if self._tokens:
+            self._tokens.redeem(started.parameters.get("token", ""), started.call_sid)
+        name = started.parameters.get("agent", self.settings.call.agent)
+        agent = self.agents.get(name)
+        if agent is None:
+            raise ProtocolError(NOT_ALLOWED, f"there is no agent {name[:40]!r}")
+        if not self.admission.claim(started.call_sid):
+            raise ProtocolError(TRY_LATER, "no capacity, or this call has a stream already")
+        call.log.info("started", extra={"agent": agent.name})
+        try:
+            return Bridge(self, call, agent)
+        except Exception:
+            self.admission.release(started.call_sid)
+            raise
+
+    def ended(self, call: TwilioCall) -> None:
+        """A call that was accepted is over: free its place and keep what follows it."""
+        end = call.end or End(0, "cancelled", failed=True)
+        self.admission.release(call.call_id)
+        outcome = Failed() if end.failed else call.outcome
+        self._outcomes.put(call.call_id, outcome)
+        name = type(outcome).__name__.lower()
+        self.metrics.calls.labels(name).inc()
+        counters = call.stream.counters
+        call.log.info(
+            "ended",
+            extra={
+                "reason": end.reason,
+                "outcome": name,
+                "frames": counters.frames,
+                "gaps": counters.gaps,
+                "duplicates": counters.duplicates,
+                "underruns": call.playout.underruns,
+            },
+        )
+
+    # Health
+
+    async def _healthz(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _readyz(self, _: Request) -> Response:
+        admission = self.admission
+        ready = self.ready and admission.free > 0
+        state = "draining" if admission.draining else "ready" if ready else "full" if self.ready else "loading"
+        body = {"status": state, "active": admission.active, "free": admission.free}
+        return JSONResponse(body, 200 if ready else 503)
+
+    async def _metrics(self, _: Request) -> Response:
+        return Response(self.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _target(connection: HTTPConnection) -> str:
+    """Path and query as they stood in the request line."""
+    scope = connection.scope
+    query: bytes = scope["query_string"]
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    return (path.split(b"?")[0] + (b"?" + query if query else b"")).decode("latin-1")

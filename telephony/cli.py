@@ -1,0 +1,168 @@
+"""The command line: serve, call, load, demo."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+import yaml
+
+from config.exceptions import SettingsError, VoxlineError
+from config.logging import configure_logging
+from config.settings import Settings, load_settings
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+SCRIPTS = Path(__file__).parent / "caller" / "scripts"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit status. What the user did wrong ends in one line and status 2."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return command(options)
+    except VoxlineError as error:
+        print(f"voxline: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="voxline", description="A self-hosted phone voice agent.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    serve = commands.add_parser("serve", help="answer calls", description="Answer calls until SIGTERM or Ctrl-C.")
+    serve.add_argument("--config", type=Path, default=os.environ.get("VOXLINE_CONFIG"), help="a YAML file of settings")
+    serve.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, e.g. --set turn.endpoint_ms=500"
+    )
+    serve.set_defaults(run=_serve)
+
+    call = commands.add_parser(
+        "call", help="make one simulated phone call", description="Call a running server as Twilio would."
+    )
+    _add_caller_options(call, "demo.yaml")
+    call.add_argument("--out", type=Path, default=Path("out/call"), help="folder for call.wav and report.json")
+    call.set_defaults(run=_call)
+
+    load = commands.add_parser("load", help="make many simulated calls at once", description="Load a running server.")
+    _add_caller_options(load, "load.yaml")
+    load.add_argument("--calls", type=int, default=10, metavar="N", help="calls at once (default 10)")
+    load.add_argument("--ramp", type=float, default=5.0, metavar="S", help="seconds over which they begin (default 5)")
+    load.add_argument("--duration", type=float, metavar="S", help="begin calls anew until this many seconds are over")
+    load.add_argument("--out", type=Path, help="write the report here as JSON")
+    load.set_defaults(run=_load)
+
+    demo = commands.add_parser(
+        "demo", help="a server and one call to it", description="Start a server, make one call, show what happened."
+    )
+    demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the recording and the report")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_caller_options(parser: argparse.ArgumentParser, script: str) -> None:
+    parser.add_argument("url", nargs="?", default=DEFAULT_URL, help=f"server or webhook (default {DEFAULT_URL})")
+    parser.add_argument(
+        "--script",
+        type=Path,
+        default=SCRIPTS / script,
+        help=f"what the caller does, in YAML (default: the shipped {script})",
+    )
+    parser.add_argument(
+        "--auth-token",
+        default=os.environ.get("TWILIO_AUTH_TOKEN"),
+        help="sign requests with this token (default: TWILIO_AUTH_TOKEN)",
+    )
+    parser.add_argument("--public-url", help="sign for this address, the server's server.public_url")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from telephony.app import App  # noqa: PLC0415 (the engine's packages are not needed by other commands)
+    from telephony.server import build_server  # noqa: PLC0415
+
+    settings = load_settings(options.config, dict(map(_override, options.set)))
+    configure_logging(settings.log)
+    app = App(settings)
+    _warn_if_open(settings)
+    server = build_server(app.asgi, settings, app.drain)
+    server.run()
+    return 0 if server.started else 1
+
+
+def _override(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"--set {text}: expected KEY=VALUE")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {text}: the value is not valid YAML: {error}") from None
+
+
+def _warn_if_open(settings: Settings) -> None:
+    if not settings.secured:
+        print(
+            f"voxline: no twilio.auth_token: listening on {settings.server.host} only, callers are not checked",
+            file=sys.stderr,
+        )
+
+
+def _call(options: argparse.Namespace) -> int:
+    from agent.engine.embedded.synthesizer import say  # noqa: PLC0415
+    from telephony.caller.call import run_call  # noqa: PLC0415
+    from telephony.caller.script import load_script  # noqa: PLC0415
+
+    report = uvloop.run(
+        run_call(
+            options.url,
+            load_script(options.script),
+            speak=say,
+            auth_token=options.auth_token,
+            public_url=options.public_url,
+            out=options.out,
+            on_line=print,
+        )
+    )
+    return 0 if report.ok else 1
+
+
+def _load(options: argparse.Namespace) -> int:
+    from agent.engine.embedded.synthesizer import say  # noqa: PLC0415
+    from telephony.caller.load import run_load  # noqa: PLC0415
+    from telephony.caller.script import load_script  # noqa: PLC0415
+
+    report = uvloop.run(
+        run_load(
+            options.url,
+            load_script(options.script),
+            calls=options.calls,
+            speak=say,
+            auth_token=options.auth_token,
+            public_url=options.public_url,
+            ramp_s=options.ramp,
+            duration_s=options.duration,
+        )
+    )
+    text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+    print(text)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text + "\n", encoding="utf-8")
+    return 0 if not report.failed else 1
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from agent.engine.embedded.synthesizer import say  # noqa: PLC0415
+    from telephony.demo import demo  # noqa: PLC0415
+
+    return demo(options.out, SCRIPTS / "demo.yaml", say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

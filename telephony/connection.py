@@ -1,0 +1,134 @@
+"""uvicorn's connections with the bounds they lack, so that no peer holds one open for nothing or floods it."""
+
+import logging
+from asyncio import TimerHandle, Transport
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from config.settings import TwilioSettings
+
+FRAMES_A_SECOND = 200  # WebSocket frames of every kind; Twilio sends little more than 50
+MAX_HEAD_BYTES = 65_536  # of one HTTP request
+NOT_ALLOWED = 1008  # WebSocket close code
+
+logger = logging.getLogger("voxline.connection")
+
+
+class Config(uvicorn.Config):
+    """uvicorn's, and the limits of the connections."""
+
+    limits = TwilioSettings()
+
+
+class HttpConnection(HttpToolsProtocol):
+    """Requests must be whole within `start_timeout_s`, from the opening of the connection on."""
+
+    config: Config
+    _deadline: TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        self._head_bytes += len(data)
+        if self._head_bytes - len(data) > MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large", f"a head longer than {MAX_HEAD_BYTES} bytes")
+            return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """See HttpToolsProtocol."""
+        super().on_message_begin()
+        self._expect_request()
+
+    def on_headers_complete(self) -> None:
+        """See HttpToolsProtocol."""
+        self._head_bytes = -(1 << 62)  # what follows is the body, bounded by the application
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """See HttpToolsProtocol."""
+        self._stop_waiting()
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def _expect_request(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(self.config.limits.start_timeout_s, self._too_slow)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+
+    def _too_slow(self) -> None:
+        self._refuse(b"408 Request Timeout", f"no whole request within {self.config.limits.start_timeout_s:g} s")
+
+    def _refuse(self, status: bytes, reason: str) -> None:
+        self._stop_waiting()
+        if not self.transport.is_closing():
+            logger.warning("refused: %s", reason, extra={"peer": self.client})
+            if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
+                self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            self.transport.close()
+
+
+class MediaConnection(WebSocketsSansIOProtocol):
+    """Frames of every kind are counted, those too that the application never sees."""
+
+    config: Config
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.close_timeout = self.config.limits.send_timeout_s
+        self._frames = 0
+        self._allowed = 0.0  # as of the last look at the clock
+        self._opened_s = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        super().data_received(data)
+        if self.conn.handshake_exc and not self.transport.is_closing():
+            logger.warning("refused: %s", self.conn.handshake_exc, extra={"peer": self.client})
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def handle_connect(self, event: Request) -> None:
+        """See WebSocketsSansIOProtocol."""
+        super().handle_connect(event)
+        if self.response.status_code != 101:
+            logger.warning("refused: %s", self.conn.handshake_exc, extra={"peer": self.client})
+
+    def handle_events(self) -> None:
+        """See WebSocketsSansIOProtocol."""
+        self._frames += len(self.conn.events)
+        super().handle_events()
+        if self._frames > self._allowed:
+            age_s = self.loop.time() - self._opened_s
+            self._allowed = FRAMES_A_SECOND * (age_s + self.config.limits.max_ahead_s)
+            if self._frames > self._allowed:
+                self._flooded()
+
+    async def run_asgi(self) -> None:
+        """See WebSocketsSansIOProtocol; a peer that never reads the end does not keep the connection."""
+        await super().run_asgi()
+        self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    def _flooded(self) -> None:
+        self.conn.fail(NOT_ALLOWED, f"more than {FRAMES_A_SECOND} frames a second")
+        if self.close_sent or self.conn.close_sent is None:
+            self.transport.abort()
+        else:
+            self.handle_parser_exception()

@@ -1,0 +1,47 @@
+"""What every carrier's line offers, and what it tells whoever listens. Audio is 8 kHz mono 16-bit PCM."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """Told what happens on a line, in order. Nothing here awaits but the end."""
+
+    def start(self) -> None:
+        """The line is open: speak."""
+
+    def audio(self, pcm: bytes) -> None:
+        """The next piece of the caller's audio, gaps already filled."""
+
+    def dtmf(self, digit: str) -> None:
+        """The caller pressed a key: 0-9, *, #, A-D."""
+
+    def played(self, reply: int, ms: float) -> None:
+        """The carrier has played a reply up to `ms` from its start."""
+
+    def shut_down(self) -> None:
+        """The server ends soon: say goodbye."""
+
+    async def closed(self) -> None:
+        """The line is gone; let go of everything."""
+
+
+class Line(Protocol):
+    """One call's way to the caller's ear."""
+
+    call_id: str
+
+    def play(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
+        """Append audio of a reply; each mark (ms from the reply's start) is told as `played` when it was heard."""
+
+    def clear(self, reply: int) -> float:
+        """Stop at once and drop what was not heard. Gives the ms of the reply that were heard for certain."""
+
+    def hang_up(self, *, failed: bool = False) -> None:
+        """End the call; with `failed` the caller is told that something went wrong."""
+
+    def transfer(self, number: str) -> None:
+        """End our part of the call and connect the caller with `number`."""
+
+    def fail(self, error: Exception) -> None:
+        """A bug of ours met this call: log it and end the call as failed."""

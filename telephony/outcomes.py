@@ -1,0 +1,55 @@
+"""What follows a call's stream: kept from the end of the conversation until Twilio asks for it."""
+
+from collections.abc import Callable
+
+import msgspec
+
+
+class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
+    """Put the caller through to a telephone number or a SIP address."""
+
+    number: str
+
+
+class HangUp(msgspec.Struct, frozen=True, tag="hang_up"):
+    """The conversation is over."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The conversation broke off by a fault of ours; the caller is owed a word."""
+
+
+Outcome = Transfer | HangUp | Failed
+
+
+class Outcomes:
+    """Outcomes by call id; the oldest go when there are more than `limit`."""
+
+    def __init__(self, lifetime_s: float, clock: Callable[[], float], limit: int = 10_000) -> None:
+        """An outcome that nobody asks for is forgotten after `lifetime_s` seconds of `clock`."""
+        self._lifetime_s = lifetime_s
+        self._clock = clock
+        self._limit = limit
+        self._kept: dict[str, tuple[float, Outcome]] = {}  # call id to expiry and outcome, the earliest first
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def put(self, call_id: str, outcome: Outcome) -> None:
+        """Keep what follows; a later outcome of the same call replaces it."""
+        now = self._clock()
+        self._kept.pop(call_id, None)
+        while self._kept:
+            oldest, (expiry, _) = next(iter(self._kept.items()))
+            if expiry > now and len(self._kept) < self._limit:
+                break
+            del self._kept[oldest]
+        self._kept[call_id] = (now + self._lifetime_s, outcome)
+
+    def get(self, call_id: str) -> Outcome:
+        """What follows, for as long as it is kept, since Twilio repeats a question it got no answer to.
+
+        A call of which nothing is known is hung up.
+        """
+        expiry, outcome = self._kept.get(call_id, (0.0, HangUp()))
+        return outcome if expiry > self._clock() else HangUp()

@@ -1,0 +1,104 @@
+"""Runs the application under uvicorn, and ends it in peace: on SIGTERM or SIGINT calls are drained first."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from config.exceptions import SettingsError
+from config.settings import Settings
+from telephony.connection import Config, HttpConnection, MediaConnection
+
+RECEIVE_BUFFER = 16_384  # bytes; what one peer can make us read at once, while all others wait
+
+logger = logging.getLogger("voxline.server")
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first signal it waits for `drain` and then stops; on the second it stops at once."""
+
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]], *, secured: bool) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._secured = secured
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.Server; raises SettingsError where it cannot listen, before anything is loaded."""
+        super().run(sockets or bind(self.config.host, self.config.port))
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.Server."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.Server; tells where it listens, which with port 0 nobody knows before."""
+        await super().startup(sockets)
+        for server in self.servers if self.started else ():
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                logger.info("listening", extra={"url": f"http://{host}:{port}", "secured": self._secured})
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called in the main thread, between two steps of the loop."""
+        if self._draining or self._loop is None or not self.started:
+            self.should_exit = True
+            if sig == signal.SIGINT:
+                super().handle_exit(sig, frame)
+            return
+        self._loop.call_soon_threadsafe(self._begin_drain)
+
+    def _begin_drain(self) -> None:
+        self._draining = self._draining or asyncio.create_task(self._drain_and_exit(), name="drain")
+
+    async def _drain_and_exit(self) -> None:
+        await self._drain()
+        self.should_exit = True
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets on every address of the host, not listening yet; SettingsError where that is impossible."""
+    bound: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            bound.append(socket.socket(family, kind, protocol))
+            bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # for all that it accepts
+            if family == socket.AF_INET6:
+                bound[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound[-1].bind(address)
+    except OSError as error:
+        for opened in bound:
+            opened.close()
+        raise SettingsError(f"server.host, server.port: cannot listen on {host}:{port}: {error.strerror}") from None
+    return bound
+
+
+def build_server(app: ASGIApp, settings: Settings, drain: Callable[[], Awaitable[None]]) -> DrainingServer:
+    """A server for the application, not started yet."""
+    config = Config(
+        app,
+        host=settings.server.host,
+        port=settings.server.port,
+        loop="uvloop",
+        http=HttpConnection,
+        ws=MediaConnection,
+        ws_max_size=settings.twilio.max_message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,  # Twilio's frames show that it is alive
+        timeout_graceful_shutdown=5,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    config.limits = settings.twilio
+    return DrainingServer(config, drain, secured=settings.secured)

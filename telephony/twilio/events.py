@@ -1,0 +1,179 @@
+"""The messages of Twilio Media Streams, both directions, and what the session is told of them.
+
+https://www.twilio.com/docs/voice/media-streams/websocket-messages. Twilio sends numbers as strings
+("timestamp": "40"): decode what it sends with `strict=False`. Payloads are base64 in JSON and raw G.711
+mu-law (8 kHz, mono) bytes here. Fields that other Media Streams clients leave out have defaults; unknown
+fields are ignored.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+# Ids end up in logs, metrics and file names: nothing that could leave a folder or forge a line.
+SID_PATTERN = r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z"
+Sid = Annotated[str, Meta(pattern=SID_PATTERN)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+
+# ---- Twilio to us: the wire ----
+
+
+class ConnectedMessage(msgspec.Struct, frozen=True, tag_field="event", tag="connected"):
+    """The socket is open; always the first message."""
+
+    protocol: str = "Call"
+    version: str = "1.0.0"
+
+
+class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
+    """What the payloads hold. Twilio knows this one format only."""
+
+    encoding: str = "audio/x-mulaw"
+    sample_rate: int = 8000
+    channels: int = 1
+
+
+class StartBody(msgspec.Struct, frozen=True, rename="camel"):
+    """What `start` tells of the call. `custom_parameters` are the TwiML's `<Parameter>`s."""
+
+    call_sid: Sid
+    stream_sid: str = ""
+    account_sid: str = ""
+    tracks: list[str] = []
+    media_format: MediaFormat = MediaFormat()
+    custom_parameters: dict[str, str] = {}
+
+
+class StartMessage(msgspec.Struct, frozen=True, rename="camel", tag_field="event", tag="start"):
+    """The stream begins; sent once."""
+
+    stream_sid: Sid
+    start: StartBody
+    sequence_number: Count = 0
+
+
+class MediaBody(msgspec.Struct, frozen=True, gc=False):
+    """One piece of audio. `timestamp` is milliseconds from the start of the stream, `chunk` counts from 1."""
+
+    payload: bytes
+    timestamp: Count
+    chunk: Count = 0  # 0: not given
+    track: str = "inbound"  # or "outbound"
+
+
+class MediaMessage(msgspec.Struct, frozen=True, gc=False, rename="camel", tag_field="event", tag="media"):
+    """Audio of the caller, usually 20 ms."""
+
+    stream_sid: str
+    media: MediaBody
+    sequence_number: Count = 0
+
+
+class DtmfBody(msgspec.Struct, frozen=True):
+    """A key of the caller's phone."""
+
+    digit: Annotated[str, Meta(pattern=r"\A[0-9A-D*#]\Z")]
+    track: str = "inbound_track"
+
+
+class DtmfMessage(msgspec.Struct, frozen=True, rename="camel", tag_field="event", tag="dtmf"):
+    """The caller pressed a key."""
+
+    stream_sid: str
+    dtmf: DtmfBody
+    sequence_number: Count = 0
+
+
+class MarkBody(msgspec.Struct, frozen=True):
+    """A mark's name, ours to choose."""
+
+    name: str
+
+
+class MarkMessage(msgspec.Struct, frozen=True, rename="camel", tag_field="event", tag="mark"):
+    """A mark of ours was reached in the playback, or returned by `clear`."""
+
+    stream_sid: str
+    mark: MarkBody
+    sequence_number: Count = 0
+
+
+class StopMessage(msgspec.Struct, frozen=True, rename="camel", tag_field="event", tag="stop"):
+    """The stream has stopped or the call has ended."""
+
+    stream_sid: str
+    sequence_number: Count = 0
+
+
+Inbound = ConnectedMessage | StartMessage | MediaMessage | DtmfMessage | MarkMessage | StopMessage
+
+
+# ---- us to Twilio: the wire ----
+
+
+class Payload(msgspec.Struct, frozen=True, gc=False):
+    """Audio to be played: mu-law, 8 kHz, mono, no header."""
+
+    payload: bytes
+
+
+class SendMedia(msgspec.Struct, frozen=True, gc=False, rename="camel", tag_field="event", tag="media"):
+    """Play this after what you have already."""
+
+    stream_sid: str
+    media: Payload
+
+
+class SendMark(msgspec.Struct, frozen=True, rename="camel", tag_field="event", tag="mark"):
+    """Send this mark back when everything before it has been played."""
+
+    stream_sid: str
+    mark: MarkBody
+
+
+class SendClear(msgspec.Struct, frozen=True, rename="camel", tag_field="event", tag="clear"):
+    """Throw away what has not been played, and return the marks in it."""
+
+    stream_sid: str
+
+
+Outbound = SendMedia | SendMark | SendClear
+
+
+# ---- what the call is told ----
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The stream is open: who calls, and the parameters that our TwiML gave it."""
+
+    call_sid: str
+    stream_sid: str
+    account_sid: str
+    parameters: dict[str, str]
+
+
+class Audio(msgspec.Struct, frozen=True, gc=False):
+    """The caller's next audio without holes: mu-law, 8 kHz, mono; one byte is one sample."""
+
+    payload: bytes
+
+
+class Dtmf(msgspec.Struct, frozen=True):
+    """The caller pressed a key: 0-9, A-D, * or #."""
+
+    digit: str
+
+
+class MarkPlayed(msgspec.Struct, frozen=True):
+    """A mark came back: played, or swept out by `clear`."""
+
+    name: str
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """Nothing more will come: the caller hung up, or the stream was ended."""
+
+
+Event = Started | Audio | Dtmf | MarkPlayed | Stopped

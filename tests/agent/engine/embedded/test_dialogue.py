@@ -1,0 +1,257 @@
+"""Whole conversations at the front desk, as tables."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import config
+from agent.engine.base import Cue, Done, Expect, Next, ReplyRequest, Text, ToolCall, ToolResult, Turn
+from agent.engine.embedded.dialogue import DialogueModel
+from agent.exceptions import EngineError
+from config.agent import load_agents
+
+AGENTS = load_agents(Path(config.__file__).parent / "agents")
+
+
+class Caller:
+    """Talks with the front desk; runs its tools."""
+
+    def __init__(self, fail_tools: bool = False) -> None:
+        self.model = DialogueModel(AGENTS)
+        self.state: dict[str, Any] = {}
+        self.done = Done()
+        self.tools: list[ToolCall] = []
+        self.fail_tools = fail_tools
+
+    def ask(self, cue: Cue, **fields: Any) -> str:
+        async def collect() -> list[Any]:
+            request = ReplyRequest("1", "CA1", "front_desk", cue, state=self.state, **fields)
+            return [event async for event in self.model.reply(request)]
+
+        events = asyncio.run(collect())
+        self.done = events[-1]
+        assert isinstance(self.done, Done)
+        self.state = msgspec.json.decode(msgspec.json.encode(self.done.state))  # it must survive a tape
+        text = "".join(event.text for event in events if isinstance(event, Text))
+        if calls := [event for event in events if isinstance(event, ToolCall)]:
+            self.tools += calls
+            error = "no disk" if self.fail_tools else ""
+            results = tuple(ToolResult(call.name, call.arguments, error=error) for call in calls)
+            text = " ".join(filter(None, (text, self.ask(Cue.TOOL, tool_results=results))))
+        return text
+
+    def says(self, words: str) -> str:
+        return self.ask(Cue.ANSWER, transcript=words)
+
+    def dials(self, digits: str) -> str:
+        return self.ask(Cue.ANSWER, transcript="", digits=digits)
+
+
+def test_booking_step_by_step() -> None:
+    caller = Caller()
+    assert "Riverside Dental" in caller.ask(Cue.GREET)
+    assert "Which day" in caller.says("i'd like to book an appointment")
+    assert "time on Tuesday" in caller.says("tuesday")
+    assert "Tuesday at ten o'clock" in caller.says("at ten")
+    assert caller.done.expect is Expect.YES_NO
+    assert not caller.tools
+    assert "all set for Tuesday at ten o'clock" in caller.says("yes")
+    assert caller.tools == [ToolCall("book_appointment", {"day": "Tuesday", "time": "ten o'clock"})]
+    assert "Goodbye" in caller.says("no thanks")
+    assert caller.done.next is Next.HANG_UP
+
+
+def test_everything_in_one_sentence_is_read_back() -> None:
+    caller = Caller()
+    assert "Monday at three o'clock" in caller.says("book an appointment on monday at three")
+    caller.says("yes please")
+    assert len(caller.tools) == 1
+
+
+@pytest.mark.parametrize(
+    ("correction", "read_back"),
+    [
+        ("no on wednesday", "Wednesday at ten o'clock"),
+        ("no at eleven", "Tuesday at eleven o'clock"),
+        ("no on friday at two", "Friday at two o'clock"),
+        ("on friday", "Friday at ten o'clock"),
+    ],
+)
+def test_a_correction_changes_the_slot_and_reads_back_anew(correction: str, read_back: str) -> None:
+    caller = Caller()
+    caller.says("book an appointment on tuesday at ten")
+    assert read_back in caller.says(correction)
+    assert caller.done.expect is Expect.YES_NO
+    assert not caller.tools
+
+
+def test_a_bare_no_asks_what_it_should_be() -> None:
+    caller = Caller()
+    caller.says("book an appointment on tuesday at ten")
+    assert "Which day and time" in caller.says("no")
+    assert "Friday at ten o'clock" in caller.says("friday")
+
+
+def test_a_question_in_the_middle_is_answered_and_the_task_goes_on() -> None:
+    caller = Caller()
+    caller.says("book an appointment on tuesday")
+    answer = caller.says("where are you")
+    assert "River Street" in answer
+    assert "Which one?" in answer  # asks for the time again, in other words
+    assert "Tuesday at nine o'clock" in caller.says("at nine")
+
+
+def test_changing_ones_mind_in_the_middle() -> None:
+    caller = Caller()
+    caller.says("book an appointment on tuesday")
+    assert "four digit number" in caller.says("cancel my appointment")
+    assert caller.done.expect is Expect.DIGITS
+    assert "never mind" in caller.says("never mind")
+    assert "Which day" in caller.says("book an appointment")  # what was said before is forgotten
+
+
+@pytest.mark.parametrize("way", ["spoken", "dialled"])
+def test_cancelling_by_number(way: str) -> None:
+    caller = Caller()
+    caller.says("cancel my appointment")
+    answer = caller.says("one two three four") if way == "spoken" else caller.dials("1234")
+    assert "1 2 3 4" in answer
+    assert "1 2 3 4 is cancelled" in caller.says("yes")
+    assert caller.tools == [ToolCall("cancel_appointment", {"number": "1234"})]
+
+
+def test_a_tool_that_fails_is_owned_up_to() -> None:
+    caller = Caller(fail_tools=True)
+    caller.says("book an appointment on tuesday at ten")
+    assert "couldn't book" in caller.says("yes")
+
+
+def test_results_that_were_not_told_yet_come_first() -> None:
+    caller = Caller()
+    caller.says("book an appointment on tuesday at ten")
+    result = ToolResult("book_appointment", {"day": "Tuesday", "time": "ten o'clock"})
+    answer = caller.ask(Cue.ANSWER, transcript="where are you", tool_results=(result,))
+    assert answer.index("all set for Tuesday") < answer.index("River Street")
+
+
+@pytest.mark.parametrize("how", ["can i speak to a person", "0"])
+def test_a_person(how: str) -> None:
+    caller = Caller()
+    answer = caller.dials(how) if how == "0" else caller.says(how)
+    assert "put you through" in answer
+    assert (caller.done.next, caller.done.transfer_to) == (Next.TRANSFER, "reception")
+
+
+def test_where_nobody_is_there_it_says_so_and_goes_on() -> None:
+    desk = AGENTS["front_desk"]
+    assert desk.dialogue
+    caller = Caller()
+    alone = desk.model_copy(update={"dialogue": desk.dialogue.model_copy(update={"person": ""})})
+    caller.model = DialogueModel({"front_desk": alone})
+    assert "nobody" in caller.says("a person please")
+    assert caller.done.next is Next.LISTEN
+
+
+def test_what_is_not_understood_escalates_and_ends_with_a_person() -> None:
+    caller = Caller()
+    caller.ask(Cue.GREET)
+    first, second = caller.says("the weather"), caller.says("")
+    assert first != second
+    assert caller.done.next is Next.LISTEN
+    assert "colleague" in caller.says("blah")
+    assert caller.done.next is Next.TRANSFER
+
+
+def test_something_understood_in_between_starts_the_count_anew() -> None:
+    caller = Caller()
+    for _ in range(4):
+        caller.says("the weather")
+        caller.says("where are you")
+    assert caller.done.next is Next.LISTEN
+
+
+def test_repeat_says_the_last_reply_whole_and_changes_nothing() -> None:
+    caller = Caller()
+    caller.says("book an appointment")
+    before, state = caller.says("tuesday"), caller.state
+    assert caller.says("say that again") == before
+    assert caller.state == state
+    assert "Tuesday at ten o'clock" in caller.says("at ten")
+
+
+def test_silence_repeats_the_open_question_in_other_words() -> None:
+    caller = Caller()
+    caller.says("book an appointment")
+    answer = caller.ask(Cue.REPROMPT)
+    assert "Are you still there?" in answer
+    assert "Monday to Friday" in answer
+
+
+def test_after_a_noise_that_cut_it_off_it_says_it_again() -> None:
+    caller = Caller()
+    before = caller.says("what are your opening hours")
+    assert caller.ask(Cue.REPROMPT, history=(Turn("agent", "We're open", interrupted=True),)) == before
+
+
+@pytest.mark.parametrize("cue", [Cue.FAREWELL, Cue.SHUTDOWN])
+def test_last_words(cue: Cue) -> None:
+    caller = Caller()
+    assert "Goodbye!" in caller.ask(cue)
+    assert caller.done.next is Next.HANG_UP
+
+
+def test_yes_to_anything_else() -> None:
+    caller = Caller()
+    caller.says("where are you")
+    assert "What is it?" in caller.says("yes")
+    assert "nine in the morning" in caller.says("opening hours")
+
+
+def test_thanks_is_not_a_goodbye() -> None:
+    caller = Caller()
+    caller.says("where are you")
+    assert "welcome" in caller.says("thank you")
+    assert caller.done.next is Next.LISTEN
+
+
+def test_a_reply_thrown_away_leaves_no_trace() -> None:
+    caller = Caller()
+    caller.says("book an appointment")
+    state = caller.state
+    caller.says("tuesday")
+    caller.state = state
+    assert "Which day" in caller.says("say that again")
+
+
+async def test_an_agent_without_dialogue_is_named() -> None:
+    model = DialogueModel(AGENTS)
+    with pytest.raises(EngineError, match="nobody"):
+        await anext(model.reply(ReplyRequest("1", "CA1", "nobody", Cue.GREET)))
+    with pytest.raises(EngineError, match="dialogue"):
+        await DialogueModel({}).load()
+
+
+SAYINGS = [
+    "book an appointment", "tuesday", "at ten", "yes", "no", "cancel my appointment", "one two three four", "", "blah",
+    "say that again", "never mind", "where are you", "no on friday", "thank you",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(SAYINGS), max_size=15))
+def test_whatever_is_said_there_is_an_answer_and_nothing_is_booked_unconfirmed(sayings: list[str]) -> None:
+    caller = Caller()
+    caller.ask(Cue.GREET)
+    for saying in sayings:
+        confirming = caller.done.expect is Expect.YES_NO
+        tools = len(caller.tools)
+        assert caller.says(saying)
+        if len(caller.tools) > tools:
+            assert confirming
+            assert saying == "yes"
+        if caller.done.next is not Next.LISTEN:
+            break

@@ -1,0 +1,264 @@
+"""Recognition over the phone line: espeak voices and real people."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import soxr
+
+import config
+from agent.engine.base import Expect, FloatArray, SpeechBlock
+from agent.engine.embedded.recognizer import MAX_BYTES, PocketsphinxRecognizer, build_decoders
+from agent.engine.embedded.synthesizer import say
+from agent.engine.embedded.understanding import Understanding
+from agent.exceptions import EngineError
+from config.agent import AgentSettings, load_agents
+from config.dialogue import Dialogue
+from config.phrase import parse_phrase
+from telephony.audio import g711, wav
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # one recognizer for all: it takes a while to load
+
+AGENTS = load_agents(Path(config.__file__).parent / "agents")
+DESK = AGENTS["front_desk"].dialogue
+assert DESK
+VOICES = ("en-us+adam", "en-us+klatt4")
+
+
+# What people say in the recordings, as a dialogue of its own.
+def values(words: str) -> dict[str, dict[str, list[str]]]:
+    return {"values": {word: [] for word in words.split()}}
+
+
+CARDS = Dialogue.model_validate(
+    {
+        "texts": {"greeting": "Your cards, please."},
+        "slots": {
+            "rank": values("ace two three four five six seven eight nine ten jack queen king"),
+            "suit": values("clubs spades hearts diamonds"),
+            "tens": values("twenty thirty forty fifty sixty seventy eighty ninety"),
+            "way": values("forward backward left right"),
+        },
+        "answers": [
+            "[{rank}] {rank} of {suit}",
+            "(go | move) {way} {rank} (meters | meter | feet)",
+            "{tens} [{rank}]",
+            "{rank} [or {rank}]",
+            "{tens} {rank} {rank} or {rank} {tens} {rank}",
+        ],
+        "intents": {"deal": {"phrases": ["deal the cards"], "answer": "Here they are."}},
+    }
+)
+SPOKEN = {
+    "cards-1": "ten of clubs",
+    "cards-2": "four queen of clubs",
+    "cards-3": "seven of clubs",
+    "goforward": "go forward ten meters",
+    "numbers": "thirty three four or six ninety two",
+}
+
+
+def telephone(audio: FloatArray, rate: int, seed: int = 0, level_db: float = -22) -> bytes:
+    """Audio over the phone: 8 kHz, its level, line noise, G.711, silence before and after."""
+    line = soxr.resample(audio, rate, 8000)
+    line = line * (10 ** (level_db / 20) / np.sqrt(np.mean(line[np.abs(line) > 0.01] ** 2)))
+    line = np.concatenate([np.zeros(1600), line, np.zeros(3200)])
+    line = line + np.random.default_rng(seed).standard_normal(len(line)) * 10 ** (-60 / 20)
+    return g711.decode(g711.encode((np.clip(line, -1, 1) * 32767).astype("<i2").tobytes()))
+
+
+def spoken(text: str, voice: str = VOICES[0], level_db: float = -22) -> bytes:
+    return telephone(*say(text, voice, 0.9), level_db=level_db)
+
+
+def word_errors(said: str, heard: str) -> int:
+    """Insertions, deletions and substitutions."""
+    row = list(range(len(heard.split()) + 1))
+    for number, word in enumerate(said.split(), 1):
+        previous, row = row, [number]
+        for at, other in enumerate(heard.split(), 1):
+            row.append(min(previous[at] + 1, row[-1] + 1, previous[at - 1] + (word != other)))
+    return row[-1]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def recognizer() -> AsyncGenerator[PocketsphinxRecognizer, None]:
+    made = PocketsphinxRecognizer(AGENTS, decoders=2)
+    await made.load()
+    yield made
+    await made.close()
+
+
+async def recognize(
+    recognizer: PocketsphinxRecognizer, name: str, pcm: bytes, expect: Expect = Expect.OPEN, agent: str = "front_desk"
+) -> tuple[list[str], str]:
+    """Partial transcripts every 200 ms and the final one."""
+    partials = [
+        (await recognizer.hear(SpeechBlock(name, "CA1", agent, pcm[at : at + 3200], expect))).text
+        for at in range(0, len(pcm), 3200)
+    ]
+    final = await recognizer.finish(name)
+    assert final.final
+    return partials, final.text
+
+
+@pytest.mark.parametrize(
+    ("text", "expect"),
+    [
+        ("what are your opening hours", Expect.OPEN),
+        ("what's your address", Expect.OPEN),
+        ("i'd like to book an appointment", Expect.OPEN),
+        ("on wednesday", Expect.OPEN),
+        ("at three o'clock", Expect.OPEN),
+        ("yes that's right", Expect.YES_NO),
+        ("no", Expect.YES_NO),
+        ("cancel my appointment", Expect.OPEN),
+        ("one two three four", Expect.DIGITS),
+        ("repeat that", Expect.OPEN),
+        ("can i speak to a person", Expect.OPEN),
+        ("goodbye", Expect.OPEN),
+    ],
+)
+async def test_every_intent_is_heard_over_the_phone(
+    recognizer: PocketsphinxRecognizer, text: str, expect: Expect
+) -> None:
+    assert DESK
+    partials, final = await recognize(recognizer, text, spoken(text), expect)
+    understanding = Understanding(DESK)
+    assert understanding.read(final) == understanding.read(text), final
+    assert partials[0] == ""
+    assert any(partials)
+
+
+async def test_most_of_what_other_voices_say_is_understood_and_little_of_it_wrongly(
+    recognizer: PocketsphinxRecognizer,
+) -> None:
+    assert DESK
+    understanding = Understanding(DESK)
+    texts = [
+        "when are you open",
+        "where are you",
+        "tuesday",
+        "nine o'clock",
+        "yes please",
+        "i'd like an appointment on monday",
+    ]
+    texts += ["can you tell me your opening hours please", "never mind", "that's all", "no on friday"]
+    right = wrong = 0
+    for voice in VOICES:
+        for text in texts:
+            heard = understanding.read((await recognize(recognizer, text, spoken(text, voice)))[1])
+            right += heard == understanding.read(text)
+            wrong += bool(heard) and heard != understanding.read(text)
+    assert right >= 0.7 * len(texts) * len(VOICES)
+    assert wrong <= 0.15 * len(texts) * len(VOICES)
+
+
+async def test_what_nobody_asked_a_dentist_is_not_understood(recognizer: PocketsphinxRecognizer, speech: Path) -> None:
+    assert DESK
+    understanding = Understanding(DESK)
+    strangers = [telephone(*wav.read(speech / f"librivox-08{number}.wav")) for number in (70, 80, 90)]
+    texts = ["the weather in spain is lovely", "my cat climbed the tree again", "do you sell bicycles", "i love pizza"]
+    strangers += [spoken(text) for text in texts]
+    heard = [(await recognize(recognizer, f"stranger {number}", pcm))[1] for number, pcm in enumerate(strangers)]
+    understood = [text for text in heard if understanding.read(text)]
+    assert len(understood) <= 1, understood
+
+
+async def test_people_are_understood_over_the_phone(speech: Path) -> None:
+    agent = AgentSettings(name="cards", dialogue=CARDS)
+    recognizer = PocketsphinxRecognizer({"cards": agent}, decoders=1)
+    await recognizer.load()
+    errors = total = 0
+    for name, text in SPOKEN.items():
+        pcm = telephone(*wav.read(speech / f"{name}.wav"))
+        _, heard = await recognize(recognizer, name, pcm, agent="cards")
+        errors += word_errors(text, heard)
+        total += len(text.split())
+    await recognizer.close()
+    assert errors / total <= 0.25
+
+
+@pytest.mark.parametrize("level_db", [-14, -22, -30])
+async def test_loud_and_quiet_callers_are_understood(recognizer: PocketsphinxRecognizer, level_db: float) -> None:
+    assert DESK
+    understanding = Understanding(DESK)
+    for text in ("what are your opening hours", "yes please", "i'd like to book an appointment", "goodbye"):
+        heard = (await recognize(recognizer, f"{text} {level_db}", spoken(text, level_db=level_db)))[1]
+        assert understanding.read(heard) == understanding.read(text), heard
+
+
+async def test_what_was_heard_before_changes_nothing(recognizer: PocketsphinxRecognizer) -> None:
+    async def hear() -> list[str]:
+        return [
+            (await recognize(recognizer, text, spoken(text)))[1] for text in ("tuesday", "where are you", "tuesday")
+        ]
+
+    first = await hear()
+    assert first[0] == first[2]
+    assert await hear() == first
+
+
+async def test_digital_silence_is_no_word(recognizer: PocketsphinxRecognizer) -> None:
+    _, text = await recognize(recognizer, "silence", bytes(2 * 8000 * 2))
+    assert DESK
+    assert not Understanding(DESK).read(text)
+
+
+async def test_more_utterances_than_decoders_are_all_heard(recognizer: PocketsphinxRecognizer) -> None:
+    texts = ["goodbye", "what are your opening hours", "on wednesday", "repeat that", "cancel my appointment"]
+    found = await asyncio.gather(*(recognize(recognizer, f"many {text}", spoken(text)) for text in texts))
+    assert [text for _, text in found] == [
+        (await recognize(recognizer, f"alone {text}", spoken(text)))[1] for text in texts
+    ]
+
+
+async def test_decoders_come_back_whatever_happens_to_an_utterance(recognizer: PocketsphinxRecognizer) -> None:
+    chance = random.Random(1)
+    pcm = spoken("goodbye")
+
+    async def wild(number: int) -> None:
+        name = f"wild {number}"
+        for at in range(0, len(pcm), 3200):
+            await recognizer.hear(SpeechBlock(name, "CA1", "front_desk", pcm[at : at + 3200]))
+            if chance.random() < 0.2:
+                recognizer.cancel(name)
+            if chance.random() < 0.2:
+                await recognizer.finish(name)
+        if chance.random() < 0.5:
+            finishing = asyncio.create_task(recognizer.finish(name))
+            await asyncio.sleep(0)
+            recognizer.cancel(name)
+            await finishing
+        recognizer.cancel(name)
+        assert (await recognizer.finish(name)).text == ""
+
+    await asyncio.gather(*map(wild, range(25)))
+    assert recognizer._pools["front_desk"].qsize() == 2
+    assert not recognizer._utterances
+    assert (await recognize(recognizer, "after", pcm))[1] == "goodbye"
+
+
+async def test_an_utterance_without_end_is_bounded(recognizer: PocketsphinxRecognizer) -> None:
+    block = bytes(MAX_BYTES // 2)
+    for _ in range(3):
+        await recognizer.hear(SpeechBlock("endless", "CA1", "front_desk", block))
+    assert recognizer._utterances["endless"].received == MAX_BYTES
+    recognizer.cancel("endless")
+
+
+async def test_an_agent_without_dialogue_is_named(recognizer: PocketsphinxRecognizer) -> None:
+    with pytest.raises(EngineError, match="stranger"):
+        await recognizer.hear(SpeechBlock("u", "CA1", "stranger", b""))
+
+
+async def test_a_word_that_cannot_be_pronounced_is_named() -> None:
+    dialogue = CARDS.model_copy(update={"before": (parse_phrase("xyzzyx"),)})
+    with pytest.raises(EngineError, match=r"agent 'cards'.*xyzzyx"):
+        build_decoders("cards", dialogue, 1)
+    pronounced = dialogue.model_copy(update={"pronunciations": {"xyzzyx": "Z IH Z IY"}})
+    assert len(build_decoders("cards", pronounced, 1)) == 1

@@ -1,0 +1,93 @@
+"""Agents' files: the one that ships is right, and mistakes are named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.agent import load_agent, load_agents
+from config.exceptions import SettingsError
+
+SHIPPED = Path(__file__).parent.parent.parent / "config" / "agents"
+
+
+def test_the_shipped_agents_are_read() -> None:
+    agents = load_agents(SHIPPED)
+    desk = agents["front_desk"]
+    assert desk.dialogue is not None
+    assert desk.transfers[desk.dialogue.person].startswith("+")
+    assert {intent.tool for intent in desk.dialogue.intents.values() if intent.tool} == set(desk.tools)
+
+
+def shipped() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((SHIPPED / "front_desk.yaml").read_text())
+    return content
+
+
+def put(tree: dict[str, Any], path: str, value: Any) -> None:
+    *groups, last = path.split(".")
+    for group in groups:
+        tree = tree[group]
+    tree[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("colour", "blue", ["colour"]),
+        ("speed", 9, ["speed", "9"]),
+        ("transfers.reception", "5550100", ["transfers", "E.164"]),
+        ("tools.book_appointment.file", "../../etc/passwd", ["file", "plain file name"]),
+        ("dialogue.person", "boss", ["dialogue.person", "boss", "reception"]),
+        ("dialogue.texts.greting", "Hi", ["texts", "greting"]),
+        ("dialogue.texts.greeting", "", ["greeting"]),
+        ("dialogue.slots.day", {"digits": 4, "values": {"monday": []}}, ["slots", "day"]),
+        ("dialogue.intents.book.tool", "bok", ["book", "tool", "bok", "book_appointment"]),
+        ("dialogue.intents.book.ask", {"day": "Day?", "time": "Time?", "dya": "?"}, ["book", "dya"]),
+        ("dialogue.intents.book.phrases", ["book on {year}"], ["book", "phrases", "year"]),
+        ("dialogue.intents.book.phrases", ["book ("], ["book", "phrases"]),
+        ("dialogue.intents.book.answer", "See you on {moon}", ["book", "moon"]),
+        ("dialogue.intents.hours.phrases", [], ["hours", "phrases"]),
+        ("dialogue.intents.yes", {"phrases": ["yes"], "answer": "x"}, ["intents.yes", "built-in"]),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, path: str, value: Any, named: list[str]) -> None:
+    content = shipped()
+    put(content, path, value)
+    file = tmp_path / "front_desk.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(SettingsError) as error:
+        load_agent(file)
+    assert str(file) in str(error.value)
+    for part in named:
+        assert part in str(error.value)
+
+
+def test_what_is_no_agent_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.yaml"):
+        load_agent(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("name: [")
+    with pytest.raises(SettingsError, match=r"bad\.yaml"):
+        load_agents(tmp_path)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=tmp_path.name):
+        load_agents(tmp_path)
+
+
+def test_yes_and_no_are_words(tmp_path: Path) -> None:
+    file = tmp_path / "front_desk.yaml"
+    text = (SHIPPED / "front_desk.yaml").read_text()
+    file.write_text(text.replace("\ndialogue:\n", "\ndialogue:\n  phrases: {yes: [righto], no: [nah]}\n"))
+    dialogue = load_agent(file).dialogue
+    assert dialogue is not None
+    assert set(dialogue.phrases) == {"yes", "no"}
+
+
+def test_a_key_that_stands_twice_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text("name: twice\nspeed: 1.0\nspeed: 2.0\n")
+    with pytest.raises(SettingsError, match=r"(?s)twice\.yaml.*speed: stands twice"):
+        load_agent(file)

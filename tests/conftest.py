@@ -1,0 +1,51 @@
+"""Shared by all tests: a real server in a process of its own, and real human speech where it is there."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from telephony.process import ServerProcess
+
+ROOT = Path(__file__).parent.parent
+
+
+class Server(ServerProcess):
+    """`voxline serve` on a free port of 127.0.0.1, with words in its log."""
+
+    def __init__(self, settings: dict[str, Any], data: Path, environment: dict[str, str]) -> None:
+        super().__init__({"server.data": str(data), "log.words": True, **settings}, environment=environment)
+        self.data = data
+
+    def metric(self, name: str) -> float:
+        """The present value of one metric, its labels included in the name."""
+        for line in httpx.get(self.url + "/metrics").text.splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[-1])
+        raise AssertionError(f"no metric {name}")
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts servers: serve({"engine.profile": "simulated"}, TWILIO_AUTH_TOKEN="..."); stopped after the module."""
+    servers: list[Server] = []
+
+    def start(settings: dict[str, Any] | None = None, **environment: str) -> Server:
+        servers.append(Server(settings or {}, tmp_path_factory.mktemp("data"), environment))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def speech() -> Path:
+    """The folder of real human speech; tests that need it are skipped where it is missing."""
+    folder = Path(os.environ.get("VOXLINE_SPEECH", ROOT.parent / "shared" / "speech"))
+    if not folder.is_dir():
+        pytest.skip(f"no recordings of human speech in {folder}; set VOXLINE_SPEECH")
+    return folder

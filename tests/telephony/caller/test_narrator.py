@@ -1,0 +1,43 @@
+"""The call told in lines."""
+
+import base64
+from typing import Any
+
+from telephony.audio import g711
+from telephony.caller.clip import FRAME
+from telephony.caller.ear import Talkspurt
+from telephony.caller.messages import StreamMessages, new_sid
+from telephony.caller.narrator import Narrator
+from telephony.caller.performer import Utterance
+from telephony.caller.stream import CallerStream, Cleared
+
+MS = 8
+
+
+def test_a_call_is_told_in_order(script: Any) -> None:
+    out = StreamMessages(call_sid=new_sid("CA"), account_sid=new_sid("AC"))
+    stream = CallerStream(script("wait"), [None], (base64.b64encode(g711.SILENCE * FRAME),), out, keep_audio=False)
+    narrator = Narrator(stream, quiet_ms=500)
+    said, spurts = stream.performer.said, stream.ear.spurts
+
+    assert narrator.look(0) == []
+    spurts += [Talkspurt(100 * MS, 600 * MS), Talkspurt(1000 * MS, 1500 * MS)]
+    assert narrator.look(1900 * MS) == []  # it may go on
+    assert narrator.look(2000 * MS) == ["   0.10  agent  ▸ speaks 1.4 s, first heard 100 ms after start"]
+
+    said.append(
+        Utterance(step=2, text="hi", noise=False, answer=True, interrupts=False, onset=2100 * MS, end=2500 * MS)
+    )
+    assert narrator.look(2100 * MS) == ["   2.10  caller ▸ hi"]
+
+    spurts.append(Talkspurt(3000 * MS, 4000 * MS))
+    said.append(Utterance(step=3, text="no", noise=False, answer=True, interrupts=True, onset=4000 * MS, end=4500 * MS))
+    assert narrator.look(4000 * MS) == ["   4.00  caller ▸ talks over the agent: no"]
+    stream.clears.append(Cleared(at=4090 * MS, audio_at=4080 * MS, dropped=9))
+    assert narrator.look(4100 * MS) == [
+        "   3.00  agent  ▸ speaks 1.0 s, 500 ms after the caller; stopped 90 ms after being talked over"
+    ]
+    spurts.append(Talkspurt(5000 * MS, 5200 * MS))
+    assert narrator.look(5200 * MS) == []
+    assert narrator.look(5210 * MS, over=True) == ["   5.00  agent  ▸ speaks 0.2 s, 500 ms after the caller"]
+    assert narrator.look(9000 * MS, over=True) == []

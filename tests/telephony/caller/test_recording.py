@@ -1,0 +1,30 @@
+"""The stereo recording: one time axis."""
+
+import base64
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from telephony.audio import g711
+from telephony.caller.messages import StreamMessages, new_sid
+from telephony.caller.recording import write_recording
+from telephony.caller.stream import CallerStream
+
+
+def test_both_sides_lie_where_they_were_heard(script: Any, tone: Any, tmp_path: Path) -> None:
+    out = StreamMessages(call_sid=new_sid("CA"), account_sid=new_sid("AC"))
+    caller = base64.b64encode(tone(20))
+    stream = CallerStream(script({"silence": 1000}), [None], (caller,), out, keep_audio=True)
+    stream.tick(160 * 10)
+    stream.playback.play(tone(20), 800)
+    write_recording(tmp_path / "call.wav", stream)
+    with wave.open(str(tmp_path / "call.wav")) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (2, 8000, 1600)
+        left, right = np.frombuffer(file.readframes(1600), "<i2").reshape(-1, 2).T
+    expected = np.frombuffer(g711.decode(tone(20)), "<i2")
+    assert (left == np.tile(expected, 10)).all()
+    assert (right[800:960] == expected).all()
+    assert not right[:800].any()
+    assert not right[960:].any()
