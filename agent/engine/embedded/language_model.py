@@ -18,14 +18,16 @@ from config.phrase import Choice, Slot, Word
 ORDER = 3
 SENTENCES = 20_000  # enough that every phrase occurs often
 DISCOUNT = 0.5
-BEFORE, AFTER = 0.3, 0.2  # how often something polite comes first, or last
+BEFORE = {Expect.OPEN: 0.3, Expect.YES_NO: 0.05, Expect.DIGITS: 0.1, Expect.SPELLING: 0.1}  # how often something
+AFTER = 0.2  # polite comes first, or last
+CORRECTION = 0.3  # how often "no" goes on with what is right instead
 
-# How often callers say what, by what they were asked: an intent, a slot on its own, one of the built-in intents.
+# How often callers say what, by what they were asked: an intent, a slot on its own, yes or no, another built-in intent.
 WEIGHTS = {
-    Expect.OPEN: (0.45, 0.25, 0.30),
-    Expect.YES_NO: (0.15, 0.20, 0.65),
-    Expect.DIGITS: (0.15, 0.65, 0.20),
-    Expect.SPELLING: (0.15, 0.65, 0.20),
+    Expect.OPEN: (0.45, 0.25, 0.10, 0.20),
+    Expect.YES_NO: (0.05, 0.10, 0.75, 0.10),
+    Expect.DIGITS: (0.15, 0.65, 0.05, 0.15),
+    Expect.SPELLING: (0.15, 0.65, 0.05, 0.15),
 }
 
 Ngram = tuple[str, ...]
@@ -35,17 +37,22 @@ def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES) -> Ite
     """What callers may say in reply to a question of this kind, drawn at random, always the same."""
     chance = random.Random(0)  # noqa: S311 (no secret)
     before, after = dialogue.around()
-    intents, slots, others = WEIGHTS[expect]
+    intents, slots, yes_no, others = WEIGHTS[expect]
+    no = dialogue.built_in("no")
     kinds: list[tuple[float, list[tuple[Choice, ...]]]] = [
         (intents, [intent.phrases for intent in dialogue.intents.values()]),
         (slots, [answers] if (answers := _answers(dialogue, expect)) else []),
-        (others, [dialogue.built_in(name) for name in ("yes", "no", "repeat", "person", "never_mind", "goodbye")]),
+        (yes_no, [dialogue.built_in("yes"), no]),
+        (others, [dialogue.built_in(name) for name in ("repeat", "person", "never_mind", "goodbye")]),
     ]
     kinds = [(weight, phrases) for weight, phrases in kinds if phrases]
     for _ in range(count):
         [(_, phrases)] = chance.choices(kinds, [weight for weight, _ in kinds])
-        sentence = _words(chance.choice(chance.choice(phrases)), dialogue, chance)
-        if chance.random() < BEFORE:
+        phrase = chance.choice(phrases)
+        sentence = _words(chance.choice(phrase), dialogue, chance)
+        if phrase is no and expect is Expect.YES_NO and dialogue.answers and chance.random() < CORRECTION:
+            sentence += _words(chance.choice(dialogue.answers), dialogue, chance)
+        if chance.random() < BEFORE[expect]:
             sentence = _words(chance.choice(before), dialogue, chance) + sentence
         if chance.random() < AFTER:
             sentence = sentence + _words(chance.choice(after), dialogue, chance)

@@ -192,6 +192,29 @@ async def test_loud_and_quiet_callers_are_understood(recognizer: PocketsphinxRec
         assert understanding.read(heard) == understanding.read(text), heard
 
 
+@pytest.mark.parametrize(
+    ("text", "expect"),
+    [
+        ("what are your opening hours", Expect.OPEN),
+        ("i'd like to book an appointment", Expect.OPEN),
+        ("on tuesday", Expect.OPEN),
+        ("at ten o'clock", Expect.OPEN),
+        ("yes please", Expect.YES_NO),
+        ("no on wednesday", Expect.YES_NO),
+        ("goodbye", Expect.OPEN),
+    ],
+)
+async def test_the_noise_under_the_words_changes_nothing(
+    recognizer: PocketsphinxRecognizer, text: str, expect: Expect
+) -> None:
+    assert DESK
+    understanding = Understanding(DESK)
+    audio = say(text, VOICES[0], 0.9)
+    for seed in range(12):
+        _, heard = await recognize(recognizer, f"{text} {seed}", telephone(*audio, seed=seed), expect)
+        assert understanding.read(heard) == understanding.read(text), f"noise {seed}: {heard}"
+
+
 async def test_what_was_heard_before_changes_nothing(recognizer: PocketsphinxRecognizer) -> None:
     async def hear() -> list[str]:
         return [
