@@ -1,35 +1,22 @@
 """Voice activity: Silero on 8 kHz audio, the windows of all calls in one ONNX run.
 
-A run over many windows costs a third of as many single runs and gives the same probabilities to the bit. The network
+A run over many windows costs a fifth of as many single runs and gives the same probabilities to the bit. The network
 is recurrent; after a long silence its state makes it slower to notice speech, so the state of a call that has been
 silent for `reset_ms` is cleared.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
-from agent.exceptions import EngineError
+from agent import silero
+from agent.silero import CONTEXT, STATE, WINDOW
 
 RATE = 8000  # Hz
-WINDOW = 256  # samples, 32 ms
 WINDOW_MS = 1000 * WINDOW // RATE
-CONTEXT = 32  # samples of the window before that the network wants again
 SILENT = 0.1  # below this probability a window counts as silent for the reset
 _WINDOW_BYTES = 2 * WINDOW
 _MAX_PENDING = 64 * _WINDOW_BYTES  # bytes; some 2 s of audio waiting for a run
-
-
-def model_path() -> Path:
-    """Silero's ONNX file, found without importing its package (which would import torch)."""
-    spec = find_spec("silero_vad")
-    for folder in spec.submodule_search_locations or () if spec else ():
-        path = Path(folder) / "data" / "silero_vad.onnx"
-        if path.is_file():
-            return path
-    raise EngineError("the voice detector is missing: pip install --no-deps silero-vad")
 
 
 class VadStream:
@@ -56,17 +43,11 @@ class Vad:
     """The detector for all calls of a process."""
 
     def __init__(self, reset_ms: int = 4000, path: Path | None = None) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(path or model_path()), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-        self._rate = np.array(RATE, dtype=np.int64)
+        self._session = silero.load(path)
         self._reset_windows = reset_ms // WINDOW_MS
         self._streams: dict[int, VadStream] = {}
         self._free: list[int] = []
-        self._state = np.zeros((2, 0, 128), np.float32)
+        self._state = np.zeros((2, 0, STATE), np.float32)
         self._context = np.zeros((0, CONTEXT), np.float32)
 
     def open(self) -> VadStream:
@@ -106,7 +87,7 @@ class Vad:
         windows = np.empty((len(slots), CONTEXT + WINDOW), np.float32)
         windows[:, :CONTEXT] = self._context[slots]
         np.multiply(samples, np.float32(1 / 32768), out=windows[:, CONTEXT:])
-        output, state = self._session.run(None, {"input": windows, "state": self._state[:, slots], "sr": self._rate})
+        output, state = self._session.run(None, {"input": windows, "state": self._state[:, slots]})
         self._state[:, slots] = state
         self._context[slots] = windows[:, -CONTEXT:]
         probabilities: list[float] = output[:, 0].tolist()
@@ -121,5 +102,5 @@ class Vad:
         before = len(self._context)
         after = max(8, 2 * before)
         self._free.extend(range(after - 1, before - 1, -1))
-        self._state = np.concatenate([self._state, np.zeros((2, after - before, 128), np.float32)], axis=1)
+        self._state = np.concatenate([self._state, np.zeros((2, after - before, STATE), np.float32)], axis=1)
         self._context = np.concatenate([self._context, np.zeros((after - before, CONTEXT), np.float32)])

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from config.logging import Log
 from config.settings import Settings
 from telephony.audio import g711
+from telephony.connection import DIRECT
 from telephony.exceptions import LineError, ProtocolError
 from telephony.line import Line, Listener
 from telephony.outcomes import Failed, HangUp, Outcome, Transfer
@@ -148,23 +149,31 @@ class TwilioCall(Line):
     # The socket
 
     async def _receive(self) -> None:
+        if direct := self._websocket.scope.get("extensions", {}).get(DIRECT):
+            direct["attach"](self._message)
+        while True:  # what came before, and the end
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return self._disconnected(message.get("code", 1005), message.get("reason") or "")
+            text = message.get("text")
+            self._message(message.get("bytes", b"") if text is None else text)
+
+    def _message(self, message: str | bytes) -> None:
+        """Take one message; nothing is raised, since a bug costs one call, never the server."""
+        if self._over.is_set():
+            return
         try:
-            while True:
-                message = await self._websocket.receive()
-                if message["type"] == "websocket.disconnect":
-                    return self._disconnected(message.get("code", 1005), message.get("reason") or "")
-                text = message.get("text")
-                event = self.stream.receive(message.get("bytes", b"") if text is None else text)
-                if type(event) is Audio:  # 50 times a second; all else is rare
-                    assert self._listener is not None
-                    if self._received_ms > self._allowed_ms:
-                        self._check_pace()
-                    self._listener.audio(g711.decode(event.payload))
-                elif event is not None:
-                    self._control_event(event)
+            event = self.stream.receive(message)
+            if type(event) is Audio:  # 50 times a second; all else is rare
+                assert self._listener is not None
+                if self._received_ms > self._allowed_ms:
+                    self._check_pace()
+                self._listener.audio(g711.decode(event.payload))
+            elif event is not None:
+                self._control_event(event)
         except ProtocolError as error:
             self._refuse(error)
-        except Exception as error:  # noqa: BLE001 (a bug costs one call, never the server)
+        except Exception as error:  # noqa: BLE001 (see above)
             self.fail(error)
 
     @property

@@ -3,12 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soxr
 
-from agent import vad as vad_module
-from agent.exceptions import EngineError
-from agent.vad import WINDOW, WINDOW_MS, Vad, VadStream, model_path
+from agent.vad import WINDOW, WINDOW_MS, Vad, VadStream
 from telephony.audio import g711, wav
 
 
@@ -89,10 +86,3 @@ def test_audio_nobody_judges_is_bounded_and_counted() -> None:
     assert stream.dropped_bytes > 0
     [(_, _, at_ms)] = detector.run()
     assert at_ms == (stream.dropped_bytes // (2 * WINDOW) + 1) * WINDOW_MS
-
-
-def test_a_missing_model_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert model_path().is_file()
-    monkeypatch.setattr(vad_module, "find_spec", lambda name: None)
-    with pytest.raises(EngineError, match="pip install --no-deps silero-vad"):
-        model_path()
