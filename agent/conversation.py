@@ -7,16 +7,20 @@ from agent import events as e
 from agent.engine.base import Engine, FloatArray
 from agent.reply import Replies
 from agent.session import Session
+from agent.state import State
 from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log
 from config.settings import Settings
 
-BUFFER_CHANGES = (e.Played, e.ReplyAudio, e.Cleared)
+Record = Callable[[float, e.Event | None, list[e.Command], State], None]
+
+BUFFER_CHANGES = (e.Played, e.ReplyAudio, e.Paused)
 
 
 class Conversation:
-    """One call's conversation. `on_command` is given every command that is not for the engine, in order."""
+    """One call's conversation. `on_command` is given every command that is not for the engine, in order; `record` every
+    event with the time, the commands and the state that followed."""
 
     def __init__(
         self,
@@ -29,10 +33,12 @@ class Conversation:
         to_line: Callable[[FloatArray, int], bytes],
         log: Log,
         data: Path,
+        record: Record | None = None,
     ) -> None:
         self.session = Session(call, agent.name, settings, agent.transfers)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
+        self._record_step = record
         self._replies = Replies(
             call,
             agent,
@@ -46,12 +52,16 @@ class Conversation:
 
     def start(self) -> None:
         """Greet the caller."""
-        self._do(self.session.start())
+        commands = self.session.start()
+        self._record(None, commands)
+        self._do(commands)
 
     def handle(self, event: e.Event) -> None:
         """Take one event and do all that follows from it."""
-        self._do(self.session.handle(event))
-        if isinstance(event, BUFFER_CHANGES):
+        commands = self.session.handle(event)
+        self._record(event, commands)
+        self._do(commands)
+        if commands or isinstance(event, BUFFER_CHANGES):
             self._pace()
 
     async def close(self) -> None:
@@ -74,6 +84,10 @@ class Conversation:
                     self._replies.run_tools(command)
                 case _:
                     self._on_command(command)
+
+    def _record(self, event: e.Event | None, commands: list[e.Command]) -> None:
+        if self._record_step:
+            self._record_step(self.session.now_ms, event, commands, self.session.state)
 
     def _pace(self) -> None:
         """Let the engine make more audio only while little of it is waiting to be heard."""

@@ -6,10 +6,10 @@ Times are media time: milliseconds of caller audio received since the call began
 
 import msgspec
 
-from agent.engine.base import Cue, Done, Expect, ReplyRequest, ToolCall, ToolResult, Word
+from agent.engine.base import Cue, Done, Expect, Meaning, ReplyRequest, ToolCall, ToolResult, Word
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, tag=True):
     """Something that happened."""
 
 
@@ -42,8 +42,8 @@ class Played(Event, frozen=True):
     ms: float  # from the reply's first sample
 
 
-class Cleared(Event, frozen=True):
-    """The answer to `Clear`: nothing more of this reply will be heard, and `ms` of it were, for certain."""
+class Paused(Event, frozen=True):
+    """The answer to `Pause`: the reply is silent after `ms` of it were heard; the rest is kept."""
 
     reply: int
     ms: float
@@ -61,6 +61,8 @@ class Partial(Event, frozen=True):
 
     utterance: int
     text: str
+    meaning: Meaning | None = None
+    complete: bool | None = None
 
 
 class CallerSaid(Event, frozen=True):
@@ -68,6 +70,7 @@ class CallerSaid(Event, frozen=True):
 
     reply: int
     text: str
+    meaning: Meaning | None = None
 
 
 class ReplyText(Event, frozen=True):
@@ -75,6 +78,12 @@ class ReplyText(Event, frozen=True):
 
     reply: int
     text: str
+
+
+class ReplyUnfinished(Event, frozen=True):
+    """The model wants more of the caller's turn before it answers."""
+
+    reply: int
 
 
 class ReplyAudio(Event, frozen=True):
@@ -120,7 +129,7 @@ class Shutdown(Event, frozen=True):
     """The server ends soon: say goodbye."""
 
 
-class Command(msgspec.Struct, frozen=True):
+class Command(msgspec.Struct, frozen=True, tag=True):
     """Something to be done."""
 
 
@@ -133,6 +142,7 @@ class Hear(Command, frozen=True):
     utterance: int
     pcm: bytes
     expect: Expect
+    over: bool = False  # said while the agent was talking
 
 
 class ForgetUtterance(Command, frozen=True):
@@ -173,8 +183,22 @@ class Play(Command, frozen=True):
     marks: tuple[float, ...]
 
 
-class Clear(Command, frozen=True):
-    """Stop playing at once and drop what was not heard; answered with `Cleared`."""
+class Pause(Command, frozen=True):
+    """Fall silent at once and keep what was not heard; answered with `Paused` before anything else happens."""
+
+    reply: int
+    at_ms: float
+    onset_ms: float  # media time at which the detector's first speech window began
+
+
+class Resume(Command, frozen=True):
+    """Go on with a paused reply from the sample that was heard last."""
+
+    reply: int
+
+
+class Drop(Command, frozen=True):
+    """Forget what was not heard of a paused reply."""
 
     reply: int
 
@@ -204,7 +228,7 @@ class TurnDecided(Command, frozen=True):
 
 
 class Interrupted(Command, frozen=True):
-    """The caller talked over a reply."""
+    """The caller talked over a reply, and meant it."""
 
     reply: int
     at_ms: float

@@ -18,6 +18,7 @@ from agent.engine.base import (
     SpeechBlock,
     Text,
     ToolCall,
+    Unfinished,
 )
 from agent.exceptions import EngineError
 from agent.tools import Tools
@@ -66,6 +67,7 @@ class Replies:
         self._tasks: set[asyncio.Task[None]] = set()
         self._replies: dict[int, asyncio.Task[None]] = {}
         self._listening: asyncio.Task[None] | None = None
+        self._forgotten = 0  # utterances up to this one are not wanted any more
 
     def hear(self, command: e.Hear) -> None:
         """Give the recognizer more of an utterance; without one this does nothing."""
@@ -74,7 +76,12 @@ class Replies:
         if self._listening is None:
             self._listening = self._spawn(self._listen(), "listen")
         block = SpeechBlock(
-            self._utterance_id(command.utterance), self._call, self._agent.name, command.pcm, command.expect
+            self._utterance_id(command.utterance),
+            self._call,
+            self._agent.name,
+            command.pcm,
+            command.expect,
+            command.over,
         )
         try:
             self._blocks.put_nowait((command.utterance, block))
@@ -82,7 +89,8 @@ class Replies:
             self._log.warning("the recognizer is too slow: speech dropped", extra={"bytes": len(command.pcm)})
 
     def forget(self, utterance: int) -> None:
-        """The utterance was none."""
+        """The utterance was none, or is heard again under another number."""
+        self._forgotten = max(self._forgotten, utterance)
         if self._engine.recognizer:
             self._engine.recognizer.cancel(self._utterance_id(utterance))
 
@@ -121,8 +129,10 @@ class Replies:
         while True:
             utterance, block = await self._blocks.get()
             try:
+                if utterance <= self._forgotten:
+                    continue
                 transcript = await recognizer.hear(block)
-                self._emit(e.Partial(utterance, transcript.text))
+                self._emit(e.Partial(utterance, transcript.text, transcript.meaning, transcript.complete))
             except EngineError as error:
                 self._log.warning("the recognizer failed: %s", error)
             finally:
@@ -163,7 +173,7 @@ class Replies:
             return command.request
         await self._blocks.join()
         transcript = await recognizer.finish(self._utterance_id(command.utterance))
-        self._emit(e.CallerSaid(command.reply, transcript.text))
+        self._emit(e.CallerSaid(command.reply, transcript.text, transcript.meaning))
         return msgspec.structs.replace(command.request, transcript=transcript.text)
 
     async def _think(
@@ -193,6 +203,8 @@ class Replies:
                             await speak(text)
                     case ToolCall():
                         calls.append(event)
+                    case Unfinished():
+                        self._emit(e.ReplyUnfinished(reply))
                     case Done():
                         done = event
         self._emit(e.ReplyDone(reply, done, tuple(calls)))

@@ -1,55 +1,34 @@
 """One conversation: events in, commands out. Sans-I/O: no await, no clock, no task; its time is the audio received.
 
-idle ──reply──▶ processing ──audio──▶ speaking ──speech──▶ interrupted
-                 ▲      │ speech, finished   │ finished          │ cleared
-                 │reply ▼                    ▼                   │
-                 └── listening ◀─────────────┴───────────────────┘        every state ──end──▶ ended
+idle ──reply──▶ processing ──audio──▶ speaking ──speech──▶ interrupted (paused, until it is clear what the speech is)
+                 ▲      │ speech, finished   │ ▲                │  │ cut
+                 │reply ▼           finished │ └────resume──────┘  │
+                 └── listening ◀─────────────┴─────────────────────┘      every state ──end──▶ ended
+
+While the caller has only paused, a reply is made early and held: it is played when the turn is decided, or thrown away
+without a trace when the caller goes on.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from agent import events as e
-from agent.engine.base import Cue, Done, Expect, Next, ReplyRequest, ToolResult, Turn
+from agent.caller import Caller
+from agent.engine.base import Cue, Done, Expect, Meaning, Next, ReplyRequest, ToolCall, ToolResult, Turn, Word
 from agent.exceptions import IllegalEvent
-from agent.history import Heard, History
+from agent.history import History
+from agent.interruption import Verdict, after_it, meaning_of, while_speaking
+from agent.spoken import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer, Timers
-from agent.turn import Change, TurnDetector
-from agent.utterance import BYTES_PER_MS, Utterance
+from agent.turn import Change
+from agent.utterance import BYTES_PER_MS
 from config.settings import Settings
 
-MAX_DIGITS = 64
 MAX_ROUNDS = 5  # times the tools of one reply may lead to more tools
 MAX_FAILURES = 2  # replies in a row that fail until the call is given up
-LAST_WORDS = frozenset({Cue.FAREWELL, Cue.SHUTDOWN})  # replies after which the call ends, whatever the model says
 
 Commands = list[e.Command]
-
-
-class Reply:
-    """One spoken answer: one request to the model, and one more for each round of tools."""
-
-    def __init__(self, number: int, cue: Cue) -> None:
-        self.number = number
-        self.cue = cue
-        self.heard = Heard()
-        self.text = ""
-        self.transcript = ""
-        self.done = Done()
-        self.rounds = 0
-        self.generating = False
-        self.running_tools = False
-
-    @property
-    def over(self) -> bool:
-        """Whether everything it will say has been made and heard."""
-        return not self.generating and not self.running_tools and self.heard.complete
-
-    @property
-    def interruptible(self) -> bool:
-        """A goodbye is heard to its end."""
-        return self.cue not in LAST_WORDS and self.done.next is Next.LISTEN
 
 
 class Session:
@@ -59,18 +38,20 @@ class Session:
         self.state = State.IDLE
         self.now_ms = 0.0
         self.history = History(settings.reply.max_history_turns)
-        self.partial = ""  # the recognizer's present guess
         self.expect = Expect.OPEN
+        self.wasted = 0  # early replies thrown away
         self._call = call
         self._agent = agent
         self._settings = settings.turn
         self._transfers = transfers or {}
-        self._turn = TurnDetector(settings.turn)
-        self._utterance = Utterance(settings.turn.preroll_ms, settings.turn.max_utterance_ms)
-        self._speech_ms = 0  # speech in the present turn
-        self._digits = ""
-        self._reply: Reply | None = None
+        self._caller = Caller(settings.turn)
+        self._reply: Reply | None = None  # being made, spoken or paused
+        self._held: Reply | None = None  # made early
         self._replies = 0
+        self._pausing = False  # `Pause` was given, and its answer comes next
+        self._cut_at_once = False  # the pause is an interruption for certain
+        self._wary = False  # something in the background has paused this reply before
+        self._onset_ms = 0.0
         self._model_state: dict[str, Any] = {}
         self._results: tuple[ToolResult, ...] = ()  # of tools that ran, not yet told to the caller
         self._cut = False  # the caller interrupted the last reply
@@ -84,11 +65,12 @@ class Session:
             e.SpeechProbability: self._on_probability,
             e.Dtmf: self._on_dtmf,
             e.Played: self._on_played,
-            e.Cleared: self._on_cleared,
+            e.Paused: self._on_paused,
             e.HungUp: self._on_hung_up,
             e.Partial: self._on_partial,
             e.CallerSaid: self._on_caller_said,
             e.ReplyText: self._on_text,
+            e.ReplyUnfinished: self._on_unfinished,
             e.ReplyAudio: self._on_reply_audio,
             e.ReplyDone: self._on_done,
             e.ReplyEnded: self._on_ended,
@@ -99,8 +81,8 @@ class Session:
 
     @property
     def unheard_ms(self) -> float:
-        """Audio of the present reply that was made and not yet heard."""
-        return self._reply.heard.audio_ms - self._reply.heard.heard_ms if self._reply else 0.0
+        """Audio that was made and not yet heard."""
+        return sum(reply.unheard_ms for reply in (self._reply, self._held) if reply)
 
     def start(self) -> Commands:
         """The call has begun: greet."""
@@ -112,48 +94,126 @@ class Session:
         """Take one event. After the end every event is ignored, since engines and carriers lag behind."""
         if self.state is State.ENDED:
             return []
-        if self.state is State.INTERRUPTED and not isinstance(event, e.Cleared | e.HungUp):
-            raise IllegalEvent(f"{type(event).__name__} before Cleared")
+        if self._pausing and not isinstance(event, e.Paused | e.HungUp):
+            raise IllegalEvent(f"{type(event).__name__} before Paused")
         return self._handlers[type(event)](event)
 
-    # The line
+    # The caller's voice
 
     def _on_audio(self, event: e.CallerAudio) -> Commands:
         self.now_ms += len(event.pcm) / BYTES_PER_MS
-        utterance = self._utterance
-        utterance.add(event.pcm)
+        self._caller.hear(event.pcm)
         commands = self._due() if self.now_ms >= self._timers.next_ms else []
-        if utterance.open and (block := utterance.block()):
-            commands.append(e.Hear(utterance.number, block, self.expect))
+        if self._caller.utterance.open and (block := self._caller.utterance.block()):
+            commands.append(self._hear(block))
         return commands
+
+    def _hear(self, block: bytes) -> e.Hear:
+        return e.Hear(self._caller.utterance.number, block, self.expect, self._caller.over)
 
     def _on_probability(self, event: e.SpeechProbability) -> Commands:
-        change = self._turn.update(event.value, event.at_ms)
-        if change is Change.NONE:
+        detector = self._caller.detector
+        change = detector.update(event.value, event.at_ms)
+        if not detector.speaking:
             return []
-        return self._speech_started(event.at_ms) if change is Change.STARTED else self._speech_ended()
+        if change is Change.STARTED or not self._caller.utterance.open:
+            return self._speech_without_turn(change)
+        if change is Change.RESUMED:
+            return self._speech_goes_on()
+        if self.state is State.INTERRUPTED:
+            return self._judge()
+        if self.state is State.LISTENING:
+            return self._silence() if detector.silence_ms else []
+        return self._let_pass()  # a turn that was too long for its answer to wait
 
-    def _speech_started(self, at_ms: int) -> Commands:
-        if self.state is State.SPEAKING:
-            return self._barge_in(at_ms, self._turn.started_ms)
-        self._timers.unset(Timer.SILENCE)
-        commands = self._throw_away()
-        self._begin_utterance()
+    def _speech_without_turn(self, change: Change) -> Commands:
+        """Speech begins, or one goes on that was not taken for a turn."""
+        detector = self._caller.detector
+        if self.state is State.SPEAKING and self._reply and self._reply.interruptible:
+            loud = detector.silence_ms == 0 and self._caller.near_now()
+            if loud if self._wary else change is not Change.NONE:
+                return self._pause(detector.started_ms if change is Change.STARTED else self.now_ms)
+            return self._let_pass()
+        if self.state in (State.LISTENING, State.PROCESSING) and change is not Change.NONE:
+            self._timers.unset(Timer.SILENCE)
+            commands = self._throw_away()
+            self._begin_turn()
+            return commands
+        return self._let_pass()
+
+    def _let_pass(self) -> Commands:
+        if self._caller.detector.silence_ms >= self._settings.endpoint_ms:
+            self._caller.detector.end()
+        return []
+
+    def _speech_goes_on(self) -> Commands:
+        """After a pause: what was held is of no use any more."""
+        if self.state is State.LISTENING:
+            self._caller.paused_and_went_on()
+        return self._drop_held()
+
+    def _silence(self) -> Commands:
+        """The caller's turn is open, and he is silent."""
+        caller, silence_ms = self._caller, self._caller.detector.silence_ms
+        held = self._held
+        if caller.turn_speech_ms < self._settings.min_speech_ms and not caller.digits:
+            return self._forget_noise() if silence_ms >= self._settings.endpoint_ms else []
+        answered = None if held is None else False if held.unfinished else bool(held.text) or None
+        if silence_ms >= caller.wait_ms(self.expect, answered=answered):
+            return self._decide()
+        if held is None and silence_ms >= self._settings.eager_ms and not self._closing:
+            return self._hold(silence_ms)
+        return []
+
+    def _hold(self, silence_ms: float) -> Commands:
+        """Make a reply early."""
+        caller = self._caller
+        if (
+            caller.attempts >= self._settings.eager_attempts
+            or caller.digits
+            or silence_ms >= self._settings.endpoint_ms
+        ):
+            return []
+        caller.attempts += 1
+        self._held = Reply(self._next_number(), Cue.ANSWER, held=True)
+        return [*self._rest_of_turn(), self._ask(self._held)]
+
+    def _drop_held(self) -> Commands:
+        """What was made early is not wanted; the recognizer hears the turn again if it goes on."""
+        held, self._held = self._held, None
+        if held is None:
+            return []
+        self.wasted += 1
+        commands: Commands = [e.CancelReply(held.number), e.ForgetUtterance(self._caller.utterance.number)]
+        if self._caller.utterance.open:
+            self._caller.listen_again()
         return commands
 
-    def _speech_ended(self) -> Commands:
-        if self.state is not State.LISTENING or not self._utterance.open:
-            return []
-        self._speech_ms += self._turn.speech_ms
-        self._timers.unset(Timer.TURN)
-        if self._speech_ms >= self._settings.min_speech_ms or self._digits:
-            return self._start_reply(Cue.ANSWER)
-        return self._forget_noise()
+    def _decide(self) -> Commands:
+        """The caller's turn is over."""
+        held = self._held
+        self._caller.decided()
+        self._caller.level.learn()
+        if held is None or held.unfinished:
+            return self._drop_held() + self._start_reply(Cue.ANSWER)
+        self._held = None
+        commands = self._take_turn(held)
+        held.held = False
+        if held.calls:
+            commands += self._run_tools(held, held.calls)
+        waiting, held.waiting = held.waiting, []
+        for pcm, words in waiting:
+            commands += self._speak(held, pcm, words)
+        if not held.generating:
+            commands += self._all_made(held)
+        return commands
 
     def _forget_noise(self) -> Commands:
         """What was heard was no speech: drop it, and say again what it cut off."""
-        commands: Commands = [e.ForgetUtterance(self._utterance.number)]
-        self._end_turn()
+        commands = self._drop_held()
+        commands.append(e.ForgetUtterance(self._caller.utterance.number))
+        self._caller.detector.end()
+        self._caller.end()
         if self._cut:
             return commands + self._start_reply(Cue.REPROMPT)
         self._timers.set(Timer.SILENCE, self.now_ms + self._settings.reprompt_ms)
@@ -164,41 +224,93 @@ class Session:
         if self.state is State.SPEAKING:
             if not (self._reply and self._reply.interruptible):
                 return []
-            # The line answers `Clear` before anything else, and the digit waits here meanwhile.
-            commands = self._barge_in(round(self.now_ms), round(self.now_ms), speech=False)
+            commands = self._pause(self.now_ms, speech=False)
+        elif self.state is State.INTERRUPTED:
+            commands = self._interrupt()
         else:
             commands = self._throw_away()
+        commands += self._drop_held()
         self._timers.unset(Timer.SILENCE)
         if event.digit != "#":
-            self._digits = (self._digits + event.digit)[:MAX_DIGITS]
-        talking = self._turn.speaking and self._utterance.open
-        if event.digit == "#" and self.state is State.LISTENING and not talking:
-            return commands + self._start_reply(Cue.ANSWER if self._digits else Cue.REPROMPT)
+            self._caller.dial(event.digit)
+        if event.digit == "#" and self.state is State.LISTENING and not self._caller.talking:
+            return commands + self._start_reply(Cue.ANSWER if self._caller.digits else Cue.REPROMPT)
         self._timers.set(Timer.DIGITS, self.now_ms + (0 if event.digit == "#" else self._settings.dtmf_timeout_ms))
         return commands
 
-    def _barge_in(self, at_ms: int, onset_ms: int, *, speech: bool = True) -> Commands:
-        """The caller talks over a reply: silence at once, then the line says what was heard."""
+    # Talking over the agent
+
+    def _pause(self, onset_ms: float, *, speech: bool = True) -> Commands:
+        """Silence at once; the line then says what was heard."""
         reply = self._reply
         assert reply is not None
         if not reply.interruptible:
             return []
         self._move(Trigger.SPEECH)
+        self._pausing = True
+        self._cut_at_once = not speech or not self._settings.resume
+        self._onset_ms = onset_ms
         if speech:
-            self._begin_utterance()
-        return [
-            e.Clear(reply.number),
-            e.CancelReply(reply.number),
-            e.Interrupted(reply.number, at_ms, onset_ms, reply.heard.text()),
-        ]
+            self._begin_turn(over=True)
+        return [e.Pause(reply.number, self.now_ms, onset_ms)]
 
-    def _on_cleared(self, event: e.Cleared) -> Commands:
+    def _on_paused(self, event: e.Paused) -> Commands:
         reply = self._reply
-        if self.state is not State.INTERRUPTED or reply is None or event.reply != reply.number:
-            raise IllegalEvent(f"Cleared({event.reply}) in state {self.state}")
+        if not self._pausing or reply is None or event.reply != reply.number:
+            raise IllegalEvent(f"Paused({event.reply}) in state {self.state}")
+        self._pausing = False
         reply.heard.played(event.ms)
-        self._move(Trigger.CLEARED)
-        return self._drop_interrupted(reply)
+        return self._interrupt() if self._cut_at_once else []
+
+    def _judge(self) -> Commands:
+        """What the speech over the paused reply is: time, level and words together."""
+        caller = self._caller
+        if caller.detector.silence_ms < self._settings.eager_ms:
+            verdict = while_speaking(
+                caller.meaning,
+                near=caller.near(),
+                speech_ms=caller.detector.speech_ms,
+                interrupt_ms=self._settings.interrupt_ms,
+            )
+            return self._act_on(verdict)
+        if self._held is None:
+            return self._ask_what_it_was()
+        return self._act_on(self._verdict_on_held(self._held))
+
+    def _ask_what_it_was(self) -> Commands:
+        caller = self._caller
+        if not caller.near() or caller.detector.speech_ms < self._settings.min_speech_ms:
+            return self._resume()
+        self._held = Reply(self._next_number(), Cue.ANSWER, held=True)
+        return [*self._rest_of_turn(), self._ask(self._held)]
+
+    def _verdict_on_held(self, held: Reply) -> Verdict:
+        """The burst has ended and the engine was asked: what its answer says so far."""
+        meaning = held.meaning
+        if held.text or held.unfinished or held.calls or held.done.next is not Next.LISTEN:
+            meaning = meaning or Meaning.TURN
+        elif not held.generating:
+            meaning = Meaning.NOTHING  # it had nothing to say
+        return after_it(meaning, near=True, asked=True)
+
+    def _act_on(self, verdict: Verdict) -> Commands:
+        if verdict is Verdict.INTERRUPT:
+            return self._interrupt()
+        return self._resume() if verdict is Verdict.RESUME else []
+
+    def _interrupt(self) -> Commands:
+        """The caller wants to speak: the rest of the reply is dropped, what was heard is kept."""
+        reply = self._reply
+        assert reply is not None
+        self._move(Trigger.CUT)
+        commands: Commands = [
+            e.Drop(reply.number),
+            e.CancelReply(reply.number),
+            e.Interrupted(reply.number, self.now_ms, self._onset_ms, reply.heard.text()),
+        ]
+        if self._caller.utterance.open:
+            self._timers.set(Timer.TURN, self.now_ms + self._settings.max_utterance_ms)
+        return commands + self._drop_interrupted(reply)
 
     def _drop_interrupted(self, reply: Reply) -> Commands:
         self._reply = None
@@ -208,70 +320,117 @@ class Session:
             return [self._say("agent", text, interrupted=True)]
         return []
 
+    def _resume(self) -> Commands:
+        """It was nothing to stop for: go on from the sample that was heard last."""
+        reply, caller = self._reply, self._caller
+        assert reply is not None
+        commands = self._drop_held()
+        commands.append(e.ForgetUtterance(caller.utterance.number))
+        self._wary = self._wary or not caller.near()
+        caller.end()
+        if caller.detector.silence_ms >= self._settings.eager_ms:
+            caller.detector.end()
+        self._move(Trigger.RESUME)
+        return [*commands, e.Resume(reply.number), *self._finish_if_over()]
+
+    # The line
+
     def _on_played(self, event: e.Played) -> Commands:
         reply = self._reply
         if reply is None or event.reply != reply.number:
             return []
         reply.heard.played(event.ms)
-        return self._finish_if_over()
+        return self._finish_if_over() if self.state is State.SPEAKING else []
 
     def _on_hung_up(self, _: e.HungUp) -> Commands:
         reply = self._reply
-        commands: Commands = []
+        commands = self._drop_held()
         if reply:
             commands += [e.CancelReply(reply.number)]
             if self.state in (State.SPEAKING, State.INTERRUPTED):
                 commands += self._drop_interrupted(reply)
-        if self._utterance.open:
-            commands += [e.ForgetUtterance(self._utterance.number)]
+        if self._caller.utterance.open:
+            commands += [e.ForgetUtterance(self._caller.utterance.number)]
         self._move(Trigger.END)
         return commands
 
     # The engine
 
     def _on_partial(self, event: e.Partial) -> Commands:
-        if event.utterance == self._utterance.number and self._utterance.open:
-            self.partial = event.text
-        return []
+        caller = self._caller
+        if event.utterance != caller.utterance.number or not caller.utterance.open:
+            return []
+        caller.text, caller.complete = event.text, event.complete
+        caller.meaning = event.meaning or (meaning_of(event.text) if event.text else None)
+        return self._judge() if self.state is State.INTERRUPTED else []
 
     def _current(self, number: int) -> Reply | None:
         """The reply an engine's event belongs to, unless it was cancelled meanwhile."""
-        reply = self._reply
-        return reply if reply and reply.number == number and self.state is not State.LISTENING else None
+        return next((reply for reply in (self._reply, self._held) if reply and reply.number == number), None)
 
     def _on_caller_said(self, event: e.CallerSaid) -> Commands:
         if reply := self._current(event.reply):
             reply.transcript = event.text
+            reply.meaning = event.meaning or meaning_of(event.text)
+            return self._evidence(reply)
+        return []
+
+    def _evidence(self, reply: Reply) -> Commands:
+        """The engine has said something of an early reply: it may settle what a burst of speech was."""
+        if self.state is State.INTERRUPTED and reply is self._held and not self._pausing:
+            return self._act_on(self._verdict_on_held(reply))
         return []
 
     def _on_text(self, event: e.ReplyText) -> Commands:
         if reply := self._current(event.reply):
             reply.text += event.text
+            return self._evidence(reply)
+        return []
+
+    def _on_unfinished(self, event: e.ReplyUnfinished) -> Commands:
+        if (reply := self._current(event.reply)) and reply.held:
+            reply.unfinished = True
+            return self._evidence(reply)
         return []
 
     def _on_reply_audio(self, event: e.ReplyAudio) -> Commands:
         reply = self._current(event.reply)
         if reply is None or not event.pcm:
             return []
+        if reply.held:
+            reply.waiting.append((event.pcm, event.words))
+            return []
+        return self._speak(reply, event.pcm, event.words)
+
+    def _speak(self, reply: Reply, pcm: bytes, words: tuple[Word, ...]) -> Commands:
         commands: Commands = []
         if self.state is State.PROCESSING:
             self._move(Trigger.AUDIO)
+            self._wary = False
             commands = self._commit(reply)
-        marks = reply.heard.add(len(event.pcm) / BYTES_PER_MS, event.words)
-        return [*commands, e.Play(reply.number, event.pcm, marks)]
+        marks = reply.heard.add(len(pcm) / BYTES_PER_MS, words)
+        return [*commands, e.Play(reply.number, pcm, marks)]
 
     def _on_done(self, event: e.ReplyDone) -> Commands:
         reply = self._current(event.reply)
         if reply is None:
             return []
         reply.done = event.done
-        if event.calls and reply.rounds < MAX_ROUNDS:
-            # Tools have effects, so from here on the turn counts, whatever the caller does.
-            reply.running_tools = True
-            return [*self._commit(reply), e.RunTools(reply.number, event.calls)]
-        if self.state is State.SPEAKING:
+        if reply.held:
+            reply.calls = event.calls
+            return self._evidence(reply)
+        if event.calls:
+            return self._run_tools(reply, event.calls)
+        if self.state in (State.SPEAKING, State.INTERRUPTED):
             self._keep(event.done)
         return []
+
+    def _run_tools(self, reply: Reply, calls: tuple[ToolCall, ...]) -> Commands:
+        if reply.rounds >= MAX_ROUNDS:
+            return []
+        # Tools have effects, so from here on the turn counts, whatever the caller does.
+        reply.running_tools = True
+        return [*self._commit(reply), e.RunTools(reply.number, calls)]
 
     def _on_tools(self, event: e.ToolsFinished) -> Commands:
         self._results += event.results
@@ -287,58 +446,82 @@ class Session:
         if reply is None:
             return []
         reply.generating = False
+        return self._evidence(reply) if reply.held else self._all_made(reply)
+
+    def _all_made(self, reply: Reply) -> Commands:
         marks = reply.heard.rest()
         commands: Commands = [e.Play(reply.number, b"", marks)] if marks else []
-        return commands + self._finish_if_over()
+        return commands + ([] if self.state is State.INTERRUPTED else self._finish_if_over())
 
     def _on_failed(self, event: e.ReplyFailed) -> Commands:
         reply = self._current(event.reply)
         if reply is None:
             return []
+        if reply.held:  # it was only early; the turn will be asked about again
+            return self._resume() if self.state is State.INTERRUPTED else self._drop_held()
         self._failures += 1
         reply.generating = reply.running_tools = False
-        if self.state is State.SPEAKING:
-            return self._on_ended(e.ReplyEnded(event.reply))
+        if self.state in (State.SPEAKING, State.INTERRUPTED):
+            return self._all_made(reply)
         self._reply = None
         self._move(Trigger.FINISHED)
         if self._failures >= MAX_FAILURES:
             return self._end(e.HangUp(failed=True))
-        if self._utterance.open:
-            self._utterance.begin()  # the recognizer is to hear it again
+        if self._caller.utterance.open:
+            self._caller.listen_again()
         return self._start_reply(reply.cue)
 
     # Replies
+
+    def _next_number(self) -> int:
+        self._replies += 1
+        return self._replies
 
     def _start_reply(self, cue: Cue) -> Commands:
         """Ask for a reply to the caller's turn (Cue.ANSWER), or for another reason."""
         if self._closing and cue not in LAST_WORDS:
             cue = self._closing
+        commands = self._drop_held()
+        reply = Reply(self._next_number(), cue)
+        return [*commands, *self._rest_of_turn(), *self._take_turn(reply), self._ask(reply)]
+
+    def _take_turn(self, reply: Reply) -> Commands:
+        """It is the agent's turn now."""
         for timer in (Timer.SILENCE, Timer.DIGITS, Timer.TURN):
             self._timers.unset(timer)
         self._move(Trigger.REPLY)
-        self._replies += 1
-        reply = self._reply = Reply(self._replies, cue)
-        commands: Commands = []
-        if block := self._utterance.block(rest=True):
-            commands.append(e.Hear(self._utterance.number, block, self.expect))
-        decided = e.TurnDecided(reply.number, cue, self.now_ms, self._turn.last_speech_ms)
-        return [*commands, decided, self._ask(reply, cue)]
+        self._reply = reply
+        return [e.TurnDecided(reply.number, reply.cue, self.now_ms, self._caller.detector.last_speech_ms)]
 
-    def _ask(self, reply: Reply, cue: Cue) -> e.StartReply:
+    def _rest_of_turn(self) -> Commands:
+        block = self._caller.utterance.block(rest=True)
+        return [self._hear(block)] if block else []
+
+    def _ask(self, reply: Reply, cue: Cue | None = None) -> e.StartReply:
+        cue = cue or reply.cue
         reply.generating = True
-        utterance = self._utterance if self._utterance.open and cue is Cue.ANSWER else None
+        utterance = self._caller.utterance if self._caller.utterance.open and cue is Cue.ANSWER else None
         request = ReplyRequest(
             id=f"{self._call}/{reply.number}.{reply.rounds}",
             call=self._call,
             agent=self._agent,
             cue=cue,
             audio=utterance.audio() if utterance else b"",
-            digits=self._digits if cue is Cue.ANSWER else "",
-            history=self.history.turns(),
+            digits=self._caller.digits if cue is Cue.ANSWER else "",
+            history=self._history(reply),
             state=self._model_state,
             tool_results=self._results,
+            early=reply.held,
         )
         return e.StartReply(reply.number, request, utterance.number if utterance else None)
+
+    def _history(self, asking: Reply) -> tuple[Turn, ...]:
+        """With what was heard of a reply that is paused, as if the caller had cut it off there."""
+        turns = self.history.turns()
+        paused = self._reply if self.state is State.INTERRUPTED and asking is not self._reply else None
+        if paused and (text := paused.heard.text()):
+            return (*turns, Turn("agent", text, interrupted=True))
+        return turns
 
     def _throw_away(self) -> Commands:
         """The caller goes on before a reply was heard: forget it; its turn grows."""
@@ -349,17 +532,21 @@ class Session:
         self._move(Trigger.SPEECH)
         if not reply.interruptible:
             self._closing = self._closing or Cue.FAREWELL
-        return [e.CancelReply(reply.number)]
+        commands: Commands = [e.CancelReply(reply.number)]
+        if self._caller.utterance.open:
+            commands.append(e.ForgetUtterance(self._caller.utterance.number))
+        return commands
 
     def _commit(self, reply: Reply) -> Commands:
         """A reply is for real: the caller's turn goes into the history, and the model's state counts."""
         commands: Commands = []
-        if reply.cue is Cue.ANSWER and reply.rounds == 0:
+        if reply.cue is Cue.ANSWER and not reply.committed:
             self._cut = False
             self._reprompts = 0
-            if text := " ".join(filter(None, (reply.transcript, self._digits))):
+            if text := " ".join(filter(None, (reply.transcript, self._caller.digits))):
                 commands.append(self._say("caller", text))
-            self._end_turn()
+            self._caller.end()
+        reply.committed = True
         self._keep(reply.done)
         return commands
 
@@ -389,23 +576,16 @@ class Session:
         return commands + self._listen()
 
     def _listen(self) -> Commands:
-        if self._turn.speaking:  # the caller spoke through the end of a reply that could not be interrupted
-            self._begin_utterance()
-        elif not self._digits:
+        if self._caller.detector.speaking:  # the caller spoke through the end of a reply
+            self._begin_turn()
+        elif not self._caller.digits:
             self._timers.set(Timer.SILENCE, self.now_ms + self._settings.reprompt_ms)
         return []
 
-    def _begin_utterance(self) -> None:
-        if not self._utterance.open:
-            self._speech_ms = 0
+    def _begin_turn(self, *, over: bool = False) -> None:
+        if not self._caller.utterance.open and not over:
             self._timers.set(Timer.TURN, self.now_ms + self._settings.max_utterance_ms)
-        self._utterance.begin()
-        self.partial = ""
-
-    def _end_turn(self) -> None:
-        self._utterance.close()
-        self._digits = ""
-        self._speech_ms = 0
+        self._caller.begin(over=over)
 
     def _say(self, role: str, text: str, *, interrupted: bool = False) -> e.Said:
         self.history.add(Turn(role, text, interrupted))
@@ -427,9 +607,9 @@ class Session:
         if timer is Timer.SILENCE:
             self._reprompts += 1
             return self._start_reply(Cue.REPROMPT if self._reprompts <= self._settings.max_reprompts else Cue.FAREWELL)
-        if timer is Timer.DIGITS and self._turn.speaking and self._utterance.open:
+        if timer is Timer.DIGITS and self._caller.talking:
             return []  # the end of the speech will take the digits with it
-        if timer is Timer.DIGITS and not self._digits:
+        if timer is Timer.DIGITS and not self._caller.digits:
             return self._start_reply(Cue.REPROMPT)  # a lone # cut the agent off
         return self._start_reply(Cue.ANSWER)
 
@@ -442,10 +622,13 @@ class Session:
         commands: Commands = []
         if self.state is State.PROCESSING and self._reply and self._reply.cue not in LAST_WORDS:
             commands = self._throw_away()
+        if self.state is State.INTERRUPTED:
+            commands = self._interrupt()
         if self.state is State.LISTENING:
-            if self._utterance.open:
-                commands.append(e.ForgetUtterance(self._utterance.number))
-                self._end_turn()
+            commands += self._drop_held()
+            if self._caller.utterance.open:
+                commands.append(e.ForgetUtterance(self._caller.utterance.number))
+                self._caller.end()
             commands += self._start_reply(cue)
         return commands
 

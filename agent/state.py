@@ -20,7 +20,8 @@ class Trigger(StrEnum):
     REPLY = "reply"  # a reply was asked for
     AUDIO = "audio"  # its first audio goes to the line
     SPEECH = "speech"  # the caller speaks or dials
-    CLEARED = "cleared"  # the line has said what was heard
+    RESUME = "resume"  # it was nothing: the reply goes on
+    CUT = "cut"  # it was an interruption: the reply is over
     FINISHED = "finished"  # the reply was heard to its end, or had nothing to say
     END = "end"
 
@@ -33,6 +34,7 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.PROCESSING, Trigger.FINISHED): State.LISTENING,
     (State.SPEAKING, Trigger.FINISHED): State.LISTENING,
     (State.SPEAKING, Trigger.SPEECH): State.INTERRUPTED,
-    (State.INTERRUPTED, Trigger.CLEARED): State.LISTENING,
+    (State.INTERRUPTED, Trigger.RESUME): State.SPEAKING,
+    (State.INTERRUPTED, Trigger.CUT): State.LISTENING,
     **{(state, Trigger.END): State.ENDED for state in State},
 }

@@ -1,4 +1,4 @@
-"""When the caller begins and ends to speak, decided from speech probabilities. Sans-I/O."""
+"""When the caller speaks and pauses, decided from speech probabilities. Sans-I/O."""
 
 from enum import Enum, auto
 
@@ -8,18 +8,18 @@ WINDOW_MS = 32  # what one probability stands for
 
 
 class Change(Enum):
-    """What a new probability has decided."""
+    """What a new probability has changed."""
 
     NONE = auto()
     STARTED = auto()
-    ENDED = auto()
+    RESUMED = auto()
 
 
 class TurnDetector:
     """Follows the probabilities of one call.
 
-    Speech starts with the first window over the onset threshold (plus `onset_ms` of more), and ends when
-    `endpoint_ms` have passed without a window over the lower offset threshold.
+    Speech starts with the first window over the onset threshold (plus `onset_ms` of more). It pauses while windows
+    are below the lower offset threshold, and goes on until whoever listens calls `end`.
     """
 
     def __init__(self, settings: TurnSettings) -> None:
@@ -28,20 +28,29 @@ class TurnDetector:
         self.started_ms = 0  # where the first speech window began
         self.last_speech_ms = 0  # where the last one ended
         self.speech_ms = 0  # how much of it was speech
+        self.pause_ms = 0  # the last pause that ended with `RESUMED`
+        self.silence_ms = 0  # since the last speech
         self._run_ms = 0  # speech windows in a row before the start
 
     def update(self, probability: float, at_ms: int) -> Change:
         """Take the probability of the window that ended at `at_ms`."""
         if not self.speaking:
             return self._before(probability, at_ms)
-        if probability >= self._settings.offset_probability:
-            self.last_speech_ms = at_ms
-            self.speech_ms += WINDOW_MS
-        elif at_ms - self.last_speech_ms >= self._settings.endpoint_ms:
-            self.speaking = False
-            self._run_ms = 0
-            return Change.ENDED
-        return Change.NONE
+        self.silence_ms = at_ms - self.last_speech_ms
+        # After a pause it takes more than breath for the speech to go on.
+        paused = self.silence_ms > WINDOW_MS
+        if probability < (self._settings.onset_probability if paused else self._settings.offset_probability):
+            return Change.NONE
+        self.pause_ms = self.silence_ms - WINDOW_MS
+        self.last_speech_ms = at_ms
+        self.silence_ms = 0
+        self.speech_ms += WINDOW_MS
+        return Change.RESUMED if paused else Change.NONE
+
+    def end(self) -> None:
+        """The turn is over; the next speech starts another one."""
+        self.speaking = False
+        self._run_ms = 0
 
     def _before(self, probability: float, at_ms: int) -> Change:
         if probability < self._settings.onset_probability:
@@ -53,5 +62,6 @@ class TurnDetector:
         self.speaking = True
         self.started_ms = at_ms - self._run_ms
         self.last_speech_ms = at_ms
+        self.silence_ms = 0
         self.speech_ms = self._run_ms
         return Change.STARTED

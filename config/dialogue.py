@@ -2,7 +2,7 @@
 
 It is enough for the `embedded` engine to hold a whole conversation without a language model. An intent is
 recognised by its phrases; what is still missing is asked for; the whole is read back and confirmed; then its tool
-runs and its answer is spoken. Six intents are built in (`BUILT_IN`); every text has a default but the greeting.
+runs and its answer is spoken. Seven intents are built in (`PHRASES`); every text has a default but the greeting.
 """
 
 import re
@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from config.phrase import Choice, Phrase, Slot, parse_phrase
 
-BuiltIn = Literal["yes", "no", "repeat", "person", "never_mind", "goodbye"]
+BuiltIn = Literal["yes", "no", "repeat", "person", "never_mind", "goodbye", "stop"]
 
 PHRASES: dict[BuiltIn, list[str]] = {
     "yes": [
@@ -45,14 +45,29 @@ PHRASES: dict[BuiltIn, list[str]] = {
     ],
     "never_mind": ["never mind", "forget (it | about it | that)", "start over [again]"],
     "goodbye": ["(goodbye | good bye | bye | bye bye)", "hang up", "have a (good | nice) (day | one | evening)"],
+    "stop": [
+        "[no | oh | sorry | excuse me] (stop | wait | hold on | hang on) [a (minute | moment | second)]",
+        "(stop | wait | no) (stop | wait | no) (stop | wait)",
+        "(one | just a) (moment | minute | second)",
+        "[no] [wait] that's not what i (meant | said | want | wanted | asked)",
+        "(excuse me | sorry)",
+    ],
 }
-BEFORE = [
-    "(um | uh | oh | well | so | and | okay | alright | actually | sorry | please | hello | hi | good morning)",
-    "(thanks | thank you [very much | so much])",
+OPENINGS = [
     "(i'd like to | i would like to | i want to | i need to | i'm calling to | can i | could i | may i | let me)",
     "(can you | could you | would you) [please] [tell me]",
 ]
+BEFORE = [
+    "(um | uh | oh | well | so | and | okay | alright | actually | sorry | please | hello | hi | good morning)",
+    "(thanks | thank you [very much | so much])",
+    *OPENINGS,
+]
+HANGING = [*OPENINGS, "(um | uh | well | so | and | actually)"]  # who ends with one of these will go on
 AFTER = ["(please | then | again | for me | thanks | thank you [very much | so much])"]
+
+# What callers say to show that they listen; as the answer to a question the first of them are a yes.
+AGREEING = ["(okay | right | yeah)"]
+LISTENING = ["uh huh", "mhm", "hmm", "i see"]
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
@@ -121,7 +136,7 @@ class Texts(_Model):
 
     greeting: str = Field(min_length=1)
     anything_else: Wordings = ("Is there anything else I can do for you?", "What else can I do for you?")
-    go_ahead: str = "Sure. What can I do for you?"  # when the caller says yes to anything_else
+    go_ahead: str = "Sure. What can I do for you?"  # when the caller says yes to anything_else, or "wait"
     help: Wordings = ("What can I do for you?",)  # what the caller can say, when no question is open
     not_understood: Wordings = ("Sorry, I didn't get that.", "I'm sorry, I still didn't understand.")
     way_out: str = "I'm sorry, I can't make that out. Let me find somebody who can help."  # one time more

@@ -102,6 +102,17 @@ class TurnSettings(Group):
     offset_probability: Probability = 0.35
     onset_ms: Milliseconds = 0
     endpoint_ms: Annotated[Milliseconds, Field(ge=50)] = 400
+    endpoint_min_ms: Annotated[Milliseconds, Field(ge=50)] = 280
+    endpoint_max_ms: Annotated[Milliseconds, Field(ge=50)] = 1000
+    adapt_question: bool = True
+    adapt_pauses: bool = True
+    adapt_words: bool = True
+    adapt_reply: bool = True
+    eager_ms: Milliseconds = 160
+    eager_attempts: int = Field(default=3, ge=0, le=20)
+    resume: bool = True
+    interrupt_ms: Annotated[Milliseconds, Field(ge=100)] = 900
+    background_db: Annotated[float, Field(ge=0, le=60)] = 6
     min_speech_ms: Milliseconds = 96
     preroll_ms: Milliseconds = 320
     max_utterance_ms: Annotated[Milliseconds, Field(ge=1000)] = 30_000
@@ -109,6 +120,12 @@ class TurnSettings(Group):
     reprompt_ms: Annotated[Milliseconds, Field(ge=1000)] = 8000
     max_reprompts: int = Field(default=2, ge=0, le=10)
     vad_reset_ms: Milliseconds = 4000
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.endpoint_min_ms > self.endpoint_max_ms:
+            raise ValueError("endpoint_min_ms must not be above endpoint_max_ms")
+        return self
 
 
 class ReplySettings(Group):
@@ -120,6 +137,13 @@ class ReplySettings(Group):
     max_chars: int = Field(default=4000, ge=100)
     timeout_s: Annotated[Seconds, Field(gt=0)] = 20
     max_history_turns: int = Field(default=60, ge=2)
+
+
+class TapeSettings(Group):
+    """Recordings of calls that replay to the same decisions."""
+
+    mode: Literal["off", "metadata", "full"] = "off"
+    max_mb: Annotated[float, Field(gt=0)] = 1000
 
 
 class EmbeddedSettings(Group):
@@ -166,6 +190,7 @@ class Settings(BaseSettings):
     playout: PlayoutSettings = PlayoutSettings()
     turn: TurnSettings = TurnSettings()
     reply: ReplySettings = ReplySettings()
+    tape: TapeSettings = TapeSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
 
@@ -233,12 +258,17 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     if token := os.environ.get("TWILIO_AUTH_TOKEN"):
         values = _merged(values, {"twilio": {"auth_token": token}})
     values = _merged(values, EnvSettingsSource(Settings)())
-    for key, value in (overrides or {}).items():
+    return from_values(values, overrides or {}, str(path))
+
+
+def from_values(values: dict[str, Any], changes: dict[str, Any], source: str) -> Settings:
+    """Settings from groups of values with dotted keys laid over them; SettingsError names the source and the key."""
+    for key, value in changes.items():
         values = _merged(values, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise SettingsError(f"{path}: {describe(error)}") from None
+        raise SettingsError(f"{source}: {describe(error)}") from None
 
 
 def describe(error: ValidationError) -> str:

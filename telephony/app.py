@@ -7,8 +7,12 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
@@ -17,9 +21,10 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent import events as e
-from agent.conversation import Conversation
+from agent.conversation import Conversation, Record
 from agent.engine.base import Engine
 from agent.engine.profiles import build_engine
+from agent.tape import Recorder, header
 from agent.vad import Vad
 from config.agent import AgentSettings, load_agents
 from config.exceptions import SettingsError
@@ -31,6 +36,7 @@ from telephony.exceptions import ProtocolError
 from telephony.line import Line, Listener
 from telephony.metrics import Metrics
 from telephony.outcomes import Failed, Outcomes, Transfer
+from telephony.tape import Tape, Tapes
 from telephony.ticker import Ticker
 from telephony.twilio import webhook
 from telephony.twilio.events import SID_PATTERN, Started
@@ -39,6 +45,7 @@ from telephony.twilio.token import Tokens, stream_key
 
 logger = logging.getLogger("voxline.app")
 
+__version__ = version("voxline")
 MAX_FORM_BYTES = 65_536
 SPARE_SOCKETS = 64  # sockets beyond the capacity that may wait for their start message
 NOT_ALLOWED, TRY_LATER = 1008, 1013  # WebSocket close codes
@@ -52,6 +59,7 @@ class Bridge(Listener):
         self._app = app
         self._line = line
         self._decided: dict[int, float] = {}  # reply to the time its turn was decided, until its first audio
+        self._tape, record = self._begin_tape(agent)
         self._conversation = Conversation(
             line.call_id,
             agent,
@@ -61,10 +69,31 @@ class Bridge(Listener):
             to_line=to_line,
             log=line.log,
             data=app.settings.server.data,
+            record=record,
         )
         line.sent_first_audio = self._sent_first_audio
         self._vad = app.vad.open()
         app.bridges[self._vad] = self
+
+    def _begin_tape(self, agent: AgentSettings) -> tuple[Tape | None, Record | None]:
+        """The call's tape, where calls are recorded, and what is to be told every step."""
+        app, line = self._app, self._line
+        if app.tapes is None:
+            return None, None
+        tape = app.tapes.open(line.call_id)
+        recorder = Recorder(words=app.settings.tape.mode == "full")
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        head = header(line.call_id, agent.name, started, __version__, app.settings, transfers=agent.transfers)
+        tape.write(msgspec.json.encode(head) + b"\n")
+
+        def note(**fields: Any) -> None:
+            at_ms = self._conversation.session.now_ms
+            if "in_ms" in fields:
+                fields["plays_at"] = at_ms + fields.pop("in_ms")
+            tape.write(recorder.note(at_ms, **fields))
+
+        line.note = note
+        return tape, lambda *step: tape.write(recorder.step(*step))
 
     def start(self) -> None:
         """See Listener."""
@@ -97,6 +126,26 @@ class Bridge(Listener):
         self._app.vad.close(self._vad)
         self._app.ended(self._line)  # before the socket is closed: Twilio then asks at once what follows
         await self._conversation.close()
+        self._end_tape()
+        self._app.metrics.wasted.inc(self._conversation.session.wasted)
+
+    def _end_tape(self) -> None:
+        line = self._line
+        if self._tape and self._app.tapes and line.note:
+            counters, end = line.stream.counters, line.end
+            line.note(
+                end={
+                    "reason": end.reason if end else "cancelled",
+                    "outcome": type(line.outcome).__name__.lower(),
+                    "frames": counters.frames,
+                    "gaps": counters.gaps,
+                    "duplicates": counters.duplicates,
+                    "underruns": line.playout.underruns,
+                }
+            )
+            self._app.tapes.close(self._tape)
+            if self._tape.broken:
+                line.log.error("the tape is incomplete: the disk was too slow or full")
 
     def _safely(self, event: e.Event) -> None:
         try:
@@ -109,8 +158,14 @@ class Bridge(Listener):
         match command:
             case e.Play():
                 line.play(command.reply, command.pcm, command.marks)
-            case e.Clear():
-                self._conversation.handle(e.Cleared(command.reply, line.clear(command.reply)))
+            case e.Pause():
+                self._conversation.handle(e.Paused(command.reply, line.pause(command.reply)))
+                self._note(command)
+            case e.Resume():
+                line.resume(command.reply)
+                self._note(command)
+            case e.Drop():
+                line.drop(command.reply)
             case e.HangUp():
                 if command.failed:
                     self._app.metrics.replies_failed.inc()
@@ -129,9 +184,12 @@ class Bridge(Listener):
                 metrics.replies.labels(command.cue).inc()
                 if command.cue == "answer":
                     metrics.endpoint.observe((command.at_ms - command.speech_end_ms) / 1000)
+            case e.Pause():
+                metrics.barge_in.observe((command.at_ms - command.onset_ms) / 1000)
+            case e.Resume():
+                metrics.resumed.inc()
             case e.Interrupted():
                 metrics.interruptions.inc()
-                metrics.barge_in.observe((command.at_ms - command.onset_ms) / 1000)
                 log.info("interrupted", extra={"reply": command.reply, "at_ms": command.at_ms})
             case e.Said():
                 words = {"text": command.text} if self._app.settings.log.words else {}
@@ -159,6 +217,7 @@ class App:
         self.bridges: dict[object, Bridge] = {}
         self.calls: set[TwilioCall] = set()
         self.ready = False
+        self.tapes: Tapes | None = None
         self._outcomes = Outcomes(settings.call.max_s + 60, time.monotonic)
         secret = settings.twilio.auth_token.get_secret_value()
         self._signature = Signature(secret, settings.server.public_url) if secret else None
@@ -180,6 +239,8 @@ class App:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         for part in self.engine.parts():
             await part.load()
+        if self.settings.tape.mode != "off":
+            self.tapes = Tapes(self.settings.server.data / "tapes", self.settings.tape)
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not walk through it while calls are on
         ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
@@ -196,6 +257,8 @@ class App:
                 await task
             for part in self.engine.parts():
                 await part.close()
+            if self.tapes:
+                await asyncio.to_thread(self.tapes.stop)
 
     def _tick(self, now_ms: float) -> None:
         for stream, probability, at_ms in self.vad.run():

@@ -48,6 +48,7 @@ class TwilioCall(Line):
         self.outcome: Outcome = HangUp()
         self.end: End | None = None
         self.sent_first_audio: Callable[[int], None] | None = None  # told the reply, once each
+        self.note: Callable[..., None] | None = None  # told what goes over the wire, for the tape
         self.stream = MediaStream(
             max_message_bytes=settings.twilio.max_message_bytes, max_gap_ms=settings.twilio.max_gap_ms
         )
@@ -60,7 +61,7 @@ class TwilioCall(Line):
         self._listener: Listener | None = None
         self._over = asyncio.Event()
         self._wake = asyncio.Event()
-        self._control: deque[str] = deque()  # `clear`, sent before any further audio
+        self._control: deque[str] = deque()  # `clear` and the fade after it, sent before any further audio
         self._opened_ms = self._last_media_ms = clock_ms()
         self._allowed_ms = 0.0  # caller audio that may have come by now, at the last look
         self._frames_seen = 0
@@ -95,12 +96,28 @@ class TwilioCall(Line):
         self.playout.add(reply, pcm, marks)
         self._wake.set()
 
-    def clear(self, reply: int) -> float:  # noqa: ARG002 (only one reply is ever being played)
+    def pause(self, reply: int) -> float:
         """See Line."""
-        heard_ms = self.playout.clear()
+        fade, heard_ms = self.playout.pause(self._clock_ms())
         self._control.append(self.stream.clear())
+        if self.note:
+            self.note(out="clear")
+        if fade:
+            ulaw = g711.encode(fade)
+            self._control.append(self.stream.media(ulaw))
+            if self.note:
+                self.note(out="media", reply=reply, position=round(heard_ms * g711.SAMPLES_PER_MS), in_ms=0, ulaw=ulaw)
         self._wake.set()
         return heard_ms
+
+    def resume(self, reply: int) -> None:  # noqa: ARG002 (only one reply is ever being played)
+        """See Line."""
+        self.playout.resume(self._clock_ms())
+        self._wake.set()
+
+    def drop(self, reply: int) -> None:  # noqa: ARG002
+        """See Line."""
+        self.playout.drop()
 
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
@@ -198,7 +215,9 @@ class TwilioCall(Line):
                 self._listener.start()
                 self._last_media_ms = self._clock_ms()
             case MarkPlayed():
-                if listener and (heard := self.playout.returned(event.name)):
+                if self.note:
+                    self.note(**{"in": "mark", "name": event.name})
+                if listener and (heard := self.playout.returned(event.name, self._clock_ms())):
                     listener.played(*heard)
             case Dtmf():
                 if listener:
@@ -222,13 +241,19 @@ class TwilioCall(Line):
                 self._sending_since_ms = now_ms = self._clock_ms()
                 while self._control:
                     await self._websocket.send_text(self._control.popleft())
+                position, plays_ms = self.playout.next_at
                 for item in self.playout.take(now_ms):
                     if isinstance(item, Mark):
                         await self._websocket.send_text(self.stream.mark(item.name))
+                        if self.note:
+                            self.note(out="mark", name=item.name)
                     else:
-                        await self._websocket.send_text(self.stream.media(g711.encode(item)))
-                        self._note_first_audio()
-                    if self._control:  # cleared meanwhile: the rest is not wanted any more
+                        ulaw = g711.encode(item)
+                        await self._websocket.send_text(self.stream.media(ulaw))
+                        self._note_audio(ulaw, position, max(0.0, plays_ms - now_ms))
+                        position += len(ulaw)
+                        plays_ms = max(plays_ms, now_ms) + len(ulaw) / g711.SAMPLES_PER_MS
+                    if self._control:  # paused meanwhile: the rest was taken back
                         break
                 self._sending_since_ms = 0.0
         except (WebSocketDisconnect, RuntimeError, OSError) as error:
@@ -236,11 +261,14 @@ class TwilioCall(Line):
         except Exception as error:  # noqa: BLE001 (a bug costs one call, never the server)
             self.fail(error)
 
-    def _note_first_audio(self) -> None:
-        if self.playout.reply != self._first_audio_of:
-            self._first_audio_of = self.playout.reply
+    def _note_audio(self, ulaw: bytes, position: int, in_ms: float) -> None:
+        reply = self.playout.reply
+        if self.note:
+            self.note(out="media", reply=reply, position=position, in_ms=in_ms, ulaw=ulaw)
+        if reply != self._first_audio_of:
+            self._first_audio_of = reply
             if self.sent_first_audio:
-                self.sent_first_audio(self.playout.reply)
+                self.sent_first_audio(reply)
 
     def _refuse(self, error: LineError) -> None:
         if self.end is None:

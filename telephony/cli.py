@@ -1,4 +1,4 @@
-"""The command line: serve, call, load, demo."""
+"""The command line: serve, call, load, replay, report, demo."""
 
 import argparse
 import os
@@ -57,6 +57,20 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--duration", type=float, metavar="S", help="begin calls anew until this many seconds are over")
     load.add_argument("--out", type=Path, help="write the report here as JSON")
     load.set_defaults(run=_load)
+
+    replay = commands.add_parser(
+        "replay",
+        help="feed tapes to fresh sessions and compare",
+        description="Feed tapes to fresh sessions: the same decisions, or the first difference (exit status 1).",
+    )
+    replay.add_argument("tapes", type=Path, nargs="+", metavar="TAPE", help="a tape, or a folder of them")
+    replay.add_argument("--vad", action="store_true", help="compute the speech probabilities anew from the audio")
+    replay.set_defaults(run=_replay)
+
+    report = commands.add_parser("report", help="a page of one call", description="Make one HTML page of a tape.")
+    report.add_argument("tape", type=Path, metavar="TAPE")
+    report.add_argument("-o", "--out", type=Path, help="where to write it (default: beside the tape)")
+    report.set_defaults(run=_report)
 
     demo = commands.add_parser(
         "demo", help="a server and one call to it", description="Start a server, make one call, show what happened."
@@ -155,6 +169,22 @@ def _load(options: argparse.Namespace) -> int:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n", encoding="utf-8")
     return 0 if not report.failed else 1
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from telephony.tools.replay import replay_all  # noqa: PLC0415
+
+    return replay_all(options.tapes, recompute=options.vad)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from telephony.callreport import write_report  # noqa: PLC0415
+
+    name = options.tape.name.removesuffix(".gz").removesuffix(".jsonl")
+    out = options.out or options.tape.with_name(name + ".html")
+    write_report(options.tape, out)
+    print(f"written to {out}")
+    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -34,8 +34,14 @@ class Line(Protocol):
     def play(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
         """Append audio of a reply; each mark (ms from the reply's start) is told as `played` when it was heard."""
 
-    def clear(self, reply: int) -> float:
-        """Stop at once and drop what was not heard. Gives the ms of the reply that were heard for certain."""
+    def pause(self, reply: int) -> float:
+        """Fall silent at once, with a short fade, and keep what was not heard. Gives the ms of the reply heard."""
+
+    def resume(self, reply: int) -> None:
+        """Go on from the sample that was heard last, fading in."""
+
+    def drop(self, reply: int) -> None:
+        """Forget what was not heard of a paused reply."""
 
     def hang_up(self, *, failed: bool = False) -> None:
         """End the call; with `failed` the caller is told that something went wrong."""

@@ -1,8 +1,13 @@
 """Audio on its way to one caller's ear, handed to the carrier a little ahead of being heard.
 
-Sans-I/O: told the time, in milliseconds of any steady clock. At most `lead_ms` lie with the carrier, so that a `clear`
-loses little; marks between the blocks tell for certain what was heard. Positions are samples at 8 kHz from the start
-of a reply.
+Sans-I/O: told the time, in milliseconds of any steady clock. At most `lead_ms` lie with the carrier, so that a pause
+takes back little; marks between the blocks tell for certain what was heard. Positions are samples at 8 kHz from the
+start of a reply.
+
+A pause fades out and loses nothing: what fades out is taken, sample by sample, off what is kept, so that going on later
+fades in, and both together are the whole. Where the ear is lies between the last mark that came back and what was
+handed over; the clock tells where between. The way to the carrier drops out of that reckoning, since the `clear` that
+stops the audio takes as long as the audio took; only what marks say of a delay beyond the usual is subtracted.
 """
 
 from collections import deque
@@ -10,10 +15,14 @@ from collections.abc import Sequence
 from math import inf
 
 import msgspec
+import numpy as np
 
 from config.settings import PlayoutSettings
 
 SAMPLES_PER_MS = 8
+FADE = 20 * SAMPLES_PER_MS  # samples
+KEPT = 2 * 10_000 * SAMPLES_PER_MS  # bytes handed over and not known to be heard that are kept at most
+JITTER_MS = 20  # a mark is late when it comes this much later than the quickest one
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -30,12 +39,19 @@ class Playout:
     def __init__(self, settings: PlayoutSettings) -> None:
         self.underruns = 0  # times the carrier ran dry in the middle of a reply
         self.lost_marks = 0
+        self.paused = False
         self._lead_ms = settings.lead_ms
         self._block = settings.block_ms * SAMPLES_PER_MS
         self._grace_ms = settings.mark_grace_ms
         self.reply = 0  # the one being played
         self._audio = bytearray()  # PCM16 not yet handed over
         self._position = 0  # of its first sample
+        self._handed = bytearray()  # PCM16 handed over before it, and perhaps not heard
+        self._pauses = 0  # in the names of marks, so that a `clear` cannot bring back one that was sent again
+        self._fade = b""  # of the last pause
+        self._fade_ends_ms = 0.0
+        self._delay_ms = inf  # of the quickest mark: the way there and back
+        self._late_ms = 0.0  # of the last one beyond that
         self._marks: deque[int] = deque()  # positions not yet handed over
         self._out: deque[Mark] = deque()  # handed over, not yet returned
         self._heard = 0
@@ -49,8 +65,15 @@ class Playout:
         self._marks.extend(round(ms * SAMPLES_PER_MS) for ms in marks)
 
     @property
+    def next_at(self) -> tuple[int, float]:
+        """Where the next block begins, and when it will be played if it is handed over in time."""
+        return self._position, self._ends_ms
+
+    @property
     def due_ms(self) -> float:
         """When the next block is to be handed over; infinity while there is none."""
+        if self.paused:
+            return inf
         if not self._audio:
             return self._ends_ms if self._marks else inf
         return self._ends_ms + self._next_block() / SAMPLES_PER_MS - self._lead_ms
@@ -58,6 +81,8 @@ class Playout:
     def take(self, now_ms: float) -> list[bytes | Mark]:
         """What the carrier is to be given now, in order: PCM blocks and marks."""
         out: list[bytes | Mark] = []
+        if self.paused:
+            return out
         if self._audio and now_ms > self._ends_ms:
             if self._position > 0:
                 self.underruns += 1
@@ -65,18 +90,23 @@ class Playout:
         while self._audio and self.due_ms <= now_ms:
             block = self._next_block()
             out.append(bytes(self._audio[: 2 * block]))
+            self._handed += self._audio[: 2 * block]
+            del self._handed[: max(0, len(self._handed) - KEPT)]
             del self._audio[: 2 * block]
             self._position += block
             self._ends_ms += block / SAMPLES_PER_MS
             out += self._passed_marks()
         return out + self._passed_marks()
 
-    def returned(self, name: str) -> tuple[int, float] | None:
-        """A mark came back: (reply, ms heard of it). None for one that a `clear` has overtaken, or a stranger."""
+    def returned(self, name: str, now_ms: float) -> tuple[int, float] | None:
+        """A mark came back: (reply, ms heard of it). None for one that a pause has overtaken, or a stranger."""
         if not any(mark.name == name for mark in self._out):
             return None
         while (mark := self._out.popleft()).name != name:
             self.lost_marks += 1
+        delay_ms = now_ms - mark.due_ms
+        self._delay_ms = min(self._delay_ms, delay_ms)
+        self._late_ms = delay_ms - self._delay_ms
         return self._heard_up_to(mark)
 
     def overdue(self, now_ms: float) -> tuple[int, float] | None:
@@ -87,29 +117,79 @@ class Playout:
             heard = self._heard_up_to(self._out.popleft())
         return heard
 
-    def clear(self) -> float:
-        """Drop everything not heard, here and (by the caller's `clear`) with the carrier; gives the ms heard."""
-        heard_ms = self._heard / SAMPLES_PER_MS
+    def pause(self, now_ms: float) -> tuple[bytes, float]:
+        """Take back what was not heard. Gives the fade that the carrier is to play after its `clear`, as PCM16, and
+        the ms of the reply heard before it."""
+        position = self._ear(now_ms)
+        taken = 2 * (self._position - position)
+        self._audio[:0] = self._handed[len(self._handed) - taken :] if taken else b""
+        self._marks.extendleft(mark.position for mark in reversed(self._out) if mark.position > position)
+        self._out.clear()
+        self._handed.clear()
+        self._position = self._heard = position
+        self._pauses += 1
+        self.paused = True
+        self._take_back_fade(now_ms)
+        self._fade = self._split_fade()
+        self._ends_ms = self._fade_ends_ms = now_ms + len(self._fade) / 2 / SAMPLES_PER_MS
+        return self._fade, position / SAMPLES_PER_MS
+
+    def resume(self, now_ms: float) -> None:
+        """Go on from the sample that was heard last."""
+        self.paused = False
+        self._ends_ms = max(self._ends_ms, now_ms)
+
+    def drop(self) -> None:
+        """Forget what was not heard of a paused reply."""
         self._start(0)
-        return heard_ms
+
+    def _ear(self, now_ms: float) -> int:
+        """The position the caller's ear has reached, as well as can be known."""
+        ahead_ms = max(0.0, self._ends_ms - now_ms)
+        if self._late_ms > JITTER_MS:
+            ahead_ms += self._late_ms
+        ear = self._position - round(ahead_ms * SAMPLES_PER_MS)
+        for mark in self._out:
+            if now_ms > mark.due_ms + self._delay_ms + JITTER_MS:
+                ear = min(ear, mark.position)  # it would have come back
+        return max(ear, self._heard, self._position - len(self._handed) // 2)
+
+    def _take_back_fade(self, now_ms: float) -> None:
+        """A pause so soon after another that the carrier has not played all of its fade: put the rest back."""
+        rest = 2 * min(round((self._fade_ends_ms - now_ms) * SAMPLES_PER_MS), len(self._fade) // 2)
+        if rest > 0:
+            place = slice(len(self._fade) - rest, len(self._fade))
+            whole = np.frombuffer(self._fade[place], "<i2") + np.frombuffer(bytes(self._audio[place]), "<i2")
+            self._audio[place] = whole.astype("<i2").tobytes()
+
+    def _split_fade(self) -> bytes:
+        """Take a fade-out off the front of what is kept; what remains there fades in."""
+        count = min(FADE, len(self._audio) // 2)
+        whole = np.frombuffer(bytes(self._audio[: 2 * count]), "<i2")
+        fade = (whole * np.linspace(1, 0, count, endpoint=False)).astype("<i2")
+        self._audio[: 2 * count] = (whole - fade).astype("<i2").tobytes()
+        return fade.tobytes()
 
     def _passed_marks(self) -> list[Mark]:
         marks = []
         while self._marks and (self._marks[0] <= self._position or not self._audio):
             position = min(self._marks.popleft(), self._position)
-            marks.append(Mark(f"{self.reply}.{position}", position, self._ends_ms))
+            marks.append(Mark(f"{self.reply}.{self._pauses}.{position}", position, self._ends_ms))
         self._out.extend(marks)
         return marks
 
     def _heard_up_to(self, mark: Mark) -> tuple[int, float]:
+        del self._handed[: max(0, len(self._handed) - 2 * (self._position - mark.position))]
         self._heard = mark.position
         return self.reply, mark.position / SAMPLES_PER_MS
 
     def _start(self, reply: int) -> None:
         self.reply = reply
         self._position = self._heard = 0
-        self._ends_ms = 0.0
+        self._ends_ms = self._fade_ends_ms = 0.0
+        self.paused = False
         self._audio.clear()
+        self._handed.clear()
         self._marks.clear()
         self._out.clear()
 

@@ -40,6 +40,14 @@ class Expect(StrEnum):
     SPELLING = "spelling"
 
 
+class Meaning(StrEnum):
+    """What speech is good for while the agent is talking."""
+
+    NOTHING = "nothing"  # no words that are known here: noise, a stranger, the television
+    BACKCHANNEL = "backchannel"  # "uh-huh": the caller listens, and the agent is to go on
+    TURN = "turn"  # words that want an answer, be it only "no"
+
+
 class Next(StrEnum):
     """What follows once a reply has been heard to its end."""
 
@@ -85,12 +93,17 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     history: tuple[Turn, ...] = ()  # without the caller's present turn
     state: dict[str, Any] = {}  # what the model's last `Done` that counted carried
     tool_results: tuple[ToolResult, ...] = ()  # with Cue.TOOL
+    early: bool = False  # the caller may still go on: the model may say so (`Unfinished`)
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):
     """A piece of the reply, to be appended to what came before (spaces included)."""
 
     text: str
+
+
+class Unfinished(msgspec.Struct, frozen=True, tag="unfinished"):
+    """In place of a first word: what the caller has said so far is not finished; wait for more before asking again."""
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
@@ -100,9 +113,10 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     expect: Expect = Expect.OPEN
     next: Next = Next.LISTEN
     transfer_to: str = ""  # a key of the agent's `transfers`, with Next.TRANSFER
+    interruptible: bool = True  # False: heard to its end, whatever the caller says meanwhile
 
 
-ModelEvent = Text | ToolCall | Done
+ModelEvent = Text | ToolCall | Unfinished | Done
 
 
 class SpeechBlock(msgspec.Struct, frozen=True):
@@ -113,6 +127,7 @@ class SpeechBlock(msgspec.Struct, frozen=True):
     agent: str
     audio: bytes  # 8 kHz mono PCM16
     expect: Expect = Expect.OPEN
+    over: bool = False  # said while the agent was talking: perhaps no more than "uh-huh", perhaps "stop"
 
 
 class Transcript(msgspec.Struct, frozen=True):
@@ -120,92 +135,5 @@ class Transcript(msgspec.Struct, frozen=True):
 
     text: str
     final: bool = False
-
-
-class SpeakRequest(msgspec.Struct, frozen=True):
-    """One chunk of a reply to be spoken."""
-
-    id: str  # unique in the process
-    text: str
-    voice: str = ""  # the synthesizer's own name for it; empty: its default
-    speed: float = 1.0  # 1.0 is the voice's usual pace
-    language: str = "en-us"
-
-
-class Word(msgspec.Struct, frozen=True):
-    """A spoken word and where it lies in its `Speech`, in milliseconds from its start."""
-
-    text: str
-    start_ms: float
-    end_ms: float
-
-
-class Speech(msgspec.Struct, frozen=True):
-    """A piece of spoken audio, mono float32 in -1..1, with the words that lie wholly in it."""
-
-    audio: FloatArray
-    rate: int  # Hz
-    words: tuple[Word, ...] = ()
-
-
-class Recognizer(Protocol):
-    """Speech to text. Calls for one utterance come one after another; many utterances run at once."""
-
-    async def load(self) -> None:
-        """Load and warm up; raises EngineError with the reason when that is impossible."""
-
-    async def hear(self, block: SpeechBlock) -> Transcript:
-        """Take the next block and give the partial transcript as it stands."""
-
-    async def finish(self, utterance: str) -> Transcript:
-        """The utterance is over: the final transcript. An unknown id gives an empty one."""
-
-    def cancel(self, utterance: str) -> None:
-        """Forget the utterance; unknown ids are ignored."""
-
-    async def close(self) -> None:
-        """Give back everything."""
-
-
-class SpeechModel(Protocol):
-    """Decides what is said. Stateless between requests: what it must remember travels in `state` and `history`."""
-
-    async def load(self) -> None:
-        """Load and warm up; raises EngineError with the reason when that is impossible."""
-
-    def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
-        """Stream one reply, `Done` last; raises EngineError when it cannot go on."""
-
-    def cancel(self, request: str) -> None:
-        """Stop working on a request; unknown ids are ignored."""
-
-    async def close(self) -> None:
-        """Give back everything."""
-
-
-class Synthesizer(Protocol):
-    """Text to speech."""
-
-    async def load(self) -> None:
-        """Load and warm up; raises EngineError with the reason when that is impossible."""
-
-    def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
-        """Speak one chunk, in one or more pieces, in order; raises EngineError when it cannot."""
-
-    def cancel(self, request: str) -> None:
-        """Stop speaking a chunk; unknown ids are ignored."""
-
-    async def close(self) -> None:
-        """Give back everything."""
-
-
-class Engine(msgspec.Struct, frozen=True):
-    """The three parts a profile consists of. `recognizer` is None where the model hears by itself."""
-
-    model: SpeechModel
-    synthesizer: Synthesizer
-    recognizer: Recognizer | None = None
-
-    def parts(self) -> list[Recognizer | SpeechModel | Synthesizer]:
-        """The parts to load and close."""
-        return [part for part in (self.recognizer, self.model, self.synthesizer) if part is not None]
+    meaning: Meaning | None = None  # None: the recognizer cannot tell, the text must
+    complete: bool | None = None  # False: surely not all of it yet (half a number); True: it could end here

@@ -17,13 +17,16 @@ from agent.turn import WINDOW_MS
 from config.settings import CallSettings, Settings, TurnSettings
 
 FRAME = b"\0" * 320  # 20 ms
+# Everything that adapts is off: the plain rules. What is on by default is in test_turn_taking.py.
+PLAIN = {"adapt_question": False, "adapt_pauses": False, "adapt_words": False, "adapt_reply": False}
+PLAIN |= {"eager_attempts": 0, "resume": False}
 
 
 class Call:
     """Drives a session as a line and an engine would; keeps every command it gave."""
 
     def __init__(self, **turn: Any) -> None:
-        self.session = Session("CA1", "desk", Settings(turn=TurnSettings(**turn)), {"person": "+15550100"})
+        self.session = Session("CA1", "desk", Settings(turn=TurnSettings(**(PLAIN | turn))), {"person": "+15550100"})
         self.commands: list[e.Command] = []
         self._windows = 0
         self._take(self.session.start())
@@ -31,8 +34,8 @@ class Call:
     def _take(self, commands: list[e.Command]) -> None:
         for command in commands:
             self.commands.append(command)
-            if isinstance(command, e.Clear):
-                self.send(e.Cleared(command.reply, self.heard_ms))
+            if isinstance(command, e.Pause):
+                self.send(e.Paused(command.reply, self.heard_ms))
 
     heard_ms = 0.0
 
@@ -159,7 +162,7 @@ def test_barge_in_clears_cancels_and_keeps_only_the_words_heard() -> None:
     call.send(e.Played(reply, 290), e.Played(reply, 590))
     call.time(64, speech=True)
     names = [type(command).__name__ for command in call.commands]
-    assert names.index("Clear") < names.index("CancelReply", names.index("Clear"))
+    assert names.index("Pause") < names.index("CancelReply", names.index("Pause"))
     assert call.session.state is State.LISTENING
     assert call.history[-1] == ("agent", "We are")
     assert call.session.history.turns()[-1].interrupted
@@ -189,7 +192,7 @@ def test_a_goodbye_is_heard_to_its_end_whatever_the_caller_does() -> None:
     reply = call.answer("Goodbye then.", heard="bye", done=Done(next=Next.HANG_UP))
     call.time(500, speech=True)
     call.send(e.Dtmf("1"))
-    assert not call.all(e.Clear)
+    assert not call.all(e.Pause)
     assert not call.all(e.HangUp)
     call.send(e.Played(reply, 299))
     assert not call.all(e.HangUp)
@@ -234,7 +237,7 @@ def test_a_key_interrupts_the_agent() -> None:
     reply = call.answer("Press one or two or three.", heard="hello")
     call.send(e.Played(reply, 290))
     call.send(e.Dtmf("2"))
-    assert call.last(e.Clear).reply == reply
+    assert call.last(e.Pause).reply == reply
     assert call.history[-1] == ("agent", "Press")
     call.send(e.Dtmf("#"))
     assert call.last(e.StartReply).request.digits == "2"
@@ -399,7 +402,9 @@ def test_the_longest_turn_is_answered_and_what_follows_is_not_lost() -> None:
 
 def test_the_longest_call_ends_with_a_farewell() -> None:
     call = Call()
-    call.session = Session("CA1", "desk", Settings(call=CallSettings(max_s=3), turn=TurnSettings(reprompt_ms=60_000)))
+    call.session = Session(
+        "CA1", "desk", Settings(call=CallSettings(max_s=3), turn=TurnSettings(reprompt_ms=60_000, **PLAIN))
+    )
     call.commands.clear()
     call._take(call.session.start())
     call.greet()
@@ -420,7 +425,7 @@ def test_shutting_down_says_goodbye_after_what_is_being_said(moment: str) -> Non
         call.answer("Of course.", heard="hello")
     call.send(e.Shutdown())
     if moment == "speaking":
-        assert not call.all(e.Clear)
+        assert not call.all(e.Pause)
         call.play_out()
     assert call.last(e.StartReply).request.cue is Cue.SHUTDOWN
     call.answer("Sorry, goodbye.")
@@ -455,7 +460,7 @@ def test_illegal_events_raise() -> None:
     with pytest.raises(IllegalEvent):
         call.session.start()
     with pytest.raises(IllegalEvent):
-        call.send(e.Cleared(1, 0))
+        call.send(e.Paused(1, 0))
 
 
 def test_every_state_can_be_reached_and_left() -> None:
@@ -468,14 +473,16 @@ def test_every_state_can_be_reached_and_left() -> None:
 class AnyCall(RuleBasedStateMachine):
     """Callers, engines and carriers that do whatever they like."""
 
+    options: dict[str, Any] = {}
+
     def __init__(self) -> None:
         super().__init__()
-        self.call = Call(reprompt_ms=3000, max_utterance_ms=5000)
+        self.call = Call(**self.options, reprompt_ms=3000, max_utterance_ms=5000)
         self.numbers = itertools.count()
-        self.checked = 0
+        self.checked = self.speaking = 0
         self.cancelled: set[int] = set()
-        self.played: dict[int, list[str]] = {}
-        self.marks: dict[int, float] = {}
+        self.words: dict[bytes, str] = {}  # by their audio
+        self.played: set[str] = set()
 
     @property
     def open_reply(self) -> int:
@@ -489,7 +496,16 @@ class AnyCall(RuleBasedStateMachine):
     def dial(self, digit: str) -> None:
         self.call.send(e.Dtmf(digit))
 
-    @rule(back=st.integers(0, 2), text=st.sampled_from(["", "yes", "on monday"]))
+    @rule(text=st.sampled_from(["", "uh-huh", "yes", "on mon"]), complete=st.sampled_from([None, True, False]))
+    def guess(self, text: str, complete: bool | None) -> None:
+        if hears := self.call.all(e.Hear):
+            self.call.send(e.Partial(hears[-1].utterance, text, None, complete))
+
+    @rule(back=st.integers(0, 2))
+    def wants_more(self, back: int) -> None:
+        self.call.send(e.ReplyUnfinished(max(1, self.open_reply - back)))
+
+    @rule(back=st.integers(0, 2), text=st.sampled_from(["", "mm-hmm", "yes", "on monday"]))
     def said(self, back: int, text: str) -> None:
         self.call.send(e.CallerSaid(max(1, self.open_reply - back), text))
 
@@ -499,10 +515,9 @@ class AnyCall(RuleBasedStateMachine):
         for _ in range(count):
             word = f"w{next(self.numbers)}"
             self.call.send(e.ReplyText(reply, word + " "))
-            before = len(self.call.all(e.Play))
-            self.call.send(e.ReplyAudio(reply, bytes(16 * 200), (Word(word, 0, 190),)))
-            if len(self.call.all(e.Play)) > before:
-                self.played.setdefault(reply, []).append(word)
+            audio = word.encode().ljust(16 * 200)
+            self.words[audio] = word
+            self.call.send(e.ReplyAudio(reply, audio, (Word(word, 0, 190),)))
 
     @rule(back=st.integers(0, 2), following=st.sampled_from(Next), tools=st.booleans())
     def done(self, back: int, following: Next, tools: bool) -> None:
@@ -529,23 +544,28 @@ class AnyCall(RuleBasedStateMachine):
         self.call.send(e.Shutdown())
 
     @invariant()
+    def a_tool_runs_only_for_a_turn_that_was_decided(self) -> None:
+        decided = {command.reply for command in self.call.all(e.TurnDecided)}
+        assert {command.reply for command in self.call.all(e.RunTools)} <= decided
+
+    @invariant()
     def nothing_is_played_after_its_cancel_and_only_one_reply_at_a_time(self) -> None:
         for command in self.call.commands[self.checked :]:
             if isinstance(command, e.CancelReply):
                 self.cancelled.add(command.reply)
+            if isinstance(command, e.TurnDecided):
+                self.speaking = command.reply
             if isinstance(command, e.Play):
                 assert command.reply not in self.cancelled
-                assert command.reply == max(
-                    start.reply for start in self.call.all(e.StartReply) if start.reply <= command.reply
-                )
+                assert command.reply == self.speaking
+                self.played.add(self.words.get(command.pcm, ""))
         self.checked = len(self.call.commands)
 
     @invariant()
     def the_history_holds_only_words_that_were_played(self) -> None:
-        played = {word for words in self.played.values() for word in words}
         for turn in self.call.session.history.turns():
             if turn.role == "agent" and turn.interrupted:
-                assert set(turn.text.split()) <= played
+                assert set(turn.text.split()) <= self.played
 
     def teardown(self) -> None:
         """Whatever happened, a caller who falls silent hears an answer or a goodbye, and the call ends."""
@@ -553,7 +573,7 @@ class AnyCall(RuleBasedStateMachine):
             if self.call.session.state is State.ENDED:
                 return
             self.call.time(3500)
-            if self.call.session.state is State.PROCESSING:
+            if self.call.session.state in (State.PROCESSING, State.INTERRUPTED):
                 self.call.answer("Yes.", heard="hello")
             if self.call.session.state is State.SPEAKING:
                 self.call.send(e.ReplyEnded(self.open_reply))
@@ -561,5 +581,14 @@ class AnyCall(RuleBasedStateMachine):
         assert self.call.session.state is State.ENDED
 
 
+class AnyEagerCall(AnyCall):
+    """The same with early replies, adaptive silences, and pauses that may be resumed."""
+
+    options = dict.fromkeys(("adapt_question", "adapt_pauses", "adapt_words", "adapt_reply", "resume"), True)
+    options |= {"eager_attempts": 3}
+
+
+TestAnyEagerCall = AnyEagerCall.TestCase
+TestAnyEagerCall.settings = hypothesis_settings(max_examples=120, stateful_step_count=50, deadline=None)
 TestAnyCall = AnyCall.TestCase
 TestAnyCall.settings = hypothesis_settings(max_examples=80, stateful_step_count=40, deadline=None)

@@ -18,25 +18,33 @@ def run(detector: TurnDetector, probabilities: list[float]) -> list[tuple[Change
     return changes
 
 
-def test_speech_starts_with_its_first_window_and_ends_after_the_silence() -> None:
-    detector = TurnDetector(TurnSettings(endpoint_ms=320))
-    changes = run(detector, [0.1] * 3 + [0.9] * 5 + [0.0] * 12)
-    assert changes == [(Change.STARTED, 4 * WINDOW_MS), (Change.ENDED, 8 * WINDOW_MS + 320)]
+def test_speech_starts_with_its_first_window_and_goes_on_until_it_is_ended() -> None:
+    detector = TurnDetector(TurnSettings())
+    assert run(detector, [0.1] * 3 + [0.9] * 5 + [0.0] * 12) == [(Change.STARTED, 4 * WINDOW_MS)]
     assert detector.started_ms == 3 * WINDOW_MS
     assert detector.last_speech_ms == 8 * WINDOW_MS
     assert detector.speech_ms == 5 * WINDOW_MS
+    assert detector.silence_ms == 12 * WINDOW_MS
+    assert detector.speaking
+    detector.end()
+    assert run(detector, [0.9])[0][0] is Change.STARTED
 
 
-def test_a_pause_shorter_than_the_endpoint_is_part_of_the_turn() -> None:
-    detector = TurnDetector(TurnSettings(endpoint_ms=320))
-    assert [change for change, _ in run(detector, [0.9] * 3 + [0.0] * 9 + [0.4] + [0.0] * 10)] == [
-        Change.STARTED,
-        Change.ENDED,
-    ]
+def test_speech_after_a_pause_is_told_with_its_length() -> None:
+    detector = TurnDetector(TurnSettings())
+    changes = run(detector, [0.9] * 3 + [0.0] * 9 + [0.9])
+    assert [change for change, _ in changes] == [Change.STARTED, Change.RESUMED]
+    assert detector.pause_ms == 9 * WINDOW_MS
+
+
+def test_breath_in_a_pause_is_no_speech() -> None:
+    detector = TurnDetector(TurnSettings(onset_probability=0.5, offset_probability=0.35))
+    assert [change for change, _ in run(detector, [0.9] * 3 + [0.0] * 3 + [0.4] * 3)] == [Change.STARTED]
+    assert detector.silence_ms == 6 * WINDOW_MS
 
 
 def test_between_the_thresholds_speech_goes_on_but_does_not_start() -> None:
-    settings = TurnSettings(onset_probability=0.6, offset_probability=0.3, endpoint_ms=100)
+    settings = TurnSettings(onset_probability=0.6, offset_probability=0.3)
     assert run(TurnDetector(settings), [0.5] * 50) == []
     assert [change for change, _ in run(TurnDetector(settings), [0.7] + [0.4] * 50)] == [Change.STARTED]
 
@@ -50,14 +58,15 @@ def test_onset_asks_for_more_windows_in_a_row(onset_ms: int, windows: int) -> No
     assert detector.started_ms == 0
 
 
-@given(st.lists(st.floats(0, 1), max_size=300))
-def test_starts_and_ends_alternate_and_times_never_run_ahead(probabilities: list[float]) -> None:
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=300))
+def test_times_never_run_ahead_whatever_comes(steps: list[tuple[float, bool]]) -> None:
     detector = TurnDetector(TurnSettings())
-    speaking = False
-    for number, probability in enumerate(probabilities, 1):
+    for number, (probability, end) in enumerate(steps, 1):
         at_ms = number * WINDOW_MS
-        change = detector.update(probability, at_ms)
-        assert change is not (Change.STARTED if speaking else Change.ENDED)
         speaking = detector.speaking
+        change = detector.update(probability, at_ms)
+        assert (change is Change.STARTED) == (detector.speaking and not speaking)
         assert 0 <= detector.started_ms <= detector.last_speech_ms <= at_ms
         assert detector.speech_ms <= max(0, detector.last_speech_ms - detector.started_ms)
+        if end and detector.silence_ms > 100:
+            detector.end()

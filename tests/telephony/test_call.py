@@ -240,7 +240,7 @@ async def test_marks_stand_where_words_end(server: Any, dial: Dial) -> None:
         if message["event"] == "mark":
             places.append((message["mark"]["name"], sent))
     ends = [number * WORD_MS + 0.8 * WORD_MS for number in range(WORDS)]
-    names = [f"1.{round(end * 8)}" for end in ends[:-1]]
+    names = [f"1.0.{round(end * 8)}" for end in ends[:-1]]
     assert [name for name, _ in places[: WORDS - 1]] == names
     for (_, place), end in zip(places, ends, strict=False):
         assert end <= place <= end + 80  # at most a block later
@@ -287,16 +287,17 @@ async def talk_over(phone: Any, server: Any, words: bytes) -> None:
     before = phone.received.index(clear)
     marks = sum(message["event"] == "mark" for message in phone.received)
     await phone.get("mark", marks + 1)
-    after = phone.received[before + 1 :]
+    fade, *after = phone.received[before + 1 :]
+    assert (fade["event"], fade["ms"]) == ("media", 20)
     assert {message["event"] for message in after} == {"media", "mark"}
     assert after[0]["at"] - clear["at"] > 0.2  # silence until the turn is over, and the answer to it
-    assert all(message["mark"]["name"].startswith("2.") for message in after if message["event"] == "mark")
+    assert all(not message["mark"]["name"].startswith("1.") for message in after if message["event"] == "mark")
 
     line = await asyncio.to_thread(server.wait_for, "said", call=phone.call, interrupted=True)
     heard = line["text"].split()
     assert heard == [f"word{number}" for number in range(1, len(heard) + 1)]
-    # Only words whose marks had come back: those that the phone had returned before `clear`.
-    assert 2 <= len(heard) <= sum(at < clear["at"] for at, _ in phone.returned)
+    # Words whose marks the phone had returned before `clear`; one may have been on its way.
+    assert 2 <= len(heard) <= sum(at < clear["at"] for at, _ in phone.returned) + 1
     assert len(heard) < WORDS
     await phone.release()
     await phone.hang_up()

@@ -1,8 +1,11 @@
 """Playout: at most the lead with the carrier, everything in order, heard only what marks say."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -36,9 +39,9 @@ def test_blocks_end_at_marks_that_are_about_a_block_away() -> None:
     playout = Playout(SETTINGS)
     playout.add(1, pcm(400), [100, 300])
     items = playout.take(0)
-    assert [len(item) / 16 if isinstance(item, bytes) else item.name for item in items] == [100, "1.800", 80]
+    assert [len(item) / 16 if isinstance(item, bytes) else item.name for item in items] == [100, "1.0.800", 80]
     names = [item.name for item in playout.take(300) if isinstance(item, Mark)]
-    assert names == ["1.2400"]
+    assert names == ["1.0.2400"]
 
 
 def test_a_last_mark_without_audio_is_sent_too() -> None:
@@ -48,7 +51,7 @@ def test_a_last_mark_without_audio_is_sent_too() -> None:
     assert playout.due_ms == math.inf
     playout.add(1, b"", [80])
     assert playout.due_ms <= 80
-    assert [item.name for item in playout.take(10) if isinstance(item, Mark)] == ["1.640"]
+    assert [item.name for item in playout.take(10) if isinstance(item, Mark)] == ["1.0.640"]
 
 
 def test_running_dry_in_the_middle_of_a_reply_is_an_underrun_and_a_new_reply_is_none() -> None:
@@ -63,24 +66,83 @@ def test_running_dry_in_the_middle_of_a_reply_is_an_underrun_and_a_new_reply_is_
     assert playout.underruns == 1
 
 
-def test_marks_tell_what_was_heard_and_clear_forgets_those_still_out() -> None:
+def test_a_pause_takes_back_what_the_clock_says_was_not_heard() -> None:
     playout = Playout(SETTINGS)
     playout.add(1, pcm(500), [100, 200, 300])
     playout.take(0)
-    assert playout.returned("1.800") == (1, 100)
-    assert playout.clear() == 100
-    assert playout.returned("1.1600") is None  # Twilio returns it at the clear; nobody heard it
+    assert playout.returned("1.0.800", 100) == (1, 100)
+    fade, heard_ms = playout.pause(150)
+    assert heard_ms == 150
+    assert len(fade) == 20 * 16
+    assert playout.returned("1.0.1600", 151) is None  # Twilio returns it at the clear; nobody heard it
     assert playout.take(1000) == []
     assert playout.due_ms == math.inf
+    playout.resume(1000)
+    names = [item.name for item in playout.take(1000) if isinstance(item, Mark)]
+    assert names == ["1.1.1600", "1.1.2400"]
+    assert playout.underruns == 0
+
+
+def test_a_dropped_reply_is_forgotten() -> None:
+    playout = Playout(SETTINGS)
+    playout.add(1, pcm(500), [100])
+    playout.take(0)
+    playout.pause(50)
+    playout.drop()
+    assert playout.take(1000) == []
+    playout.add(2, pcm(80), [80])
+    assert audio_ms(playout.take(1000)) == 80
+
+
+def test_marks_that_come_late_say_that_the_ear_is_behind() -> None:
+    playout = Playout(SETTINGS)
+    playout.add(1, pcm(2000), [80 * number for number in range(1, 26)])
+    playout.take(0)
+    playout.returned("1.0.640", 90)  # 10 ms there and back
+    playout.take(100)
+    playout.returned("1.0.1280", 260)  # the network stood still for 90 ms
+    assert playout.pause(260)[1] == 260 - 90
+
+
+def test_a_mark_that_should_have_come_back_holds_the_ear_where_it_is() -> None:
+    playout = Playout(SETTINGS)
+    playout.add(1, pcm(2000), [80 * number for number in range(1, 26)])
+    playout.take(0)
+    playout.returned("1.0.640", 90)
+    assert playout.pause(220)[1] == 160
+
+
+@pytest.mark.parametrize("delay", [0, 35])
+@hypothesis_settings(max_examples=40, deadline=None)
+@given(
+    pauses=st.lists(st.tuples(st.integers(1, 60), st.integers(0, 40)), min_size=1, max_size=25),
+    marks=st.lists(st.integers(20, 400), max_size=30),
+)
+def test_no_sample_is_lost_or_doubled_however_often_it_pauses(
+    delay: int, pauses: list[tuple[int, int]], marks: list[int]
+) -> None:
+    carrier = Carrier(delay)
+    sound = np.random.default_rng(len(pauses)).integers(-20_000, 20_000, 8 * 3000).astype("<i2")
+    carrier.playout.add(1, sound.tobytes(), list(itertools.accumulate(marks)))
+    for play_ms, pause_ms in pauses:
+        carrier.run(play_ms)
+        carrier.pause(pause_ms)
+    carrier.run(100)
+    carrier.run(4000, step=5)
+    heard = np.zeros(len(sound) + 8000, np.int64)
+    for position, samples in carrier.ear():
+        heard[position : position + len(samples)] += samples
+    assert np.array_equal(heard[: len(sound)], sound)
+    assert not heard[len(sound) :].any()
 
 
 def test_a_mark_overtaken_by_a_later_one_and_a_strangers() -> None:
     playout = Playout(SETTINGS)
     playout.add(1, pcm(240), [80, 160, 240])
     playout.take(0)
-    assert playout.returned("nonsense") is None
-    assert playout.returned("1.1280") == (1, 160)
-    assert playout.returned("1.640") is None
+    assert playout.returned("nonsense", 0) is None
+    assert playout.returned("1.0.1280", 0) == (1, 160)
+    assert playout.returned("1.0.640", 0) is None
     assert playout.lost_marks == 1
 
 
@@ -93,8 +155,78 @@ def test_marks_that_never_come_are_given_up() -> None:
     assert playout.lost_marks == 1
 
 
+class Carrier:
+    """A carrier `delay` ms away (each direction), exact to the sample; its clock goes in steps of some ms."""
+
+    def __init__(self, delay: int) -> None:
+        self.playout = Playout(SETTINGS)
+        self._delay = delay
+        self._now = 0
+        self._position = 0  # of the next sample handed over
+        self._coming: list[tuple[int, object]] = []  # (when, PCM with its position | Mark | "clear")
+        self._marks: list[tuple[int, str]] = []  # on their way back
+        self._buffer: list[tuple[int, bytes]] = []
+        self._waiting: list[Mark] = []  # behind the buffer's audio so far
+        self._heard: list[tuple[int, bytes]] = []
+
+    def run(self, ms: int, step: int = 1) -> None:
+        for _ in range(0, ms, step):
+            for item in self.playout.take(self._now):
+                self._coming.append((self._now + self._delay, item))
+            self._step(step)
+
+    def pause(self, ms: int) -> None:
+        fade, heard_ms = self.playout.pause(self._now)
+        position = round(8 * heard_ms)
+        self._coming += [(self._now + self._delay, "clear"), (self._now + self._delay, (position, fade))]
+        self._coming.append((self._now + self._delay, ("next", position)))
+        for _ in range(ms):
+            self._step(1)
+        self.playout.resume(self._now)
+
+    def ear(self) -> list[tuple[int, np.ndarray]]:
+        return [(position, np.frombuffer(data, "<i2")) for position, data in self._heard]
+
+    def _step(self, ms: int) -> None:
+        while self._coming and self._coming[0][0] <= self._now:
+            self._arrive(self._coming.pop(0)[1])
+        self._play(16 * ms)
+        self._now += ms
+        while self._marks and self._marks[0][0] <= self._now:
+            self.playout.returned(self._marks.pop(0)[1], self._now)
+
+    def _arrive(self, item: object) -> None:
+        match item:
+            case bytes():
+                self._buffer.append((self._position, item))
+                self._position += len(item) // 2
+            case Mark():
+                self._waiting.append(item)
+            case "clear":
+                self._buffer.clear()
+                self._return(self._waiting)
+            case ("next", int(position)):
+                self._position = position
+            case (int(position), bytes(fade)):
+                self._buffer.append((position, fade))
+
+    def _play(self, count: int) -> None:
+        while self._buffer and count:
+            position, data = self._buffer[0]
+            self._heard.append((position, data[:count]))
+            rest = data[count:]
+            count -= len(data) - len(rest)
+            self._buffer[:1] = [(position + (len(data) - len(rest)) // 2, rest)] if rest else []
+        reached = self._buffer[0][0] if self._buffer else self._position
+        self._return([mark for mark in self._waiting if mark.position <= reached])
+
+    def _return(self, marks: list[Mark]) -> None:
+        self._marks += [(self._now + 1 + self._delay, mark.name) for mark in marks]
+        self._waiting = [mark for mark in self._waiting if mark not in marks]
+
+
 class AnyOrder(RuleBasedStateMachine):
-    """Audio, marks, clears and time in any order."""
+    """Audio, marks, drops and time in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +254,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.added += audio
 
     def flush(self) -> None:
-        """A new reply begins only when the one before was taken whole, or cleared."""
+        """A new reply begins only when the one before was taken whole, or dropped."""
         self.now += 100_000
         while self.playout.due_ms < math.inf:
             self.take()
@@ -150,15 +282,17 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def mark(self, data: st.DataObject) -> None:
         name = self.marks.pop(data.draw(st.integers(0, len(self.marks) - 1)))
-        heard = self.playout.returned(name)
+        heard = self.playout.returned(name, self.now)
         if heard:
             assert heard[0] == self.reply
             assert self.heard <= heard[1] <= len(self.taken) / 16
             self.heard = heard[1]
 
     @rule()
-    def clear(self) -> None:
-        assert self.playout.clear() == self.heard
+    def pause_and_drop(self) -> None:
+        _, heard_ms = self.playout.pause(self.now)
+        assert self.heard <= heard_ms <= len(self.taken) / 16
+        self.playout.drop()
         self.reply += 1
         self.added = self.taken = b""
         self.heard = 0.0

@@ -19,6 +19,7 @@ from agent.engine.base import (
     Text,
     ToolCall,
     ToolResult,
+    Unfinished,
 )
 from agent.engine.embedded.understanding import Understanding, Understood
 from agent.exceptions import EngineError
@@ -76,6 +77,10 @@ class DialogueModel:
         script = self._scripts.get(request.agent)
         if script is None:
             raise EngineError(f"the agent {request.agent!r} has no `dialogue`, which the embedded engine needs")
+        if script.unfinished(request):
+            yield Unfinished()
+            yield Done(request.state, script.expect(msgspec.convert(request.state, State)))
+            return
         answer, state = script.answer(request)
         if text := " ".join(answer.texts):
             yield Text(text)
@@ -120,6 +125,13 @@ class Script:
             state.said = " ".join(answer.texts)
         return answer, state
 
+    def unfinished(self, request: ReplyRequest) -> bool:
+        """Whether the caller will surely go on, and there is time to wait for it."""
+        if not request.early or request.cue is not Cue.ANSWER or request.digits:
+            return False
+        expect = self.expect(msgspec.convert(request.state, State))
+        return self._understanding.complete(request.transcript or "", expect) is False
+
     def expect(self, state: State) -> Expect:
         """What kind of answer the open question asks for."""
         slot = self._dialogue.slots.get(state.question)
@@ -133,6 +145,8 @@ class Script:
         understood = self._understanding.read(request.transcript or "")
         if request.digits:
             understood = self._dialled(understood, state, request.digits)
+        elif state.question == CONFIRM and self._understanding.agrees(request.transcript or ""):
+            understood = Understood(built_in="yes")
         if not self._react(answer, state, understood):
             self._not_understood(answer, state)
         elif not answer.repeated:
@@ -158,6 +172,8 @@ class Script:
                 state.drop_task()
                 answer.texts.append(self._texts.never_mind)
                 self._anything_else(answer, state)
+            case "stop" if not (understood.intent or understood.slots):
+                answer.texts.append(self._texts.go_ahead)
             case "yes" | "no" if self._yes_or_no(answer, state, understood):
                 pass
             case _:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from agent.engine.base import Expect
 from agent.engine.embedded.understanding import DIGITS
-from config.dialogue import PHRASES, Dialogue, slots_of
-from config.phrase import Choice, Slot, Word
+from config.dialogue import AGREEING, LISTENING, PHRASES, Dialogue, slots_of
+from config.phrase import Choice, Slot, Word, parse_phrase
 
 ORDER = 3
 SENTENCES = 20_000  # enough that every phrase occurs often
@@ -29,12 +29,32 @@ WEIGHTS = {
     Expect.DIGITS: (0.15, 0.65, 0.05, 0.15),
     Expect.SPELLING: (0.15, 0.65, 0.05, 0.15),
 }
+# Over the agent's voice there are besides, weighed against their sum of one: signs of listening, a single short word,
+# other stop words, and what has nothing to do with the call (a television, people in the room).
+OVER = (0.35, 0.35, 0.2)
+SHORT = ("yes", "no", "stop", "wait")
+STRANGE = 0.3
+STRANGE_WORDS = 6  # in a row, at most, of these: many different sounds, and none that is close to a short word above
+STRANGERS = tuple(
+    """
+    about after all always another any around away back because been before better big both boy bring brother business
+    buy came car city coffee cold could country day did different dinner door down each early end even ever every eyes
+    face far father few first food found friend from game garden gave girl glass government great group hand hard he
+    head heard her here his home house hundred if into job just keep kind late left life light like little live long
+    look lovely lunch made man many mean money month more morning mother much music name news next night nothing old
+    only other our out over own part people place play point question rain ready really red room round said school
+    second seemed seen sell she show side since small something sometimes son still story street such suppose table take
+    their there these they thing think this through too took train turn twice under until us used very voice walked was
+    watch we week went were white wife will window with woman wonder word work world year young
+    """.split()
+)
 
 Ngram = tuple[str, ...]
 
 
-def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES) -> Iterator[list[str]]:
-    """What callers may say in reply to a question of this kind, drawn at random, always the same."""
+def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES, *, over: bool = False) -> Iterator[list[str]]:
+    """What callers may say in reply to a question of this kind, drawn at random, always the same; `over`: while the
+    agent is talking."""
     chance = random.Random(0)  # noqa: S311 (no secret)
     before, after = dialogue.around()
     intents, slots, yes_no, others = WEIGHTS[expect]
@@ -45,11 +65,21 @@ def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES) -> Ite
         (yes_no, [dialogue.built_in("yes"), no]),
         (others, [dialogue.built_in(name) for name in ("repeat", "person", "never_mind", "goodbye")]),
     ]
+    listening, short = backchannels(), tuple(map(parse_phrase, SHORT))
+    if over:
+        kinds += zip(OVER, ([listening], [short], [dialogue.built_in("stop")]), strict=True)
     kinds = [(weight, phrases) for weight, phrases in kinds if phrases]
+    strange = STRANGE / (STRANGE + sum(weight for weight, _ in kinds)) if over else 0.0
     for _ in range(count):
+        if over and chance.random() < strange:
+            yield chance.choices(STRANGERS, k=chance.randint(1, STRANGE_WORDS))
+            continue
         [(_, phrases)] = chance.choices(kinds, [weight for weight, _ in kinds])
         phrase = chance.choice(phrases)
         sentence = _words(chance.choice(phrase), dialogue, chance)
+        if phrase is listening or phrase is short:
+            yield sentence
+            continue
         if phrase is no and expect is Expect.YES_NO and dialogue.answers and chance.random() < CORRECTION:
             sentence += _words(chance.choice(dialogue.answers), dialogue, chance)
         if chance.random() < BEFORE[expect]:
@@ -67,14 +97,19 @@ def _answers(dialogue: Dialogue, expect: Expect) -> tuple[Choice, ...]:
     return tuple(phrase for phrase in dialogue.answers if digits & slots_of(phrase)) or dialogue.answers
 
 
+def backchannels() -> tuple[Choice, ...]:
+    """What callers say to show that they listen."""
+    return tuple(map(parse_phrase, (*AGREEING, *LISTENING)))
+
+
 def vocabulary(dialogue: Dialogue) -> set[str]:
     """Every word a caller may say."""
     before, after = dialogue.around()
-    phrases = [*before, *after, *dialogue.answers]
+    phrases = [*before, *after, *dialogue.answers, *backchannels()]
     phrases += [phrase for intent in dialogue.intents.values() for phrase in intent.phrases]
     phrases += [phrase for name in PHRASES for phrase in dialogue.built_in(name)]
     phrases += [phrase for slot in dialogue.slots.values() for _, phrase in slot.phrases()]
-    words = {part.text for phrase in phrases for part in phrase.parts() if isinstance(part, Word)}
+    words = {part.text for phrase in phrases for part in phrase.parts() if isinstance(part, Word)} | set(STRANGERS)
     return words | (set(DIGITS) if any(slot.digits for slot in dialogue.slots.values()) else set())
 
 

@@ -1,22 +1,30 @@
 """A Recognizer with pocketsphinx and a language model made from each agent's dialogue.
 
 pocketsphinx keeps Python's interpreter to itself while it works, so it is given a few milliseconds' work at a time, in
-threads: the audio of other calls goes on in between. An utterance that finds no free decoder waits in its buffer.
+threads: the audio of other calls goes on in between. An utterance that finds no free decoder is heard when it is over.
+The longest one that still goes on gives up its decoder for that and is then heard later in the same way: that costs no
+memory, as more decoders would, and nobody waits for somebody else to stop talking.
 """
 
 import asyncio
+import itertools
+import math
 import re
+import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import msgspec
 import numpy as np
 import pocketsphinx
 
-from agent.engine.base import CALLER_RATE, Expect, SpeechBlock, Transcript
+from agent.engine.base import CALLER_RATE, Expect, Meaning, SpeechBlock, Transcript
 from agent.engine.embedded.language_model import arpa, sentences, vocabulary
+from agent.engine.embedded.understanding import CLEAR_WORDS, Understanding
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.dialogue import Dialogue
@@ -26,6 +34,8 @@ PIECE = 2 * CALLER_RATE * 40 // 1000  # bytes of PCM16, 40 ms: some 2 ms of work
 MAX_BYTES = 2 * CALLER_RATE * 90  # of one utterance; what is longer is not heard
 MAX_UTTERANCES = 1000
 FIRST_BYTES = 2 * CALLER_RATE * 640 // 1000  # of speech before decoding begins: they tell how loud the caller is
+FIRST_BYTES_OVER = 2 * CALLER_RATE * 400 // 1000  # of speech over the agent's, which waits for what it means
+FINISH_S = 5.0  # that `finish` waits for a decoder
 # Their loudest 20 ms are brought into this range, in dBFS, and no further: who begins softly is not a quiet caller.
 # With one level for all instead, people's recordings at -14 to -40 dBFS had 19 to 29 % word errors, not 5 %.
 LOUDEST_DB = (-30.0, -16.0)
@@ -39,6 +49,11 @@ OPTIONS = {"loglevel": "FATAL", "fwdflat": False, "lw": 9.0, "samprate": float(M
 TELEPHONE_MEAN = (
     "48.8443,3.83241,-4.16093,1.49651,7.93468,-10.7688,-3.08055,-7.14604,-8.13122,-1.9173,-0.782637,1.25283,-5.21403"
 )
+# How well words must fit the sound to end the agent's reply, in nats a frame of 10 ms below the best sounds of each:
+# a few words, and more of them. People's recordings were at -1.8 to -3.5, espeak's voices at -2.5 to -6, babble at -6.
+FIT_FEW, FIT_MORE = -5.0, -5.8
+# How people hum; the dictionary has one way for each.
+HUMMED = {"mhm": ("AH M HH AH M", "M HH M", "M HH AH M"), "hmm": ("HH M", "HH AH M", "M")}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,33 +62,43 @@ T = TypeVar("T")
 class Utterance:
     """The audio of one utterance, and the decoder it has got hold of."""
 
-    def __init__(self, agent: str, expect: Expect) -> None:
-        self.agent = agent
-        self.expect = expect
-        self.audio = bytearray()  # not yet decoded
-        self.received = 0
+    def __init__(self, first: SpeechBlock) -> None:
+        self.agent = first.agent
+        self.expect = first.expect
+        self.over = first.over
+        self.audio = bytearray()  # all of it: it may have to be decoded again
+        self.decoded = 0  # bytes
         self.decoder: Decoder | None = None
+        self.robbed = False  # it has given up its decoder, and gets one again when it is over
+        self.transcript = Transcript("")  # the last partial one
         self.lock = asyncio.Lock()  # one step after the other
         self.cancelled = False
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What a decoder makes of an utterance (so far)."""
+
+    text: str
+    fit: float = 0.0  # see Decoder.fit
 
 
 class Decoder:
     """One pocketsphinx decoder for one agent's dialogue. Used by one thread at a time."""
 
-    def __init__(self, dictionary: Path, models: dict[Expect, Path]) -> None:
+    def __init__(self, dictionary: Path, models: dict[str, Path]) -> None:
         self._decoder = pocketsphinx.Decoder(lm=None, dict=str(dictionary), **OPTIONS)
-        for expect, path in models.items():
-            self._decoder.add_lm_file(expect.value, str(path))
+        for name, path in models.items():
+            self._decoder.add_lm_file(name, str(path))
         self._noise = np.random.default_rng(0)
         self._last = self._gain = np.float32(0)
         self._open = False
 
-    def start(self, expect: Expect) -> None:
+    def start(self, expect: Expect, *, over: bool = False) -> None:
         """Begin an utterance; one that was broken off is forgotten. Its level is learnt with `learn_level`."""
         if self._open:
             self.end()
         self._open = True
-        self._decoder.activate_search(expect.value)
+        self._decoder.activate_search(model_name(expect, over=over))
         self._decoder.set_cmn(TELEPHONE_MEAN)
         self._decoder.start_utt()
         # The same dither for every utterance, so that the same audio always gives the same words.
@@ -100,6 +125,15 @@ class Decoder:
         words = hypothesis.hypstr.split() if hypothesis else []
         return " ".join(re.sub(r"\(\d+\)$", "", word) for word in words if not word.startswith(("<", "[")))
 
+    def fit(self) -> float:
+        """How well these words fit the sound, in nats a frame below the best sounds of each frame."""
+        total, frames = 0.0, 0
+        for segment in self._decoder.seg() or ():
+            if not segment.word.startswith(("<", "[")):
+                total += math.log(max(segment.ascore, sys.float_info.min))
+                frames += segment.end_frame - segment.start_frame + 1
+        return total / max(frames, 1)
+
     def end(self) -> None:
         """End the utterance; `text` is then final."""
         self._decoder.end_utt()
@@ -122,8 +156,10 @@ class PocketsphinxRecognizer:
 
     def __init__(self, agents: dict[str, AgentSettings], decoders: int = 4) -> None:
         self._dialogues = {name: agent.dialogue for name, agent in agents.items() if agent.dialogue}
+        self._understandings = {name: Understanding(dialogue) for name, dialogue in self._dialogues.items()}
         self._count = decoders
         self._pools: dict[str, asyncio.Queue[Decoder]] = {}
+        self._waiting: Counter[str] = Counter()  # utterances of an agent that are over and have no decoder yet
         self._utterances: dict[str, Utterance] = {}
         self._threads = ThreadPoolExecutor(decoders, thread_name_prefix="pocketsphinx")
 
@@ -137,42 +173,32 @@ class PocketsphinxRecognizer:
 
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""
-        utterance = self._utterances.get(block.utterance)
-        if utterance is None:
-            if block.agent not in self._pools:
-                raise EngineError(f"the agent {block.agent!r} has no `dialogue`, which the recognizer needs")
-            if len(self._utterances) >= MAX_UTTERANCES:
-                raise EngineError("too many utterances at once")
-            utterance = self._utterances[block.utterance] = Utterance(block.agent, block.expect)
-        room = MAX_BYTES - utterance.received
-        utterance.audio += block.audio[:room]
-        utterance.received += min(len(block.audio), room)
-        if utterance.received < FIRST_BYTES:
-            return Transcript("")
+        utterance = self._utterances.get(block.utterance) or self._open(block)
+        utterance.audio += block.audio[: MAX_BYTES - len(utterance.audio)]
+        if len(utterance.audio) < (FIRST_BYTES_OVER if utterance.over else FIRST_BYTES):
+            return utterance.transcript
         async with utterance.lock:
             try:
-                decoder = utterance.decoder or self._take_free(utterance)
-                return Transcript(await self._decode(utterance, decoder) if decoder else "")
+                if decoder := utterance.decoder or self._take_free(utterance):
+                    heard = await self._decode(utterance, decoder)
+                    utterance.transcript = self._transcript(utterance, heard, final=False)
+                return utterance.transcript
             finally:
                 if utterance.cancelled:
                     self._release(utterance)
 
     async def finish(self, utterance: str) -> Transcript:
         """See Recognizer."""
-        item = self._utterances.get(utterance)
+        item = self._utterances.pop(utterance, None)  # so that nobody takes its decoder away any more
         if item is None:
             return Transcript("", final=True)
         try:
             async with item.lock:
-                if not item.decoder and not item.cancelled:
-                    item.decoder = await self._pools[item.agent].get()
-                    item.decoder.start(item.expect)
-                if not item.decoder or item.cancelled:
-                    return Transcript("", final=True)
-                await self._decode(item, item.decoder)
-                return Transcript(await self._work(_end, item.decoder), final=True)
+                decoder = item.decoder or await self._wait_for_decoder(item)
+                await self._decode(item, decoder)
+                return self._transcript(item, await self._work(_end, decoder), final=True)
         finally:
-            self._forget(utterance, item)
+            self._release(item)
 
     def cancel(self, utterance: str) -> None:
         """See Recognizer."""
@@ -188,26 +214,83 @@ class PocketsphinxRecognizer:
             self.cancel(name)
         await asyncio.to_thread(self._threads.shutdown)
 
+    def _open(self, first: SpeechBlock) -> Utterance:
+        if first.agent not in self._pools:
+            raise EngineError(f"the agent {first.agent!r} has no `dialogue`, which the recognizer needs")
+        if len(self._utterances) >= MAX_UTTERANCES:
+            raise EngineError("too many utterances at once")
+        utterance = self._utterances[first.utterance] = Utterance(first)
+        return utterance
+
+    # Decoders
+
     def _take_free(self, utterance: Utterance) -> Decoder | None:
-        if not self._pools[utterance.agent].empty():
-            utterance.decoder = self._pools[utterance.agent].get_nowait()
-            utterance.decoder.start(utterance.expect)
-        return utterance.decoder
+        """A decoder for an utterance that goes on, if nobody else needs it more."""
+        pool = self._pools[utterance.agent]
+        if utterance.robbed or self._waiting[utterance.agent] or pool.empty():
+            return None
+        return self._lend(pool.get_nowait(), utterance)
 
-    async def _decode(self, utterance: Utterance, decoder: Decoder) -> str:
-        """Decode what has come in; gives the partial transcript."""
-        audio, utterance.audio = bytes(utterance.audio), bytearray()
-        return await self._work(_hear_all, decoder, audio, utterance)
+    async def _wait_for_decoder(self, utterance: Utterance) -> Decoder:
+        """A decoder for an utterance that is over, in the order in which they end."""
+        pool = self._pools[utterance.agent]
+        self._waiting[utterance.agent] += 1
+        try:
+            async with asyncio.timeout(FINISH_S):
+                if pool.empty():
+                    await self._rob_longest(utterance.agent)
+                return self._lend(await pool.get(), utterance)
+        except TimeoutError:
+            raise EngineError(
+                f"no decoder became free within {FINISH_S:.0f} s: too many utterances end at once"
+            ) from None
+        finally:
+            self._waiting[utterance.agent] -= 1
 
-    def _forget(self, name: str, utterance: Utterance) -> None:
-        if self._utterances.get(name) is utterance:
-            del self._utterances[name]
-        self._release(utterance)
+    async def _rob_longest(self, agent: str) -> None:
+        """Free the decoder of the longest utterance that goes on."""
+        holders = [item for item in self._utterances.values() if item.agent == agent and item.decoder]
+        if holders:
+            longest = max(holders, key=lambda item: len(item.audio))
+            longest.robbed = True
+            async with longest.lock:
+                self._release(longest)
+
+    def _lend(self, decoder: Decoder, utterance: Utterance) -> Decoder:
+        utterance.decoder, utterance.decoded = decoder, 0
+        decoder.start(utterance.expect, over=utterance.over)
+        return decoder
 
     def _release(self, utterance: Utterance) -> None:
         if decoder := utterance.decoder:
             utterance.decoder = None
             self._pools[utterance.agent].put_nowait(decoder)
+
+    async def _decode(self, utterance: Utterance, decoder: Decoder) -> Heard:
+        """Decode what has come in."""
+        audio = bytes(memoryview(utterance.audio)[utterance.decoded :])
+        utterance.decoded = len(utterance.audio)
+        return await self._work(_hear_all, decoder, audio, utterance)
+
+    # What it means
+
+    def _transcript(self, utterance: Utterance, heard: Heard, *, final: bool) -> Transcript:
+        complete = self._understandings[utterance.agent].complete(heard.text, utterance.expect)
+        return Transcript(heard.text, final, self._meaning(utterance, heard, final=final), complete)
+
+    def _meaning(self, utterance: Utterance, heard: Heard, *, final: bool) -> Meaning:
+        """What was said over the agent's voice ends its reply, so that must be certain, and stays so."""
+        before = utterance.transcript
+        if utterance.over and before.meaning is Meaning.TURN:
+            return Meaning.TURN
+        understanding = self._understandings[utterance.agent]
+        meaning = understanding.meaning(heard.text, utterance.expect, over=utterance.over, final=final)
+        if utterance.over and meaning is Meaning.TURN:
+            words = heard.text.split()
+            certain = heard.fit >= (FIT_FEW if len(words) < CLEAR_WORDS else FIT_MORE)
+            if not certain or not (final or _goes_on(words, before.text.split())):
+                return Meaning.NOTHING
+        return meaning
 
     async def _work(self, function: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
         """Run in a thread. Who is cancelled waits until it has ended: no other thread may touch the decoder before."""
@@ -219,18 +302,31 @@ class PocketsphinxRecognizer:
             raise
 
 
-def _hear_all(decoder: Decoder, audio: bytes, utterance: Utterance) -> str:
+def _goes_on(words: list[str], before: list[str]) -> bool:
+    """Whether the last guess went the same way: few words are the same, more have grown out of it."""
+    if len(words) < CLEAR_WORDS:
+        return words == before
+    kept = max(1, len(before) - 1)
+    return words[:kept] == before[:kept]
+
+
+def _hear_all(decoder: Decoder, audio: bytes, utterance: Utterance) -> Heard:
     decoder.learn_level(audio)
     for start in range(0, len(audio), PIECE):
         if utterance.cancelled:
-            return ""
+            return Heard("")
         decoder.hear(audio[start : start + PIECE])
-    return decoder.text()
+    return Heard(decoder.text(), decoder.fit() if utterance.over else 0.0)
 
 
-def _end(decoder: Decoder) -> str:
+def _end(decoder: Decoder) -> Heard:
     decoder.end()
-    return decoder.text()
+    return Heard(decoder.text(), decoder.fit())
+
+
+def model_name(expect: Expect, *, over: bool) -> str:
+    """The language model for what is said in reply to a question of this kind, or over the agent's voice."""
+    return f"{expect.value}-over" if over else expect.value
 
 
 def build_decoders(name: str, dialogue: Dialogue, count: int) -> list[Decoder]:
@@ -240,9 +336,10 @@ def build_decoders(name: str, dialogue: Dialogue, count: int) -> list[Decoder]:
         lines = pronunciations(name, vocabulary(dialogue), dialogue.pronunciations)
         dictionary.write_text("\n".join(lines) + "\n", encoding="utf-8")
         models = {}
-        for expect in Expect:
-            models[expect] = Path(folder) / f"{expect.value}.arpa"
-            models[expect].write_text(arpa(sentences(dialogue, expect)), encoding="utf-8")
+        for expect, over in itertools.product(Expect, (False, True)):
+            name = model_name(expect, over=over)
+            models[name] = Path(folder) / f"{name}.arpa"
+            models[name].write_text(arpa(sentences(dialogue, expect, over=over)), encoding="utf-8")
         return [Decoder(dictionary, models) for _ in range(count)]
 
 
@@ -257,6 +354,12 @@ def pronunciations(agent: str, words: set[str], own: dict[str, str]) -> Iterable
                 lines.append(line.strip())
                 missing.discard(word)
     lines += [f"{word} {sounds}" for word, sounds in own.items()]
+    for word in words & HUMMED.keys() - own.keys():
+        lines = [line for line in lines if line.split(" ", 1)[0] != word]
+        lines += [
+            f"{word}({number}) {sounds}" if number > 1 else f"{word} {sounds}"
+            for number, sounds in enumerate(HUMMED[word], 1)
+        ]
     missing -= own.keys()
     if missing:
         raise EngineError(

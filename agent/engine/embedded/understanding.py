@@ -1,4 +1,5 @@
-"""What a transcript means in one agent's dialogue: the intent it names, and the slots it fills. Pure functions."""
+"""What a transcript means in one agent's dialogue: the intent it names, the slots it fills, whether it wants an answer
+and whether it is all of it. Pure functions."""
 
 import re
 from collections.abc import Iterable
@@ -6,14 +7,16 @@ from typing import get_args
 
 import msgspec
 
-from config.dialogue import BuiltIn, Dialogue, SlotType
-from config.phrase import Choice, Slot, Word
+from agent.engine.base import Expect, Meaning
+from config.dialogue import AGREEING, HANGING, LISTENING, BuiltIn, Dialogue, SlotType
+from config.phrase import Choice, Slot, Word, parse_phrase
 
 DIGITS = {"zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4"}
 DIGITS |= {"five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9"}
 
 MAX_WORDS = 60  # of one turn; who says more is not understood by phrases
 MAX_PHRASES = 2  # that one turn may consist of, such as "no" and "on Wednesday at ten"
+CLEAR_WORDS = 3  # of a known phrase: as much is no accident, though the phrase is not at its end
 MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else they were a stranger's
 
 INTENT, COURTESY, BUILT_IN, ANSWER, FILLER = "intent", "courtesy", "built_in", "answer", "filler"
@@ -23,7 +26,7 @@ class Understood(msgspec.Struct, frozen=True):
     """What a caller's turn means; all empty for words that mean nothing here."""
 
     intent: str = ""  # one of the agent's own
-    built_in: str = ""  # yes, no, repeat, person, never_mind or goodbye
+    built_in: str = ""  # yes, no, repeat, person, never_mind, goodbye or stop
     slots: dict[str, str] = {}
 
     def __bool__(self) -> bool:
@@ -60,10 +63,14 @@ class Understanding:
             *((ANSWER, "", phrase) for phrase in dialogue.answers),
             *((FILLER, "", phrase) for phrase in (*before, *after)),
         ]
+        self._hanging = [parse_phrase(phrase) for phrase in HANGING]
+        self._agreeing = [parse_phrase(phrase) for phrase in AGREEING]
+        self._backchannels = [*self._agreeing, *(parse_phrase(phrase) for phrase in LISTENING)]
+        self._digits = {slot.digits for slot in dialogue.slots.values() if slot.digits}
 
     def read(self, transcript: str) -> Understood:
         """Make sense of what was said, in any case and with any punctuation."""
-        words = re.findall(r"[a-z']+", transcript.lower())[:MAX_WORDS]
+        words = _words(transcript)
         run = self._longest_run(words)
         if not run or run[-1].end - run[0].start < MIN_SHARE * len(words):
             return Understood()
@@ -73,6 +80,98 @@ class Understanding:
         intent = name.get(INTENT) or ("" if built_in else name.get(COURTESY, ""))
         # Who corrects himself means the later one.
         return Understood(intent, built_in, dict(slot for span in run for slot in span.slots))
+
+    def agrees(self, transcript: str) -> bool:
+        """Whether it is no more than "okay": to a question a yes."""
+        return self._consists_of(self._agreeing, _words(transcript))
+
+    def meaning(self, transcript: str, expect: Expect, *, over: bool = False, final: bool = True) -> Meaning:
+        """What it is good for. A clear beginning of something is enough where it is not `final`."""
+        words = _words(transcript)
+        understood = self.read(transcript)
+        if self._consists_of(self._backchannels, words):
+            asked = expect is Expect.YES_NO and self.agrees(transcript)
+            return Meaning.TURN if asked or (understood and not over) else Meaning.BACKCHANNEL
+        begun = not final and len(words) >= CLEAR_WORDS and self._is_begun(words)
+        return Meaning.TURN if understood or begun else Meaning.NOTHING
+
+    def complete(self, transcript: str, expect: Expect) -> bool | None:
+        """False when more must follow: half a number, half a phrase, "and". True when it can end here. Else None."""
+        words = _words(transcript)
+        row = self._longest_run(words)
+        whole = bool(row) and row[-1].end - row[0].start == len(words)
+        if self._ends_in_half_a_number(words, whole, expect) or self._hangs(words):
+            return False
+        if whole:
+            return None if row[-1].name == "stop" else True  # who says "wait" may well go on
+        return False if self._ends_in_half_a_phrase(words) else None
+
+    # How much of it there is
+
+    def _ends_in_half_a_number(self, words: list[str], whole: bool, expect: Expect) -> bool:
+        """Digits at the end, and a number that has more. "At two" is a time unless digits were asked for."""
+        count = next((at for at, word in enumerate(reversed(words)) if word not in DIGITS), len(words))
+        half = 0 < count < max(self._digits, default=0) and count not in self._digits
+        return half and (not whole or expect is Expect.DIGITS)
+
+    def _hangs(self, words: list[str]) -> bool:
+        """Whether the last words are such that lead to more, and what comes before them is no part of a phrase."""
+        starts = {0, *self._ends(words)}
+        return any(
+            end == len(words) > start
+            for start in starts
+            for phrase in self._hanging
+            for end, _ in self._match(phrase, words, start)
+        )
+
+    def _ends_in_half_a_phrase(self, words: list[str]) -> bool:
+        """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
+        starts = {0, *self._ends(words), *range(len(words) - 1)}
+        return any(self._begins(phrase, words, start) for start in starts for _, _, phrase in self._phrases)
+
+    def _is_begun(self, words: list[str]) -> bool:
+        """Whether it is whole phrases from the first word on, and at the end the beginning of one."""
+        reached = {0}
+        for start in range(len(words)):
+            if start in reached:
+                if any(self._begins(phrase, words, start) for _, _, phrase in self._phrases):
+                    return True
+                reached |= {span.end for span in self._spans_at(words, start)}
+        return len(words) in reached
+
+    def _ends(self, words: list[str]) -> set[int]:
+        """Where any phrase ends."""
+        return {span.end for start in range(len(words)) for span in self._spans_at(words, start)}
+
+    def _consists_of(self, phrases: list[Choice], words: list[str]) -> bool:
+        reached = {0}
+        for start in range(len(words)):
+            if start in reached:
+                reached |= {end for phrase in phrases for end, _ in self._match(phrase, words, start)}
+        return bool(words) and len(words) in reached
+
+    def _begins(self, choice: Choice, words: list[str], start: int) -> bool:
+        """Whether the words from `start` on are the beginning of the phrase, which cannot end with them."""
+        for option in choice.options:
+            reached = {start}
+            for number, node in enumerate(option):
+                if any(self._begins_node(node, words, at) for at in reached if at < len(words)):
+                    return True
+                reached = {end for at in reached for end, _ in self._match_node(node, words, at)}
+                if len(words) in reached and start < len(words) and not _can_end(option[number + 1 :]):
+                    return True
+        return False
+
+    def _begins_node(self, node: Word | Slot | Choice, words: list[str], at: int) -> bool:
+        match node:
+            case Word():
+                return False
+            case Slot():
+                return any(self._begins(phrase, words, at) for _, phrase in self._slots[node.name].phrases())
+            case Choice():
+                return self._begins(node, words, at)
+
+    # Which phrases there are
 
     def _longest_run(self, words: list[str]) -> list[Span]:
         """The longest row of phrases without a word between them; of those, the one with the fewest phrases."""
@@ -134,3 +233,12 @@ class Understanding:
         if end - start != slot.digits or (words[start - 1 : start] and words[start - 1] in DIGITS):
             return []
         return [("".join(DIGITS[word] for word in words[start:end]), end)]
+
+
+def _words(transcript: str) -> list[str]:
+    return re.findall(r"[a-z']+", transcript.lower())[:MAX_WORDS]
+
+
+def _can_end(rest: tuple[Word | Slot | Choice, ...]) -> bool:
+    """Whether nothing of it must be said."""
+    return all(isinstance(node, Choice) and node.can_be_empty() for node in rest)

@@ -1,0 +1,89 @@
+"""The caller's side of a conversation: the present turn, and what the call has taught about this caller. Sans-I/O."""
+
+from collections import deque
+
+from agent.endpoint import PAUSES_KEPT, wait_ms
+from agent.engine.base import Expect, Meaning
+from agent.level import Level
+from agent.turn import TurnDetector
+from agent.utterance import Utterance
+from config.settings import TurnSettings
+
+MAX_DIGITS = 64
+
+
+class Caller:
+    """What the caller is saying or dialling now."""
+
+    def __init__(self, settings: TurnSettings) -> None:
+        self.detector = TurnDetector(settings)
+        self.utterance = Utterance(settings.preroll_ms, settings.max_utterance_ms)
+        self.level = Level()
+        self.digits = ""
+        self.over = False  # the turn began while the agent was talking
+        self.text = ""  # the recognizer's present guess, and what it says of it
+        self.meaning: Meaning | None = None
+        self.complete: bool | None = None
+        self.speech_ms = 0  # of earlier bursts of this turn
+        self.attempts = 0  # early replies made in this turn
+        self._settings = settings
+        self._pauses: deque[float] = deque(maxlen=PAUSES_KEPT)
+
+    @property
+    def talking(self) -> bool:
+        """Whether a turn is open and its speech goes on, or has paused only."""
+        return self.utterance.open and self.detector.speaking
+
+    @property
+    def turn_speech_ms(self) -> int:
+        """Speech in the present turn."""
+        return self.speech_ms + (self.detector.speech_ms if self.detector.speaking else 0)
+
+    def hear(self, pcm: bytes) -> None:
+        """Take the next piece of audio."""
+        self.utterance.add(pcm)
+        self.level.add(pcm)
+
+    def begin(self, *, over: bool = False) -> None:
+        """Speech was noticed: a new turn, or more of the one that is open."""
+        if not self.utterance.open:
+            self.speech_ms = self.attempts = 0
+            self.over = over
+            self.level.begin()
+        self.listen_again()
+
+    def listen_again(self) -> None:
+        """The recognizer hears the turn from its beginning, under a new number."""
+        self.utterance.begin()
+        self.text, self.meaning, self.complete = "", None, None
+
+    def paused_and_went_on(self) -> None:
+        """A pause inside a turn is remembered: this caller makes such pauses."""
+        self._pauses.append(self.detector.pause_ms)
+
+    def wait_ms(self, expect: Expect, *, answered: bool | None = None) -> float:
+        """The silence that ends the present turn. `answered`: see endpoint.by_reply."""
+        return wait_ms(self._settings, expect=expect, pauses=self._pauses, complete=self.complete, answered=answered)
+
+    def near(self) -> bool:
+        """Whether the present burst is as loud as the caller usually is."""
+        return self.level.is_near(self._settings.background_db, self.level.burst_db)
+
+    def near_now(self) -> bool:
+        """Whether the last moment was as loud as the caller usually is."""
+        return self.level.is_near(self._settings.background_db, self.level.now_db)
+
+    def decided(self) -> None:
+        """The turn is over, as far as is known now; if the speech goes on before the answer, it counts on."""
+        self.speech_ms = self.turn_speech_ms
+        self.detector.end()
+
+    def end(self) -> None:
+        """The turn was answered, or was none."""
+        self.utterance.close()
+        self.digits = ""
+        self.speech_ms = 0
+
+    def dial(self, digit: str) -> None:
+        """A key was pressed."""
+        self.digits = (self.digits + digit)[:MAX_DIGITS]

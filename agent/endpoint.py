@@ -1,0 +1,60 @@
+"""How long a silence ends the caller's turn. Pure functions, each with a switch in the settings.
+
+Callers pause where they think or breathe, and mind a gap of a second. What is known of this caller and this turn
+says how long to wait, between a shortest and a longest silence.
+"""
+
+from collections.abc import Sequence
+
+from agent.engine.base import Expect
+from config.settings import TurnSettings
+
+QUESTION = {Expect.OPEN: 1.0, Expect.YES_NO: 0.8, Expect.DIGITS: 2.0, Expect.SPELLING: 2.0}
+COMPLETE, INCOMPLETE = 0.8, 2.2
+ANSWERED, UNFINISHED = 0.9, 2.2
+PAUSES_KEPT = 12
+PAUSE_MARGIN = 1.15
+
+
+def wait_ms(
+    settings: TurnSettings,
+    *,
+    expect: Expect = Expect.OPEN,
+    pauses: Sequence[float] = (),
+    complete: bool | None = None,
+    answered: bool | None = None,
+) -> float:
+    """Silence after which the turn is over: every witness has its say, within the bounds."""
+    wait = float(settings.endpoint_ms)
+    if settings.adapt_question:
+        wait = by_question(wait, expect)
+    if settings.adapt_words:
+        wait = by_words(wait, complete)
+    if settings.adapt_reply:
+        wait = by_reply(wait, answered)
+    if settings.adapt_pauses:
+        wait = by_pauses(wait, pauses)
+    return min(max(wait, settings.endpoint_min_ms), settings.endpoint_max_ms)
+
+
+def by_question(wait: float, expect: Expect) -> float:
+    """Yes or no is soon said; digits and letters are read out in groups."""
+    return wait * QUESTION[expect]
+
+
+def by_words(wait: float, complete: bool | None) -> float:
+    """A whole wish needs no more; half a number does."""
+    return wait if complete is None else wait * (COMPLETE if complete else INCOMPLETE)
+
+
+def by_reply(wait: float, answered: bool | None) -> float:
+    """The model, asked early, has begun to answer, or has said that the turn is not finished."""
+    return wait if answered is None else wait * (ANSWERED if answered else UNFINISHED)
+
+
+def by_pauses(wait: float, pauses: Sequence[float]) -> float:
+    """A caller who has paused for so long and gone on may do so again."""
+    if not pauses:
+        return wait
+    ordered = sorted(pauses)
+    return max(wait, PAUSE_MARGIN * ordered[int(0.8 * (len(ordered) - 1))])

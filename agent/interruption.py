@@ -1,0 +1,53 @@
+"""What speech over the agent is: an interruption, or nothing to stop for. Pure functions.
+
+The agent is silent already (a pause loses nothing), so there is time to find out: words first, and where they tell
+nothing, level and duration.
+"""
+
+import re
+from enum import Enum, auto
+
+from agent.engine.base import Meaning
+
+BACKCHANNELS = frozenset(
+    "uh-huh uhuh uhhuh mm-hmm mhm mmhm mm hm hmm hmmm mmm uh um ah oh aha okay ok right yeah yep sure alright "
+    "really wow interesting see".split()
+)
+PAIRS = {"uh huh": "uh-huh", "mm hmm": "mm-hmm", "mm hm": "mm-hmm", "i see": "see", "all right": "alright"}
+
+
+class Verdict(Enum):
+    """What is to be done with the paused reply."""
+
+    WAIT = auto()
+    INTERRUPT = auto()
+    RESUME = auto()
+
+
+def meaning_of(text: str) -> Meaning:
+    """What a transcript means where the recognizer does not say it itself."""
+    plain = re.sub(r"[^a-z' -]", "", text.lower())
+    for pair, one in PAIRS.items():
+        plain = plain.replace(pair, one)
+    words = plain.split()
+    if not words:
+        return Meaning.NOTHING
+    return Meaning.BACKCHANNEL if all(word in BACKCHANNELS for word in words) else Meaning.TURN
+
+
+def while_speaking(meaning: Meaning | None, *, near: bool, speech_ms: float, interrupt_ms: float) -> Verdict:
+    """The burst goes on. `meaning` is that of its words so far, `near` whether it is as loud as the caller."""
+    if not near:
+        return Verdict.RESUME if speech_ms >= interrupt_ms else Verdict.WAIT
+    if meaning is Meaning.TURN or speech_ms >= interrupt_ms:
+        return Verdict.INTERRUPT
+    return Verdict.WAIT
+
+
+def after_it(meaning: Meaning | None, *, near: bool, asked: bool) -> Verdict:
+    """The burst has ended. Without any words the model is `asked`, and its first word decides."""
+    if not near:
+        return Verdict.RESUME
+    if meaning is None:
+        return Verdict.WAIT if asked else Verdict.INTERRUPT
+    return Verdict.INTERRUPT if meaning is Meaning.TURN else Verdict.RESUME

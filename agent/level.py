@@ -1,0 +1,59 @@
+"""How loud the caller is: in this burst of speech, and usually. Sans-I/O.
+
+A person on the phone is nearer to it than everybody else. So what is far below the caller's usual level is the room:
+a television, other people, the agent's own voice come back.
+"""
+
+import audioop
+from collections import deque
+from collections.abc import Sequence
+from math import log10
+
+FULL_SCALE = 32768
+SILENCE_DB = -96.0
+KEPT = 500  # levels of one burst that are kept, 10 s
+NOW = 5  # frames that make up the present moment
+LOUD_SHARE = 0.3  # of a burst's frames, the loudest, that make up its level
+MEMORY = 0.6  # of the usual level that a new turn leaves
+
+
+class Level:
+    """Levels of one call, in dBFS (RMS over a frame)."""
+
+    def __init__(self) -> None:
+        self.usual_db: float | None = None  # of the turns so far; None before the first
+        self._frames: deque[int] = deque(maxlen=KEPT)  # RMS, 0..32768
+
+    def begin(self) -> None:
+        """A new burst; it began a moment ago."""
+        now = list(self._frames)[-NOW:]
+        self._frames.clear()
+        self._frames.extend(now)
+
+    def add(self, pcm: bytes) -> None:
+        """The next frame, PCM16."""
+        self._frames.append(audioop.rms(pcm, 2))
+
+    @property
+    def burst_db(self) -> float:
+        """The level of the burst: the mean of its loudest frames."""
+        return _mean_db(sorted(self._frames)[-max(1, round(LOUD_SHARE * len(self._frames))) :])
+
+    @property
+    def now_db(self) -> float:
+        """The level of the last 100 ms."""
+        return _mean_db(list(self._frames)[-NOW:])
+
+    def learn(self) -> None:
+        """The burst was a turn of the caller's."""
+        usual = self.burst_db if self.usual_db is None else self.usual_db
+        self.usual_db = MEMORY * usual + (1 - MEMORY) * self.burst_db
+
+    def is_near(self, below_db: float, level_db: float) -> bool:
+        """Whether a level is no more than `below_db` under the usual one, as far as that is known."""
+        return self.usual_db is None or level_db >= self.usual_db - below_db
+
+
+def _mean_db(frames: Sequence[int]) -> float:
+    rms = sum(frames) / len(frames) if frames else 0
+    return 20 * log10(rms / FULL_SCALE) if rms else SILENCE_DB

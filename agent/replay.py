@@ -1,0 +1,97 @@
+"""Feeds a tape to a fresh session and compares what it does with what it did. Sans-I/O."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from agent import events as e
+from agent.session import Session
+from agent.tape import Header, Step, TapeError, describe_command, settings_of
+from agent.vad import Vad
+
+CONTEXT = 5  # events shown before a difference
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """The first place where a replay did something else."""
+
+    at_ms: float
+    event: str
+    expected: list[str]
+    found: list[str]
+    before: list[str]
+
+    def __str__(self) -> str:
+        lines = [f"  {line}" for line in self.before]
+        lines += [f"> {self.at_ms:8.0f} ms  {self.event}"]
+        lines += [f"  - {command}" for command in self.expected or ["(nothing)"]]
+        lines += [f"  + {command}" for command in self.found or ["(nothing)"]]
+        return "\n".join(lines)
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """What became of a replay."""
+
+    events: int
+    commands: int
+    media_ms: float
+    difference: Difference | None = None
+
+
+def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Replayed:
+    """Feed every event in order; stops at the first difference. With `vad` the speech probabilities are computed anew
+    from the audio, instead of taken from the tape."""
+    if head.mode != "full":
+        raise TapeError(
+            f"the tape of {head.call} holds {head.mode} only: without audio and words it cannot be replayed"
+        )
+    session = Session(head.call, head.agent, settings_of(head), head.transfers)
+    judge = _Judge(vad) if vad else None
+    recent: list[str] = []
+    events = commands = 0
+    for step in steps:
+        event = step.event
+        if judge and isinstance(event, e.CallerAudio):
+            judge.hear(event.pcm)
+        elif judge and isinstance(event, e.SpeechProbability):
+            event = judge.judge(event)
+        found = [describe_command(command) for command in (session.handle(event) if event else session.start())]
+        state = session.state.value
+        if found != step.commands or (step.state and state != step.state):
+            shown = [_show(command) for command in step.commands], [_show(command) for command in found]
+            return Replayed(
+                events, commands, session.now_ms, Difference(step.at, _show_event(event), *shown, recent[-CONTEXT:])
+            )
+        events += 1
+        commands += len(found)
+        if event is not None and not isinstance(event, e.CallerAudio | e.SpeechProbability):
+            recent = [*recent[-CONTEXT:], f"{step.at:8.0f} ms  {_show_event(event)}"]
+    return Replayed(events, commands, session.now_ms)
+
+
+class _Judge:
+    """Computes the probabilities of one call anew."""
+
+    def __init__(self, vad: Vad) -> None:
+        self._vad = vad
+        self._stream = vad.open()
+        self._found: dict[int, float] = {}
+
+    def hear(self, pcm: bytes) -> None:
+        self._stream.feed(pcm)
+        for _, value, at_ms in self._vad.run():
+            self._found[at_ms] = value
+
+    def judge(self, event: e.SpeechProbability) -> e.SpeechProbability:
+        return e.SpeechProbability(self._found.pop(event.at_ms, event.value), event.at_ms)
+
+
+def _show_event(event: e.Event | None) -> str:
+    if event is None:
+        return "Start"
+    text = msgspec.json.encode(msgspec.to_builtins(event)).decode()
+    return f"{type(event).__name__} {text[:200]}"
+
+
+def _show(command: dict[str, object]) -> str:
+    return msgspec.json.encode(command).decode()[:300]

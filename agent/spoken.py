@@ -1,0 +1,46 @@
+"""One spoken answer, from the request to the last word heard. Sans-I/O."""
+
+from agent.engine.base import Cue, Done, Meaning, Next, ToolCall, Word
+from agent.history import Heard
+
+LAST_WORDS = frozenset({Cue.FAREWELL, Cue.SHUTDOWN})  # replies after which the call ends, whatever the model says
+
+
+class Reply:
+    """One request to the model, and one more for each round of tools.
+
+    An early reply is `held`: what it brings waits here until the caller's turn is decided, and no tool runs.
+    """
+
+    def __init__(self, number: int, cue: Cue, *, held: bool = False) -> None:
+        self.number = number
+        self.cue = cue
+        self.heard = Heard()
+        self.text = ""
+        self.transcript = ""
+        self.meaning: Meaning | None = None  # of the transcript
+        self.done = Done()
+        self.calls: tuple[ToolCall, ...] = ()  # tools it wants, while it is held
+        self.rounds = 0
+        self.committed = False  # the turn it answers is in the history
+        self.generating = False
+        self.running_tools = False
+        self.held = held
+        self.unfinished = False  # the model wants more of the caller's turn first
+        self.waiting: list[tuple[bytes, tuple[Word, ...]]] = []  # audio, while it is held
+
+    @property
+    def over(self) -> bool:
+        """Whether everything it will say has been made and heard."""
+        return not self.generating and not self.running_tools and self.heard.complete
+
+    @property
+    def interruptible(self) -> bool:
+        """A goodbye is heard to its end, and so is what the model says must be."""
+        return self.cue not in LAST_WORDS and self.done.next is Next.LISTEN and self.done.interruptible
+
+    @property
+    def unheard_ms(self) -> float:
+        """Audio made and not yet heard."""
+        waiting = sum(len(pcm) for pcm, _ in self.waiting) / 16
+        return waiting + self.heard.audio_ms - self.heard.heard_ms

@@ -1,0 +1,192 @@
+"""A call's tape: every event with the commands it led to, as JSON lines in media time. Sans-I/O.
+
+Audio is kept as G.711 mu-law, which is what the line carries; in commands only its length and checksum are kept, since
+it is there once already. The same tape gives the same commands to the bit (`agent.replay`).
+"""
+
+import audioop
+import hashlib
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from agent import events as e
+from agent.state import State
+from config.exceptions import SettingsError
+from config.settings import Settings, from_values
+
+VERSION = 1
+# What a session's decisions depend on.
+GROUPS = ("turn", "reply", "playout", "call")
+WORDS = frozenset(
+    {"text", "heard", "transcript", "words", "history", "arguments", "results", "result", "state", "calls"}
+)
+
+
+class TapeError(SettingsError):
+    """A file that is no tape, or one that lacks what is wanted of it."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The first line."""
+
+    tape: int
+    call: str
+    agent: str
+    started: str  # ISO 8601, UTC
+    mode: str  # "full" or "metadata"
+    voxline: str
+    settings: dict[str, Any]
+    settings_hash: str
+    transfers: dict[str, str] = {}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One event and what it led to. The first of a tape is the start of the call, with no event."""
+
+    at: float
+    event: e.Event | None
+    commands: list[dict[str, Any]]
+    state: str = ""  # where it changed
+
+
+def header(call: str, agent: str, started: str, version: str, settings: Settings, **more: Any) -> Header:
+    """The header for a call that begins now."""
+    values = {group: getattr(settings, group).model_dump(mode="json") for group in GROUPS}
+    digest = hashlib.sha256(msgspec.json.encode(values, order="deterministic")).hexdigest()[:16]
+    return Header(VERSION, call, agent, started, settings.tape.mode, version, values, digest, **more)
+
+
+class Recorder:
+    """Gives the line for each step; in `metadata` mode without audio and words."""
+
+    def __init__(self, *, words: bool) -> None:
+        self._words = words
+        self._state = State.IDLE
+        self._encode = msgspec.json.Encoder(order="deterministic").encode
+
+    def step(self, at_ms: float, event: e.Event | None, commands: list[e.Command], state: State) -> bytes:
+        """The line for one event."""
+        changed = state is not self._state
+        self._state = state
+        if not commands and not changed and type(event) is e.CallerAudio and self._words:  # 50 times a second
+            return b'{"at":%r,"event":{"type":"CallerAudio","ulaw":"%s"}}\n' % (at_ms, b64encode(_ulaw(event.pcm)))
+        line: dict[str, Any] = {"at": at_ms, "event": describe_event(event) if event else {"type": "Start"}}
+        if commands:
+            line["commands"] = [describe_command(command) for command in commands]
+        if not self._words:
+            line = _without_words(line)
+        if changed:
+            line["state"] = state.value
+        return self._encode(line) + b"\n"
+
+    def note(self, at_ms: float, **fields: Any) -> bytes:
+        """A line that is no step: the wire, or the end."""
+        if not self._words:
+            fields.pop("ulaw", None)
+        return self._encode({"at": at_ms, **fields}) + b"\n"
+
+
+def describe_event(event: e.Event) -> dict[str, Any]:
+    """An event as plain data, audio in mu-law."""
+    match event:
+        case e.CallerAudio():
+            return {"type": "CallerAudio", "ulaw": b64encode(_ulaw(event.pcm)).decode()}
+        case e.ReplyAudio():
+            plain: dict[str, Any] = msgspec.to_builtins(event)
+            del plain["pcm"]
+            return plain | {"ulaw": b64encode(_ulaw(event.pcm)).decode()}
+        case _:
+            return dict(msgspec.to_builtins(event))
+
+
+def describe_command(command: e.Command) -> dict[str, Any]:
+    """A command as plain data, of audio only its length and checksum."""
+    plain: dict[str, Any] = msgspec.to_builtins(command)
+    if isinstance(command, e.Hear | e.Play):
+        del plain["pcm"]
+        plain["audio"] = _digest(command.pcm)
+    elif isinstance(command, e.StartReply):
+        plain["request"]["audio"] = _digest(command.request.audio)
+    return plain
+
+
+def read(lines: Iterable[bytes]) -> tuple[Header, Iterator[Step]]:
+    """The header and the steps of a tape. A last line that breaks off is ignored: the server was killed.
+
+    Raises TapeError for what is no tape, and for one of another version.
+    """
+    rest = iter(lines)
+    try:
+        head = msgspec.json.decode(next(rest), type=Header)
+    except (msgspec.DecodeError, StopIteration, UnicodeDecodeError) as error:
+        raise TapeError(f"this is no tape: {error or 'it is empty'}") from None
+    if head.tape != VERSION:
+        raise TapeError(f"a tape of version {head.tape}; this voxline reads version {VERSION}")
+    return head, _steps(rest)
+
+
+def _steps(lines: Iterator[bytes]) -> Iterator[Step]:
+    for number, line in enumerate(lines, 2):
+        try:
+            item = msgspec.json.decode(line)
+            if "event" in item:
+                event = item["event"]
+                read_event = None if event["type"] == "Start" else parse_event(event)
+                yield Step(item["at"], read_event, item.get("commands", []), item.get("state", ""))
+        except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+            if not line.endswith(b"\n"):
+                return
+            raise TapeError(f"line {number}: {error}") from None
+
+
+def parse_event(plain: dict[str, Any]) -> e.Event:
+    """The event that `describe_event` described."""
+    if "ulaw" in plain:
+        plain = dict(plain)
+        plain["pcm"] = audioop.ulaw2lin(b64decode(plain.pop("ulaw")), 2)
+    event: e.Event = msgspec.convert(plain, type=_ANY_EVENT)
+    return event
+
+
+def settings_of(head: Header, changes: dict[str, Any] | None = None) -> Settings:
+    """The settings a tape was made with; `changes` are dotted keys, such as {"turn.endpoint_ms": 300}."""
+    return from_values(head.settings, changes or {}, "the tape's settings")
+
+
+def _ulaw(pcm: bytes) -> bytes:
+    return audioop.lin2ulaw(pcm, 2)
+
+
+def _digest(pcm: bytes) -> dict[str, int]:
+    # There and back once, since mu-law has two zeros.
+    return {"bytes": len(pcm), "crc32": zlib.crc32(_ulaw(audioop.ulaw2lin(_ulaw(pcm), 2)))}
+
+
+def _without_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_words(item) for key, item in value.items() if key not in WORDS and key != "ulaw"}
+    return [_without_words(item) for item in value] if isinstance(value, list) else value
+
+
+_ANY_EVENT = (
+    e.CallerAudio
+    | e.SpeechProbability
+    | e.Dtmf
+    | e.Played
+    | e.Paused
+    | e.HungUp
+    | e.Partial
+    | e.CallerSaid
+    | e.ReplyText
+    | e.ReplyUnfinished
+    | e.ReplyAudio
+    | e.ReplyDone
+    | e.ReplyEnded
+    | e.ReplyFailed
+    | e.ToolsFinished
+    | e.Shutdown
+)

@@ -1,0 +1,297 @@
+"""What became of each reply of a call, followed through its tape. Times are ms of media time."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from telephony.audio.g711 import SAMPLES_PER_MS
+from telephony.callreport.tape import Item, Line, Tape, Wire
+
+WINDOW_MS = 32.0  # of the caller's audio, what one speech probability stands for
+TOLERANCE_MS = 1.0  # blocks of one reply that lie further apart than this have a hole between them
+
+
+class Span(msgspec.Struct):
+    """A stretch of a reply at the caller's ear."""
+
+    reply: int
+    start_ms: float
+    end_ms: float
+    from_ms: float  # where it begins in the reply
+    open: bool = False  # the tape has no audio: the end is told by what comes next
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """A word of a reply; ms from the reply's start."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+
+
+class Break(msgspec.Struct):
+    """The caller was heard over a reply."""
+
+    reply: int
+    pause_ms: float | None  # None: it was dropped at once
+    onset_ms: float | None = None  # when the sound began; None: a key was pressed, or the tape does not tell
+    heard_ms: float | None = None  # of the reply
+    over_ms: float | None = None  # when it was decided what to do
+    resumed: bool = False
+    guess: str = ""  # what the recognizer made of the sound
+    meaning: str = ""
+
+
+class Reply(msgspec.Struct):
+    """One spoken answer. Its `*_at` are when something happened first; None: it did not."""
+
+    number: int
+    cue: str = ""
+    decided_at: float | None = None
+    speech_end_ms: float = 0.0
+    transcript_at: float | None = None
+    text_at: float | None = None
+    made_at: float | None = None  # its first audio was made
+    played_at: float | None = None  # it went to the line
+    cancelled_at: float | None = None
+    caller_text: str = ""  # what it answers
+    text: str = ""
+    words: list[Spoken] = []
+    audio_ms: float = 0.0
+    played_ms: float = 0.0  # known to have been played
+    heard_text: str | None = None  # what of it was heard, in words
+    interrupted: bool = False
+    finished: bool = False
+    failed: str = ""
+    unfinished: bool = False
+    spans: list[Span] = []
+
+    @property
+    def ear_at(self) -> float | None:
+        """When its first sample was heard."""
+        return self.spans[0].start_ms if self.spans else None
+
+    @property
+    def ear_end(self) -> float:
+        """When its last sample was heard."""
+        return self.spans[-1].end_ms if self.spans else 0.0
+
+    @property
+    def at_the_ear(self) -> float:
+        """How much of it reached the ear, from its start."""
+        return max((span.from_ms + span.end_ms - span.start_ms for span in self.spans), default=0.0)
+
+    def words_heard(self) -> int:
+        """How many of its words were heard to their ends."""
+        if not self.interrupted:
+            heard_ms = self.audio_ms if self.finished else self.at_the_ear + TOLERANCE_MS
+            return sum(word.end_ms <= heard_ms for word in self.words)
+        if self.heard_text is None:
+            return sum(word.end_ms <= self.played_ms for word in self.words)
+        left = len(self.heard_text.split())
+        for count, word in enumerate(self.words):
+            left -= len(word.text.split())
+            if left < 0:
+                return count
+        return len(self.words)
+
+    def ear_time(self, ms: float) -> float | None:
+        """When the sample at `ms` of the reply was heard; None: never."""
+        for span in self.spans:
+            if span.from_ms <= ms < span.from_ms + span.end_ms - span.start_ms:
+                return span.start_ms + ms - span.from_ms
+        return None
+
+
+class Story:
+    """Follows a whole tape."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.replies: dict[int, Reply] = {}
+        self.breaks: list[Break] = []
+        self.holes: list[tuple[float, float]] = []  # the ear ran dry within a reply
+        self.spans: list[Span] = []  # of all replies, in order
+        self.forgotten: list[float] = []  # when an utterance turned out to be none
+        self.probabilities: list[tuple[float, float]] = []  # end of the window in ms, value
+        self._onset = tape.header.setting("turn", "onset_probability", 0.5)
+        self._playing: int | None = None
+        for line in tape.lines:
+            self._follow(line)
+
+    def turns(self) -> Iterator[Reply]:
+        """The replies that answer a turn of the caller and were not taken back."""
+        return (reply for reply in self.replies.values() if reply.cue == "answer" and not self.taken_back(reply))
+
+    def stretches(self) -> list[Span]:
+        """What the ear heard, blocks without a hole between them taken as one."""
+        joined: list[Span] = []
+        for span in self.spans:
+            last = joined[-1] if joined else None
+            if last and last.reply == span.reply and abs(span.start_ms - last.end_ms) <= TOLERANCE_MS:
+                last.end_ms = span.end_ms
+            else:
+                joined.append(Span(span.reply, span.start_ms, span.end_ms, span.from_ms))
+        return joined
+
+    @staticmethod
+    def taken_back(reply: Reply) -> bool:
+        """Whether it was given up before the caller could hear any of it."""
+        return reply.cancelled_at is not None and reply.played_at is None and not reply.spans
+
+    def reply(self, number: int) -> Reply:
+        """The reply of this number."""
+        return self.replies.setdefault(number, Reply(number))
+
+    def onset(self, at_ms: float, since_ms: float = 0.0) -> float | None:
+        """Where the run of speech windows began that `at_ms` lies at the end of."""
+        onset = None
+        for end_ms, value in reversed(self.probabilities):
+            if end_ms > at_ms:
+                continue
+            if value < self._onset or end_ms <= since_ms:
+                break
+            onset = end_ms - WINDOW_MS
+        return onset
+
+    def first_speech(self, since_ms: float, until_ms: float) -> float | None:
+        """Where the first speech window between two times began."""
+        for end_ms, value in self.probabilities:
+            if since_ms <= end_ms - WINDOW_MS < until_ms and value >= self._onset:
+                return end_ms - WINDOW_MS
+        return None
+
+    def _follow(self, line: Line) -> None:
+        if line.wire:
+            self._on_wire(line.wire)
+        if line.event:
+            self._on_event(line.at, line.event)
+        for command in line.commands:
+            self._on_command(line, command)
+
+    def _on_wire(self, wire: Wire) -> None:
+        if wire.out == "media":
+            self._on_media(wire)
+        elif wire.out == "clear":
+            self._close(wire.at)
+            self._clear(wire.at)
+        elif wire.out == "mark" and wire.mark and self.spans and self.spans[-1].reply == wire.mark[0]:
+            span = self.spans[-1]
+            self._close(span.start_ms + wire.mark[1] / SAMPLES_PER_MS - span.from_ms)
+
+    def _on_media(self, wire: Wire) -> None:
+        from_ms = wire.position / SAMPLES_PER_MS
+        last = self.spans[-1] if self.spans else None
+        if last and last.reply == wire.reply:
+            self._close(last.start_ms + from_ms - last.from_ms)
+            behind = abs(last.from_ms + last.end_ms - last.start_ms - from_ms) < TOLERANCE_MS
+            if behind and last.end_ms + TOLERANCE_MS < wire.plays_at and wire.reply == self._playing:
+                self.holes.append((last.end_ms, wire.plays_at))
+        self._playing = wire.reply
+        length_ms = len(wire.ulaw) / SAMPLES_PER_MS
+        span = Span(wire.reply, wire.plays_at, wire.plays_at + length_ms, from_ms, open=not wire.ulaw)
+        self.spans.append(span)
+        self.reply(wire.reply).spans.append(span)
+
+    def _close(self, end_ms: float) -> None:
+        if self.spans and self.spans[-1].open:
+            span = self.spans[-1]
+            span.end_ms = max(span.start_ms, end_ms)
+            span.open = False
+
+    def _clear(self, at: float) -> None:
+        self._playing = None
+        for reply in self.replies.values():
+            reply.spans = [span for span in reply.spans if span.start_ms < at]
+        self.spans = [span for span in self.spans if span.start_ms < at]
+        for span in self.spans:
+            span.end_ms = min(span.end_ms, at)
+
+    def _on_event(self, at: float, event: Item) -> None:
+        if event.type == "SpeechProbability":
+            self.probabilities.append((event.at_ms, event.value))
+        elif event.type == "Partial" and self.breaks and self.breaks[-1].over_ms is None:
+            self.breaks[-1].guess = event.text
+            self.breaks[-1].meaning = event.meaning or ""
+        if event.reply is not None:
+            self._on_reply_event(at, event, self.reply(event.reply))
+
+    def _on_reply_event(self, at: float, event: Item, reply: Reply) -> None:
+        match event.type:
+            case "Played":
+                reply.played_ms = max(reply.played_ms, event.ms)
+            case "Paused":
+                reply.played_ms = max(reply.played_ms, event.ms)
+                if self.breaks:
+                    self.breaks[-1].heard_ms = event.ms
+            case "CallerSaid":
+                reply.transcript_at = _first(reply.transcript_at, at)
+                reply.caller_text = event.text
+            case "ReplyText":
+                reply.text_at = _first(reply.text_at, at)
+                reply.text += event.text
+            case "ReplyAudio":
+                reply.made_at = _first(reply.made_at, at)
+                start = reply.audio_ms
+                reply.words += [Spoken(w.text, start + w.start_ms, start + w.end_ms) for w in event.words]
+                reply.audio_ms += len(event.ulaw) / SAMPLES_PER_MS
+            case "ReplyFailed":
+                reply.failed = event.reason or "no reason given"
+            case "ReplyUnfinished":
+                reply.unfinished = True
+
+    def _on_command(self, line: Line, command: Item) -> None:
+        if command.type == "ForgetUtterance":
+            self.forgotten.append(line.at)
+        elif command.type == "Said":
+            self._on_said(line, command)
+        elif command.reply is not None:
+            self._on_reply_command(line.at, command, self.reply(command.reply))
+
+    def _on_reply_command(self, at: float, command: Item, reply: Reply) -> None:
+        match command.type:
+            case "TurnDecided":
+                reply.cue = command.cue
+                reply.decided_at = _first(reply.decided_at, command.at_ms)
+                reply.speech_end_ms = command.speech_end_ms
+            case "Play":
+                reply.played_at = _first(reply.played_at, at)
+            case "CancelReply":
+                reply.cancelled_at = at
+            case "Pause":
+                self.breaks.append(Break(reply.number, at, self.onset(at)))
+            case "Resume" | "Drop":
+                self._break_over(reply, at, resumed=command.type == "Resume")
+            case "Interrupted":
+                reply.interrupted = True
+                reply.heard_text = command.heard
+                self._break_over(reply, command.at_ms).onset_ms = command.onset_ms
+
+    def _break_over(self, reply: Reply, at: float, *, resumed: bool = False) -> Break:
+        """The caller's sound over this reply is understood. `Drop` and `Interrupted` come together, in any order."""
+        last = self.breaks[-1] if self.breaks else None
+        if last is None or last.reply != reply.number or last.resumed:
+            last = Break(reply.number, None)
+            self.breaks.append(last)
+        if last.over_ms is None:
+            last.over_ms = at
+            last.resumed = resumed
+        return last
+
+    def _on_said(self, line: Line, said: Item) -> None:
+        """It names no reply: that stands beside it, or is the one being played."""
+        items = [line.event, *line.commands] if line.event else line.commands
+        beside = next((item.reply for item in items if item and item.reply is not None), self._playing)
+        if beside is None:
+            return
+        reply = self.reply(beside)
+        if said.role == "caller":
+            reply.caller_text = said.text or reply.caller_text
+        elif said.interrupted:
+            reply.interrupted = True
+            reply.heard_text = said.text
+        else:
+            reply.finished = True
+
+
+def _first(known: float | None, at: float) -> float:
+    return at if known is None else known

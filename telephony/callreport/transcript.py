@@ -1,0 +1,179 @@
+"""What was said, by whom, and how it was heard; with notes on what happened in between. Times are ms of media time."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from telephony.callreport.story import Break, Reply, Story
+from telephony.callreport.tape import Item, Tape
+from telephony.callreport.timeline import tool_runs
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A word of the agent: when the ear began to hear it (None: the tape does not tell), and whether it did."""
+
+    text: str
+    at: float | None
+    heard: bool
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A turn of the caller or the agent, or a note."""
+
+    who: str  # caller, agent, note
+    start: float
+    end: float
+    text: str
+    reply: int | None = None
+    words: list[Said] = []  # of the agent
+    tags: list[str] = []
+    facts: list[str] = []  # figures, each in a few words
+
+
+def transcript(tape: Tape, story: Story) -> list[Entry]:
+    """All entries, in order."""
+    entries = [*_caller_turns(story), *_agent_turns(story), *_notes(tape, story)]
+    return sorted(entries, key=lambda entry: (entry.start, entry.end))
+
+
+def gaps_ms(story: Story) -> list[float]:
+    """For each answered turn of speech: from its end until the agent was heard."""
+    return [
+        reply.ear_at - reply.speech_end_ms
+        for reply, start in turn_starts(story)
+        if start is not None and reply.ear_at is not None
+    ]
+
+
+def turn_starts(story: Story) -> Iterator[tuple[Reply, float | None]]:
+    """The turns of the caller, by the reply to each, and where its speech began (None: keys only, or unknown)."""
+    since = 0.0
+    settled = sorted([*story.forgotten, *(b.over_ms for b in story.breaks if b.resumed and b.over_ms is not None)])
+    for reply in story.turns():
+        before = [at for at in settled if at < reply.speech_end_ms]
+        yield reply, story.first_speech(max([since, *before]), reply.speech_end_ms)
+        since = reply.speech_end_ms
+
+
+def _caller_turns(story: Story) -> Iterator[Entry]:
+    for reply, start in turn_starts(story):
+        decided = reply.decided_at or 0.0
+        yield Entry(
+            who="caller",
+            start=decided if start is None else start,
+            end=decided if start is None else reply.speech_end_ms,
+            text=reply.caller_text,
+            reply=reply.number,
+            facts=_stages(reply, decided if start is None else reply.speech_end_ms),
+        )
+
+
+def _stages(reply: Reply, end_ms: float) -> list[str]:
+    """Where the time until the answer went."""
+    facts = [] if reply.ear_at is None else [f"answer heard after {reply.ear_at - end_ms:.0f} ms"]
+    before = end_ms
+    for name, at in (
+        ("turn decided", reply.decided_at),
+        ("transcript", reply.transcript_at),
+        ("first words", reply.text_at),
+        ("first audio made", reply.made_at),
+        ("at the ear", reply.ear_at),
+    ):
+        if at is not None:
+            facts.append(f"{name} +{max(0.0, at - before):.0f}")
+            before = max(before, at)
+    return facts
+
+
+def _agent_turns(story: Story) -> Iterator[Entry]:
+    for reply in story.replies.values():
+        if reply.ear_at is None:
+            continue
+        heard = reply.words_heard()
+        words = [Said(w.text, _ear_time(reply, w.start_ms), i < heard) for i, w in enumerate(reply.words)]
+        yield Entry(
+            who="agent",
+            start=reply.ear_at,
+            end=reply.ear_end,
+            text=reply.text.strip() or reply.heard_text or "",
+            reply=reply.number,
+            words=words,
+            tags=_tags(reply, story),
+            facts=_heard(reply),
+        )
+
+
+def _ear_time(reply: Reply, ms: float) -> float | None:
+    """When the ear heard this place of a reply, to 0.1 ms."""
+    at = reply.ear_time(ms)
+    return None if at is None else round(at, 1)
+
+
+def _tags(reply: Reply, story: Story) -> list[str]:
+    resumed = any(b.resumed for b in story.breaks if b.reply == reply.number)
+    tags = [] if reply.cue in ("", "answer") else [reply.cue]
+    return tags + ["interrupted"] * reply.interrupted + ["resumed"] * resumed + ["failed"] * bool(reply.failed)
+
+
+def _heard(reply: Reply) -> list[str]:
+    heard_ms = reply.at_the_ear
+    if reply.audio_ms > heard_ms + 1:
+        return [f"{heard_ms / 1000:.1f} s of {reply.audio_ms / 1000:.1f} s heard"]
+    return [f"{heard_ms / 1000:.1f} s"]
+
+
+def _notes(tape: Tape, story: Story) -> Iterator[Entry]:
+    yield from (_talk_over(b) for b in story.breaks if b.pause_ms is not None or b.over_ms is not None)
+    yield from (_note(at, "A sound that was no speech: forgotten") for at in story.forgotten)
+    for reply in story.replies.values():
+        yield from _reply_notes(reply)
+    for begun, ended, tools in tool_runs(tape):
+        for tool in tools:
+            after = f"after {ended.at - begun.at:.0f} ms" if ended else "never finished"
+            yield _note(begun.at, f"Tool {tool.name}: {f'failed: {tool.error}, ' if tool.error else ''}{after}")
+    for line in tape.lines:
+        for item in (line.event, *line.commands):
+            if item and (text := _ending(item)):
+                yield _note(line.at, text)
+
+
+def _note(at: float, text: str, end: float | None = None, tags: list[str] | None = None) -> Entry:
+    return Entry(who="note", start=at, end=at if end is None else end, text=text, tags=tags or [])
+
+
+def _talk_over(talk_over: Break) -> Entry:
+    over, pause = talk_over.over_ms, talk_over.pause_ms
+    start = next(at for at in (talk_over.onset_ms, pause, over) if at is not None)
+    text = "Heard over the agent" + (f": “{talk_over.guess}”" if talk_over.guess else "")
+    text += f" ({talk_over.meaning})" if talk_over.meaning else ""
+    silent = over if pause is None else pause
+    if silent is not None and talk_over.onset_ms is not None:
+        text += f"; silent after {silent - talk_over.onset_ms:.0f} ms"
+    if over is not None and pause is not None:
+        text += f"; {'went on' if talk_over.resumed else 'gave way'} {over - pause:.0f} ms later"
+    tags = [] if over is None else ["resume" if talk_over.resumed else "barge-in"]
+    return _note(start, text, over, tags)
+
+
+def _reply_notes(reply: Reply) -> Iterator[Entry]:
+    if Story.taken_back(reply) and reply.cancelled_at is not None:
+        why = "the model wanted more of the turn" if reply.unfinished else "the caller went on"
+        yield _note(reply.cancelled_at, f"Answer {reply.number} was taken back: {why}")
+    if reply.failed:
+        at = reply.ear_end if reply.spans else reply.decided_at or 0.0
+        yield _note(at, f"Answer {reply.number} failed: {reply.failed}", tags=["failed"])
+
+
+def _ending(item: Item) -> str:
+    match item.type:
+        case "Dtmf":
+            return f"Key {item.digit}"
+        case "HungUp":
+            return "The line is gone"
+        case "HangUp":
+            return "The agent hung up" + (", having failed" if item.failed else "")
+        case "Transfer":
+            return f"Transferred to {item.number}"
+        case "Shutdown":
+            return "The server shuts down"
+    return ""
