@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test check bench-line clean
+.PHONY: help demo serve test check bench-line bench-turns clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ check: .venv/test ## types, style, import contracts
 
 bench-line: .venv/test ## measure the line: cost per frame, calls per core, barge-in
 	$(BIN)/python -m bench.line
+
+bench-turns: .venv/test ## measure turn-taking: gaps, cut-offs, interruptions, false and real
+	$(BIN)/python -m bench.turns
 
 clean: ## remove the set-up and everything that was written
 	rm -rf .venv out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

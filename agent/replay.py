@@ -55,7 +55,8 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
             judge.hear(event.pcm)
         elif judge and isinstance(event, e.SpeechProbability):
             event = judge.judge(event)
-        found = [describe_command(command) for command in (session.handle(event) if event else session.start())]
+        given = session.handle(event) if event else session.start()
+        found = msgspec.json.decode(msgspec.json.encode(list(map(describe_command, given)))) if given else []
         state = session.state.value
         if found != step.commands or (step.state and state != step.state):
             shown = [_show(command) for command in step.commands], [_show(command) for command in found]

@@ -68,14 +68,17 @@ class Recorder:
         self._state = State.IDLE
         self._encode = msgspec.json.Encoder(order="deterministic").encode
 
-    def step(self, at_ms: float, event: e.Event | None, commands: list[e.Command], state: State) -> bytes:
-        """The line for one event."""
+    def step(
+        self, at_ms: float, event: e.Event | None, commands: list[e.Command], state: State, clock_ms: float = 0.0
+    ) -> bytes:
+        """The line for one event; `clock_ms` is a steady clock's time since the call began."""
         changed = state is not self._state
         self._state = state
         if not commands and not changed and type(event) is e.CallerAudio and self._words:  # 50 times a second
             return b'{"at":%r,"event":{"type":"CallerAudio","ulaw":"%s"}}\n' % (at_ms, b64encode(_ulaw(event.pcm)))
         line: dict[str, Any] = {"at": at_ms, "event": describe_event(event) if event else {"type": "Start"}}
         if commands:
+            line["clock"] = clock_ms
             line["commands"] = [describe_command(command) for command in commands]
         if not self._words:
             line = _without_words(line)

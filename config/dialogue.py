@@ -66,7 +66,7 @@ HANGING = [*OPENINGS, "(um | uh | well | so | and | actually)"]  # who ends with
 AFTER = ["(please | then | again | for me | thanks | thank you [very much | so much])"]
 
 # What callers say to show that they listen; as the answer to a question the first of them are a yes.
-AGREEING = ["(okay | right | yeah)"]
+AGREEING = ["(okay | right)", "yeah"]
 LISTENING = ["uh huh", "mhm", "hmm", "i see"]
 
 _FIELD = re.compile(r"\{([^{}]*)\}")

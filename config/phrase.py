@@ -8,6 +8,7 @@ Words are letters and apostrophes; numbers are written out, as they are spoken.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -57,6 +58,11 @@ def parse_phrase(text: Any) -> Choice:
         return text
     if not isinstance(text, str):
         raise ValueError(f"a phrase is text, not {text!r}")
+    return _parse(text)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Choice:
     phrase, rest = _options(_tokens(text), "")
     assert not rest
     if phrase.can_be_empty():

@@ -24,6 +24,7 @@ from agent import events as e
 from agent.conversation import Conversation, Record
 from agent.engine.base import Engine
 from agent.engine.profiles import build_engine
+from agent.state import State
 from agent.tape import Recorder, header
 from agent.vad import Vad
 from config.agent import AgentSettings, load_agents
@@ -85,15 +86,23 @@ class Bridge(Listener):
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         head = header(line.call_id, agent.name, started, __version__, app.settings, transfers=agent.transfers)
         tape.write(msgspec.json.encode(head) + b"\n")
+        begun = time.monotonic()
+
+        def clock_ms() -> float:
+            return round(1000 * (time.monotonic() - begun), 3)
 
         def note(**fields: Any) -> None:
             at_ms = self._conversation.session.now_ms
             if "in_ms" in fields:
                 fields["plays_at"] = at_ms + fields.pop("in_ms")
-            tape.write(recorder.note(at_ms, **fields))
+            tape.write(recorder.note(at_ms, clock=clock_ms(), **fields))
 
         line.note = note
-        return tape, lambda *step: tape.write(recorder.step(*step))
+
+        def record(at_ms: float, event: e.Event | None, commands: list[e.Command], state: State) -> None:
+            tape.write(recorder.step(at_ms, event, commands, state, clock_ms()))
+
+        return tape, record
 
     def start(self) -> None:
         """See Listener."""

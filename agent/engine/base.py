@@ -137,3 +137,92 @@ class Transcript(msgspec.Struct, frozen=True):
     final: bool = False
     meaning: Meaning | None = None  # None: the recognizer cannot tell, the text must
     complete: bool | None = None  # False: surely not all of it yet (half a number); True: it could end here
+
+
+class SpeakRequest(msgspec.Struct, frozen=True):
+    """One chunk of a reply to be spoken."""
+
+    id: str  # unique in the process
+    text: str
+    voice: str = ""  # the synthesizer's own name for it; empty: its default
+    speed: float = 1.0  # 1.0 is the voice's usual pace
+    language: str = "en-us"
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A spoken word and where it lies in its `Speech`, in milliseconds from its start."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+
+
+class Speech(msgspec.Struct, frozen=True):
+    """A piece of spoken audio, mono float32 in -1..1, with the words that lie wholly in it."""
+
+    audio: FloatArray
+    rate: int  # Hz
+    words: tuple[Word, ...] = ()
+
+
+class Recognizer(Protocol):
+    """Speech to text. Calls for one utterance come one after another; many utterances run at once."""
+
+    async def load(self) -> None:
+        """Load and warm up; raises EngineError with the reason when that is impossible."""
+
+    async def hear(self, block: SpeechBlock) -> Transcript:
+        """Take the next block and give the partial transcript as it stands."""
+
+    async def finish(self, utterance: str) -> Transcript:
+        """The utterance is over: the final transcript. An unknown id gives an empty one."""
+
+    def cancel(self, utterance: str) -> None:
+        """Forget the utterance; unknown ids are ignored."""
+
+    async def close(self) -> None:
+        """Give back everything."""
+
+
+class SpeechModel(Protocol):
+    """Decides what is said. Stateless between requests: what it must remember travels in `state` and `history`."""
+
+    async def load(self) -> None:
+        """Load and warm up; raises EngineError with the reason when that is impossible."""
+
+    def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
+        """Stream one reply, `Done` last; raises EngineError when it cannot go on."""
+
+    def cancel(self, request: str) -> None:
+        """Stop working on a request; unknown ids are ignored."""
+
+    async def close(self) -> None:
+        """Give back everything."""
+
+
+class Synthesizer(Protocol):
+    """Text to speech."""
+
+    async def load(self) -> None:
+        """Load and warm up; raises EngineError with the reason when that is impossible."""
+
+    def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
+        """Speak one chunk, in one or more pieces, in order; raises EngineError when it cannot."""
+
+    def cancel(self, request: str) -> None:
+        """Stop speaking a chunk; unknown ids are ignored."""
+
+    async def close(self) -> None:
+        """Give back everything."""
+
+
+class Engine(msgspec.Struct, frozen=True):
+    """The three parts a profile consists of. `recognizer` is None where the model hears by itself."""
+
+    model: SpeechModel
+    synthesizer: Synthesizer
+    recognizer: Recognizer | None = None
+
+    def parts(self) -> list[Recognizer | SpeechModel | Synthesizer]:
+        """The parts to load and close."""
+        return [part for part in (self.recognizer, self.model, self.synthesizer) if part is not None]

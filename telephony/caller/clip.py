@@ -21,9 +21,9 @@ FLOOR_S = 5.0  # the line's noise repeats after this
 BABBLE = (
     ("We could take the early train and be there before lunch, I suppose.", "en-us+m3", 1.0),
     ("She said that the garden was lovely, but the house was far too small.", "en-us+f2", 1.1),
-    ("No, the other one, next to the window, under the blue lamp.", "en-gb+m1", 0.9),
+    ("No, the other one, next to the window, under the blue lamp.", "en-us+m2", 0.9),
     ("Have you ever seen so many people in here on a Tuesday evening?", "en-us+f4", 1.05),
-    ("He will call again tomorrow and ask for the same thing, you will see.", "en-gb+m7", 1.0),
+    ("He will call again tomorrow and ask for the same thing, you will see.", "en-us+m7", 1.0),
     ("Two coffees and a glass of water, please, when you have a moment.", "en-us+f1", 0.95),
 )
 

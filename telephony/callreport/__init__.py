@@ -3,3 +3,8 @@
 tape.py reads the file, story.py follows the replies, timeline.py and transcript.py tell what the page shows of them,
 sound.py makes the two audio tracks, rows.py the table of events, page.py puts all of it into assets/.
 """
+
+from telephony.callreport.page import write_report
+from telephony.callreport.tape import TapeError
+
+__all__ = ["TapeError", "write_report"]

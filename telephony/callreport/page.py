@@ -47,14 +47,15 @@ def render(tape: Tape) -> str:
     """The page as text."""
     style = (ASSETS / "page.css").read_text(encoding="utf-8")
     script = "\n".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
-    caller, agent = caller_track(tape), ear_track(tape)
+    story = Story(tape)
+    caller, agent = caller_track(tape), ear_track(tape, story)
     return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(f"Call {tape.header.call}"),
         script_hash=_hash(script),
         style_hash=_hash(style),
         style=style,
         script=script,
-        data=inert(_data(tape, len(caller), len(agent))),
+        data=inert(_data(tape, story, len(caller), len(agent))),
         audio=base64.b64encode(zlib.compress(caller + agent, 9)).decode() if caller or agent else "",
     )
 
@@ -68,9 +69,8 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _data(tape: Tape, caller: int, agent: int) -> dict[str, Any]:
+def _data(tape: Tape, story: Story, caller: int, agent: int) -> dict[str, Any]:
     """What the page draws; all times are ms of media time, the tracks' lengths samples of mu-law at 8 kHz."""
-    story = Story(tape)
     header = tape.header
     return {
         "call": {

@@ -9,8 +9,7 @@ import msgspec
 from telephony.callreport.tape import COMMANDS, EVENTS, Line, Tape
 
 LONGEST = 500  # characters of a row's details
-DRAWN = frozenset({"CallerAudio", "SpeechProbability"})
-SHOWN_BESIDE = frozenset({"type", "at", "out", "in", "reply"})  # in columns of their own
+SHOWN_BESIDE = frozenset({"type", "at", "clock", "out", "in", "reply"})  # in columns of their own
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -43,12 +42,16 @@ def _rows(line: Line) -> Iterator[Row]:
         yield _row(line.at, "line", line.wire.kind, raw)
     elif line.event is None:
         yield _row(line.at, "line", "unknown", {key: value for key, value in raw.items() if key != "state"})
-    elif line.event.type not in DRAWN or line.commands or line.state:
+    elif _told(line, line.event.type):
         yield _row(line.at, "event", line.event.type, raw["event"])
     for command, item in zip(raw.get("commands", []), line.commands, strict=True):
         yield _row(line.at, "command", item.type, command)
     if line.state:
         yield Row(line.at, "state", line.state, None, "")
+
+
+def _told(line: Line, event: str) -> bool:
+    return event != "CallerAudio" and (event != "SpeechProbability" or bool(line.commands or line.state))
 
 
 def _row(at: float, source: str, name: str, fields: dict[str, Any]) -> Row:
@@ -64,4 +67,12 @@ def _brief(key: str, value: Any) -> str:
         return f"{len(value) * 3 // 4 - value.count('=')} bytes"
     if key == "words" and isinstance(value, list):
         return " ".join(str(word.get("text", "")) for word in value if isinstance(word, dict))
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) else msgspec.json.encode(_rounded(value)).decode()
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value

@@ -1,6 +1,7 @@
 """The two sides of a call as tracks of mu-law audio on one time axis: 8 samples a ms of media time."""
 
 from telephony.audio.g711 import SAMPLES_PER_MS, SILENCE
+from telephony.callreport.story import Story
 from telephony.callreport.tape import Tape
 
 LEAD_MS = 60_000  # audio that is to be heard later than this after the call's end is left out
@@ -11,22 +12,21 @@ def caller_track(tape: Tape) -> bytes:
     track = bytearray()
     for line in tape.lines:
         if line.event and line.event.type == "CallerAudio" and line.event.ulaw:
-            start = round(line.at * SAMPLES_PER_MS) - len(line.event.ulaw)
-            track += SILENCE * (start - len(track)) + line.event.ulaw
+            _lay(track, line.at - len(line.event.ulaw) / SAMPLES_PER_MS, line.event.ulaw)
     return bytes(track)
 
 
-def ear_track(tape: Tape) -> bytes:
-    """What the caller heard of the agent: each block where it was played, cut off by `clear`."""
+def ear_track(tape: Tape, story: Story) -> bytes:
+    """What the caller heard of the agent."""
     track = bytearray()
-    for line in tape.lines:
-        wire = line.wire
-        if wire is None:
-            continue
-        if wire.out == "clear":
-            del track[round(wire.at * SAMPLES_PER_MS) :]
-        elif wire.ulaw and wire.plays_at <= tape.end_ms + LEAD_MS:
-            start = round(wire.plays_at * SAMPLES_PER_MS)
-            track += SILENCE * (start - len(track))
-            track[start : start + len(wire.ulaw)] = wire.ulaw
+    for span in story.spans:
+        if span.ulaw and span.start_ms <= tape.end_ms + LEAD_MS:
+            _lay(track, span.start_ms, span.ulaw[: round((span.end_ms - span.start_ms) * SAMPLES_PER_MS)])
     return bytes(track)
+
+
+def _lay(track: bytearray, start_ms: float, ulaw: bytes) -> None:
+    """Lay audio over the track from a moment on."""
+    start = max(0, round(start_ms * SAMPLES_PER_MS))
+    track += SILENCE * (start - len(track))
+    track[start : start + len(ulaw)] = ulaw

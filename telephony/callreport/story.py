@@ -8,7 +8,10 @@ from telephony.audio.g711 import SAMPLES_PER_MS
 from telephony.callreport.tape import Item, Line, Tape, Wire
 
 WINDOW_MS = 32.0  # of the caller's audio, what one speech probability stands for
-TOLERANCE_MS = 1.0  # blocks of one reply that lie further apart than this have a hole between them
+TOLERANCE_MS = 1.0  # for times that were rounded
+# Blocks that follow one another in a reply and are said to be played this much apart are taken as played without a
+# break: media time moves on in frames, so the tape tells the time of a block only to about a frame.
+JITTER_MS = 40.0
 
 
 class Span(msgspec.Struct):
@@ -18,6 +21,7 @@ class Span(msgspec.Struct):
     start_ms: float
     end_ms: float
     from_ms: float  # where it begins in the reply
+    ulaw: bytes = b""
     open: bool = False  # the tape has no audio: the end is told by what comes next
 
 
@@ -115,6 +119,7 @@ class Story:
         self.probabilities: list[tuple[float, float]] = []  # end of the window in ms, value
         self._onset = tape.header.setting("turn", "onset_probability", 0.5)
         self._playing: int | None = None
+        self._flowing = False  # the next block is to follow the last one without a break
         for line in tape.lines:
             self._follow(line)
 
@@ -167,6 +172,8 @@ class Story:
             self._on_event(line.at, line.event)
         for command in line.commands:
             self._on_command(line, command)
+        if _was_noise(line):
+            self.forgotten.append(line.at)
 
     def _on_wire(self, wire: Wire) -> None:
         if wire.out == "media":
@@ -179,16 +186,18 @@ class Story:
             self._close(span.start_ms + wire.mark[1] / SAMPLES_PER_MS - span.from_ms)
 
     def _on_media(self, wire: Wire) -> None:
-        from_ms = wire.position / SAMPLES_PER_MS
+        from_ms, start_ms = wire.position / SAMPLES_PER_MS, wire.plays_at
         last = self.spans[-1] if self.spans else None
-        if last and last.reply == wire.reply:
+        if last and last.reply == wire.reply and self._flowing:
             self._close(last.start_ms + from_ms - last.from_ms)
-            behind = abs(last.from_ms + last.end_ms - last.start_ms - from_ms) < TOLERANCE_MS
-            if behind and last.end_ms + TOLERANCE_MS < wire.plays_at and wire.reply == self._playing:
-                self.holes.append((last.end_ms, wire.plays_at))
+            if abs(start_ms - last.end_ms) <= JITTER_MS:
+                start_ms = last.end_ms
+            elif start_ms > last.end_ms:
+                self.holes.append((last.end_ms, start_ms))
         self._playing = wire.reply
-        length_ms = len(wire.ulaw) / SAMPLES_PER_MS
-        span = Span(wire.reply, wire.plays_at, wire.plays_at + length_ms, from_ms, open=not wire.ulaw)
+        self._flowing = True
+        end_ms = start_ms + len(wire.ulaw) / SAMPLES_PER_MS
+        span = Span(wire.reply, start_ms, end_ms, from_ms, wire.ulaw, open=not wire.ulaw)
         self.spans.append(span)
         self.reply(wire.reply).spans.append(span)
 
@@ -199,7 +208,7 @@ class Story:
             span.open = False
 
     def _clear(self, at: float) -> None:
-        self._playing = None
+        self._flowing = False
         for reply in self.replies.values():
             reply.spans = [span for span in reply.spans if span.start_ms < at]
         self.spans = [span for span in self.spans if span.start_ms < at]
@@ -240,9 +249,7 @@ class Story:
                 reply.unfinished = True
 
     def _on_command(self, line: Line, command: Item) -> None:
-        if command.type == "ForgetUtterance":
-            self.forgotten.append(line.at)
-        elif command.type == "Said":
+        if command.type == "Said":
             self._on_said(line, command)
         elif command.reply is not None:
             self._on_reply_command(line.at, command, self.reply(command.reply))
@@ -258,13 +265,16 @@ class Story:
             case "CancelReply":
                 reply.cancelled_at = at
             case "Pause":
-                self.breaks.append(Break(reply.number, at, self.onset(at)))
+                onset_ms = self.onset(at) if command.onset_ms is None else command.onset_ms
+                self.breaks.append(Break(reply.number, at, onset_ms))
             case "Resume" | "Drop":
+                self._flowing = False
                 self._break_over(reply, at, resumed=command.type == "Resume")
             case "Interrupted":
                 reply.interrupted = True
                 reply.heard_text = command.heard
-                self._break_over(reply, command.at_ms).onset_ms = command.onset_ms
+                talk_over = self._break_over(reply, command.at_ms)
+                talk_over.onset_ms = command.onset_ms or talk_over.onset_ms
 
     def _break_over(self, reply: Reply, at: float, *, resumed: bool = False) -> Break:
         """The caller's sound over this reply is understood. `Drop` and `Interrupted` come together, in any order."""
@@ -291,6 +301,16 @@ class Story:
             reply.heard_text = said.text
         else:
             reply.finished = True
+
+
+def _was_noise(line: Line) -> bool:
+    """Whether an utterance is forgotten for good. It is also forgotten, to be heard anew, when an answer to it is taken
+    back, and at the end of a pause or of the call.
+    """
+    kinds = [command.type for command in line.commands]
+    if "Resume" in kinds or (line.event and line.event.type in ("HungUp", "Shutdown")):
+        return False
+    return kinds.count("ForgetUtterance") > ("CancelReply" in kinds)
 
 
 def _first(known: float | None, at: float) -> float:

@@ -16,8 +16,8 @@ GZIP = b"\x1f\x8b"
 Ms = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_MS)]
 
 EVENTS = frozenset(
-    "CallerAudio SpeechProbability Dtmf Played Paused HungUp Partial CallerSaid ReplyText ReplyAudio ReplyUnfinished "
-    "ReplyDone ReplyEnded ReplyFailed ToolsFinished Shutdown".split()
+    "Start CallerAudio SpeechProbability Dtmf Played Paused HungUp Partial CallerSaid ReplyText ReplyAudio "
+    "ReplyUnfinished ReplyDone ReplyEnded ReplyFailed ToolsFinished Shutdown".split()
 )
 COMMANDS = frozenset(
     "Hear ForgetUtterance StartReply CancelReply RunTools Play Pause Resume Drop HangUp Transfer TurnDecided "
@@ -63,7 +63,7 @@ class Item(msgspec.Struct, frozen=True):
     results: tuple[Tool, ...] = ()
     cue: str = ""
     speech_end_ms: Ms = 0.0
-    onset_ms: Ms = 0.0
+    onset_ms: Ms | None = None
     heard: str | None = None
     role: str = ""
     interrupted: bool = False

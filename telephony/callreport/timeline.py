@@ -145,7 +145,7 @@ def _command_ticks(at: float, command: Item) -> Iterator[Tick]:
 def _tools(tape: Tape) -> Iterator[Tick]:
     for begun, ended, tools in tool_runs(tape):
         names = ", ".join(tool.name + (f" failed: {tool.error}" if tool.error else "") for tool in tools)
-        yield Tick("engine", "tools", begun.at, f"Tools: {names}", ended.at if ended else None)
+        yield Tick("engine", "tools", begun.at, f"Tools: {names or 'not on the tape'}", ended.at if ended else None)
 
 
 def tool_runs(tape: Tape) -> list[tuple[Line, Line | None, tuple[Tool, ...]]]:

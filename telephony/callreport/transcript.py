@@ -72,16 +72,20 @@ def _stages(reply: Reply, end_ms: float) -> list[str]:
     """Where the time until the answer went."""
     facts = [] if reply.ear_at is None else [f"answer heard after {reply.ear_at - end_ms:.0f} ms"]
     before = end_ms
-    for name, at in (
-        ("turn decided", reply.decided_at),
-        ("transcript", reply.transcript_at),
-        ("first words", reply.text_at),
-        ("first audio made", reply.made_at),
-        ("at the ear", reply.ear_at),
-    ):
-        if at is not None:
-            facts.append(f"{name} +{max(0.0, at - before):.0f}")
-            before = max(before, at)
+    stages = [
+        (at, name)
+        for at, name in (
+            (reply.transcript_at, "transcript"),
+            (reply.text_at, "first words"),
+            (reply.made_at, "first audio made"),
+            (reply.decided_at, "turn decided"),
+            (reply.ear_at, "at the ear"),
+        )
+        if at is not None
+    ]
+    for at, name in sorted(stages, key=lambda stage: stage[0]):  # an answer may be made before the turn is decided
+        facts.append(f"{name} +{max(0.0, at - before):.0f}")
+        before = max(before, at)
     return facts
 
 
@@ -128,8 +132,10 @@ def _notes(tape: Tape, story: Story) -> Iterator[Entry]:
     for reply in story.replies.values():
         yield from _reply_notes(reply)
     for begun, ended, tools in tool_runs(tape):
+        after = f"after {ended.at - begun.at:.0f} ms" if ended else "never finished"
+        if not tools:
+            yield _note(begun.at, f"Tools: {after}")
         for tool in tools:
-            after = f"after {ended.at - begun.at:.0f} ms" if ended else "never finished"
             yield _note(begun.at, f"Tool {tool.name}: {f'failed: {tool.error}, ' if tool.error else ''}{after}")
     for line in tape.lines:
         for item in (line.event, *line.commands):
@@ -157,8 +163,8 @@ def _talk_over(talk_over: Break) -> Entry:
 
 def _reply_notes(reply: Reply) -> Iterator[Entry]:
     if Story.taken_back(reply) and reply.cancelled_at is not None:
-        why = "the model wanted more of the turn" if reply.unfinished else "the caller went on"
-        yield _note(reply.cancelled_at, f"Answer {reply.number} was taken back: {why}")
+        text = f"Answer {reply.number} " + ("was taken back" if reply.cue else "was made early and not used")
+        yield _note(reply.cancelled_at, text + (": the model wanted more of the turn" if reply.unfinished else ""))
     if reply.failed:
         at = reply.ear_end if reply.spans else reply.decided_at or 0.0
         yield _note(at, f"Answer {reply.number} failed: {reply.failed}", tags=["failed"])

@@ -4,6 +4,8 @@ import base64
 import gzip
 import json
 import re
+import shutil
+import subprocess
 import zlib
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -16,12 +18,13 @@ import pytest
 
 from config.exceptions import VoxlineError
 from telephony.audio import g711
-from telephony.callreport.page import write_report
-from telephony.callreport.tape import TapeError
+from telephony.callreport import TapeError, write_report
 
 FRAME_MS = 20
 BLOCK_MS = 80
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028&amp;\"'"
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 Json = dict[str, Any]
 
@@ -113,7 +116,7 @@ def sample_call(mode: str = "full", *, said: str = "book me in please", **header
     tape = Tape(mode, **header)
     tape.speech = [(416, 544), (2016, 3008), (4320, 5000)]
     tape.until(20)
-    tape.event("Shutdown", command("TurnDecided", reply=1, cue="greet", at_ms=20, speech_end_ms=0), state="processing")
+    tape.event("Start", command("TurnDecided", reply=1, cue="greet", at_ms=20, speech_end_ms=0), state="processing")
     greeting = words("Hello", "this", "is", "Riverside", "Dental.")
     tape.event("ReplyText", reply=1, text="Hello this is Riverside Dental.")
     play = command("Play", reply=1, marks=[1000], audio={"bytes": 16000, "crc32": 1})
@@ -230,7 +233,9 @@ def test_what_was_said_and_what_of_it_was_heard(report: Any) -> None:
     (caller,) = page.entries("caller")
     assert (caller["text"], caller["start"], caller["end"]) == ("book me in please", 2016, 3008)
     assert "answer heard after 532 ms" in caller["facts"]
-    assert "turn decided +400" in caller["facts"]
+    assert caller["facts"][1:] == [
+        *("turn decided +400", "transcript +72", "first words +20", "first audio made +0", "at the ear +40")
+    ]
     greeting, answer = page.entries("agent")
     assert all(word["heard"] for word in greeting["words"])
     assert greeting["tags"] == ["greet", "resumed"]
@@ -311,6 +316,37 @@ def test_a_hole_within_a_reply_is_an_underrun(report: Any) -> None:
     assert holes == [(180, 250)]
 
 
+def test_blocks_that_the_tape_times_to_a_frame_only_are_played_without_a_break(report: Any) -> None:
+    tape = Tape()
+    tape.until(100)
+    for position, plays_at in ((0, 100), (80, 190), (160, 250), (240, 341)):
+        tape.play(1, position, 80, plays_at)
+    page = report(tape)
+    assert page.figure("Underruns") == "0"
+    assert page.data["heard"] == [{"reply": 1, "start": 100, "end": 420}]
+    assert page.tracks()[1][800:] == tone(80, 880) * 4
+
+
+def test_the_fade_of_a_pause_is_heard_and_no_underrun(report: Any) -> None:
+    tape = Tape()
+    tape.until(100)
+    tape.play(1, 0, 400, 100)
+    tape.until(200)
+    tape.event("SpeechProbability", command("Pause", reply=1, at_ms=200, onset_ms=160), value=0.9, at_ms=192)
+    tape.wire(out="clear")
+    tape.wire(out="media", reply=1, position=800, plays_at=200, ulaw=text(tone(20)))
+    tape.event("Paused", reply=1, ms=100.0)
+    tape.until(400)
+    tape.event("Partial", command("Resume", reply=1), utterance=1, text="")
+    tape.play(1, 100, 300, 400)
+    page = report(tape)
+    assert page.figure("Underruns") == "0"
+    assert [(span["start"], span["end"]) for span in page.data["heard"]] == [(100, 220), (400, 700)]
+    assert page.data["latencies"][0] | {"label": ""} == {
+        **{"kind": "pause", "start": 160, "end": 200, "label": "", "total": 40}
+    }
+
+
 def test_an_answer_taken_back_is_no_turn(report: Any) -> None:
     tape = Tape()
     tape.until(500)
@@ -323,6 +359,32 @@ def test_an_answer_taken_back_is_no_turn(report: Any) -> None:
     assert [note["text"] for note in page.entries("note")] == [
         "Answer 1 was taken back: the model wanted more of the turn"
     ]
+
+
+def test_a_turn_whose_early_answer_was_dropped_begins_where_the_caller_began(report: Any) -> None:
+    tape = Tape()
+    tape.speech = [(32, 128), (320, 640)]
+    tape.until(340)
+    tape.event(
+        "Partial", command("CancelReply", reply=1), command("ForgetUtterance", utterance=1), utterance=1, text=""
+    )
+    tape.until(1000)
+    tape.event("Partial", command("TurnDecided", reply=2, cue="answer", at_ms=1000, speech_end_ms=640), text="")
+    page = report(tape)
+    assert [(turn["start"], turn["end"]) for turn in page.entries("caller")] == [(32, 640)]
+    assert [note["text"] for note in page.entries("note")] == ["Answer 1 was made early and not used"]
+
+
+def test_noise_that_was_forgotten_is_no_part_of_the_next_turn(report: Any) -> None:
+    tape = Tape()
+    tape.speech = [(32, 64), (704, 960)]
+    tape.until(600)
+    tape.event("Partial", command("ForgetUtterance", utterance=1), utterance=1, text="")
+    tape.until(1400)
+    tape.event("Partial", command("TurnDecided", reply=1, cue="answer", at_ms=1400, speech_end_ms=960), text="")
+    page = report(tape)
+    assert [turn["start"] for turn in page.entries("caller")] == [704]
+    assert [note["text"] for note in page.entries("note")] == ["A sound that was no speech: forgotten"]
 
 
 def test_the_table_leaves_out_what_is_drawn(report: Any) -> None:
@@ -395,6 +457,23 @@ def test_the_page_may_not_load_anything_nor_run_another_script(report: Any) -> N
     handlers = [name for _, attrs in page.tags for name in attrs if name.startswith("on") or name == "style"]
     assert handlers == []
     assert page.html.count("</script>") == 3
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_a_browser_draws_it(report: Any, tmp_path: Path) -> None:
+    hostile = sample_call(call=EVIL, said=EVIL)
+    hostile.event("ReplyFailed", reply=2, reason=EVIL)
+    report(hostile)
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom"]
+    page = (tmp_path / "new" / "call.html").as_uri()
+    command_line = [str(BROWSER), *options, f"--user-data-dir={tmp_path / 'profile'}", page]
+    drawn = subprocess.run(command_line, capture_output=True, timeout=50, check=True)
+    seen = Page(drawn.stdout.decode())
+    assert seen.within["call-id"] == EVIL
+    assert [tag for tag, _ in seen.tags].count("s") == 1  # the words that were not heard
+    assert sum(str(attrs.get("class", "")).startswith("entry") for _, attrs in seen.tags) >= 8
+    assert "disabled" not in next(attrs for _, attrs in seen.tags if attrs.get("id") == "play")  # the audio is unpacked
+    assert "img" not in [tag for tag, _ in seen.tags]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from bench.carrier import Carrier
 from config.settings import PlayoutSettings
 from telephony.playout import Mark, Playout
 
@@ -121,7 +122,7 @@ def test_a_mark_that_should_have_come_back_holds_the_ear_where_it_is() -> None:
 def test_no_sample_is_lost_or_doubled_however_often_it_pauses(
     delay: int, pauses: list[tuple[int, int]], marks: list[int]
 ) -> None:
-    carrier = Carrier(delay)
+    carrier = Carrier(Playout(SETTINGS), delay)
     sound = np.random.default_rng(len(pauses)).integers(-20_000, 20_000, 8 * 3000).astype("<i2")
     carrier.playout.add(1, sound.tobytes(), list(itertools.accumulate(marks)))
     for play_ms, pause_ms in pauses:
@@ -153,76 +154,6 @@ def test_marks_that_never_come_are_given_up() -> None:
     assert playout.overdue(1080) is None
     assert playout.overdue(1081) == (1, 80)
     assert playout.lost_marks == 1
-
-
-class Carrier:
-    """A carrier `delay` ms away (each direction), exact to the sample; its clock goes in steps of some ms."""
-
-    def __init__(self, delay: int) -> None:
-        self.playout = Playout(SETTINGS)
-        self._delay = delay
-        self._now = 0
-        self._position = 0  # of the next sample handed over
-        self._coming: list[tuple[int, object]] = []  # (when, PCM with its position | Mark | "clear")
-        self._marks: list[tuple[int, str]] = []  # on their way back
-        self._buffer: list[tuple[int, bytes]] = []
-        self._waiting: list[Mark] = []  # behind the buffer's audio so far
-        self._heard: list[tuple[int, bytes]] = []
-
-    def run(self, ms: int, step: int = 1) -> None:
-        for _ in range(0, ms, step):
-            for item in self.playout.take(self._now):
-                self._coming.append((self._now + self._delay, item))
-            self._step(step)
-
-    def pause(self, ms: int) -> None:
-        fade, heard_ms = self.playout.pause(self._now)
-        position = round(8 * heard_ms)
-        self._coming += [(self._now + self._delay, "clear"), (self._now + self._delay, (position, fade))]
-        self._coming.append((self._now + self._delay, ("next", position)))
-        for _ in range(ms):
-            self._step(1)
-        self.playout.resume(self._now)
-
-    def ear(self) -> list[tuple[int, np.ndarray]]:
-        return [(position, np.frombuffer(data, "<i2")) for position, data in self._heard]
-
-    def _step(self, ms: int) -> None:
-        while self._coming and self._coming[0][0] <= self._now:
-            self._arrive(self._coming.pop(0)[1])
-        self._play(16 * ms)
-        self._now += ms
-        while self._marks and self._marks[0][0] <= self._now:
-            self.playout.returned(self._marks.pop(0)[1], self._now)
-
-    def _arrive(self, item: object) -> None:
-        match item:
-            case bytes():
-                self._buffer.append((self._position, item))
-                self._position += len(item) // 2
-            case Mark():
-                self._waiting.append(item)
-            case "clear":
-                self._buffer.clear()
-                self._return(self._waiting)
-            case ("next", int(position)):
-                self._position = position
-            case (int(position), bytes(fade)):
-                self._buffer.append((position, fade))
-
-    def _play(self, count: int) -> None:
-        while self._buffer and count:
-            position, data = self._buffer[0]
-            self._heard.append((position, data[:count]))
-            rest = data[count:]
-            count -= len(data) - len(rest)
-            self._buffer[:1] = [(position + (len(data) - len(rest)) // 2, rest)] if rest else []
-        reached = self._buffer[0][0] if self._buffer else self._position
-        self._return([mark for mark in self._waiting if mark.position <= reached])
-
-    def _return(self, marks: list[Mark]) -> None:
-        self._marks += [(self._now + 1 + self._delay, mark.name) for mark in marks]
-        self._waiting = [mark for mark in self._waiting if mark not in marks]
 
 
 class AnyOrder(RuleBasedStateMachine):

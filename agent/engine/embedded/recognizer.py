@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -31,6 +32,7 @@ from config.dialogue import Dialogue
 
 MODEL_RATE = 16_000  # Hz
 PIECE = 2 * CALLER_RATE * 40 // 1000  # bytes of PCM16, 40 ms: some 2 ms of work
+TURN_BYTES = 2 * CALLER_RATE * 3  # decoded of one utterance until others have their turn
 MAX_BYTES = 2 * CALLER_RATE * 90  # of one utterance; what is longer is not heard
 MAX_UTTERANCES = 1000
 FIRST_BYTES = 2 * CALLER_RATE * 640 // 1000  # of speech before decoding begins: they tell how loud the caller is
@@ -51,7 +53,8 @@ TELEPHONE_MEAN = (
 )
 # How well words must fit the sound to end the agent's reply, in nats a frame of 10 ms below the best sounds of each:
 # a few words, and more of them. People's recordings were at -1.8 to -3.5, espeak's voices at -2.5 to -6, babble at -6.
-FIT_FEW, FIT_MORE = -5.0, -5.8
+FIT_FEW, FIT_MORE = -5.1, -5.4
+PARTIAL_SCALE = 1024  # pocketsphinx's scores of sounds are so much smaller until the utterance is over
 # How people hum; the dictionary has one way for each.
 HUMMED = {"mhm": ("AH M HH AH M", "M HH M", "M HH AH M"), "hmm": ("HH M", "HH AH M", "M")}
 
@@ -71,6 +74,7 @@ class Utterance:
         self.decoder: Decoder | None = None
         self.robbed = False  # it has given up its decoder, and gets one again when it is over
         self.transcript = Transcript("")  # the last partial one
+        self.finishing = False
         self.lock = asyncio.Lock()  # one step after the other
         self.cancelled = False
 
@@ -132,7 +136,7 @@ class Decoder:
             if not segment.word.startswith(("<", "[")):
                 total += math.log(max(segment.ascore, sys.float_info.min))
                 frames += segment.end_frame - segment.start_frame + 1
-        return total / max(frames, 1)
+        return total * (PARTIAL_SCALE if self._open else 1) / max(frames, 1)
 
     def end(self) -> None:
         """End the utterance; `text` is then final."""
@@ -159,9 +163,11 @@ class PocketsphinxRecognizer:
         self._understandings = {name: Understanding(dialogue) for name, dialogue in self._dialogues.items()}
         self._count = decoders
         self._pools: dict[str, asyncio.Queue[Decoder]] = {}
+        self._turnstiles: dict[str, asyncio.Lock] = {}  # whoever waits for a decoder waits in a queue
         self._waiting: Counter[str] = Counter()  # utterances of an agent that are over and have no decoder yet
         self._utterances: dict[str, Utterance] = {}
-        self._threads = ThreadPoolExecutor(decoders, thread_name_prefix="pocketsphinx")
+        # One thread: they would not work at once anyway, and each more that waits for the interpreter delays the audio.
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="pocketsphinx")
 
     async def load(self) -> None:
         """See Recognizer."""
@@ -170,6 +176,7 @@ class PocketsphinxRecognizer:
             for decoder in await self._work(build_decoders, name, dialogue, self._count):
                 pool.put_nowait(decoder)
             self._pools[name] = pool
+            self._turnstiles[name] = asyncio.Lock()
 
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""
@@ -181,7 +188,7 @@ class PocketsphinxRecognizer:
             try:
                 if decoder := utterance.decoder or self._take_free(utterance):
                     heard = await self._decode(utterance, decoder)
-                    utterance.transcript = self._transcript(utterance, heard, final=False)
+                    utterance.transcript = await self._work(partial(self._transcript, utterance, heard, final=False))
                 return utterance.transcript
             finally:
                 if utterance.cancelled:
@@ -189,15 +196,21 @@ class PocketsphinxRecognizer:
 
     async def finish(self, utterance: str) -> Transcript:
         """See Recognizer."""
-        item = self._utterances.pop(utterance, None)  # so that nobody takes its decoder away any more
+        item = self._utterances.get(utterance)
         if item is None:
             return Transcript("", final=True)
+        item.finishing = True
         try:
             async with item.lock:
-                decoder = item.decoder or await self._wait_for_decoder(item)
-                await self._decode(item, decoder)
-                return self._transcript(item, await self._work(_end, decoder), final=True)
+                if not item.cancelled:
+                    decoder = item.decoder or await self._wait_for_decoder(item)
+                    await self._decode(item, decoder)
+                    heard = await self._work(_end, decoder)
+                    transcript = await self._work(partial(self._transcript, item, heard, final=True))
+                return Transcript("", final=True) if item.cancelled else transcript
         finally:
+            if self._utterances.get(utterance) is item:
+                del self._utterances[utterance]
             self._release(item)
 
     def cancel(self, utterance: str) -> None:
@@ -236,7 +249,7 @@ class PocketsphinxRecognizer:
         pool = self._pools[utterance.agent]
         self._waiting[utterance.agent] += 1
         try:
-            async with asyncio.timeout(FINISH_S):
+            async with asyncio.timeout(FINISH_S), self._turnstiles[utterance.agent]:
                 if pool.empty():
                     await self._rob_longest(utterance.agent)
                 return self._lend(await pool.get(), utterance)
@@ -249,12 +262,13 @@ class PocketsphinxRecognizer:
 
     async def _rob_longest(self, agent: str) -> None:
         """Free the decoder of the longest utterance that goes on."""
-        holders = [item for item in self._utterances.values() if item.agent == agent and item.decoder]
-        if holders:
-            longest = max(holders, key=lambda item: len(item.audio))
+        going_on = [item for item in self._utterances.values() if item.agent == agent and not item.finishing]
+        longest = max((item for item in going_on if item.decoder), key=lambda item: len(item.audio), default=None)
+        if longest:
             longest.robbed = True
             async with longest.lock:
-                self._release(longest)
+                if not longest.finishing:  # else it gives its decoder back in a moment
+                    self._release(longest)
 
     def _lend(self, decoder: Decoder, utterance: Utterance) -> Decoder:
         utterance.decoder, utterance.decoded = decoder, 0
@@ -267,15 +281,22 @@ class PocketsphinxRecognizer:
             self._pools[utterance.agent].put_nowait(decoder)
 
     async def _decode(self, utterance: Utterance, decoder: Decoder) -> Heard:
-        """Decode what has come in."""
-        audio = bytes(memoryview(utterance.audio)[utterance.decoded :])
-        utterance.decoded = len(utterance.audio)
-        return await self._work(_hear_all, decoder, audio, utterance)
+        """Decode what has come in, with turns for the others where that is much."""
+        while True:
+            audio = bytes(utterance.audio[utterance.decoded : utterance.decoded + TURN_BYTES])
+            utterance.decoded += len(audio)
+            heard = await self._work(_hear_all, decoder, audio, utterance)
+            if utterance.decoded >= len(utterance.audio) or utterance.cancelled:
+                return heard
 
     # What it means
 
     def _transcript(self, utterance: Utterance, heard: Heard, *, final: bool) -> Transcript:
-        complete = self._understandings[utterance.agent].complete(heard.text, utterance.expect)
+        before = utterance.transcript
+        if heard.text == before.text:
+            complete = before.complete
+        else:
+            complete = self._understandings[utterance.agent].complete(heard.text, utterance.expect)
         return Transcript(heard.text, final, self._meaning(utterance, heard, final=final), complete)
 
     def _meaning(self, utterance: Utterance, heard: Heard, *, final: bool) -> Meaning:

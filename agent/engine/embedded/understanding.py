@@ -34,6 +34,7 @@ class Understood(msgspec.Struct, frozen=True):
 
 
 Slots = tuple[tuple[str, str], ...]  # names and values, in the order they were said
+Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -46,6 +47,9 @@ class Span(msgspec.Struct, frozen=True):
     slots: Slots
 
 
+Found = list[list[Span]]  # by the word they begin at
+
+
 class Understanding:
     """Reads a turn as phrases of the dialogue that follow one another, with fillers such as "please" between them."""
 
@@ -53,7 +57,7 @@ class Understanding:
         before, after = dialogue.around()
         intents = dialogue.intents.items()
         self._slots = dialogue.slots
-        self._phrases: list[tuple[str, str, Choice]] = [
+        phrases: list[Named] = [
             *(
                 (COURTESY if item.courtesy else INTENT, name, phrase)
                 for name, item in intents
@@ -63,6 +67,10 @@ class Understanding:
             *((ANSWER, "", phrase) for phrase in dialogue.answers),
             *((FILLER, "", phrase) for phrase in (*before, *after)),
         ]
+        self._by_first_word: dict[str, list[Named]] = {}
+        for phrase in phrases:
+            for word in self._first_words(phrase[-1]):
+                self._by_first_word.setdefault(word, []).append(phrase)
         self._hanging = [parse_phrase(phrase) for phrase in HANGING]
         self._agreeing = [parse_phrase(phrase) for phrase in AGREEING]
         self._backchannels = [*self._agreeing, *(parse_phrase(phrase) for phrase in LISTENING)]
@@ -71,7 +79,10 @@ class Understanding:
     def read(self, transcript: str) -> Understood:
         """Make sense of what was said, in any case and with any punctuation."""
         words = _words(transcript)
-        run = self._longest_run(words)
+        return self._read(words, self._find(words))
+
+    def _read(self, words: list[str], found: Found) -> Understood:
+        run = _longest_run(found)
         if not run or run[-1].end - run[0].start < MIN_SHARE * len(words):
             return Understood()
         longest_first = sorted(run, key=lambda span: span.start - span.end)
@@ -86,25 +97,30 @@ class Understanding:
         return self._consists_of(self._agreeing, _words(transcript))
 
     def meaning(self, transcript: str, expect: Expect, *, over: bool = False, final: bool = True) -> Meaning:
-        """What it is good for. A clear beginning of something is enough where it is not `final`."""
+        """What it is good for. While it is not `final`, phrases from the first word on, or a clear beginning of one."""
         words = _words(transcript)
-        understood = self.read(transcript)
+        found = self._find(words)
+        understood = self._read(words, found)
         if self._consists_of(self._backchannels, words):
             asked = expect is Expect.YES_NO and self.agrees(transcript)
             return Meaning.TURN if asked or (understood and not over) else Meaning.BACKCHANNEL
-        begun = not final and len(words) >= CLEAR_WORDS and self._is_begun(words)
-        return Meaning.TURN if understood or begun else Meaning.NOTHING
+        if not final:
+            begun = self._begun(words, found)
+            understood = Understood() if begun < len(words) else understood
+            return Meaning.TURN if understood or begun >= CLEAR_WORDS else Meaning.NOTHING
+        return Meaning.TURN if understood else Meaning.NOTHING
 
     def complete(self, transcript: str, expect: Expect) -> bool | None:
         """False when more must follow: half a number, half a phrase, "and". True when it can end here. Else None."""
         words = _words(transcript)
-        row = self._longest_run(words)
+        found = self._find(words)
+        row = _longest_run(found)
         whole = bool(row) and row[-1].end - row[0].start == len(words)
-        if self._ends_in_half_a_number(words, whole, expect) or self._hangs(words):
+        if self._ends_in_half_a_number(words, whole, expect) or self._hangs(words, found):
             return False
         if whole:
             return None if row[-1].name == "stop" else True  # who says "wait" may well go on
-        return False if self._ends_in_half_a_phrase(words) else None
+        return False if self._ends_in_half_a_phrase(words, found) else None
 
     # How much of it there is
 
@@ -114,9 +130,9 @@ class Understanding:
         half = 0 < count < max(self._digits, default=0) and count not in self._digits
         return half and (not whole or expect is Expect.DIGITS)
 
-    def _hangs(self, words: list[str]) -> bool:
+    def _hangs(self, words: list[str], found: Found) -> bool:
         """Whether the last words are such that lead to more, and what comes before them is no part of a phrase."""
-        starts = {0, *self._ends(words)}
+        starts = {0, *_ends(found)}
         return any(
             end == len(words) > start
             for start in starts
@@ -124,24 +140,21 @@ class Understanding:
             for end, _ in self._match(phrase, words, start)
         )
 
-    def _ends_in_half_a_phrase(self, words: list[str]) -> bool:
+    def _ends_in_half_a_phrase(self, words: list[str], found: Found) -> bool:
         """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
-        starts = {0, *self._ends(words), *range(len(words) - 1)}
-        return any(self._begins(phrase, words, start) for start in starts for _, _, phrase in self._phrases)
+        starts = {0, *_ends(found), *range(len(words) - 1)}
+        return any(self._begins_phrase(words, start) for start in starts)
 
-    def _is_begun(self, words: list[str]) -> bool:
-        """Whether it is whole phrases from the first word on, and at the end the beginning of one."""
-        reached = {0}
+    def _begun(self, words: list[str], found: Found) -> int:
+        """How many of the words are phrases from the first one on, of which the last may be only begun; 0 if not all
+        are. A single word that begins a phrase does not count."""
+        reached, most = {0}, 0
         for start in range(len(words)):
             if start in reached:
-                if any(self._begins(phrase, words, start) for _, _, phrase in self._phrases):
-                    return True
-                reached |= {span.end for span in self._spans_at(words, start)}
-        return len(words) in reached
-
-    def _ends(self, words: list[str]) -> set[int]:
-        """Where any phrase ends."""
-        return {span.end for start in range(len(words)) for span in self._spans_at(words, start)}
+                if self._begins_phrase(words, start):
+                    most = max(most, len(words) if start < len(words) - 1 else start)
+                reached |= {span.end for span in found[start]}
+        return len(words) if len(words) in reached else most
 
     def _consists_of(self, phrases: list[Choice], words: list[str]) -> bool:
         reached = {0}
@@ -149,6 +162,10 @@ class Understanding:
             if start in reached:
                 reached |= {end for phrase in phrases for end, _ in self._match(phrase, words, start)}
         return bool(words) and len(words) in reached
+
+    def _begins_phrase(self, words: list[str], start: int) -> bool:
+        phrases = self._by_first_word.get(words[start], ()) if start < len(words) else ()
+        return any(self._begins(phrase, words, start) for _, _, phrase in phrases)
 
     def _begins(self, choice: Choice, words: list[str], start: int) -> bool:
         """Whether the words from `start` on are the beginning of the phrase, which cannot end with them."""
@@ -173,33 +190,35 @@ class Understanding:
 
     # Which phrases there are
 
-    def _longest_run(self, words: list[str]) -> list[Span]:
-        """The longest row of phrases without a word between them; of those, the one with the fewest phrases."""
-        found = [self._spans_at(words, start) for start in range(len(words))]
-        best: list[Span] = []
-        best_rank = (0, 0)
-        for start in range(len(words)):
-            # For each place that can be reached from `start`, and each number of phrases: a row that leads there.
-            rows: dict[tuple[int, int], list[Span]] = {(start, 0): []}
-            for place in range(start, len(words)):
-                for count in range(MAX_PHRASES + 1):
-                    row = rows.get((place, count))
-                    for span in found[place] if row is not None else ():
-                        reached = (span.end, count + (span.kind != FILLER))
-                        if reached[1] <= MAX_PHRASES:
-                            rows.setdefault(reached, [*(row or ()), span])
-            for (end, count), row in rows.items():
-                if count and (end - start, -count) > best_rank:
-                    best, best_rank = row, (end - start, -count)
-        return best
+    def _find(self, words: list[str]) -> Found:
+        """Every phrase that begins at each word."""
+        return [self._spans_at(words, start) for start in range(len(words))]
 
     def _spans_at(self, words: list[str], start: int) -> list[Span]:
         return [
             Span(kind, name, start, end, slots)
-            for kind, name, phrase in self._phrases
+            for kind, name, phrase in self._by_first_word.get(words[start], ())
             for end, slots in self._match(phrase, words, start)
             if end > start
         ]
+
+    def _first_words(self, choice: Choice) -> set[str]:
+        """The words that the phrase can begin with."""
+        first: set[str] = set()
+        for option in choice.options:
+            for node in option:
+                match node:
+                    case Word():
+                        first.add(node.text)
+                    case Slot():
+                        slot = self._slots[node.name]
+                        first |= DIGITS.keys() if slot.digits else set()
+                        first |= {word for _, phrase in slot.phrases() for word in self._first_words(phrase)}
+                    case Choice():
+                        first |= self._first_words(node)
+                if not _can_end((node,)):
+                    break
+        return first
 
     def _match(self, choice: Choice, words: list[str], start: int) -> set[tuple[int, Slots]]:
         """Where a phrase that begins at `start` may end, with the slots it then fills."""
@@ -237,6 +256,31 @@ class Understanding:
 
 def _words(transcript: str) -> list[str]:
     return re.findall(r"[a-z']+", transcript.lower())[:MAX_WORDS]
+
+
+def _longest_run(found: Found) -> list[Span]:
+    """The longest row of phrases without a word between them; of those, the one with the fewest phrases."""
+    best: list[Span] = []
+    best_rank = (0, 0)
+    for start in range(len(found)):
+        # For each place that can be reached from `start`, and each number of phrases: a row that leads there.
+        rows: dict[tuple[int, int], list[Span]] = {(start, 0): []}
+        for place in range(start, len(found)):
+            for count in range(MAX_PHRASES + 1):
+                row = rows.get((place, count))
+                for span in found[place] if row is not None else ():
+                    reached = (span.end, count + (span.kind != FILLER))
+                    if reached[1] <= MAX_PHRASES:
+                        rows.setdefault(reached, [*(row or ()), span])
+        for (end, count), row in rows.items():
+            if count and (end - start, -count) > best_rank:
+                best, best_rank = row, (end - start, -count)
+    return best
+
+
+def _ends(found: Found) -> set[int]:
+    """Where any phrase ends."""
+    return {span.end for spans in found for span in spans}
 
 
 def _can_end(rest: tuple[Word | Slot | Choice, ...]) -> bool:

@@ -16,19 +16,24 @@ const TICKS = {
   media: "faint", mark: "agent", back: "agent", clear: "bad", gap: "bad", hole: "bad", key: "accent", end: "ink", other: "ink",
   partial: "caller", asked: "answer", text: "muted", made: "agent", cancel: "interrupt", failed: "bad", tools: "answer",
 };
+const TICK_LEGEND = {
+  faint: "audio handed over", agent: "marks (below: come back), audio made", bad: "clear, gap, dry, failed", accent: "key",
+  caller: "transcripts", answer: "asked, tools", muted: "words", interrupt: "cancelled",
+};
 const SHORT = { clear: "clear", hole: "dry", gap: "gap", failed: "failed", cancel: "cancel" }; // named beside their ticks
 
 const LANES = [
   { name: "", height: 22, draw: drawRuler },
   { name: "State", height: 20, draw: drawStates },
-  { name: "Caller", height: 112, draw: (pen, box) => drawSide(pen, box, "caller") },
+  { name: "Caller", height: 104, draw: (pen, box) => drawSide(pen, box, "caller") },
   { name: "Speech p", height: 52, draw: drawSpeech },
-  { name: "Agent\nat the ear", height: 112, draw: (pen, box) => drawSide(pen, box, "agent") },
-  { name: "Waits", height: 46, draw: drawWaits },
+  { name: "Agent\nat the ear", height: 104, draw: (pen, box) => drawSide(pen, box, "agent") },
+  { name: "Latency", height: 44, draw: drawWaits },
   { name: "Line", height: 40, draw: (pen, box) => drawTicks(pen, box, "line") },
   { name: "Engine", height: 40, draw: (pen, box) => drawTicks(pen, box, "engine") },
 ];
 const GAP = 6; // px between lanes
+const WORD = 64; // px a word must have on average to stand in its own place
 const TURN = 24; // px of a turn's box above its waveform
 
 function drawRuler(pen, box) {
@@ -76,12 +81,25 @@ function drawTurn(pen, box, entry) {
   context.roundRect(x + 0.5, box.y + 0.5, Math.max(2, width - 1), TURN - 1, 5);
   context.fill();
   context.stroke();
-  const heard = entry.words?.length ? entry.words.filter((word) => word.heard).map((word) => word.text).join(" ") : entry.text;
-  const cut = entry.tags?.includes("interrupted") ? " ✂" : "";
-  label(pen, heard + cut, x, box.y, width, TURN, "ink");
+  const words = (entry.words ?? []).filter((word) => word.heard);
+  const timed = words.length && words.every((word) => word.at !== null);
+  if (timed && (pen.x(entry.end) - pen.x(entry.start)) / words.length > WORD) {
+    drawWords(pen, box, words, entry.end);
+  } else {
+    const heard = entry.words?.length ? words.map((word) => word.text).join(" ") : entry.text;
+    label(pen, heard + (entry.tags?.includes("interrupted") ? " ✂" : ""), x, box.y, width, TURN, "ink");
+  }
   const length = `${clock(entry.start)} – ${clock(entry.end)} (${millis(entry.end - entry.start)})`;
   const name = `${entry.who === "caller" ? "Caller" : `Agent, reply ${entry.reply}`} ${length}`;
   pen.hit(x, box.y, width, TURN, [name, entry.text, ...(entry.facts ?? [])].filter(Boolean).join("\n"), entry);
+}
+
+/** Each word where the ear began to hear it. */
+function drawWords(pen, box, words, end) {
+  words.forEach((word, index) => {
+    const x = pen.x(word.at);
+    label(pen, word.text, x - 2, box.y, pen.x(words[index + 1]?.at ?? end) - x + 8, TURN, "ink");
+  });
 }
 
 function drawWave(pen, box, samples, peaks, color) {
@@ -114,7 +132,7 @@ function drawFlat(pen, box, who) {
     return;
   }
   data.speech.at.forEach((at, index) => {
-    if (data.speech.value[index] >= data.speech.offset) bar(pen, at - 32, at, middle - 10, 20);
+    if (data.speech.value[index] >= data.speech.offset) bar(pen, at - 32, at, middle - 10, 20, 0.5);
   });
 }
 
@@ -170,24 +188,30 @@ function threshold(pen, y, color, text) {
 
 /** The waits for the agent in the upper row, those over the agent in the lower one; labels where there is room. */
 function drawWaits(pen, box) {
+  const upper = (wait) => wait.kind === "decide" || wait.kind === "answer";
+  drawWaitRow(pen, box.y + 3, pen.data.latencies.filter(upper));
+  drawWaitRow(pen, box.y + 26, pen.data.latencies.filter((wait) => !upper(wait)));
+}
+
+function drawWaitRow(pen, y, waits) {
   const { context } = pen;
-  const free = [pen.left, pen.left]; // where the next label may begin
-  for (const wait of pen.data.latencies) {
-    const row = wait.kind === "decide" || wait.kind === "answer" ? 0 : 1;
-    const y = box.y + row * 24 + 3;
+  let joined = ""; // the label of the bar that this one goes on from
+  waits.forEach((wait, index) => {
+    const next = waits[index + 1];
+    const text = wait.total === null ? "" : joined + millis(wait.total);
+    joined = text && next?.start === wait.end ? `${text} + ` : "";
     const [x, width] = pen.span(wait.start, wait.end, 2);
-    if (!width) continue;
+    if (!width) return;
     context.fillStyle = pen.color(wait.kind);
     context.fillRect(x, y, Math.max(2, width - 0.5), 15);
-    pen.hit(x, y - 3, width, 21, `${wait.label}: ${millis(wait.end - wait.start)}${chain(wait)}\n${clock(wait.start)} – ${clock(wait.end)}`);
-    if (wait.total === null) continue;
-    const text = millis(wait.total);
+    const times = `${clock(wait.start)} – ${clock(wait.end)}`;
+    pen.hit(x, y - 3, width, 21, `${wait.label}: ${millis(wait.end - wait.start)}${chain(wait)}\n${times}`);
     const at = x + width + 4;
-    if (at < free[row] || at > pen.right) continue;
+    const room = (next ? pen.x(next.start) : pen.right) - at;
+    if (joined || !text || context.measureText(text).width > room) return;
     context.fillStyle = pen.color("ink");
     context.fillText(text, at, y + 8);
-    free[row] = at + context.measureText(text).width + 8;
-  }
+  });
 }
 
 function chain(wait) {
@@ -200,32 +224,45 @@ function drawTicks(pen, box, lane) {
   const { context } = pen;
   context.fillStyle = pen.color("soft");
   context.fillRect(pen.left, box.y, pen.right - pen.left, box.height);
-  const half = box.height / 2;
+  const ticks = pen.data.ticks.filter((tick) => tick.lane === lane);
+  const named = (tick) => tick.kind === "key" || tick.kind in SHORT;
   let free = pen.left;
-  for (const tick of pen.data.ticks) {
-    if (tick.lane !== lane) continue;
-    const [x, width] = pen.span(tick.start, tick.end ?? tick.start, 2);
-    if (!width) continue;
-    const whole = ["clear", "end", "hole", "failed", "cancel"].includes(tick.kind);
-    const lower = ["back", "gap", "key", "text", "made", "tools"].includes(tick.kind);
-    const y = box.y + (whole || !lower ? 2 : half + 1);
-    const height = whole ? box.height - 4 : half - 3;
-    context.fillStyle = pen.color(TICKS[tick.kind] ?? "ink");
-    context.globalAlpha = tick.kind === "media" ? 0.6 : 0.9;
-    context.fillRect(x, y, Math.max(1.5, width - 0.5), height);
-    context.globalAlpha = 1;
-    pen.hit(x - 2, y, width + 4, height, `${tick.label}\n${clock(tick.start)}${tick.end ? ` (${millis(tick.end - tick.start)})` : ""}`);
-    const text = tick.kind === "key" ? tick.label.slice(4) : SHORT[tick.kind];
-    if (text && x + 4 >= free) {
-      context.fillText(text, x + width + 3, y + (whole ? half / 2 : height / 2));
-      free = x + width + 8 + context.measureText(text).width;
-    }
+  for (const tick of ticks.filter((one) => !named(one))) drawTick(pen, box, tick);
+  for (const tick of ticks.filter(named)) {
+    const [x, y, height] = drawTick(pen, box, tick) ?? [0, 0, 0];
+    const text = SHORT[tick.kind] ?? tick.label.slice(4);
+    if (!x || x < free) continue;
+    const width = context.measureText(text).width;
+    context.fillStyle = pen.color("soft");
+    context.fillRect(x, y, width + 6, Math.min(height, 17));
+    context.fillStyle = pen.color(TICKS[tick.kind]);
+    context.fillText(text, x + 3, y + Math.min(height, 17) / 2);
+    free = x + width + 6;
   }
 }
 
-function bar(pen, start, end, y, height) {
+/** Gives [right edge, top, height] of what it drew; null: the tick is out of view. */
+function drawTick(pen, box, tick) {
+  const { context } = pen;
+  const [x, width] = pen.span(tick.start, tick.end ?? tick.start, 2);
+  if (!width) return null;
+  const half = box.height / 2;
+  const whole = ["clear", "end", "hole", "failed", "cancel"].includes(tick.kind);
+  const lower = ["back", "gap", "key", "text", "made", "tools"].includes(tick.kind);
+  const y = box.y + (whole || !lower ? 2 : half + 1);
+  const height = whole ? box.height - 4 : half - 3;
+  context.fillStyle = pen.color(TICKS[tick.kind] ?? "ink");
+  context.globalAlpha = tick.kind === "media" ? 0.6 : 0.9;
+  context.fillRect(x, y, Math.max(1.5, width - 0.5), height);
+  context.globalAlpha = 1;
+  const length = tick.end ? ` (${millis(tick.end - tick.start)})` : "";
+  pen.hit(x - 2, y, width + 4, height, `${tick.label}\n${clock(tick.start)}${length}`);
+  return [x + width, y, height];
+}
+
+function bar(pen, start, end, y, height, overlap = 0) {
   const [x, width] = pen.span(start, end, 1);
-  pen.context.fillRect(x, y, width, height);
+  if (width) pen.context.fillRect(x, y, width + overlap, height);
   return [x, width];
 }
 

@@ -148,10 +148,14 @@ function main() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
     if (event.target.closest("input, summary, .scroll")) return;
-    if (event.key === " " && event.target.closest("button")) return;
+    if (event.key === " " && event.target.closest("button:not(.entry)")) return;
     if (VERTICAL.has(event.key) && !event.target.closest(".stage")) return;
     event.preventDefault();
     keys[event.key](event);
+  });
+
+  document.addEventListener("keyup", (event) => {
+    if (event.key === " " && event.target.closest(".entry")) event.preventDefault();
   });
 
   listenToMouse({ chart, view, setCursor, hear, redraw });

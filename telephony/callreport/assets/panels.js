@@ -5,7 +5,7 @@ const PAGE = 400; // rows of the table that are shown at once
 function fillHeader(data) {
   const { call } = data;
   byId("call-id").textContent = call.id || "without an id";
-  const outcome = call.end ? [call.end.outcome, call.end.reason].filter(Boolean).map(String).join(", ") : "unknown";
+  const outcome = call.end ? [call.end.outcome, call.end.reason].filter(Boolean).map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join(", ") : "unknown";
   const facts = { agent: call.agent, began: call.started, outcome, tape: call.mode, voxline: call.voxline };
   for (const [name, value] of Object.entries(facts)) {
     if (value) byId("call-facts").append(element("li", {}, `${name} `, element("b", {}, value)));
@@ -28,8 +28,10 @@ function fillLegend() {
     sample.style.background = `var(--${color})`;
     return element("span", {}, sample, text);
   };
-  byId("legend").append(element("b", {}, "State"), ...STATES.map((name) => key(name, name)));
-  byId("legend").append(element("b", {}, "Waits"), ...Object.entries(WAITS).map(([name, text]) => key(name, text)));
+  const group = (title, keys) => byId("legend").append(element("p", {}, element("b", {}, title), ...keys));
+  group("State", STATES.map((name) => key(name, name)));
+  group("Latency", Object.entries(WAITS).map(([name, text]) => key(name, text)));
+  group("Ticks", Object.entries(TICK_LEGEND).map(([name, text]) => key(name, text)));
 }
 
 /** The transcript; `onPick` is told which entry was clicked. Gives a function that shows where the cursor is. */
@@ -41,7 +43,7 @@ function fillTranscript(data, onPick) {
     list.append(element("li", {}, button));
     return button;
   });
-  if (!buttons.length) list.append(element("li", { className: "muted entry" }, "Nothing was said."));
+  if (!buttons.length) list.append(element("li", { className: "muted nothing" }, "Nothing was said."));
   let now = null;
   return (ms) => {
     const index = data.transcript.findLastIndex((entry) => entry.who !== "note" && entry.start <= ms + 1);
@@ -76,7 +78,7 @@ function entryButton(entry) {
 /** The words; those of the agent that the caller did not hear are struck through. */
 function texts(entry) {
   const unheard = entry.words?.findIndex((word) => !word.heard) ?? -1;
-  if (unheard < 0) return [entry.text || "(no words on the tape)"];
+  if (unheard < 0) return [entry.text || element("span", { className: "muted" }, "(no words on the tape)")];
   const joined = (words) => words.map((word) => word.text).join(" ");
   const lost = element("s", { title: "Not heard by the caller" }, joined(entry.words.slice(unheard)));
   return [joined(entry.words.slice(0, unheard)), unheard ? " " : "", element("span", { className: "hidden" }, "not heard: "), lost];

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import config
-from agent.engine.base import Cue, Done, Expect, Next, ReplyRequest, Text, ToolCall, ToolResult, Turn
+from agent.engine.base import Cue, Done, Expect, Next, ReplyRequest, Text, ToolCall, ToolResult, Turn, Unfinished
 from agent.engine.embedded.dialogue import DialogueModel
 from agent.exceptions import EngineError
 from config.agent import load_agents
@@ -255,3 +255,52 @@ def test_whatever_is_said_there_is_an_answer_and_nothing_is_booked_unconfirmed(s
             assert saying == "yes"
         if caller.done.next is not Next.LISTEN:
             break
+
+
+def events(model: DialogueModel, state: dict[str, Any], transcript: str, **fields: Any) -> list[Any]:
+    async def collect() -> list[Any]:
+        fields.setdefault("cue", Cue.ANSWER)
+        request = ReplyRequest("1", "CA1", "front_desk", state=state, transcript=transcript, **fields)
+        return [event async for event in model.reply(request)]
+
+    return asyncio.run(collect())
+
+
+def test_who_has_not_finished_is_waited_for_once() -> None:
+    caller = Caller()
+    caller.says("cancel my appointment")
+    early = events(caller.model, caller.state, "one two", early=True)
+    assert early == [Unfinished(), Done(caller.state, Expect.DIGITS)]
+    assert not any(isinstance(event, Unfinished) for event in events(caller.model, caller.state, "one two"))
+    assert "1 2 3 4" in caller.ask(Cue.ANSWER, transcript="one two three four", early=True)
+
+
+@pytest.mark.parametrize(
+    ("transcript", "fields"),
+    [
+        ("on tuesday", {}),
+        ("", {}),
+        ("the weather is lovely", {}),
+        ("one two", {"digits": "1234"}),
+        ("one two", {"cue": Cue.REPROMPT}),
+    ],
+)
+def test_what_may_be_all_of_it_is_answered_at_once(transcript: str, fields: dict[str, Any]) -> None:
+    caller = Caller()
+    caller.says("cancel my appointment")
+    answered = events(caller.model, caller.state, transcript, early=True, **fields)
+    assert isinstance(answered[0], Text)
+
+
+def test_who_stops_the_agent_is_asked_what_it_is_and_may_go_on() -> None:
+    caller = Caller()
+    caller.says("i'd like to book an appointment")
+    assert caller.says("wait") == "Sure. What is it?"
+    assert "time on Tuesday" in caller.says("on tuesday")
+
+
+def test_okay_is_a_yes_only_where_something_is_to_be_confirmed() -> None:
+    caller = Caller()
+    assert "didn't get that" in caller.says("okay")
+    caller.says("book an appointment on tuesday at ten")
+    assert "all set" in caller.says("okay")

@@ -7,7 +7,7 @@ import pytest
 
 import config
 from agent.engine.base import Expect
-from agent.engine.embedded.language_model import arpa, sentences, vocabulary
+from agent.engine.embedded.language_model import SHORT, STRANGERS, arpa, sentences, vocabulary
 from agent.engine.embedded.understanding import Understanding
 from config.agent import load_agent
 
@@ -80,3 +80,14 @@ def test_the_question_changes_what_is_expected() -> None:
     share = {expect: sum("yes" in text.split() for text in texts) for expect, texts in said.items()}
     assert share[Expect.YES_NO] > 1.5 * share[Expect.OPEN]
     assert list(sentences(DIALOGUE, Expect.OPEN, 50)) == list(sentences(DIALOGUE, Expect.OPEN, 50))
+
+
+def test_over_the_agent_callers_also_listen_and_stop_it_and_strangers_talk() -> None:
+    assert DIALOGUE
+    texts = [" ".join(sentence) for sentence in sentences(DIALOGUE, Expect.OPEN, 2000, over=True)]
+    understanding = Understanding(DIALOGUE)
+    alone = {"uh huh", "mhm", "okay", "yeah", "i see", "hold on", *SHORT}
+    assert alone <= set(texts)
+    assert not alone - {"yes", "no", "yeah"} & {" ".join(words) for words in sentences(DIALOGUE, Expect.OPEN, 2000)}
+    assert {word for text in texts for word in text.split()} <= vocabulary(DIALOGUE)
+    assert not any(understanding.read(word) for word in STRANGERS)

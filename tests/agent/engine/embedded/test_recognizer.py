@@ -11,8 +11,9 @@ import pytest_asyncio
 import soxr
 
 import config
-from agent.engine.base import Expect, FloatArray, SpeechBlock
-from agent.engine.embedded.recognizer import MAX_BYTES, PocketsphinxRecognizer, build_decoders
+from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock, Transcript
+from agent.engine.embedded.language_model import vocabulary
+from agent.engine.embedded.recognizer import MAX_BYTES, PocketsphinxRecognizer, build_decoders, pronunciations
 from agent.engine.embedded.synthesizer import say
 from agent.engine.embedded.understanding import Understanding
 from agent.exceptions import EngineError
@@ -240,6 +241,91 @@ async def test_more_utterances_than_decoders_are_all_heard(recognizer: Pocketsph
     ]
 
 
+async def test_who_talks_for_long_starves_nobody(recognizer: PocketsphinxRecognizer) -> None:
+    monologue = spoken("what are your opening hours")
+    talkers = [f"talker {number}" for number in range(3)]
+    for at in range(0, len(monologue), 3200):
+        for talker in talkers:  # with two decoders
+            await recognizer.hear(SpeechBlock(talker, "CA1", "front_desk", monologue[at : at + 3200]))
+    async with asyncio.timeout(2):
+        assert (await recognize(recognizer, "fourth", spoken("goodbye")))[1] == "goodbye"
+    for talker in talkers:
+        final = await recognizer.finish(talker)
+        assert (final.text, final.complete) == ("what are your opening hours", True)
+    assert recognizer._pools["front_desk"].qsize() == 2
+    assert not recognizer._utterances
+
+
+async def test_who_finds_no_decoder_for_long_is_told(
+    recognizer: PocketsphinxRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.engine.embedded.recognizer.FINISH_S", 0.05)
+    pool = recognizer._pools["front_desk"]
+    taken = [pool.get_nowait() for _ in range(pool.qsize())]
+    await recognizer.hear(SpeechBlock("unlucky", "CA1", "front_desk", spoken("goodbye")))
+    with pytest.raises(EngineError, match="no decoder"):
+        await recognizer.finish("unlucky")
+    for decoder in taken:
+        pool.put_nowait(decoder)
+    assert (await recognize(recognizer, "lucky", spoken("goodbye")))[1] == "goodbye"
+
+
+async def over(
+    recognizer: PocketsphinxRecognizer, name: str, pcm: bytes, expect: Expect = Expect.OPEN
+) -> tuple[list[Transcript], Transcript]:
+    """Partial transcripts and the final one of what is said over the agent's voice."""
+    blocks = [pcm[at : at + 3200] for at in range(0, len(pcm), 3200)]
+    partials = [
+        await recognizer.hear(SpeechBlock(name, "CA1", "front_desk", block, expect, over=True)) for block in blocks
+    ]
+    return partials, await recognizer.finish(name)
+
+
+@pytest.mark.parametrize("voice", VOICES)
+async def test_who_wants_something_while_the_agent_talks_is_heard(
+    recognizer: PocketsphinxRecognizer, voice: str
+) -> None:
+    texts = ["no", "yes", "stop", "wait", "hold on", "no wait that's not what i meant", "what are your opening hours"]
+    for text in [*texts, "i'd like to book an appointment", "on wednesday"]:
+        partials, final = await over(recognizer, f"{text} {voice}", spoken(text, voice))
+        assert (final.text, final.meaning) == (text, Meaning.TURN)
+        meanings = [partial.meaning for partial in partials]
+        assert meanings[0] is None  # 200 ms are too little to tell
+        first = meanings.index(Meaning.TURN)
+        assert set(meanings[first:]) == {Meaning.TURN}
+        assert first <= 6
+
+
+@pytest.mark.parametrize("expect", [Expect.OPEN, Expect.YES_NO, Expect.DIGITS])
+async def test_who_only_listens_does_not_end_the_reply(recognizer: PocketsphinxRecognizer, expect: Expect) -> None:
+    for voice in VOICES:
+        for text in ("uh huh", "umhum"):  # espeak's way to "mm-hmm"
+            partials, final = await over(recognizer, f"{text} {voice}", spoken(text, voice), expect)
+            assert final.meaning is Meaning.BACKCHANNEL, final
+            assert all(partial.meaning is not Meaning.TURN for partial in partials)
+
+
+async def test_noises_do_not_end_the_reply(recognizer: PocketsphinxRecognizer, speech: Path) -> None:
+    noise = np.random.default_rng(3)
+    coughs = [
+        noise.standard_normal(count).astype(np.float32) * np.exp(-8 * np.arange(count) / count).astype(np.float32)
+        for count in (2400, 4800)
+    ]
+    strangers = [audio[: 2 * rate] for audio, rate in (wav.read(speech / f"librivox-08{n}.wav") for n in (80, 90))]
+    for number, audio in enumerate([*coughs, *strangers]):
+        rate = 8000 if number < len(coughs) else wav.read(speech / "librivox-0880.wav")[1]
+        assert (await over(recognizer, f"noise {number}", telephone(audio, rate)))[1].meaning is not Meaning.TURN
+
+
+async def test_the_same_words_mean_more_when_the_agent_is_silent(recognizer: PocketsphinxRecognizer) -> None:
+    transcript = await recognizer.finish("nobody")
+    assert transcript == Transcript("", final=True)
+    await recognizer.hear(SpeechBlock("half", "CA1", "front_desk", spoken("one two"), Expect.DIGITS))
+    final = await recognizer.finish("half")
+    assert final.complete is False
+    assert final.meaning is Meaning.NOTHING
+
+
 async def test_decoders_come_back_whatever_happens_to_an_utterance(recognizer: PocketsphinxRecognizer) -> None:
     chance = random.Random(1)
     pcm = spoken("goodbye")
@@ -270,7 +356,7 @@ async def test_an_utterance_without_end_is_bounded(recognizer: PocketsphinxRecog
     block = bytes(MAX_BYTES // 2)
     for _ in range(3):
         await recognizer.hear(SpeechBlock("endless", "CA1", "front_desk", block))
-    assert recognizer._utterances["endless"].received == MAX_BYTES
+    assert len(recognizer._utterances["endless"].audio) == MAX_BYTES
     recognizer.cancel("endless")
 
 
@@ -284,4 +370,4 @@ async def test_a_word_that_cannot_be_pronounced_is_named() -> None:
     with pytest.raises(EngineError, match=r"agent 'cards'.*xyzzyx"):
         build_decoders("cards", dialogue, 1)
     pronounced = dialogue.model_copy(update={"pronunciations": {"xyzzyx": "Z IH Z IY"}})
-    assert len(build_decoders("cards", pronounced, 1)) == 1
+    assert "xyzzyx Z IH Z IY" in pronunciations("cards", vocabulary(pronounced), pronounced.pronunciations)

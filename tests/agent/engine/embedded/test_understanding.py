@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import config
+from agent.engine.base import Expect, Meaning
 from agent.engine.embedded.understanding import Understanding, Understood
 from config.agent import load_agent
 
@@ -37,6 +38,9 @@ UNDERSTANDING = Understanding(DESK.dialogue)
         ("thank you very much", "thanks", "", {}),
         ("thank you goodbye", "", "goodbye", {}),
         ("um well where are you please", "address", "", {}),
+        ("no wait", "", "stop", {}),
+        ("hold on a minute", "", "stop", {}),
+        ("sorry on friday", "", "", {"day": "Friday"}),
     ],
 )
 def test_what_callers_say(words: str, intent: str, built_in: str, slots: dict[str, str]) -> None:
@@ -50,6 +54,10 @@ def test_what_callers_say(words: str, intent: str, built_in: str, slots: dict[st
         "the weather is lovely",
         "one two three",
         "one two three four five",
+        "uh huh",
+        "mhm",
+        "okay",
+        "i see",
         "please three eight you that for me",
         "hello is it eleven all pardon to wrong thursday tell me sure to the else close",
     ],
@@ -68,3 +76,86 @@ def test_anything_can_be_read_and_reading_is_repeatable(words: list[str]) -> Non
     understood = UNDERSTANDING.read(text)
     assert UNDERSTANDING.read(text) == understood
     assert set(understood.slots) <= set(DESK.dialogue.slots if DESK.dialogue else ())
+
+
+@pytest.mark.parametrize(
+    ("words", "expect", "complete"),
+    [
+        ("", Expect.OPEN, None),
+        ("one two", Expect.OPEN, False),
+        ("one two three", Expect.DIGITS, False),
+        ("cancel appointment number nine", Expect.OPEN, False),
+        ("two", Expect.DIGITS, False),
+        ("two", Expect.OPEN, True),  # o'clock
+        ("one two three four", Expect.DIGITS, True),
+        ("one two three four five", Expect.DIGITS, None),
+        ("i'd like to", Expect.OPEN, False),
+        ("please can i", Expect.OPEN, False),
+        ("i'd like to book an appointment on", Expect.OPEN, False),
+        ("on", Expect.OPEN, False),
+        ("tuesday at", Expect.OPEN, False),
+        ("what are your", Expect.OPEN, False),
+        ("lovely weather what are your", Expect.OPEN, False),
+        ("on tuesday and", Expect.OPEN, False),
+        ("on tuesday um", Expect.OPEN, False),
+        ("um", Expect.OPEN, False),
+        ("ten in the", Expect.OPEN, False),
+        ("ten", Expect.OPEN, True),
+        ("i'd like to book an appointment", Expect.OPEN, True),
+        ("on tuesday please", Expect.OPEN, True),
+        ("yes", Expect.YES_NO, True),
+        ("no thanks", Expect.YES_NO, True),
+        ("thank you", Expect.OPEN, True),
+        ("wait", Expect.OPEN, None),
+        ("okay", Expect.OPEN, None),
+        ("the weather is lovely", Expect.OPEN, None),
+        ("lovely weather today on", Expect.OPEN, None),  # one word after strange ones says little
+    ],
+)
+def test_whether_more_must_follow(words: str, expect: Expect, complete: bool | None) -> None:
+    assert UNDERSTANDING.complete(words, expect) is complete
+
+
+@pytest.mark.parametrize(
+    ("words", "partial", "final"),
+    [
+        ("", Meaning.NOTHING, Meaning.NOTHING),
+        ("uh huh", Meaning.BACKCHANNEL, Meaning.BACKCHANNEL),
+        ("mhm mhm", Meaning.BACKCHANNEL, Meaning.BACKCHANNEL),
+        ("okay yeah i see", Meaning.BACKCHANNEL, Meaning.BACKCHANNEL),
+        ("yes", Meaning.TURN, Meaning.TURN),
+        ("no", Meaning.TURN, Meaning.TURN),
+        ("stop", Meaning.TURN, Meaning.TURN),
+        ("excuse me", Meaning.TURN, Meaning.TURN),
+        ("okay on tuesday", Meaning.TURN, Meaning.TURN),
+        ("no wait that's not what i meant", Meaning.TURN, Meaning.TURN),
+        ("what are", Meaning.NOTHING, Meaning.NOTHING),
+        ("what are your", Meaning.TURN, Meaning.NOTHING),
+        ("actually can i", Meaning.TURN, Meaning.NOTHING),
+        ("can i how", Meaning.NOTHING, Meaning.NOTHING),
+        ("little on tuesday at ten", Meaning.NOTHING, Meaning.TURN),
+        ("we could take the early train", Meaning.NOTHING, Meaning.NOTHING),
+        ("um", Meaning.NOTHING, Meaning.NOTHING),
+    ],
+)
+def test_what_speech_over_the_agent_is_good_for(words: str, partial: Meaning, final: Meaning) -> None:
+    assert UNDERSTANDING.meaning(words, Expect.OPEN, over=True, final=False) is partial
+    assert UNDERSTANDING.meaning(words, Expect.OPEN, over=True) is final
+
+
+def test_okay_is_a_yes_to_a_question_and_yeah_one_after_the_agent() -> None:
+    assert UNDERSTANDING.meaning("okay", Expect.YES_NO, over=True) is Meaning.TURN
+    assert UNDERSTANDING.meaning("uh huh", Expect.YES_NO, over=True) is Meaning.BACKCHANNEL
+    assert UNDERSTANDING.meaning("yeah", Expect.OPEN, over=True) is Meaning.BACKCHANNEL
+    assert UNDERSTANDING.meaning("yeah", Expect.OPEN) is Meaning.TURN
+    assert UNDERSTANDING.meaning("okay", Expect.OPEN) is Meaning.BACKCHANNEL
+
+
+@given(st.lists(st.sampled_from("yes no book an appointment on monday at ten oh one please can i um uh huh".split())))
+def test_meaning_and_completeness_fit_what_is_read(words: list[str]) -> None:
+    text = " ".join(words)
+    complete = UNDERSTANDING.complete(text, Expect.OPEN)
+    if complete:
+        assert UNDERSTANDING.read(text)
+    if UNDERSTANDING.meaning(text, Expect.OPEN) is Meaning.NOTHING:
+        assert not UNDERSTANDING.read(text)
