@@ -375,7 +375,7 @@ def pronunciations(agent: str, words: set[str], own: dict[str, str]) -> Iterable
                 lines.append(line.strip())
                 missing.discard(word)
     lines += [f"{word} {sounds}" for word, sounds in own.items()]
-    for word in words & HUMMED.keys() - own.keys():
+    for word in sorted(words & HUMMED.keys() - own.keys()):
         lines = [line for line in lines if line.split(" ", 1)[0] != word]
         lines += [
             f"{word}({number}) {sounds}" if number > 1 else f"{word} {sounds}"
