@@ -16,6 +16,9 @@ BACKCHANNELS = frozenset(
 PAIRS = {"uh huh": "uh-huh", "mm hmm": "mm-hmm", "mm hm": "mm-hmm", "i see": "see", "all right": "alright"}
 
 
+UNKNOWN_WORD_MS = 450
+
+
 class Verdict(Enum):
     """What is to be done with the paused reply."""
 
@@ -44,10 +47,15 @@ def while_speaking(meaning: Meaning | None, *, near: bool, speech_ms: float, int
     return Verdict.WAIT
 
 
-def after_it(meaning: Meaning | None, *, near: bool, asked: bool) -> Verdict:
-    """The burst has ended. Without any words the model is `asked`, and its first word decides."""
+def after_it(meaning: Meaning | None, *, near: bool, speech_ms: float) -> Verdict:
+    """The burst has ended, and the engine was asked what it was; `meaning` is None until it has answered.
+
+    Speech as loud as the caller that is no backchannel and long enough for a word is taken for one that the engine
+    does not know: being asked to repeat it is better than not being heard.
+    """
     if not near:
         return Verdict.RESUME
     if meaning is None:
-        return Verdict.WAIT if asked else Verdict.INTERRUPT
-    return Verdict.INTERRUPT if meaning is Meaning.TURN else Verdict.RESUME
+        return Verdict.WAIT
+    word = meaning is Meaning.NOTHING and speech_ms >= UNKNOWN_WORD_MS
+    return Verdict.INTERRUPT if word or meaning is Meaning.TURN else Verdict.RESUME

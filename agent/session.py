@@ -84,6 +84,11 @@ class Session:
         """Audio that was made and not yet heard."""
         return sum(reply.unheard_ms for reply in (self._reply, self._held) if reply)
 
+    @property
+    def utterance(self) -> int:
+        """The number of the caller's present or last piece of speech."""
+        return self._caller.utterance.number
+
     def start(self) -> Commands:
         """The call has begun: greet."""
         if self.state is not State.IDLE:
@@ -291,7 +296,7 @@ class Session:
             meaning = meaning or Meaning.TURN
         elif not held.generating:
             meaning = Meaning.NOTHING  # it had nothing to say
-        return after_it(meaning, near=True, asked=True)
+        return after_it(meaning, near=True, speech_ms=self._caller.detector.speech_ms)
 
     def _act_on(self, verdict: Verdict) -> Commands:
         if verdict is Verdict.INTERRUPT:

@@ -102,7 +102,7 @@ class TurnSettings(Group):
     offset_probability: Probability = 0.35
     onset_ms: Milliseconds = 0
     endpoint_ms: Annotated[Milliseconds, Field(ge=50)] = 400
-    endpoint_min_ms: Annotated[Milliseconds, Field(ge=50)] = 280
+    endpoint_min_ms: Annotated[Milliseconds, Field(ge=50)] = 350
     endpoint_max_ms: Annotated[Milliseconds, Field(ge=50)] = 1000
     adapt_question: bool = True
     adapt_pauses: bool = True

@@ -1,4 +1,4 @@
-"""The command line: serve, call, load, replay, report, demo."""
+"""The command line: serve, call, load, replay, sweep, report, demo."""
 
 import argparse
 import os
@@ -65,7 +65,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("tapes", type=Path, nargs="+", metavar="TAPE", help="a tape, or a folder of them")
     replay.add_argument("--vad", action="store_true", help="compute the speech probabilities anew from the audio")
+    replay.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="show what would have happened with this setting",
+    )
     replay.set_defaults(run=_replay)
+
+    sweep = commands.add_parser(
+        "sweep",
+        help="try ranges of settings on tapes",
+        description="Try every combination of settings on taped calls: gaps before answers against turns cut off.",
+    )
+    sweep.add_argument("tapes", type=Path, nargs="+", metavar="TAPE", help="a tape, or a folder of them")
+    sweep.add_argument(
+        "--set",
+        action="append",
+        required=True,
+        metavar="KEY=RANGE",
+        help="a setting and its values: turn.endpoint_ms=250:600:50, or turn.adapt_words=true,false",
+    )
+    sweep.add_argument("--plot", type=Path, metavar="FILE", help="draw gap against cut-offs (PNG, SVG or PDF)")
+    sweep.set_defaults(run=_sweep)
 
     report = commands.add_parser("report", help="a page of one call", description="Make one HTML page of a tape.")
     report.add_argument("tape", type=Path, metavar="TAPE")
@@ -174,7 +197,17 @@ def _load(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     from telephony.tools.replay import replay_all  # noqa: PLC0415
 
+    if options.set:
+        from telephony.tools.sweep import compare  # noqa: PLC0415
+
+        return compare(options.tapes, dict(map(_override, options.set)))
     return replay_all(options.tapes, recompute=options.vad)
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from telephony.tools.sweep import parse_range, sweep  # noqa: PLC0415
+
+    return sweep(options.tapes, dict(map(parse_range, options.set)), options.plot)
 
 
 def _report(options: argparse.Namespace) -> int:

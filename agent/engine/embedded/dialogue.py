@@ -147,6 +147,8 @@ class Script:
             understood = self._dialled(understood, state, request.digits)
         elif state.question == CONFIRM and self._understanding.agrees(request.transcript or ""):
             understood = Understood(built_in="yes")
+        elif state.question == ANYTHING_ELSE and understood == Understood(built_in="no") and _was_cut_off(request):
+            understood = Understood(built_in="stop")  # a "no" to what was being said; the question was not heard
         if not self._react(answer, state, understood):
             self._not_understood(answer, state)
         elif not answer.repeated:
@@ -324,6 +326,12 @@ class Script:
         intent = self._dialogue.intents[state.task]
         wordings = intent.confirm if state.question == CONFIRM else intent.ask[state.question]
         return _filled(_wording(wordings, state.times), state.slots)
+
+
+def _was_cut_off(request: ReplyRequest) -> bool:
+    """Whether the agent's last turn was interrupted before its question was out."""
+    last = next((turn for turn in reversed(request.history) if turn.role == "agent"), None)
+    return last is not None and last.interrupted and not last.text.endswith("?")
 
 
 def _wording(wordings: tuple[str, ...], times: int) -> str:

@@ -1,0 +1,196 @@
+"""What would have happened in a taped call with other settings. Sans-I/O.
+
+The caller does what the tape says: audio, speech probabilities, keys, and the recognizer's words. The engine answers
+each request with what it had answered at that place of the call, after the delays it had then; the line plays in real
+time. So turns and gaps are those of the new settings; what the caller would have said differently nobody knows.
+"""
+
+import heapq
+import itertools
+from collections.abc import Iterable
+from math import inf
+from typing import Any
+
+import msgspec
+
+from agent import events as e
+from agent.engine.base import Cue
+from agent.session import Session
+from agent.state import State
+from agent.tape import Header, Step, TapeError, settings_of
+
+WENT_ON_MS = 900  # after a turn was decided, speech so soon after its last speech means that it was cut off
+FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Partial, e.HungUp)
+FROM_ENGINE = (e.CallerSaid, e.ReplyText, e.ReplyUnfinished, e.ReplyAudio, e.ReplyDone, e.ReplyEnded, e.ReplyFailed)
+
+
+class Outcome(msgspec.Struct):
+    """What a caller would have felt. Gaps are from his last speech to the answer's first audio, in ms."""
+
+    turns: int = 0
+    gaps: list[float] = []
+    cut_offs: int = 0
+    pauses: int = 0
+    interruptions: int = 0
+    resumes: int = 0
+    wasted: int = 0
+
+    def add(self, other: "Outcome") -> None:
+        """Sum up over calls."""
+        self.turns += other.turns
+        self.gaps = self.gaps + other.gaps
+        self.cut_offs += other.cut_offs
+        self.pauses += other.pauses
+        self.interruptions += other.interruptions
+        self.resumes += other.resumes
+        self.wasted += other.wasted
+
+
+def what_if(head: Header, steps: Iterable[Step], changes: dict[str, Any] | None = None) -> Outcome:
+    """The call again, with dotted settings changed, such as {"turn.endpoint_ms": 300}. TapeError where it cannot be."""
+    if head.mode != "full":
+        raise TapeError(f"the tape of {head.call} holds {head.mode} only")
+    return _Again(head, list(steps), changes or {}).run()
+
+
+class _Engine:
+    """What the engine had said, by the reply and the round it was asked in."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self._answers: list[tuple[float, str, list[tuple[float, e.Event]]]] = []  # decided at, cue, events after it
+        started: dict[int, tuple[float, str, list[tuple[float, e.Event]]]] = {}
+        for step in steps:
+            event = step.event
+            if isinstance(event, (*FROM_ENGINE, e.ToolsFinished)) and event.reply in started:
+                at, _, events = started[event.reply]
+                events.append((step.at - at, event))
+            for command in step.commands:
+                if command["type"] == "StartReply":
+                    started[command["reply"]] = (step.at, command["request"]["cue"], [])
+                    self._answers.append(started[command["reply"]])
+
+    def answer(self, cue: str, at_ms: float) -> list[tuple[float, e.Event]]:
+        """What it says to a request now: what it said to the next such request of the tape, else to the last."""
+        same = [answer for answer in self._answers if answer[1] == cue and answer[2]]
+        return next((events for begun, _, events in same if begun >= at_ms - 500), same[-1][2] if same else [])
+
+
+class _Line:
+    """Plays in real time."""
+
+    def __init__(self) -> None:
+        self.reply = 0
+        self._made = self._ends = 0.0
+        self._marks: list[float] = []
+
+    def play(self, command: e.Play, now: float) -> list[tuple[float, e.Event]]:
+        """Append audio; gives when its marks come back."""
+        if command.reply != self.reply:
+            self.reply, self._made, self._ends, self._marks = command.reply, 0.0, 0.0, []
+        self._made += len(command.pcm) / 16
+        self._ends = max(self._ends, now) + len(command.pcm) / 16
+        self._marks += command.marks
+        return self._due(command.marks)
+
+    def pause(self, now: float) -> float:
+        """Stop; gives the ms heard."""
+        heard = self._made - max(0.0, self._ends - now)
+        self._ends = inf
+        return heard
+
+    def resume(self, now: float, heard: float) -> list[tuple[float, e.Event]]:
+        """Go on."""
+        self._ends = now + self._made - heard
+        return self._due([mark for mark in self._marks if mark > heard])
+
+    def _due(self, marks: Iterable[float]) -> list[tuple[float, e.Event]]:
+        return [(self._ends - (self._made - mark), e.Played(self.reply, mark)) for mark in marks]
+
+
+class _Again:
+    def __init__(self, head: Header, steps: list[Step], changes: dict[str, Any]) -> None:
+        self._settings = settings_of(head, changes)
+        self._session = Session(head.call, head.agent, self._settings, head.transfers)
+        self._engine, self._line = _Engine(steps), _Line()
+        self._steps = steps
+        self._coming: list[tuple[float, int, e.Event]] = []
+        self._order = itertools.count()
+        self._outcome = Outcome()
+        self._heard = 0.0
+        self._round = 0  # of pauses: marks of before are void
+        self._waiting: dict[int, float] = {}  # reply → the last speech before it
+        self._speech_ends: list[float] = []
+
+    def run(self) -> Outcome:
+        onset = self._settings.turn.onset_probability
+        speech = [
+            s.event.at_ms for s in self._steps if isinstance(s.event, e.SpeechProbability) and s.event.value >= onset
+        ]
+        self._do(self._session.start())
+        for step in self._steps:
+            event = step.event
+            if not isinstance(event, FROM_CALLER):
+                continue
+            if isinstance(event, e.Partial):
+                event = msgspec.structs.replace(event, utterance=self._session.utterance)
+            self._handle(event)
+            self._deliver()
+            if self._session.state is State.ENDED:
+                break
+        ends = self._speech_ends
+        self._outcome.cut_offs = sum(any(end < at <= end + WENT_ON_MS for at in speech) for end in ends)
+        self._outcome.wasted = self._session.wasted
+        return self._outcome
+
+    def _deliver(self) -> None:
+        while self._coming and self._coming[0][0] <= self._session.now_ms:
+            _, _, event = heapq.heappop(self._coming)
+            self._handle(event)
+
+    def _handle(self, event: e.Event) -> None:
+        self._do(self._session.handle(event))
+
+    def _later(self, events: Iterable[tuple[float, e.Event]]) -> None:
+        for at, event in events:
+            heapq.heappush(self._coming, (at, next(self._order), event))
+
+    def _do(self, commands: list[e.Command]) -> None:
+        now = self._session.now_ms
+        for command in commands:
+            match command:
+                case e.StartReply():
+                    said = self._engine.answer(command.request.cue, now)
+                    changed = [(now + offset, _for(event, command.reply)) for offset, event in said]
+                    self._later(changed or [(now, e.ReplyEnded(command.reply))])
+                case e.CancelReply():
+                    self._forget(command.reply)
+                case e.Play():
+                    if (end := self._waiting.pop(command.reply, None)) is not None:
+                        self._outcome.gaps.append(now - end)
+                    self._later(self._line.play(command, now))
+                case e.Pause():
+                    self._outcome.pauses += 1
+                    self._heard = self._line.pause(now)
+                    self._coming = [item for item in self._coming if not isinstance(item[2], e.Played)]
+                    heapq.heapify(self._coming)
+                    self._handle(e.Paused(command.reply, self._heard))
+                case e.Resume():
+                    self._outcome.resumes += 1
+                    self._later(self._line.resume(now, self._heard))
+                case e.Interrupted():
+                    self._outcome.interruptions += 1
+                case e.TurnDecided(cue=Cue.ANSWER):
+                    self._outcome.turns += 1
+                    self._waiting[command.reply] = command.speech_end_ms
+                    self._speech_ends.append(command.speech_end_ms)
+
+    def _forget(self, reply: int) -> None:
+        kept = [item for item in self._coming if getattr(item[2], "reply", 0) != reply or isinstance(item[2], e.Played)]
+        self._coming = kept
+        heapq.heapify(self._coming)
+
+
+def _for(event: e.Event, reply: int) -> e.Event:
+    """The event as one of another reply."""
+    changed: e.Event = msgspec.structs.replace(event, reply=reply)
+    return changed

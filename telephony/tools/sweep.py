@@ -1,0 +1,140 @@
+"""`voxline replay --set` and `voxline sweep`: what taped calls would have been with other settings."""
+
+import itertools
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.tape import Header, Step, TapeError
+from agent.whatif import Outcome, what_if
+from config.exceptions import SettingsError
+from telephony.tools.replay import find_tapes, open_tape
+
+MAX_POINTS = 400
+
+Tape = tuple[Header, list[Step]]
+
+
+def compare(paths: Iterable[Path], changes: dict[str, Any]) -> int:
+    """Print each call as it was and as it would have been."""
+    rows = []
+    before, after = Outcome(), Outcome()
+    for path in find_tapes(paths):
+        head, steps = open_tape(path)
+        was, would = what_if(head, steps), what_if(head, steps, changes)
+        before.add(was)
+        after.add(would)
+        rows.append([head.call[:12], *(f"{a} → {b}" for a, b in zip(_figures(was), _figures(would), strict=True))])
+    rows.append(["all", *(f"{a} → {b}" for a, b in zip(_figures(before), _figures(after), strict=True))])
+    _table(["call", *COLUMNS], rows)
+    return 0
+
+
+def sweep(paths: Iterable[Path], ranges: dict[str, list[Any]], plot: Path | None = None) -> int:
+    """Print the figures of every combination of settings over all tapes, the best of them marked; plot the frontier of
+    gap against cut-offs. SettingsError for too many combinations."""
+    points = list(itertools.product(*ranges.values()))
+    if len(points) > MAX_POINTS:
+        raise SettingsError(f"{len(points)} combinations; {MAX_POINTS} at most")
+    tapes = [open_tape(path) for path in find_tapes(paths)]
+    tapes = [(head, steps) for head, steps in tapes if head.mode == "full"]
+    if not tapes:
+        raise TapeError("none of the tapes is full (tape.mode), so none can be tried again")
+    found = [(point, _total(tapes, dict(zip(ranges, point, strict=True)))) for point in points]
+    best = frontier([(share(outcome), median(outcome)) for _, outcome in found])
+    rows = [
+        [*point, *_figures(outcome), "*" if number in best else ""] for number, (point, outcome) in enumerate(found)
+    ]
+    _table([*ranges, *COLUMNS, "best"], rows)
+    print(f"{len(tapes)} calls; * nothing else has both a shorter gap and fewer cut-offs")
+    if plot:
+        _plot(plot, list(ranges), found, best)
+        print(f"written to {plot}")
+    return 0
+
+
+def parse_range(text: str) -> tuple[str, list[Any]]:
+    """KEY=VALUE, KEY=A,B,C or KEY=FROM:TO:STEP (both ends included). SettingsError for anything else."""
+    key, equals, value = text.partition("=")
+    if not equals or not value:
+        raise SettingsError(f"--set {text}: expected KEY=VALUE, KEY=A,B,C or KEY=FROM:TO:STEP")
+    parts = value.split(":")
+    if len(parts) == 3:
+        try:
+            first, last, step = (float(part) for part in parts)
+        except ValueError:
+            raise SettingsError(f"--set {text}: FROM:TO:STEP are numbers") from None
+        if step <= 0 or last < first or (last - first) / step > MAX_POINTS:
+            raise SettingsError(f"--set {text}: an empty range, or too long a one")
+        values = [first + number * step for number in range(int((last - first) / step + 1e-9) + 1)]
+        return key, [int(item) if item.is_integer() else item for item in values]
+    return key, [yaml.safe_load(item) for item in value.split(",")]
+
+
+def frontier(points: Sequence[tuple[float, float]]) -> set[int]:
+    """The points that no other is at least as good as in both figures, and better in one."""
+    return {
+        number
+        for number, (share_, gap) in enumerate(points)
+        if not any((s <= share_ and g <= gap) and (s < share_ or g < gap) for s, g in points)
+    }
+
+
+def median(outcome: Outcome) -> float:
+    """The median gap in ms; infinite without any."""
+    return statistics.median(outcome.gaps) if outcome.gaps else float("inf")
+
+
+def share(outcome: Outcome) -> float:
+    """Turns that were cut off, 0..1."""
+    return outcome.cut_offs / outcome.turns if outcome.turns else 0.0
+
+
+COLUMNS = ["turns", "gap p50 ms", "p95", "cut off", "pauses", "interruptions", "resumed", "wasted"]
+
+
+def _total(tapes: list[Tape], changes: dict[str, Any]) -> Outcome:
+    total = Outcome()
+    for head, steps in tapes:
+        total.add(what_if(head, steps, changes))
+    return total
+
+
+def _figures(outcome: Outcome) -> list[Any]:
+    gaps = sorted(outcome.gaps)
+    p95 = round(gaps[int(0.95 * (len(gaps) - 1))]) if gaps else "-"
+    p50 = round(median(outcome)) if gaps else "-"
+    counts = [outcome.cut_offs, outcome.pauses, outcome.interruptions, outcome.resumes, outcome.wasted]
+    return [outcome.turns, p50, p95, *counts]
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> None:
+    cells = [list(map(str, row)) for row in [columns, *rows]]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
+    for row in cells:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+def _plot(path: Path, names: list[str], found: list[tuple[tuple[Any, ...], Outcome]], best: set[int]) -> None:
+    try:
+        import matplotlib  # noqa: PLC0415 (an extra)
+    except ImportError:
+        raise SettingsError("plots need matplotlib: pip install 'voxline[plot]'") from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    figure, axes = pyplot.subplots(figsize=(8, 5.5), layout="constrained")
+    shown = [(100 * share(o), median(o), point, number in best) for number, (point, o) in enumerate(found) if o.gaps]
+    axes.scatter([s for s, *_ in shown], [g for _, g, *_ in shown], s=28, color="#9aa5b1", label="combinations")
+    line = sorted((s, g, point) for s, g, point, good in shown if good)
+    axes.plot([s for s, *_ in line], [g for _, g, _ in line], "o-", color="#0b7285", label="frontier")
+    for s, g, point in line:
+        axes.annotate(", ".join(map(str, point)), (s, g), xytext=(6, 6), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="turns cut off, %", ylabel="gap before the answer, median ms", title=", ".join(names))
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
