@@ -117,7 +117,6 @@ class _Again:
         self._order = itertools.count()
         self._outcome = Outcome()
         self._heard = 0.0
-        self._round = 0  # of pauses: marks of before are void
         self._waiting: dict[int, float] = {}  # reply → the last speech before it
         self._speech_ends: list[float] = []
 

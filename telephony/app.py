@@ -3,20 +3,17 @@
 import asyncio
 import gc
 import logging
-import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.datastructures import ImmutableMultiDict
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -36,21 +33,19 @@ from telephony.call import End, TwilioCall
 from telephony.exceptions import ProtocolError
 from telephony.line import Line, Listener
 from telephony.metrics import Metrics
-from telephony.outcomes import Failed, Outcomes, Transfer
+from telephony.outcomes import Failed, Outcomes
 from telephony.tape import Tape, Tapes
 from telephony.ticker import Ticker
-from telephony.twilio import webhook
-from telephony.twilio.events import SID_PATTERN, Started
+from telephony.twilio.events import Started
 from telephony.twilio.signature import Signature
 from telephony.twilio.token import Tokens, stream_key
+from telephony.webhooks import Webhooks, target
 
 logger = logging.getLogger("voxline.app")
 
 __version__ = version("voxline")
-MAX_FORM_BYTES = 65_536
 SPARE_SOCKETS = 64  # sockets beyond the capacity that may wait for their start message
 NOT_ALLOWED, TRY_LATER = 1008, 1013  # WebSocket close codes
-XML = "application/xml"
 
 
 class Bridge(Listener):
@@ -231,11 +226,19 @@ class App:
         secret = settings.twilio.auth_token.get_secret_value()
         self._signature = Signature(secret, settings.server.public_url) if secret else None
         self._tokens = Tokens(stream_key(secret), settings.twilio.token_lifetime_s, time.time) if secret else None
+        self._webhooks = Webhooks(
+            settings,
+            self.agents,
+            signature=self._signature,
+            tokens=self._tokens,
+            admission=self.admission,
+            outcomes=self._outcomes,
+            metrics=self.metrics,
+            is_ready=lambda: self.ready,
+        )
         self.asgi = Starlette(
             routes=[
-                Route("/twilio/voice", self._voice, methods=["POST"]),
-                Route("/twilio/after", self._after, methods=["POST"]),
-                Route("/twilio/status", self._status, methods=["POST"]),
+                *self._webhooks.routes(),
                 WebSocketRoute("/twilio/media", self._media),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
@@ -297,81 +300,6 @@ class App:
                     call.shut_down()
             await asyncio.sleep(0.05)
 
-    # Webhooks
-
-    async def _form(self, request: Request) -> dict[str, str] | Response:
-        """The fields of a webhook, or the answer that refuses it."""
-        body = bytearray()
-        try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_FORM_BYTES:
-                    return self._refused(request, 413, f"the form is longer than {MAX_FORM_BYTES} bytes")
-        except ClientDisconnect:
-            return self._refused(request, 400, "the form broke off")
-        try:
-            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500)
-        except ValueError:
-            return self._refused(request, 400, "the body is no form (application/x-www-form-urlencoded)")
-        form: ImmutableMultiDict[str, str] = ImmutableMultiDict(pairs)
-        if self._signature and not self._signature.webhook(
-            _target(request), form, request.headers.get("x-twilio-signature")
-        ):
-            return self._refused(request, 403, "the signature is missing or wrong; is server.public_url right?")
-        fields = dict(form.items())
-        if not re.fullmatch(SID_PATTERN, fields.get("CallSid", "")):
-            return self._refused(request, 400, "the form has no CallSid, or it is none")
-        return fields
-
-    def _refused(self, request: HTTPConnection, status: int, reason: str) -> Response:
-        self.metrics.refused.labels(str(status)).inc()
-        logger.warning("refused: %s", reason, extra={"path": request.url.path, "status": status})
-        return PlainTextResponse(reason + "\n", status)
-
-    async def _voice(self, request: Request) -> Response:
-        form = await self._form(request)
-        if isinstance(form, Response):
-            return form
-        call_id = form["CallSid"]
-        agent = request.query_params.get("agent", self.settings.call.agent)
-        if agent not in self.agents:
-            return self._refused(request, 404, f"there is no agent {agent[:40]!r}")
-        if not self.ready or not self.admission.reserve(call_id):
-            logger.warning("busy", extra={"call": call_id})
-            self.metrics.refused.labels("busy").inc()
-            return Response(webhook.busy(self.settings.call.busy_message), media_type=XML)
-        base = self.settings.server.public_url or str(request.base_url)
-        base = base.rstrip("/")
-        parameters = {"agent": agent}
-        if self._tokens:
-            parameters["token"] = self._tokens.issue(call_id)
-        logger.info("call", extra={"call": call_id, "agent": agent})
-        stream_url = "ws" + base.removeprefix("http") + "/twilio/media"
-        return Response(webhook.connect(stream_url, base + "/twilio/after", parameters), media_type=XML)
-
-    async def _after(self, request: Request) -> Response:
-        form = await self._form(request)
-        if isinstance(form, Response):
-            return form
-        match self._outcomes.get(form["CallSid"]):
-            case Transfer(number):
-                twiml = webhook.dial(number)
-            case Failed():
-                twiml = webhook.failed(self.settings.call.failed_message)
-            case _:
-                twiml = webhook.hang_up()
-        return Response(twiml, media_type=XML)
-
-    async def _status(self, request: Request) -> Response:
-        form = await self._form(request)
-        if isinstance(form, Response):
-            return form
-        status = form.get("CallStatus", "")[:40]
-        logger.info("status", extra={"call": form["CallSid"], "status": status})
-        if status in ("completed", "busy", "failed", "no-answer", "canceled"):
-            self.admission.forget(form["CallSid"])
-        return Response(status_code=204)
-
     # The media socket
 
     async def _media(self, websocket: WebSocket) -> None:
@@ -395,12 +323,12 @@ class App:
 
     def _refusal(self, websocket: WebSocket) -> Response | None:
         signature = websocket.headers.get("x-twilio-signature")
-        if self._signature and not self._signature.upgrade(_target(websocket), signature):
-            return self._refused(websocket, 403, "the signature of the upgrade is missing or wrong")
+        if self._signature and not self._signature.upgrade(target(websocket), signature):
+            return self._webhooks.refused(websocket, 403, "the signature of the upgrade is missing or wrong")
         if len(self.calls) >= self.settings.call.capacity + SPARE_SOCKETS:
-            return self._refused(websocket, 503, "too many media sockets")
+            return self._webhooks.refused(websocket, 503, "too many media sockets")
         if not self.ready:
-            return self._refused(websocket, 503, "not ready")
+            return self._webhooks.refused(websocket, 503, "not ready")
         return None
 
     def _accept(self, call: TwilioCall, started: Started) -> Listener:
@@ -455,11 +383,3 @@ class App:
 
     async def _metrics(self, _: Request) -> Response:
         return Response(self.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _target(connection: HTTPConnection) -> str:
-    """Path and query as they stood in the request line."""
-    scope = connection.scope
-    query: bytes = scope["query_string"]
-    path: bytes = scope.get("raw_path") or scope["path"].encode()
-    return (path.split(b"?")[0] + (b"?" + query if query else b"")).decode("latin-1")

@@ -1,0 +1,137 @@
+"""What Twilio asks over HTTP: which TwiML a call gets, what follows its stream, how it ended."""
+
+import logging
+import re
+from collections.abc import Callable, Container
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import ImmutableMultiDict
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from config.settings import Settings
+from telephony.admission import Admission
+from telephony.metrics import Metrics
+from telephony.outcomes import Failed, Outcomes, Transfer
+from telephony.twilio import webhook
+from telephony.twilio.events import SID_PATTERN
+from telephony.twilio.signature import Signature
+from telephony.twilio.token import Tokens
+
+logger = logging.getLogger("voxline.webhooks")
+
+MAX_FORM_BYTES = 65_536
+XML = "application/xml"
+
+
+class Webhooks:
+    """The webhooks of one server. `is_ready` tells whether calls can be taken; `agents` are those there are."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: Container[str],
+        *,
+        signature: Signature | None,
+        tokens: Tokens | None,
+        admission: Admission,
+        outcomes: Outcomes,
+        metrics: Metrics,
+        is_ready: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._signature = signature
+        self._tokens = tokens
+        self._admission = admission
+        self._outcomes = outcomes
+        self._metrics = metrics
+        self._is_ready = is_ready
+
+    def routes(self) -> list[Route]:
+        """Where they are."""
+        paths = {"/twilio/voice": self._voice, "/twilio/after": self._after, "/twilio/status": self._status}
+        return [Route(path, endpoint, methods=["POST"]) for path, endpoint in paths.items()]
+
+    def refused(self, connection: HTTPConnection, status: int, reason: str) -> Response:
+        """Refuse a request or an upgrade, with a log line."""
+        self._metrics.refused.labels(str(status)).inc()
+        logger.warning("refused: %s", reason, extra={"path": connection.url.path, "status": status})
+        return PlainTextResponse(reason + "\n", status)
+
+    async def _form(self, request: Request) -> dict[str, str] | Response:
+        """The fields of a webhook, or the answer that refuses it."""
+        body = bytearray()
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_FORM_BYTES:
+                    return self.refused(request, 413, f"the form is longer than {MAX_FORM_BYTES} bytes")
+        except ClientDisconnect:
+            return self.refused(request, 400, "the form broke off")
+        try:
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500)
+        except ValueError:
+            return self.refused(request, 400, "the body is no form (application/x-www-form-urlencoded)")
+        form: ImmutableMultiDict[str, str] = ImmutableMultiDict(pairs)
+        if self._signature and not self._signature.webhook(
+            target(request), form, request.headers.get("x-twilio-signature")
+        ):
+            return self.refused(request, 403, "the signature is missing or wrong; is server.public_url right?")
+        fields = dict(form.items())
+        if not re.fullmatch(SID_PATTERN, fields.get("CallSid", "")):
+            return self.refused(request, 400, "the form has no CallSid, or it is none")
+        return fields
+
+    async def _voice(self, request: Request) -> Response:
+        form = await self._form(request)
+        if isinstance(form, Response):
+            return form
+        call_id = form["CallSid"]
+        agent = request.query_params.get("agent", self._settings.call.agent)
+        if agent not in self._agents:
+            return self.refused(request, 404, f"there is no agent {agent[:40]!r}")
+        if not self._is_ready() or not self._admission.reserve(call_id):
+            logger.warning("busy", extra={"call": call_id})
+            self._metrics.refused.labels("busy").inc()
+            return Response(webhook.busy(self._settings.call.busy_message), media_type=XML)
+        base = self._settings.server.public_url or str(request.base_url)
+        base = base.rstrip("/")
+        parameters = {"agent": agent}
+        if self._tokens:
+            parameters["token"] = self._tokens.issue(call_id)
+        logger.info("call", extra={"call": call_id, "agent": agent})
+        stream_url = "ws" + base.removeprefix("http") + "/twilio/media"
+        return Response(webhook.connect(stream_url, base + "/twilio/after", parameters), media_type=XML)
+
+    async def _after(self, request: Request) -> Response:
+        form = await self._form(request)
+        if isinstance(form, Response):
+            return form
+        match self._outcomes.get(form["CallSid"]):
+            case Transfer(number):
+                twiml = webhook.dial(number)
+            case Failed():
+                twiml = webhook.failed(self._settings.call.failed_message)
+            case _:
+                twiml = webhook.hang_up()
+        return Response(twiml, media_type=XML)
+
+    async def _status(self, request: Request) -> Response:
+        form = await self._form(request)
+        if isinstance(form, Response):
+            return form
+        status = form.get("CallStatus", "")[:40]
+        logger.info("status", extra={"call": form["CallSid"], "status": status})
+        if status in ("completed", "busy", "failed", "no-answer", "canceled"):
+            self._admission.forget(form["CallSid"])
+        return Response(status_code=204)
+
+
+def target(connection: HTTPConnection) -> str:
+    """Path and query as they stood in the request line."""
+    scope = connection.scope
+    query: bytes = scope["query_string"]
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    return (path.split(b"?")[0] + (b"?" + query if query else b"")).decode("latin-1")
