@@ -160,6 +160,7 @@ class Dialogue(_Model):
     before: tuple[Phrase, ...] = ()  # more that may come before anything, such as "good morning"
     after: tuple[Phrase, ...] = ()  # more that may come after anything, such as "please"
     person: str = ""  # the transfer for callers who want a person; empty: there is nobody
+    uninterruptible: tuple[str, ...] = ()  # texts, and intents for their answers, that are heard to their end
     pronunciations: dict[str, str] = {}  # words missing in the dictionary, in ARPAbet: {voxline: V AA K S L AY N}
 
     @model_validator(mode="after")
@@ -170,6 +171,9 @@ class Dialogue(_Model):
             self._check_slots(f"intents.{name}.ask", set(intent.ask), set(self.slots))
             for phrase in intent.phrases:
                 self._check_slots(f"intents.{name}.phrases", slots_of(phrase), set(intent.ask))
+        for name in self.uninterruptible:
+            if name not in Texts.model_fields and name not in self.intents:
+                raise ValueError(f"uninterruptible: {name!r} is neither one of the texts nor an intent")
         for phrase in self.answers:
             self._check_slots("answers", slots_of(phrase), set(self.slots))
         for phrase in (*self.before, *self.after, *(more for each in self.phrases.values() for more in each)):
@@ -184,6 +188,14 @@ class Dialogue(_Model):
     def built_in(self, name: BuiltIn) -> tuple[Choice, ...]:
         """All phrases of a built-in intent, the YAML's included."""
         return (*map(parse_phrase, PHRASES[name]), *self.phrases.get(name, ()))
+
+    def is_uninterruptible(self, text: str) -> bool:
+        """Whether a text as it is said, slots filled in, is to be heard to its end."""
+        protected: list[str] = []
+        for name in self.uninterruptible:
+            given = self.intents[name].answer if name in self.intents else getattr(self.texts, name)
+            protected += [given] if isinstance(given, str) else given
+        return any(re.fullmatch(_FIELD.sub(".+", re.sub(r"[^\w\s{}]", ".", each)), text) for each in protected)
 
     def around(self) -> tuple[tuple[Choice, ...], tuple[Choice, ...]]:
         """What may come before anything, and what may come after, as often as the caller likes."""

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from config.agent import load_agent, load_agents
+from config.dialogue import Dialogue
 from config.exceptions import SettingsError
 
 SHIPPED = Path(__file__).parent.parent.parent / "config" / "agents"
@@ -91,3 +92,14 @@ def test_a_key_that_stands_twice_is_named(tmp_path: Path) -> None:
     file.write_text("name: twice\nspeed: 1.0\nspeed: 2.0\n")
     with pytest.raises(SettingsError, match=r"(?s)twice\.yaml.*speed: stands twice"):
         load_agent(file)
+
+
+def test_what_is_uninterruptible_must_exist() -> None:
+    with pytest.raises(ValueError, match="'nonsense' is neither"):
+        Dialogue.model_validate(
+            {
+                "texts": {"greeting": "Hello."},
+                "intents": {"hours": {"phrases": ["hours"], "answer": "Nine."}},
+                "uninterruptible": ["greeting", "nonsense"],
+            }
+        )

@@ -86,7 +86,13 @@ class DialogueModel:
             yield Text(text)
         for call in answer.calls:
             yield call
-        yield Done(msgspec.to_builtins(state), script.expect(state), answer.next, answer.transfer_to)
+        yield Done(
+            msgspec.to_builtins(state),
+            script.expect(state),
+            answer.next,
+            answer.transfer_to,
+            interruptible=not script.protects(answer),
+        )
 
     def cancel(self, request: str) -> None:
         """Nothing goes on beside the generator."""
@@ -131,6 +137,10 @@ class Script:
             return False
         expect = self.expect(msgspec.convert(request.state, State))
         return self._understanding.complete(request.transcript or "", expect) is False
+
+    def protects(self, answer: Answer) -> bool:
+        """Whether something in the answer is to be heard to its end, whatever the caller says meanwhile."""
+        return any(map(self._dialogue.is_uninterruptible, answer.texts))
 
     def expect(self, state: State) -> Expect:
         """What kind of answer the open question asks for."""

@@ -304,3 +304,32 @@ def test_okay_is_a_yes_only_where_something_is_to_be_confirmed() -> None:
     assert "didn't get that" in caller.says("okay")
     caller.says("book an appointment on tuesday at ten")
     assert "all set" in caller.says("okay")
+
+
+def test_a_no_that_cut_off_the_question_is_no_answer_to_it() -> None:
+    caller = Caller()
+    caller.says("what are your opening hours")
+    before = caller.state
+    cut = (Turn("agent", "We're open Monday to Friday,", interrupted=True),)
+    assert "Goodbye" not in caller.ask(Cue.ANSWER, transcript="no", history=cut)
+    assert caller.done.next is Next.LISTEN
+    caller.state = before
+    heard = (Turn("agent", "We're open. Is there anything else I can do for you?", interrupted=True),)
+    assert "Goodbye" in caller.ask(Cue.ANSWER, transcript="no", history=heard)
+
+
+def test_what_must_be_heard_is_not_interruptible() -> None:
+    desk = AGENTS["front_desk"]
+    assert desk.dialogue
+    protected = desk.dialogue.model_copy(update={"uninterruptible": ("greeting", "cancel", "help")})
+    caller = Caller()
+    caller.model = DialogueModel({"front_desk": desk.model_copy(update={"dialogue": protected})})
+    caller.ask(Cue.GREET)
+    assert not caller.done.interruptible
+    caller.says("what are your opening hours")
+    assert caller.done.interruptible
+    caller.says("cancel my appointment")
+    assert caller.done.interruptible
+    caller.says("one two three four")
+    caller.says("yes")
+    assert not caller.done.interruptible
