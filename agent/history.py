@@ -42,6 +42,11 @@ class Heard:
         """Whether all audio made so far was heard."""
         return self.heard_ms >= self.audio_ms
 
+    @property
+    def said_all(self) -> bool:
+        """Whether the last word made so far was heard to its end; what follows it is silence."""
+        return bool(self._words) and self._words[-1][1] <= self.heard_ms
+
     def text(self) -> str:
         """The words that were heard to their ends."""
         return " ".join(text for text, end in self._words if end <= self.heard_ms)

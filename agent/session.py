@@ -265,7 +265,8 @@ class Session:
             raise IllegalEvent(f"Paused({event.reply}) in state {self.state}")
         self._pausing = False
         reply.heard.played(event.ms)
-        return self._interrupt() if self._cut_at_once else []
+        # Who speaks in the silence after the last word answers, and need not prove it.
+        return self._interrupt() if self._cut_at_once or reply.said else []
 
     def _judge(self) -> Commands:
         """What the speech over the paused reply is: time, level and words together."""
@@ -280,6 +281,8 @@ class Session:
             return self._act_on(verdict)
         if self._held is None:
             return self._ask_what_it_was()
+        if caller.detector.silence_ms >= self._settings.endpoint_max_ms:
+            return self._interrupt()  # an engine that takes so long is no reason to leave the caller in silence
         return self._act_on(self._verdict_on_held(self._held))
 
     def _ask_what_it_was(self) -> Commands:
@@ -319,10 +322,10 @@ class Session:
 
     def _drop_interrupted(self, reply: Reply) -> Commands:
         self._reply = None
-        self._cut = True
+        self._cut = not reply.said
         if text := reply.heard.text():
             self._results = ()
-            return [self._say("agent", text, interrupted=True)]
+            return [self._say("agent", text, interrupted=not reply.said)]
         return []
 
     def _resume(self) -> Commands:

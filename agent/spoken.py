@@ -35,6 +35,11 @@ class Reply:
         return not self.generating and not self.running_tools and self.heard.complete
 
     @property
+    def said(self) -> bool:
+        """Whether its last word was heard, be it that some silence follows."""
+        return not self.generating and not self.running_tools and self.heard.said_all
+
+    @property
     def interruptible(self) -> bool:
         """A goodbye is heard to its end, and so is what the model says must be."""
         return self.cue not in LAST_WORDS and self.done.next is Next.LISTEN and self.done.interruptible

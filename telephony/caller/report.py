@@ -47,7 +47,7 @@ class Interruption(msgspec.Struct, frozen=True):
     clear_ms: float | None  # onset → `clear` arrived; None: the agent spoke on
     clear_audio_ms: float | None  # the same in audio that the agent had been sent
     heard_ms: float  # onset → last sample heard of the agent's utterance
-    stray_ms: float  # media of the same utterance that came after `clear`
+    stray_ms: float  # media of the same utterance that came after `clear`, a fade-out included
 
 
 class Dry(msgspec.Struct, frozen=True):
@@ -146,7 +146,7 @@ def describe(report: CallReport) -> list[str]:
         f"voice to voice   {_spread(summary.voice_to_voice_ms)}",
         f"barge-in→clear   {_spread(summary.barge_in_to_clear_ms)}",
         f"underruns        {summary.underruns} ({summary.underrun_ms:.0f} ms)",
-        f"stray audio      {summary.stray_ms:.0f} ms after clear",
+        f"stray audio      {summary.stray_ms:.0f} ms after clear, fades included",
         f"frames           {traffic.frames_sent} sent ({traffic.frames_late} late), {traffic.media_received} received",
     ]
     if report.recording:
