@@ -118,7 +118,7 @@ class Session:
 
     def _on_probability(self, event: e.SpeechProbability) -> Commands:
         detector = self._caller.detector
-        change = detector.update(event.value, event.at_ms)
+        change = detector.update(event.value, event.at_ms, over=self.state is State.SPEAKING)
         if not detector.speaking:
             return []
         if change is Change.STARTED or not self._caller.utterance.open:

@@ -32,10 +32,11 @@ class TurnDetector:
         self.silence_ms = 0  # since the last speech
         self._run_ms = 0  # speech windows in a row before the start
 
-    def update(self, probability: float, at_ms: int) -> Change:
-        """Take the probability of the window that ended at `at_ms`."""
+    def update(self, probability: float, at_ms: int, *, over: bool = False) -> Change:
+        """Take the probability of the window that ended at `at_ms`. While the agent is talking (`over`) speech starts
+        at a lower one, since a pause costs nothing."""
         if not self.speaking:
-            return self._before(probability, at_ms)
+            return self._before(probability, at_ms, over)
         self.silence_ms = at_ms - self.last_speech_ms
         # After a pause it takes more than breath for the speech to go on.
         paused = self.silence_ms > WINDOW_MS
@@ -52,8 +53,9 @@ class TurnDetector:
         self.speaking = False
         self._run_ms = 0
 
-    def _before(self, probability: float, at_ms: int) -> Change:
-        if probability < self._settings.onset_probability:
+    def _before(self, probability: float, at_ms: int, over: bool) -> Change:
+        onset = self._settings.onset_probability
+        if probability < (min(onset, self._settings.pause_probability) if over else onset):
             self._run_ms = 0
             return Change.NONE
         self._run_ms += WINDOW_MS

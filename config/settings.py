@@ -99,6 +99,7 @@ class TurnSettings(Group):
     """When the caller has begun and ended a turn."""
 
     onset_probability: Probability = 0.5
+    pause_probability: Probability = 0.3
     offset_probability: Probability = 0.35
     onset_ms: Milliseconds = 0
     endpoint_ms: Annotated[Milliseconds, Field(ge=50)] = 400

@@ -70,3 +70,10 @@ def test_times_never_run_ahead_whatever_comes(steps: list[tuple[float, bool]]) -
         assert detector.speech_ms <= max(0, detector.last_speech_ms - detector.started_ms)
         if end and detector.silence_ms > 100:
             detector.end()
+
+
+def test_over_the_agent_speech_starts_at_a_lower_probability() -> None:
+    settings = TurnSettings(onset_probability=0.5, pause_probability=0.3)
+    assert TurnDetector(settings).update(0.4, WINDOW_MS) is Change.NONE
+    assert TurnDetector(settings).update(0.4, WINDOW_MS, over=True) is Change.STARTED
+    assert TurnDetector(settings).update(0.2, WINDOW_MS, over=True) is Change.NONE
