@@ -1,15 +1,16 @@
 """Feeds a tape to a fresh session and compares what it does with what it did. Sans-I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from agent import events as e
 from agent.session import Session
 from agent.tape import Header, Step, TapeError, describe_command, settings_of
-from agent.vad import Vad
+from agent.vad import Vad, VadStream
 
 CONTEXT = 5  # events shown before a difference
+FED_AT_ONCE = 25  # frames a voice detector's stream is given at a time, half a second
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -46,15 +47,12 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
             f"the tape of {head.call} holds {head.mode} only: without audio and words it cannot be replayed"
         )
     session = Session(head.call, head.agent, settings_of(head), head.transfers)
-    judge = _Judge(vad) if vad else None
+    if vad:
+        [steps] = judged_anew([list(steps)], vad)
     recent: list[str] = []
     events = commands = 0
     for step in steps:
         event = step.event
-        if judge and isinstance(event, e.CallerAudio):
-            judge.hear(event.pcm)
-        elif judge and isinstance(event, e.SpeechProbability):
-            event = judge.judge(event)
         given = session.handle(event) if event else session.start()
         found = msgspec.json.decode(msgspec.json.encode(list(map(describe_command, given)))) if given else []
         state = session.state.value
@@ -70,21 +68,28 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
     return Replayed(events, commands, session.now_ms)
 
 
-class _Judge:
-    """Computes the probabilities of one call anew."""
+def judged_anew(tapes: Sequence[list[Step]], vad: Vad) -> list[list[Step]]:
+    """The tapes with speech probabilities computed anew from their audio, the windows of all tapes together."""
+    streams = [vad.open() for _ in tapes]
+    found: dict[VadStream, dict[int, float]] = {stream: {} for stream in streams}
+    audio = [[step.event.pcm for step in steps if isinstance(step.event, e.CallerAudio)] for steps in tapes]
+    for at in range(0, max(map(len, audio), default=0), FED_AT_ONCE):
+        for stream, pieces in zip(streams, audio, strict=True):
+            stream.feed(b"".join(pieces[at : at + FED_AT_ONCE]))
+        while results := vad.run():
+            for stream, value, at_ms in results:
+                found[stream][at_ms] = value
+    for stream in streams:
+        vad.close(stream)
+    return [[_judged(step, found[stream]) for step in steps] for stream, steps in zip(streams, tapes, strict=True)]
 
-    def __init__(self, vad: Vad) -> None:
-        self._vad = vad
-        self._stream = vad.open()
-        self._found: dict[int, float] = {}
 
-    def hear(self, pcm: bytes) -> None:
-        self._stream.feed(pcm)
-        for _, value, at_ms in self._vad.run():
-            self._found[at_ms] = value
-
-    def judge(self, event: e.SpeechProbability) -> e.SpeechProbability:
-        return e.SpeechProbability(self._found.pop(event.at_ms, event.value), event.at_ms)
+def _judged(step: Step, found: dict[int, float]) -> Step:
+    event = step.event
+    if not isinstance(event, e.SpeechProbability):
+        return step
+    value = found.get(event.at_ms, event.value)
+    return Step(step.at, e.SpeechProbability(value, event.at_ms), step.commands, step.state)
 
 
 def _show_event(event: e.Event | None) -> str:

@@ -47,7 +47,7 @@ SENTENCES = (
 AT_ONCE = 6  # calls; recognition on two cores takes no more without delaying the audio
 ASK = "What are your opening hours?"  # its answer is long enough to be talked over
 REAL = ("No.", "Stop.", "Wait.", "No, wait, that is not what I meant.", "I'd like to book an appointment.")
-BACKCHANNELS = ("uh-huh", "mm-hmm")
+BACKCHANNELS = ("uh huh", "umhum")  # as espeak-ng must be told to say "uh-huh" and "mm-hmm"
 
 Line = dict[str, Any]
 

@@ -2,12 +2,15 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from agent import replay, tape
+from agent.replay import judged_anew, replay
+from agent.tape import Header, Step, TapeError, read
 from agent.vad import Vad
 from telephony.tape import read_lines
+
+TAPES_AT_ONCE = 32
 
 
 def find_tapes(paths: Iterable[Path]) -> list[Path]:
@@ -19,35 +22,50 @@ def find_tapes(paths: Iterable[Path]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            raise tape.TapeError(f"{path}: there is no such file or folder")
+            raise TapeError(f"{path}: there is no such file or folder")
     if not found:
-        raise tape.TapeError("no tapes there; they end in .jsonl or .jsonl.gz")
+        raise TapeError("no tapes there; they end in .jsonl or .jsonl.gz")
     return found
 
 
-def open_tape(path: Path) -> tuple[tape.Header, list[tape.Step]]:
+def open_tape(path: Path) -> tuple[Header, list[Step]]:
     """A tape, whole. TapeError names the file."""
     try:
-        head, steps = tape.read(read_lines(path))
+        head, steps = read(read_lines(path))
         return head, list(steps)
-    except (tape.TapeError, OSError) as error:
-        raise tape.TapeError(f"{path}: {error}") from None
+    except (TapeError, OSError) as error:
+        raise TapeError(f"{path}: {error}") from None
 
 
 def replay_all(paths: Iterable[Path], *, recompute: bool = False) -> int:
     """Replay every tape and print what became of it; 0 when all gave the same commands. With `recompute` the speech
     probabilities are computed anew."""
-    vad = Vad() if recompute else None
     different = 0
-    for path in find_tapes(paths):
-        head, steps = open_tape(path)
+    for batch in batched(find_tapes(paths), TAPES_AT_ONCE):
+        tapes = [open_tape(path) for path in batch]
         begin = time.perf_counter()
-        done = replay.replay(head, steps, vad)
-        speed = done.media_ms / 1000 / max(time.perf_counter() - begin, 1e-9)
-        figures = f"{done.events} events, {done.commands} commands, {done.media_ms / 1000:.1f} s at {speed:.0f} x"
-        if done.difference:
-            different += 1
-            print(f"DIFFERENT  {path.name}  {figures}\n{done.difference}", file=sys.stderr)
-        else:
-            print(f"identical  {path.name}  {figures}")
+        judged = judged_anew([steps for _, steps in tapes], Vad()) if recompute else [steps for _, steps in tapes]
+        judging_s = (time.perf_counter() - begin) / len(tapes)
+        for path, (head, _), steps in zip(batch, tapes, judged, strict=True):
+            different += _replay_one(path, head, steps, judging_s)
     return 1 if different else 0
+
+
+def _replay_one(path: Path, head: Header, steps: list[Step], judging_s: float) -> bool:
+    """Replay and print; True when something differs."""
+    begin = time.perf_counter()
+    done = replay(head, steps)
+    seconds = time.perf_counter() - begin + judging_s
+    speed = done.media_ms / 1000 / max(seconds, 1e-9)
+    figures = f"{done.events} events, {done.commands} commands, {done.media_ms / 1000:.1f} s at {speed:.0f} x"
+    if done.difference:
+        print(f"DIFFERENT  {path.name}  {figures}\n{done.difference}", file=sys.stderr)
+        return True
+    print(f"identical  {path.name}  {figures}")
+    return False
+
+
+def batched(items: list[Path], size: int) -> Iterator[list[Path]]:
+    """In lists of at most `size`."""
+    for at in range(0, len(items), size):
+        yield items[at : at + size]

@@ -73,6 +73,7 @@ class Understanding:
                 self._by_first_word.setdefault(word, []).append(phrase)
         self._hanging = [parse_phrase(phrase) for phrase in HANGING]
         self._agreeing = [parse_phrase(phrase) for phrase in AGREEING]
+        self._polite = after  # "please", "thanks": over the agent they ask for nothing
         self._backchannels = [*self._agreeing, *(parse_phrase(phrase) for phrase in LISTENING)]
         self._digits = {slot.digits for slot in dialogue.slots.values() if slot.digits}
 
@@ -104,6 +105,8 @@ class Understanding:
         if self._consists_of(self._backchannels, words):
             asked = expect is Expect.YES_NO and self.agrees(transcript)
             return Meaning.TURN if asked or (understood and not over) else Meaning.BACKCHANNEL
+        if over and self._consists_of([*self._polite, *self._backchannels], words):
+            return Meaning.BACKCHANNEL
         if not final:
             begun = self._begun(words, found)
             understood = Understood() if begun < len(words) else understood

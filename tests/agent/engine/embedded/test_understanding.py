@@ -159,3 +159,10 @@ def test_meaning_and_completeness_fit_what_is_read(words: list[str]) -> None:
         assert UNDERSTANDING.read(text)
     if UNDERSTANDING.meaning(text, Expect.OPEN) is Meaning.NOTHING:
         assert not UNDERSTANDING.read(text)
+
+
+def test_a_polite_word_over_the_agent_does_not_stop_it() -> None:
+    for words in ("please", "thanks", "thank you very much", "okay thanks"):
+        assert UNDERSTANDING.meaning(words, Expect.OPEN, over=True) is Meaning.BACKCHANNEL, words
+    assert UNDERSTANDING.meaning("no thanks", Expect.OPEN, over=True) is Meaning.TURN
+    assert UNDERSTANDING.meaning("goodbye please", Expect.OPEN, over=True) is Meaning.TURN
