@@ -61,6 +61,10 @@ class Caller:
         """A pause inside a turn is remembered: this caller makes such pauses."""
         self._pauses.append(self.detector.pause_ms)
 
+    def went_on_late(self) -> None:
+        """A pause was taken for the end of the turn, wrongly."""
+        self._pauses.append(self.detector.started_ms - self.detector.ended_ms)
+
     def wait_ms(self, expect: Expect, *, answered: bool | None = None) -> float:
         """The silence that ends the present turn. `answered`: see endpoint.by_reply."""
         return wait_ms(self._settings, expect=expect, pauses=self._pauses, complete=self.complete, answered=answered)

@@ -29,7 +29,7 @@ class Verdict(Enum):
 
 def meaning_of(text: str) -> Meaning:
     """What a transcript means where the recognizer does not say it itself."""
-    plain = re.sub(r"[^a-z' -]", "", text.lower())
+    plain = " ".join(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower()))
     for pair, one in PAIRS.items():
         plain = plain.replace(pair, one)
     words = plain.split()

@@ -10,7 +10,7 @@ from agent.tape import Header, Step, TapeError, describe_command, settings_of
 from agent.vad import Vad, VadStream
 
 CONTEXT = 5  # events shown before a difference
-FED_AT_ONCE = 25  # frames a voice detector's stream is given at a time, half a second
+FED_AT_ONCE = 8192  # bytes a voice detector's stream is given at a time, half a second
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -56,8 +56,9 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
         given = session.handle(event) if event else session.start()
         found = msgspec.json.decode(msgspec.json.encode(list(map(describe_command, given)))) if given else []
         state = session.state.value
-        if found != step.commands or (step.state and state != step.state):
-            shown = [_show(command) for command in step.commands], [_show(command) for command in found]
+        elsewhere = bool(step.state) and state != step.state
+        if found != step.commands or elsewhere:
+            shown = _shown(step.commands, step.state if elsewhere else ""), _shown(found, state if elsewhere else "")
             return Replayed(
                 events, commands, session.now_ms, Difference(step.at, _show_event(event), *shown, recent[-CONTEXT:])
             )
@@ -72,10 +73,10 @@ def judged_anew(tapes: Sequence[list[Step]], vad: Vad) -> list[list[Step]]:
     """The tapes with speech probabilities computed anew from their audio, the windows of all tapes together."""
     streams = [vad.open() for _ in tapes]
     found: dict[VadStream, dict[int, float]] = {stream: {} for stream in streams}
-    audio = [[step.event.pcm for step in steps if isinstance(step.event, e.CallerAudio)] for steps in tapes]
+    audio = [b"".join(step.event.pcm for step in steps if isinstance(step.event, e.CallerAudio)) for steps in tapes]
     for at in range(0, max(map(len, audio), default=0), FED_AT_ONCE):
-        for stream, pieces in zip(streams, audio, strict=True):
-            stream.feed(b"".join(pieces[at : at + FED_AT_ONCE]))
+        for stream, pcm in zip(streams, audio, strict=True):
+            stream.feed(pcm[at : at + FED_AT_ONCE])
         while results := vad.run():
             for stream, value, at_ms in results:
                 found[stream][at_ms] = value
@@ -97,6 +98,10 @@ def _show_event(event: e.Event | None) -> str:
         return "Start"
     text = msgspec.json.encode(msgspec.to_builtins(event)).decode()
     return f"{type(event).__name__} {text[:200]}"
+
+
+def _shown(commands: list[dict[str, object]], state: str) -> list[str]:
+    return [_show(command) for command in commands] + ([f"state {state}"] if state else [])
 
 
 def _show(command: dict[str, object]) -> str:

@@ -21,7 +21,7 @@ from agent.interruption import Verdict, after_it, meaning_of, while_speaking
 from agent.spoken import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer, Timers
-from agent.turn import Change
+from agent.turn import WINDOW_MS, Change
 from agent.utterance import BYTES_PER_MS
 from config.settings import Settings
 
@@ -52,6 +52,7 @@ class Session:
         self._cut_at_once = False  # the pause is an interruption for certain
         self._wary = False  # something in the background has paused this reply before
         self._onset_ms = 0.0
+        self._before_ms = 0  # speech of the room's before the caller's burst
         self._model_state: dict[str, Any] = {}
         self._results: tuple[ToolResult, ...] = ()  # of tools that ran, not yet told to the caller
         self._cut = False  # the caller interrupted the last reply
@@ -141,6 +142,8 @@ class Session:
             return self._let_pass()
         if self.state in (State.LISTENING, State.PROCESSING) and change is not Change.NONE:
             self._timers.unset(Timer.SILENCE)
+            if self.state is State.PROCESSING and self._caller.utterance.open:
+                self._caller.went_on_late()
             commands = self._throw_away()
             self._begin_turn()
             return commands
@@ -226,6 +229,9 @@ class Session:
 
     def _on_dtmf(self, event: e.Dtmf) -> Commands:
         commands: Commands = []
+        answering = self.state is State.PROCESSING and self._reply and self._reply.cue is Cue.ANSWER
+        if event.digit == "#" and answering and not self._caller.digits:
+            return []  # it ends what was said, which is being answered
         if self.state is State.SPEAKING:
             if not (self._reply and self._reply.interruptible):
                 return []
@@ -255,6 +261,7 @@ class Session:
         self._pausing = True
         self._cut_at_once = not speech or not self._settings.resume
         self._onset_ms = onset_ms
+        self._before_ms = self._caller.detector.speech_ms - WINDOW_MS
         if speech:
             self._begin_turn(over=True)
         return [e.Pause(reply.number, self.now_ms, onset_ms)]
@@ -268,6 +275,11 @@ class Session:
         # Who speaks in the silence after the last word answers, and need not prove it.
         return self._interrupt() if self._cut_at_once or reply.said else []
 
+    @property
+    def _burst_ms(self) -> int:
+        """Speech since the pause began."""
+        return self._caller.detector.speech_ms - self._before_ms
+
     def _judge(self) -> Commands:
         """What the speech over the paused reply is: time, level and words together."""
         caller = self._caller
@@ -275,7 +287,7 @@ class Session:
             verdict = while_speaking(
                 caller.meaning,
                 near=caller.near(),
-                speech_ms=caller.detector.speech_ms,
+                speech_ms=self._burst_ms,
                 interrupt_ms=self._settings.interrupt_ms,
             )
             return self._act_on(verdict)
@@ -287,7 +299,7 @@ class Session:
 
     def _ask_what_it_was(self) -> Commands:
         caller = self._caller
-        if not caller.near() or caller.detector.speech_ms < self._settings.min_speech_ms:
+        if not caller.near() or self._burst_ms < self._settings.min_speech_ms:
             return self._resume()
         self._held = Reply(self._next_number(), Cue.ANSWER, held=True)
         return [*self._rest_of_turn(), self._ask(self._held)]
@@ -299,7 +311,7 @@ class Session:
             meaning = meaning or Meaning.TURN
         elif not held.generating:
             meaning = Meaning.NOTHING  # it had nothing to say
-        return after_it(meaning, near=True, speech_ms=self._caller.detector.speech_ms)
+        return after_it(meaning, near=True, speech_ms=self._burst_ms)
 
     def _act_on(self, verdict: Verdict) -> Commands:
         if verdict is Verdict.INTERRUPT:
@@ -396,10 +408,19 @@ class Session:
         return []
 
     def _on_unfinished(self, event: e.ReplyUnfinished) -> Commands:
-        if (reply := self._current(event.reply)) and reply.held:
+        reply = self._current(event.reply)
+        if reply is None:
+            return []
+        if reply.held:
             reply.unfinished = True
             return self._evidence(reply)
-        return []
+        if self.state is not State.PROCESSING or reply.cue is not Cue.ANSWER:
+            return []
+        # The turn was decided before the model had said so: it is asked again, and must answer now.
+        commands = self._throw_away()
+        if self._caller.utterance.open:
+            self._caller.listen_again()
+        return commands + self._start_reply(Cue.ANSWER)
 
     def _on_reply_audio(self, event: e.ReplyAudio) -> Commands:
         reply = self._current(event.reply)
@@ -591,7 +612,7 @@ class Session:
         return []
 
     def _begin_turn(self, *, over: bool = False) -> None:
-        if not self._caller.utterance.open and not over:
+        if not over and not self._timers.is_set(Timer.TURN):
             self._timers.set(Timer.TURN, self.now_ms + self._settings.max_utterance_ms)
         self._caller.begin(over=over)
 

@@ -22,7 +22,7 @@ VERSION = 1
 # What a session's decisions depend on.
 GROUPS = ("turn", "reply", "playout", "call")
 WORDS = frozenset(
-    {"text", "heard", "transcript", "words", "history", "arguments", "results", "result", "state", "calls"}
+    "text heard transcript words history arguments results tool_results result error state calls digits digit".split()
 )
 
 
@@ -125,8 +125,10 @@ def read(lines: Iterable[bytes]) -> tuple[Header, Iterator[Step]]:
     rest = iter(lines)
     try:
         head = msgspec.json.decode(next(rest), type=Header)
-    except (msgspec.DecodeError, StopIteration, UnicodeDecodeError) as error:
-        raise TapeError(f"this is no tape: {error or 'it is empty'}") from None
+    except StopIteration:
+        raise TapeError("this is no tape: it is empty") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TapeError(f"this is no tape: {error}") from None
     if head.tape != VERSION:
         raise TapeError(f"a tape of version {head.tape}; this voxline reads version {VERSION}")
     return head, _steps(rest)
@@ -150,7 +152,7 @@ def parse_event(plain: dict[str, Any]) -> e.Event:
     """The event that `describe_event` described."""
     if "ulaw" in plain:
         plain = dict(plain)
-        plain["pcm"] = audioop.ulaw2lin(b64decode(plain.pop("ulaw")), 2)
+        plain["pcm"] = audioop.ulaw2lin(b64decode(plain.pop("ulaw"), validate=True), 2)
     event: e.Event = msgspec.convert(plain, type=_ANY_EVENT)
     return event
 
@@ -172,7 +174,7 @@ def _digest(pcm: bytes) -> dict[str, int]:
 def _without_words(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_words(item) for key, item in value.items() if key not in WORDS and key != "ulaw"}
-    return [_without_words(item) for item in value] if isinstance(value, list) else value
+    return [_without_words(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 _ANY_EVENT = (

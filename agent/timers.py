@@ -25,6 +25,10 @@ class Timers:
         self._at_ms[timer] = at_ms
         self.next_ms = min(self._at_ms.values())
 
+    def is_set(self, timer: Timer) -> bool:
+        """Whether it is set."""
+        return timer in self._at_ms
+
     def unset(self, timer: Timer) -> None:
         """Forget it; one that is not set is ignored."""
         if self._at_ms.pop(timer, None) is not None:

@@ -30,6 +30,7 @@ class TurnDetector:
         self.speech_ms = 0  # how much of it was speech
         self.pause_ms = 0  # the last pause that ended with `RESUMED`
         self.silence_ms = 0  # since the last speech
+        self.ended_ms = 0  # where the last speech of the turn before ended
         self._run_ms = 0  # speech windows in a row before the start
 
     def update(self, probability: float, at_ms: int, *, over: bool = False) -> Change:
@@ -51,6 +52,7 @@ class TurnDetector:
     def end(self) -> None:
         """The turn is over; the next speech starts another one."""
         self.speaking = False
+        self.ended_ms = self.last_speech_ms
         self._run_ms = 0
 
     def _before(self, probability: float, at_ms: int, over: bool) -> Change:

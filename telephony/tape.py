@@ -9,6 +9,7 @@ import re
 import shutil
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,8 +69,10 @@ class Tapes:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         name = re.sub(r"[^A-Za-z0-9_-]", "_", call)[:64]
         path = self._folder / f"{stamp}-{name}.jsonl"
+        with self._lock:
+            taken = {tape.path for tape in (*self._open, *self._closed)}
         for number in range(1, 1000):
-            if not path.exists() and not path.with_suffix(".jsonl.gz").exists():
+            if path not in taken and not path.exists() and not path.with_suffix(".jsonl.gz").exists():
                 break
             path = self._folder / f"{stamp}-{name}-{number}.jsonl"
         tape = Tape(path)
@@ -100,7 +103,7 @@ class Tapes:
                 self._closed = []
             for tape in [*tapes, *closed]:
                 self._safely(tape, tape in closed or ending)
-            if closed:
+            if closed or ending:
                 self._prune()
             if ending:
                 return
@@ -117,12 +120,14 @@ class Tapes:
 
     def _prune(self) -> None:
         """Delete the oldest tapes beyond the limit; those in progress are left alone."""
-        tapes = sorted(self._folder.glob("*.jsonl.gz"), reverse=True)
         total = 0
-        for path in tapes:
-            total += path.stat().st_size
-            if total > self._max_bytes:
-                path.unlink(missing_ok=True)
+        for number, path in enumerate(sorted(self._folder.glob("*.jsonl.gz"), reverse=True)):
+            try:
+                total += path.stat().st_size
+                if number and total > self._max_bytes:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("tape %s cannot be deleted: %s", path.name, error.strerror)
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
@@ -132,6 +137,8 @@ def read_lines(path: Path) -> Iterator[bytes]:
             yield from file
         except EOFError:
             return
+        except zlib.error as error:
+            raise OSError(f"the file is damaged: {error}") from None
 
 
 def _compress(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The conversation's core: events in, commands out, in virtual time."""
 
 import itertools
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -15,83 +15,7 @@ from agent.session import MAX_ROUNDS, Session
 from agent.state import TRANSITIONS, State, Trigger
 from agent.turn import WINDOW_MS
 from config.settings import CallSettings, Settings, TurnSettings
-
-FRAME = b"\0" * 320  # 20 ms
-# Everything that adapts is off: the plain rules. What is on by default is in test_turn_taking.py.
-PLAIN = {"adapt_question": False, "adapt_pauses": False, "adapt_words": False, "adapt_reply": False}
-PLAIN |= {"eager_attempts": 0, "resume": False}
-
-
-class Call:
-    """Drives a session as a line and an engine would; keeps every command it gave."""
-
-    def __init__(self, **turn: Any) -> None:
-        self.session = Session("CA1", "desk", Settings(turn=TurnSettings(**(PLAIN | turn))), {"person": "+15550100"})
-        self.commands: list[e.Command] = []
-        self._windows = 0
-        self._take(self.session.start())
-
-    def _take(self, commands: list[e.Command]) -> None:
-        for command in commands:
-            self.commands.append(command)
-            if isinstance(command, e.Pause):
-                self.send(e.Paused(command.reply, self.heard_ms))
-
-    heard_ms = 0.0
-
-    def send(self, *events: e.Event) -> None:
-        for event in events:
-            if isinstance(event, e.Played):
-                self.heard_ms = event.ms
-            self._take(self.session.handle(event))
-
-    def time(self, ms: float, speech: bool = False) -> None:
-        """Let `ms` of the caller's audio come in, all speech or all silence."""
-        for _ in range(int(ms / 20)):
-            self.send(e.CallerAudio(FRAME))
-            while (self._windows + 1) * WINDOW_MS <= self.session.now_ms:
-                self._windows += 1
-                self.send(e.SpeechProbability(0.95 if speech else 0.02, self._windows * WINDOW_MS))
-
-    def speak(self, ms: float = 600) -> None:
-        """The caller says something and falls silent until the turn is decided."""
-        self.time(ms, speech=True)
-        self.time(500)
-
-    def answer(self, text: str = "Hello there.", heard: str | None = None, done: Done | None = None) -> int:
-        """The engine answers the last request with one word a 300 ms; gives the reply's number."""
-        reply = self.last(e.StartReply).reply
-        if heard is not None:
-            self.send(e.CallerSaid(reply, heard))
-        self.heard_ms = 0.0
-        words = text.split()
-        self.send(e.ReplyText(reply, text))
-        self.send(e.ReplyDone(reply, done or Done()))
-        for word in words:
-            self.send(e.ReplyAudio(reply, bytes(16 * 300), (Word(word, 0, 290),)))
-        self.send(e.ReplyEnded(reply))
-        return reply
-
-    def play_out(self) -> None:
-        """The carrier plays all there is."""
-        play = self.last(e.Play)
-        self.send(e.Played(play.reply, play.marks[-1]))
-
-    def greet(self) -> None:
-        self.answer("Welcome.")
-        self.play_out()
-
-    def all(self, kind: type[e.Command]) -> list[Any]:
-        return [command for command in self.commands if isinstance(command, kind)]
-
-    def last(self, kind: type[e.Command]) -> Any:
-        found = self.all(kind)
-        assert found, f"no {kind.__name__} among {[type(command).__name__ for command in self.commands]}"
-        return found[-1]
-
-    @property
-    def history(self) -> list[tuple[str, str]]:
-        return [(turn.role, turn.text) for turn in self.session.history.turns()]
+from tests.agent.phone import FRAME, PLAIN, Call
 
 
 def test_the_agent_greets_before_any_audio() -> None:
@@ -473,13 +397,13 @@ def test_every_state_can_be_reached_and_left() -> None:
 class AnyCall(RuleBasedStateMachine):
     """Callers, engines and carriers that do whatever they like."""
 
-    options: dict[str, Any] = {}
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         super().__init__()
         self.call = Call(**self.options, reprompt_ms=3000, max_utterance_ms=5000)
         self.numbers = itertools.count()
-        self.checked = self.speaking = 0
+        self.checked = self.speaking = self.finished = 0
         self.cancelled: set[int] = set()
         self.words: dict[bytes, str] = {}  # by their audio
         self.played: set[str] = set()
@@ -524,8 +448,13 @@ class AnyCall(RuleBasedStateMachine):
         reply = max(1, self.open_reply - back)
         calls = (ToolCall("t", {}),) if tools else ()
         self.call.send(e.ReplyDone(reply, Done(next=following, transfer_to="person"), calls), e.ReplyEnded(reply))
-        if tools:
-            self.call.send(e.ToolsFinished(reply, (ToolResult("t", {}),)))
+        self.finish_tools()
+
+    def finish_tools(self) -> None:
+        """Tools finish once each, and only those that were to run."""
+        for command in self.call.all(e.RunTools)[self.finished :]:
+            self.finished += 1
+            self.call.send(e.ToolsFinished(command.reply, (ToolResult("t", {}),)))
 
     @rule(back=st.integers(0, 2))
     def fail(self, back: int) -> None:
@@ -573,6 +502,7 @@ class AnyCall(RuleBasedStateMachine):
             if self.call.session.state is State.ENDED:
                 return
             self.call.time(3500)
+            self.finish_tools()
             if self.call.session.state in (State.PROCESSING, State.INTERRUPTED):
                 self.call.answer("Yes.", heard="hello")
             if self.call.session.state is State.SPEAKING:

@@ -1,0 +1,349 @@
+"""Tapes as files: there within a moment, compressed at the end, pruned, and whole when a server or a disk fails."""
+
+import asyncio
+import gzip
+import logging
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import events as e
+from agent.engine.embedded.synthesizer import say
+from agent.replay import replay
+from agent.tape import read
+from config.settings import TapeSettings
+from telephony import tape as tape_module
+from telephony.audio import g711, resample
+from telephony.tape import Tape, Tapes, read_lines
+from telephony.tools.replay import open_tape, replay_all
+
+WAIT_S = 5
+KEPT_MS = 300  # at most so much of a call is lost with its server
+
+Open = Callable[..., Tapes]
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = WAIT_S) -> None:
+    """Wait until it holds; far less than the timeout, unless the machine is busy."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "out" / "tapes"
+
+
+@pytest.fixture
+def tapes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Opens folders of tapes whose writer looks every 20 ms; stopped at the end."""
+    monkeypatch.setattr(tape_module, "FLUSH_S", 0.02)
+    opened: list[Tapes] = []
+
+    def start(max_mb: float = 1000, folder: Path = folder) -> Tapes:
+        opened.append(Tapes(folder, TapeSettings(mode="full", max_mb=max_mb)))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.stop()
+
+
+def compressed(tape: Tape) -> Path:
+    return tape.path.with_suffix(".jsonl.gz")
+
+
+def take(tapes: Tapes, call: str, *lines: bytes) -> Path:
+    """A whole tape, from open to compressed."""
+    tape = tapes.open(call)
+    for line in lines:
+        tape.write(line)
+    tapes.close(tape)
+    wait_for(compressed(tape).exists)
+    return compressed(tape)
+
+
+def test_lines_reach_the_file_within_a_moment(folder: Path) -> None:
+    """With the real interval, and without anybody closing it."""
+    tapes = Tapes(folder, TapeSettings(mode="full"))
+    tape = tapes.open("CA1")
+    begin = time.monotonic()
+    tape.write(b"1\n")
+    tape.write(b"2\n")
+    wait_for(lambda: tape.path.exists() and tape.path.read_bytes() == b"1\n2\n")
+    assert time.monotonic() - begin < KEPT_MS / 1000 + 0.2
+    tapes.stop()
+
+
+def test_a_tape_lies_in_its_folder_under_the_calls_name(tapes: Open, folder: Path) -> None:
+    tape = tapes().open("CA12")
+    assert tape.path.parent == folder
+    assert folder.is_dir()
+    assert tape.path.name.endswith("-CA12.jsonl")
+    assert tape.path.name[:8] == time.strftime("%Y%m%d", time.gmtime())
+
+
+@pytest.mark.parametrize("call", ["../../etc/passwd", "a/b\0c", "", "x" * 500, "ü☎\n"])
+def test_no_name_leads_out_of_the_folder(tapes: Open, folder: Path, call: str) -> None:
+    path = take(tapes(), call, b"1\n")
+    assert path.parent == folder
+    assert list(folder.iterdir()) == [path]
+    assert len(path.name) < 120
+
+
+def test_closing_writes_the_rest_compresses_and_removes_the_plain_file(tapes: Open) -> None:
+    line = b"x" * 1000 + b"\n"
+    path = take(tapes(), "CA1", *[line] * 100)
+    assert gzip.decompress(path.read_bytes()) == 100 * line
+    assert path.stat().st_size < 2000
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert list(read_lines(path)) == [line] * 100
+
+
+def test_a_call_without_a_line_leaves_no_file(tapes: Open, folder: Path) -> None:
+    some = tapes()
+    some.close(some.open("CA1"))
+    take(some, "CA2", b"1\n")
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_stopping_writes_and_compresses_what_is_open(tapes: Open) -> None:
+    some = tapes()
+    open_one, closed = some.open("CA1"), some.open("CA2")
+    open_one.write(b"1\n")
+    closed.write(b"2\n")
+    some.close(closed)
+    some.stop()
+    assert gzip.decompress(compressed(open_one).read_bytes()) == b"1\n"
+    assert gzip.decompress(compressed(closed).read_bytes()) == b"2\n"
+    assert len(list(closed.path.parent.iterdir())) == 2
+
+
+def test_many_calls_at_once_keep_their_lines_apart_and_in_order(tapes: Open) -> None:
+    some = tapes()
+    all_tapes = [some.open(f"CA{number}") for number in range(20)]
+
+    def write(part: list[Tape]) -> None:
+        for number in range(200):
+            for tape in part:
+                tape.write(b"%d\n" % number)
+
+    threads = [threading.Thread(target=write, args=(all_tapes[at::4],)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    some.stop()
+    for tape in all_tapes:
+        assert list(read_lines(compressed(tape))) == [b"%d\n" % number for number in range(200)]
+
+
+# Two calls with the same id
+
+
+def test_a_call_after_another_of_the_same_id_has_its_own_tape(tapes: Open) -> None:
+    some = tapes()
+    first = take(some, "CA1", b"1\n")
+    second = some.open("CA1")
+    second.write(b"2\n")
+    wait_for(second.path.exists)
+    third = some.open("CA1")
+    third.write(b"3\n")
+    some.stop()
+    paths = [first, compressed(second), compressed(third)]
+    assert [gzip.decompress(path.read_bytes()) for path in paths] == [b"1\n", b"2\n", b"3\n"]
+
+
+def test_two_calls_of_the_same_id_at_once_have_two_tapes(tapes: Open) -> None:
+    some = tapes()
+    one, other = some.open("CA/1"), some.open("CA_1")
+    assert one.path != other.path
+
+
+# The limit
+
+
+def old_tape(folder: Path, stamp: str, size: int) -> Path:
+    path = folder / f"{stamp}-CAold.jsonl.gz"
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+def test_the_newest_tapes_within_the_limit_are_kept(tapes: Open, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    days = [old_tape(folder, f"2025010{day}-120000", 300_000) for day in range(1, 6)]
+    take(tapes(max_mb=1), "CA1", b"1\n")
+    wait_for(lambda: not days[1].exists())
+    assert [day.exists() for day in days] == [False, False, True, True, True]
+
+
+def test_calls_in_progress_and_other_files_are_never_deleted(tapes: Open, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    old = old_tape(folder, "20250101-120000", 300_000)
+    kept = [folder / "notes.txt", folder / "20240101-120000-CA0.jsonl"]
+    for path in kept:
+        path.write_bytes(bytes(300_000))
+    some = tapes(max_mb=0.001)
+    tape = some.open("CA1")
+    tape.write(bytes(300_000) + b"\n")
+    wait_for(tape.path.exists)
+    take(some, "CA2", b"1\n")
+    wait_for(lambda: not old.exists())
+    assert tape.path.exists()
+    assert all(path.exists() for path in kept)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_file_that_cannot_be_deleted_costs_no_tape(
+    tapes: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    folder.mkdir(parents=True)
+    (folder / "20250101-120000-CA0.jsonl.gz").symlink_to("nowhere")  # gone meanwhile
+    some = tapes()
+    take(some, "CA1", b"1\n")
+    time.sleep(0.1)  # the writer deletes after it has compressed
+    tape = some.open("CA2")
+    tape.write(b"2\n")
+    wait_for(tape.path.exists, timeout_s=1)
+
+
+# Disks
+
+
+def test_a_full_disk_breaks_one_tape_and_no_other(tapes: Open, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    some = tapes()
+    with caplog.at_level(logging.ERROR, "voxline.tape"):
+        full, other = some.open("CA1"), some.open("CA2")
+        full.path.symlink_to("/dev/full")
+        full.write(b"1\n")
+        other.write(b"1\n")
+        wait_for(lambda: full.broken)
+        full.path.unlink()
+        full.write(b"2\n")
+        other.write(b"2\n")
+        some.close(full)
+        some.close(other)
+        wait_for(compressed(other).exists)
+    assert gzip.decompress(compressed(other).read_bytes()) == b"1\n2\n"
+    assert not other.broken
+    assert not full.path.exists()  # no second half without its first
+    assert [record.getMessage() for record in caplog.records] == [f"tape {full.path.name}: No space left on device"]
+
+
+def test_a_folder_that_is_gone_breaks_the_tape_and_a_later_one_is_written(tapes: Open, folder: Path) -> None:
+    some = tapes()
+    lost = some.open("CA1")
+    folder.rmdir()
+    lost.write(b"1\n")
+    wait_for(lambda: lost.broken)
+    folder.mkdir()
+    assert take(some, "CA2", b"1\n").exists()
+
+
+def test_a_disk_that_is_too_slow_loses_the_tape_and_not_the_memory() -> None:
+    tape = Tape(Path("/nowhere/at/all.jsonl"))  # nobody flushes it
+    line = bytes(1_000_000)
+    for _ in range(10):
+        tape.write(line)
+    assert tape.broken
+    assert sum(map(len, tape._lines)) <= tape_module.MAX_BUFFER
+
+
+def test_a_compressed_tape_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    lines = [b"%d %s\n" % (number, os.urandom(30).hex().encode()) for number in range(5000)]
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b"".join(lines))[:-50_000])
+    found = list(read_lines(path))
+    assert 100 < len(found) < 5000
+    assert found[:-1] == lines[: len(found) - 1]
+
+
+# A real server
+
+
+SIMULATED = {
+    "engine.profile": "simulated",
+    "engine.simulated.first_word_ms": 0,
+    "engine.simulated.first_audio_ms": 0,
+    "engine.simulated.word_ms": 0,
+    "engine.simulated.words": 8,
+    "engine.simulated.audio_ms_per_word": 120,
+    "tape.mode": "full",
+}
+Dial = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture(scope="module")
+def words() -> bytes:
+    """Some words of the caller's, as they come over a telephone line."""
+    return g711.encode(resample.to_line(*say("wait a moment please")))
+
+
+async def talk_over(phone: Any, words: bytes) -> None:
+    """A greeting that is talked over, and the answer."""
+    phone.hold()
+    await phone.heard(2)
+    phone.say(words)
+    await phone.get("clear")
+
+
+async def test_a_call_that_ends_well_replays_identically(
+    serve: Callable[..., Any], dial: Dial, in_thread: Dial, words: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = await in_thread(serve, SIMULATED)
+    phone = await dial(server.url)
+    await talk_over(phone, words)
+    await in_thread(server.wait_for, "said", call=phone.call, role="agent", interrupted=True)
+    await asyncio.sleep(0.3)
+    await phone.press("5#")
+    await asyncio.sleep(0.3)
+    await phone.release()
+    await phone.hang_up()
+    folder = server.data / "tapes"
+    await in_thread(wait_for, lambda: list(folder.glob("*.gz")) and not list(folder.glob("*.jsonl")))
+    (path,) = folder.iterdir()
+    assert phone.call in path.name
+
+    head, steps = open_tape(path)
+    assert (head.call, head.mode, head.agent) == (phone.call, "full", "front_desk")
+    assert sum(isinstance(step.event, e.CallerAudio) for step in steps) == phone.frames
+    kinds = {command["type"] for step in steps for command in step.commands}
+    assert {"StartReply", "Play", "Pause", "Drop", "Interrupted", "Said", "Hear"} <= kinds
+    assert isinstance(steps[-1].event, e.HungUp)
+    for recompute in (False, True):
+        assert await in_thread(replay_all, [folder], recompute=recompute) == 0
+        assert f"identical  {path.name}  {len(steps)} events" in capsys.readouterr().out
+
+
+async def test_a_killed_servers_tape_is_whole_to_its_last_moment(
+    serve: Callable[..., Any], dial: Dial, in_thread: Dial, words: bytes
+) -> None:
+    server = await in_thread(serve, SIMULATED)
+    phone = await dial(server.url)
+    await talk_over(phone, words)
+    await asyncio.sleep(0.3)
+    sent_ms = 20 * phone.frames
+    server.process.kill()
+    await in_thread(server.process.wait, WAIT_S)
+    with suppress(Exception):
+        await phone.release()
+
+    (path,) = (server.data / "tapes").iterdir()
+    assert path.suffix == ".jsonl"
+    head, steps = read(read_lines(path))
+    found = list(steps)
+    audio_ms = sum(len(step.event.pcm) for step in found if isinstance(step.event, e.CallerAudio)) / 16
+    assert sent_ms - KEPT_MS <= audio_ms <= sent_ms + 100
+    assert {"Pause", "Play"} <= {command["type"] for step in found for command in step.commands}
+    result = replay(head, found)
+    assert result.difference is None, str(result.difference)
+    assert (result.events, result.media_ms) == (len(found), audio_ms)
