@@ -98,7 +98,7 @@ class Call:
         meaning: Meaning | None = None,
     ) -> int:
         """The engine answers the last request with one word a 300 ms; gives the reply's number."""
-        reply: int = self.last(e.StartReply).reply
+        reply: int = max(start.reply for start in self.all(e.StartReply))  # a round of tools may be asked for later
         if heard is not None:
             self.send(e.CallerSaid(reply, heard, meaning))
         self.heard_ms = 0.0

@@ -410,7 +410,7 @@ class AnyCall(RuleBasedStateMachine):
 
     @property
     def open_reply(self) -> int:
-        return self.call.last(e.StartReply).reply
+        return max(start.reply for start in self.call.all(e.StartReply))
 
     @rule(ms=st.integers(1, 40), speech=st.booleans())
     def time(self, ms: int, speech: bool) -> None:
