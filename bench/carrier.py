@@ -16,8 +16,7 @@ class Carrier:
         self._position = 0  # of the next sample handed over
         self._coming: list[tuple[int, object]] = []  # (when, PCM with its position | Mark | "clear")
         self._marks: list[tuple[int, str]] = []  # on their way back
-        self._buffer: list[tuple[int, bytes]] = []
-        self._waiting: list[Mark] = []  # behind the buffer's audio so far
+        self._buffer: list[tuple[int, bytes] | Mark] = []  # audio with its position, and marks between it
         self._heard: list[tuple[int, bytes]] = []
 
     def run(self, ms: int, step: int = 1) -> None:
@@ -55,25 +54,30 @@ class Carrier:
                 self._buffer.append((self._position, item))
                 self._position += len(item) // 2
             case Mark():
-                self._waiting.append(item)
+                self._buffer.append(item)
             case "clear":
+                marks = [waiting for waiting in self._buffer if isinstance(waiting, Mark)]
                 self._buffer.clear()
-                self._return(self._waiting)
+                self._return(marks)
             case ("next", int(position)):
                 self._position = position
             case (int(position), bytes(fade)):
                 self._buffer.append((position, fade))
 
     def _play(self, count: int) -> None:
-        while self._buffer and count:
-            position, data = self._buffer[0]
+        while self._buffer:
+            first = self._buffer[0]
+            if isinstance(first, Mark):
+                self._return([first])
+                del self._buffer[0]
+                continue
+            if not count:
+                return
+            position, data = first
             self._heard.append((position, data[:count]))
             rest = data[count:]
             count -= len(data) - len(rest)
             self._buffer[:1] = [(position + (len(data) - len(rest)) // 2, rest)] if rest else []
-        reached = self._buffer[0][0] if self._buffer else self._position
-        self._return([mark for mark in self._waiting if mark.position <= reached])
 
     def _return(self, marks: list[Mark]) -> None:
         self._marks += [(self._now + 1 + self._delay, mark.name) for mark in marks]
-        self._waiting = [mark for mark in self._waiting if mark not in marks]
