@@ -73,10 +73,10 @@ def latency(changes: dict[str, Any]) -> list[Line]:
     rows = []
     kinds = {"engine without delay": 0, "engine of 100 + 100 ms, early reply": 100}
     for name, delay in kinds.items():
-        engine = {"profile": "simulated", "simulated": {"first_word_ms": delay, "first_audio_ms": delay}}
+        delays = {"first_word_ms": delay, "word_ms": 0, "first_audio_ms": delay}
+        engine = {"profile": "simulated", "simulated": delays}
         settings = {"engine": engine, "turn.adapt_reply": False, **changes}
         if not delay:
-            engine["simulated"] |= {"word_ms": 0}
             settings["turn.eager_attempts"] = 0
         steps: list[Any] = ["wait", *(step for _ in range(6) for step in ({"say": ASK}, "wait"))]
         _, tapes = calls([Script(name=f"latency {number}", voice=VOICE, steps=steps) for number in range(8)], settings)
