@@ -21,8 +21,7 @@ class Caller:
         self.level = Level()
         self.digits = ""
         self.over = False  # the turn began while the agent was talking
-        self.text = ""  # the recognizer's present guess, and what it says of it
-        self.meaning: Meaning | None = None
+        self.meaning: Meaning | None = None  # of the recognizer's present guess
         self.complete: bool | None = None
         self.speech_ms = 0  # of earlier bursts of this turn
         self.attempts = 0  # early replies made in this turn
@@ -55,7 +54,7 @@ class Caller:
     def listen_again(self) -> None:
         """The recognizer hears the turn from its beginning, under a new number."""
         self.utterance.begin()
-        self.text, self.meaning, self.complete = "", None, None
+        self.meaning = self.complete = None
 
     def paused_and_went_on(self) -> None:
         """A pause inside a turn is remembered: this caller makes such pauses."""

@@ -38,7 +38,7 @@ class Conversation:
         self.session = Session(call, agent.name, settings, agent.transfers)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
-        self._record_step = record
+        self._record = record
         self._replies = Replies(
             call,
             agent,
@@ -53,13 +53,15 @@ class Conversation:
     def start(self) -> None:
         """Greet the caller."""
         commands = self.session.start()
-        self._record(None, commands)
+        if self._record:
+            self._record(self.session.now_ms, None, commands, self.session.state)
         self._do(commands)
 
     def handle(self, event: e.Event) -> None:
         """Take one event and do all that follows from it."""
         commands = self.session.handle(event)
-        self._record(event, commands)
+        if self._record:
+            self._record(self.session.now_ms, event, commands, self.session.state)
         self._do(commands)
         if commands or isinstance(event, BUFFER_CHANGES):
             self._pace()
@@ -84,10 +86,6 @@ class Conversation:
                     self._replies.run_tools(command)
                 case _:
                     self._on_command(command)
-
-    def _record(self, event: e.Event | None, commands: list[e.Command]) -> None:
-        if self._record_step:
-            self._record_step(self.session.now_ms, event, commands, self.session.state)
 
     def _pace(self) -> None:
         """Let the engine make more audio only while little of it is waiting to be heard."""

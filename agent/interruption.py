@@ -14,9 +14,7 @@ BACKCHANNELS = frozenset(
     "really wow interesting see".split()
 )
 PAIRS = {"uh huh": "uh-huh", "mm hmm": "mm-hmm", "mm hm": "mm-hmm", "i see": "see", "all right": "alright"}
-
-
-UNKNOWN_WORD_MS = 450
+UNKNOWN_WORD_MS = 450  # of speech; a cough that passes for some is shorter
 
 
 class Verdict(Enum):
@@ -47,14 +45,12 @@ def while_speaking(meaning: Meaning | None, *, near: bool, speech_ms: float, int
     return Verdict.WAIT
 
 
-def after_it(meaning: Meaning | None, *, near: bool, speech_ms: float) -> Verdict:
-    """The burst has ended, and the engine was asked what it was; `meaning` is None until it has answered.
+def after_it(meaning: Meaning | None, *, speech_ms: float) -> Verdict:
+    """A burst as loud as the caller has ended, and the engine was asked what it was; None until it has answered.
 
-    Speech as loud as the caller that is no backchannel and long enough for a word is taken for one that the engine
-    does not know: being asked to repeat it is better than not being heard.
+    What is no backchannel and long enough for a word is taken for one that the engine does not know: being asked to
+    repeat it is better than not being heard.
     """
-    if not near:
-        return Verdict.RESUME
     if meaning is None:
         return Verdict.WAIT
     word = meaning is Meaning.NOTHING and speech_ms >= UNKNOWN_WORD_MS

@@ -255,8 +255,6 @@ class Session:
         """Silence at once; the line then says what was heard."""
         reply = self._reply
         assert reply is not None
-        if not reply.interruptible:
-            return []
         self._move(Trigger.SPEECH)
         self._pausing = True
         self._cut_at_once = not speech or not self._settings.resume
@@ -311,7 +309,7 @@ class Session:
             meaning = meaning or Meaning.TURN
         elif not held.generating:
             meaning = Meaning.NOTHING  # it had nothing to say
-        return after_it(meaning, near=True, speech_ms=self._burst_ms)
+        return after_it(meaning, speech_ms=self._burst_ms)
 
     def _act_on(self, verdict: Verdict) -> Commands:
         if verdict is Verdict.INTERRUPT:
@@ -380,7 +378,7 @@ class Session:
         caller = self._caller
         if event.utterance != caller.utterance.number or not caller.utterance.open:
             return []
-        caller.text, caller.complete = event.text, event.complete
+        caller.complete = event.complete
         caller.meaning = event.meaning or (meaning_of(event.text) if event.text else None)
         return self._judge() if self.state is State.INTERRUPTED else []
 

@@ -1,8 +1,8 @@
 """Voice activity: Silero on 8 kHz audio, the windows of all calls in one ONNX run.
 
-A run over many windows costs a fifth of as many single runs and gives the same probabilities to the bit. The network
-is recurrent; after a long silence its state makes it slower to notice speech, so the state of a call that has been
-silent for `reset_ms` is cleared.
+A run over many windows costs much less than as many single runs and gives the same probabilities to the bit. The
+network is recurrent; after a long silence its state makes it slower to notice speech, so the state of a call that has
+been silent for `reset_ms` is cleared.
 """
 
 from pathlib import Path

@@ -21,13 +21,16 @@ from typing import Any
 
 import httpx
 import numpy as np
+import onnxruntime
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent import events as e
+from agent import silero
 from agent.engine.embedded.synthesizer import say
 from agent.session import Session
-from agent.vad import WINDOW, Vad
+from agent.silero import CONTEXT, STATE, WINDOW
+from agent.vad import Vad
 from bench.machine import keep, table
 from config.settings import Settings
 from telephony.audio import g711
@@ -71,6 +74,7 @@ def frame_parts() -> dict[str, float]:
         "session: probability": _probability_us() * FRAME_MS / 32,
     }
     vad = {f"voice detector, {calls} calls": _vad_us(calls) * FRAME_MS / 32 for calls in (1, 16, 64, 256)}
+    vad |= {f"the same as published, {calls} calls": _published_us(calls) * FRAME_MS / 32 for calls in (1, 16, 64)}
     outbound = {"playout, G.711 encode, base64, JSON": _send_us()}
     table(
         "CPU µs per 20 ms frame",
@@ -167,6 +171,17 @@ def _vad_us(calls: int) -> float:
         detector.run()
 
     return _cpu_us(run, count=max(5, 400 // calls)) / calls
+
+
+def _published_us(calls: int) -> float:
+    """For one window of one call in Silero's own file, all calls in one run; the network alone."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    network = onnxruntime.InferenceSession(str(silero.model_path()), options, providers=["CPUExecutionProvider"])
+    sound = np.random.default_rng(0).standard_normal((calls, CONTEXT + WINDOW)).astype(np.float32) * 0.02
+    feed = {"input": sound, "state": np.zeros((2, calls, STATE), np.float32), "sr": np.array(g711.RATE)}
+    return _cpu_us(lambda: network.run(None, feed), count=max(5, 400 // calls)) / calls
 
 
 def _send_us() -> float:

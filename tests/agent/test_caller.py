@@ -75,12 +75,12 @@ def test_more_of_an_open_turn_is_the_same_turn_under_a_new_number() -> None:
     caller.attempts = 2
     number, audio = caller.utterance.number, caller.utterance.audio()
     assert caller.utterance.block()
-    caller.text, caller.meaning, caller.complete = "uh", Meaning.BACKCHANNEL, True
+    caller.meaning, caller.complete = Meaning.BACKCHANNEL, True
     caller.begin()
     assert caller.utterance.number == number + 1
     assert caller.utterance.audio() == audio == caller.utterance.block()
     assert (caller.over, caller.attempts) == (True, 2)
-    assert (caller.text, caller.meaning, caller.complete) == ("", None, None)
+    assert (caller.meaning, caller.complete) == (None, None)
 
 
 def test_pauses_inside_turns_are_remembered_the_last_ones_only() -> None:

@@ -1,36 +1,26 @@
 """A Recognizer with pocketsphinx and a language model made from each agent's dialogue.
 
 pocketsphinx keeps Python's interpreter to itself while it works, so it is given a few milliseconds' work at a time, in
-threads: the audio of other calls goes on in between. An utterance that finds no free decoder is heard when it is over.
+a thread: the audio of other calls goes on in between. An utterance that finds no free decoder is heard when it is over.
 The longest one that still goes on gives up its decoder for that and is then heard later in the same way: that costs no
 memory, as more decoders would, and nobody waits for somebody else to stop talking.
 """
 
 import asyncio
-import itertools
-import math
-import re
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import msgspec
-import numpy as np
-import pocketsphinx
 
-from agent.engine.base import CALLER_RATE, Expect, Meaning, SpeechBlock, Transcript
-from agent.engine.embedded.language_model import arpa, sentences, vocabulary
+from agent.engine.base import CALLER_RATE, Meaning, SpeechBlock, Transcript
+from agent.engine.embedded.decoder import Decoder, build_decoders
 from agent.engine.embedded.understanding import CLEAR_WORDS, Understanding
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
-from config.dialogue import Dialogue
 
-MODEL_RATE = 16_000  # Hz
 PIECE = 2 * CALLER_RATE * 40 // 1000  # bytes of PCM16, 40 ms: some 2 ms of work
 TURN_BYTES = 2 * CALLER_RATE * 3  # decoded of one utterance until others have their turn
 MAX_BYTES = 2 * CALLER_RATE * 90  # of one utterance; what is longer is not heard
@@ -38,25 +28,9 @@ MAX_UTTERANCES = 1000
 FIRST_BYTES = 2 * CALLER_RATE * 640 // 1000  # of speech before decoding begins: they tell how loud the caller is
 FIRST_BYTES_OVER = 2 * CALLER_RATE * 400 // 1000  # of speech over the agent's, which waits for what it means
 FINISH_S = 5.0  # that `finish` waits for a decoder
-# Their loudest 20 ms are brought into this range, in dBFS, and no further: who begins softly is not a quiet caller.
-# With one level for all instead, people's recordings at -14 to -40 dBFS had 19 to 29 % word errors, not 5 %.
-LOUDEST_DB = (-30.0, -16.0)
-SILENCE_DB = -44.0  # below this nobody has spoken yet
-DITHER = 0.0007  # of full scale; digital silence would make the model's features meaningless
-# The second pass over a whole utterance would hold the interpreter for tens of milliseconds, and gains nothing here.
-# The language's weight over the sound's is above the usual 6.5: what was asked says much about what is answered.
-OPTIONS = {"loglevel": "FATAL", "fwdflat": False, "lw": 9.0, "samprate": float(MODEL_RATE)}
-# The mean of the model's features over a telephone, with which every utterance begins. The model's own is that of a
-# studio microphone: with it the first words of a call are lost (35 % of 175 sentences instead of 22 %).
-TELEPHONE_MEAN = (
-    "48.8443,3.83241,-4.16093,1.49651,7.93468,-10.7688,-3.08055,-7.14604,-8.13122,-1.9173,-0.782637,1.25283,-5.21403"
-)
 # How well words must fit the sound to end the agent's reply, in nats a frame of 10 ms below the best sounds of each:
 # a few words, and more of them. People's recordings were at -1.8 to -3.5, espeak's voices at -2.5 to -6, babble at -6.
 FIT_FEW, FIT_MORE = -5.1, -5.4
-PARTIAL_SCALE = 1024  # pocketsphinx's scores of sounds are so much smaller until the utterance is over
-# How people hum; the dictionary has one way for each.
-HUMMED = {"mhm": ("AH M HH AH M", "M HH M", "M HH AH M"), "hmm": ("HH M", "HH AH M", "M")}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,75 +58,6 @@ class Heard(msgspec.Struct, frozen=True):
 
     text: str
     fit: float = 0.0  # see Decoder.fit
-
-
-class Decoder:
-    """One pocketsphinx decoder for one agent's dialogue. Used by one thread at a time."""
-
-    def __init__(self, dictionary: Path, models: dict[str, Path]) -> None:
-        self._decoder = pocketsphinx.Decoder(lm=None, dict=str(dictionary), **OPTIONS)
-        for name, path in models.items():
-            self._decoder.add_lm_file(name, str(path))
-        self._noise = np.random.default_rng(0)
-        self._last = self._gain = np.float32(0)
-        self._open = False
-
-    def start(self, expect: Expect, *, over: bool = False) -> None:
-        """Begin an utterance; one that was broken off is forgotten. Its level is learnt with `learn_level`."""
-        if self._open:
-            self.end()
-        self._open = True
-        self._decoder.activate_search(model_name(expect, over=over))
-        self._decoder.set_cmn(TELEPHONE_MEAN)
-        self._decoder.start_utt()
-        # The same dither for every utterance, so that the same audio always gives the same words.
-        self._noise = np.random.default_rng(0)
-        self._last = np.float32(0)
-        self._gain = np.float32(0)
-
-    def learn_level(self, pcm: bytes) -> None:
-        """Take the beginning of an utterance (8 kHz PCM16) as the measure of its level, unless there was one."""
-        if self._gain == 0:
-            frames = np.frombuffer(pcm, "<i2").astype(np.float32)[: len(pcm) // 320 * 160].reshape(-1, 160) / 32768
-            loudest = float(np.sqrt(np.mean(frames**2, axis=1)).max(initial=0.0))
-            level = 20 * np.log10(max(loudest, 1e-6))
-            wanted = level if level < SILENCE_DB else np.clip(level, *LOUDEST_DB)
-            self._gain = np.float32(10 ** ((wanted - level) / 20))
-
-    def hear(self, pcm: bytes) -> None:
-        """Take up to 40 ms of 8 kHz PCM16."""
-        self._decoder.process_raw(self._widen(pcm), no_search=False, full_utt=False)
-
-    def text(self) -> str:
-        """What it makes of the utterance so far."""
-        hypothesis = self._decoder.hyp()
-        words = hypothesis.hypstr.split() if hypothesis else []
-        return " ".join(re.sub(r"\(\d+\)$", "", word) for word in words if not word.startswith(("<", "[")))
-
-    def fit(self) -> float:
-        """How well these words fit the sound, in nats a frame below the best sounds of each frame."""
-        total, frames = 0.0, 0
-        for segment in self._decoder.seg() or ():
-            if not segment.word.startswith(("<", "[")):
-                total += math.log(max(segment.ascore, sys.float_info.min))
-                frames += segment.end_frame - segment.start_frame + 1
-        return total * (PARTIAL_SCALE if self._open else 1) / max(frames, 1)
-
-    def end(self) -> None:
-        """End the utterance; `text` is then final."""
-        self._decoder.end_utt()
-        self._open = False
-
-    def _widen(self, pcm: bytes) -> bytes:
-        """8 to 16 kHz by straight lines: the images above 4 kHz stand in for what the phone cut off, which the model
-        wants to see (a clean resampler makes at least three times the errors on people's recordings)."""
-        samples = np.frombuffer(pcm, "<i2").astype(np.float32) * (self._gain / 32768)
-        wide = np.empty(2 * len(samples), np.float32)
-        wide[1::2] = samples
-        wide[::2] = (samples + np.concatenate([[self._last], samples[:-1]])) / 2
-        self._last = samples[-1] if len(samples) else self._last
-        wide += DITHER * self._noise.standard_normal(len(wide), np.float32)
-        return (np.clip(wide, -1, 1) * 32767).astype("<i2").tobytes()
 
 
 class PocketsphinxRecognizer:
@@ -343,48 +248,3 @@ def _hear_all(decoder: Decoder, audio: bytes, utterance: Utterance) -> Heard:
 def _end(decoder: Decoder) -> Heard:
     decoder.end()
     return Heard(decoder.text(), decoder.fit())
-
-
-def model_name(expect: Expect, *, over: bool) -> str:
-    """The language model for what is said in reply to a question of this kind, or over the agent's voice."""
-    return f"{expect.value}-over" if over else expect.value
-
-
-def build_decoders(name: str, dialogue: Dialogue, count: int) -> list[Decoder]:
-    """Decoders for one dialogue; raises EngineError naming words that pocketsphinx cannot pronounce."""
-    with tempfile.TemporaryDirectory(prefix="voxline-") as folder:
-        dictionary = Path(folder) / "words.dict"
-        lines = pronunciations(name, vocabulary(dialogue), dialogue.pronunciations)
-        dictionary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        models = {}
-        for expect, over in itertools.product(Expect, (False, True)):
-            name = model_name(expect, over=over)
-            models[name] = Path(folder) / f"{name}.arpa"
-            models[name].write_text(arpa(sentences(dialogue, expect, over=over)), encoding="utf-8")
-        return [Decoder(dictionary, models) for _ in range(count)]
-
-
-def pronunciations(agent: str, words: set[str], own: dict[str, str]) -> Iterable[str]:
-    """The dictionary's lines for these words: pocketsphinx's own, else those of the agent's file."""
-    lines, missing = [], set(words)
-    shipped = Path(pocketsphinx.get_model_path()) / "en-us" / "cmudict-en-us.dict"
-    with shipped.open(encoding="utf-8") as file:
-        for line in file:
-            word = re.sub(r"\(\d+\)$", "", line.split(" ", 1)[0])
-            if word in words and word not in own:
-                lines.append(line.strip())
-                missing.discard(word)
-    lines += [f"{word} {sounds}" for word, sounds in own.items()]
-    for word in sorted(words & HUMMED.keys() - own.keys()):
-        lines = [line for line in lines if line.split(" ", 1)[0] != word]
-        lines += [
-            f"{word}({number}) {sounds}" if number > 1 else f"{word} {sounds}"
-            for number, sounds in enumerate(HUMMED[word], 1)
-        ]
-    missing -= own.keys()
-    if missing:
-        raise EngineError(
-            f"agent {agent!r}: pocketsphinx cannot pronounce {', '.join(sorted(missing))}; "
-            "add them to dialogue.pronunciations in ARPAbet, such as {voxline: V AA K S L AY N}"
-        )
-    return lines

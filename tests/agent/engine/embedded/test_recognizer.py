@@ -12,14 +12,12 @@ import soxr
 
 import config
 from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock, Transcript
-from agent.engine.embedded.language_model import vocabulary
-from agent.engine.embedded.recognizer import MAX_BYTES, PocketsphinxRecognizer, build_decoders, pronunciations
+from agent.engine.embedded.recognizer import MAX_BYTES, PocketsphinxRecognizer
 from agent.engine.embedded.synthesizer import say
 from agent.engine.embedded.understanding import Understanding
 from agent.exceptions import EngineError
 from config.agent import AgentSettings, load_agents
 from config.dialogue import Dialogue
-from config.phrase import parse_phrase
 from telephony.audio import g711, wav
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one recognizer for all: it takes a while to load
@@ -363,11 +361,3 @@ async def test_an_utterance_without_end_is_bounded(recognizer: PocketsphinxRecog
 async def test_an_agent_without_dialogue_is_named(recognizer: PocketsphinxRecognizer) -> None:
     with pytest.raises(EngineError, match="stranger"):
         await recognizer.hear(SpeechBlock("u", "CA1", "stranger", b""))
-
-
-async def test_a_word_that_cannot_be_pronounced_is_named() -> None:
-    dialogue = CARDS.model_copy(update={"before": (parse_phrase("xyzzyx"),)})
-    with pytest.raises(EngineError, match=r"agent 'cards'.*xyzzyx"):
-        build_decoders("cards", dialogue, 1)
-    pronounced = dialogue.model_copy(update={"pronunciations": {"xyzzyx": "Z IH Z IY"}})
-    assert "xyzzyx Z IH Z IY" in pronunciations("cards", vocabulary(pronounced), pronounced.pronunciations)
