@@ -42,5 +42,5 @@ clean: ## remove the set-up and everything that was written
 	@touch $@
 
 .venv/test: .venv/run
-	$(INSTALL) -e '.[embedded,gpu,dev]'
+	$(INSTALL) -e '.[embedded,gpu,plot,dev]'
 	@touch $@

@@ -6,8 +6,9 @@ import msgspec
 
 from agent import events as e
 from agent.session import Session
-from agent.tape import Header, Step, TapeError, describe_command, settings_of
+from agent.tape import Header, Step, describe_command, settings_of
 from agent.vad import Vad, VadStream
+from config.exceptions import TapeError
 
 CONTEXT = 5  # events shown before a difference
 FED_AT_ONCE = 8192  # bytes a voice detector's stream is given at a time, half a second

@@ -13,15 +13,16 @@ from collections.abc import Callable
 from typing import Any
 
 from agent import events as e
+from agent.burst import Burst
 from agent.caller import Caller
-from agent.engine.base import Cue, Done, Expect, Meaning, Next, ReplyRequest, ToolCall, ToolResult, Turn, Word
+from agent.engine.base import Cue, Next, ToolCall, Word
 from agent.exceptions import IllegalEvent
-from agent.history import History
-from agent.interruption import Verdict, after_it, meaning_of, while_speaking
+from agent.interruption import Verdict, meaning_of
+from agent.memory import Memory
 from agent.spoken import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer, Timers
-from agent.turn import WINDOW_MS, Change
+from agent.turn import Change
 from agent.utterance import BYTES_PER_MS
 from config.settings import Settings
 
@@ -37,11 +38,8 @@ class Session:
     def __init__(self, call: str, agent: str, settings: Settings, transfers: dict[str, str] | None = None) -> None:
         self.state = State.IDLE
         self.now_ms = 0.0
-        self.history = History(settings.reply.max_history_turns)
-        self.expect = Expect.OPEN
+        self.memory = Memory(call, agent, settings.reply.max_history_turns)
         self.wasted = 0  # early replies thrown away
-        self._call = call
-        self._agent = agent
         self._settings = settings.turn
         self._transfers = transfers or {}
         self._caller = Caller(settings.turn)
@@ -49,12 +47,8 @@ class Session:
         self._held: Reply | None = None  # made early
         self._replies = 0
         self._pausing = False  # `Pause` was given, and its answer comes next
-        self._cut_at_once = False  # the pause is an interruption for certain
+        self._burst: Burst | None = None  # what has paused the reply
         self._wary = False  # something in the background has paused this reply before
-        self._onset_ms = 0.0
-        self._before_ms = 0  # speech of the room's before the caller's burst
-        self._model_state: dict[str, Any] = {}
-        self._results: tuple[ToolResult, ...] = ()  # of tools that ran, not yet told to the caller
         self._cut = False  # the caller interrupted the last reply
         self._closing: Cue | None = None
         self._reprompts = 0
@@ -115,7 +109,7 @@ class Session:
         return commands
 
     def _hear(self, block: bytes) -> e.Hear:
-        return e.Hear(self._caller.utterance.number, block, self.expect, self._caller.over)
+        return e.Hear(self._caller.utterance.number, block, self.memory.expect, self._caller.over)
 
     def _on_probability(self, event: e.SpeechProbability) -> Commands:
         detector = self._caller.detector
@@ -167,7 +161,7 @@ class Session:
         if caller.turn_speech_ms < self._settings.min_speech_ms and not caller.digits:
             return self._forget_noise() if silence_ms >= self._settings.endpoint_ms else []
         answered = None if held is None else False if held.unfinished else bool(held.text) or None
-        if silence_ms >= caller.wait_ms(self.expect, answered=answered):
+        if silence_ms >= caller.wait_ms(self.memory.expect, answered=answered):
             return self._decide()
         if held is None and silence_ms >= self._settings.eager_ms and not self._closing:
             return self._hold(silence_ms)
@@ -183,6 +177,9 @@ class Session:
         ):
             return []
         caller.attempts += 1
+        return self._ask_early()
+
+    def _ask_early(self) -> Commands:
         self._held = Reply(self._next_number(), Cue.ANSWER, held=True)
         return [*self._rest_of_turn(), self._ask(self._held)]
 
@@ -257,59 +254,33 @@ class Session:
         assert reply is not None
         self._move(Trigger.SPEECH)
         self._pausing = True
-        self._cut_at_once = not speech or not self._settings.resume
-        self._onset_ms = onset_ms
-        self._before_ms = self._caller.detector.speech_ms - WINDOW_MS
+        self._burst = Burst(self._caller, onset_ms, certain=not speech or not self._settings.resume)
         if speech:
             self._begin_turn(over=True)
         return [e.Pause(reply.number, self.now_ms, onset_ms)]
 
     def _on_paused(self, event: e.Paused) -> Commands:
         reply = self._reply
-        if not self._pausing or reply is None or event.reply != reply.number:
+        if not self._pausing or self._burst is None or reply is None or event.reply != reply.number:
             raise IllegalEvent(f"Paused({event.reply}) in state {self.state}")
         self._pausing = False
         reply.heard.played(event.ms)
         # Who speaks in the silence after the last word answers, and need not prove it.
-        return self._interrupt() if self._cut_at_once or reply.said else []
-
-    @property
-    def _burst_ms(self) -> int:
-        """Speech since the pause began."""
-        return self._caller.detector.speech_ms - self._before_ms
+        return self._interrupt() if self._burst.certain or reply.said else []
 
     def _judge(self) -> Commands:
         """What the speech over the paused reply is: time, level and words together."""
-        caller = self._caller
+        caller, burst = self._caller, self._burst
+        assert burst is not None
         if caller.detector.silence_ms < self._settings.eager_ms:
-            verdict = while_speaking(
-                caller.meaning,
-                near=caller.near(),
-                speech_ms=self._burst_ms,
-                interrupt_ms=self._settings.interrupt_ms,
-            )
-            return self._act_on(verdict)
+            return self._act_on(burst.verdict(self._settings.interrupt_ms))
         if self._held is None:
-            return self._ask_what_it_was()
+            if not caller.near() or burst.speech_ms < self._settings.min_speech_ms:
+                return self._resume()
+            return self._ask_early()
         if caller.detector.silence_ms >= self._settings.endpoint_max_ms:
             return self._interrupt()  # an engine that takes so long is no reason to leave the caller in silence
-        return self._act_on(self._verdict_on_held(self._held))
-
-    def _ask_what_it_was(self) -> Commands:
-        caller = self._caller
-        if not caller.near() or self._burst_ms < self._settings.min_speech_ms:
-            return self._resume()
-        self._held = Reply(self._next_number(), Cue.ANSWER, held=True)
-        return [*self._rest_of_turn(), self._ask(self._held)]
-
-    def _verdict_on_held(self, held: Reply) -> Verdict:
-        """The burst has ended and the engine was asked: what its answer says so far."""
-        meaning = held.meaning
-        if held.text or held.unfinished or held.calls or held.done.next is not Next.LISTEN:
-            meaning = meaning or Meaning.TURN
-        elif not held.generating:
-            meaning = Meaning.NOTHING  # it had nothing to say
-        return after_it(meaning, speech_ms=self._burst_ms)
+        return self._act_on(burst.verdict_of(self._held))
 
     def _act_on(self, verdict: Verdict) -> Commands:
         if verdict is Verdict.INTERRUPT:
@@ -318,13 +289,14 @@ class Session:
 
     def _interrupt(self) -> Commands:
         """The caller wants to speak: the rest of the reply is dropped, what was heard is kept."""
-        reply = self._reply
+        reply, burst = self._reply, self._burst
         assert reply is not None
+        assert burst is not None
         self._move(Trigger.CUT)
         commands: Commands = [
             e.Drop(reply.number),
             e.CancelReply(reply.number),
-            e.Interrupted(reply.number, self.now_ms, self._onset_ms, reply.heard.text()),
+            e.Interrupted(reply.number, self.now_ms, burst.onset_ms, reply.heard.text()),
         ]
         if self._caller.utterance.open:
             self._timers.set(Timer.TURN, self.now_ms + self._settings.max_utterance_ms)
@@ -334,8 +306,7 @@ class Session:
         self._reply = None
         self._cut = not reply.said
         if text := reply.heard.text():
-            self._results = ()
-            return [self._say("agent", text, interrupted=not reply.said)]
+            return [self.memory.caller_heard(text, self.now_ms, interrupted=not reply.said)]
         return []
 
     def _resume(self) -> Commands:
@@ -395,8 +366,8 @@ class Session:
 
     def _evidence(self, reply: Reply) -> Commands:
         """The engine has said something of an early reply: it may settle what a burst of speech was."""
-        if self.state is State.INTERRUPTED and reply is self._held and not self._pausing:
-            return self._act_on(self._verdict_on_held(reply))
+        if self.state is State.INTERRUPTED and reply is self._held and self._burst and not self._pausing:
+            return self._act_on(self._burst.verdict_of(reply))
         return []
 
     def _on_text(self, event: e.ReplyText) -> Commands:
@@ -449,7 +420,7 @@ class Session:
         if event.calls:
             return self._run_tools(reply, event.calls)
         if self.state in (State.SPEAKING, State.INTERRUPTED):
-            self._keep(event.done)
+            self.memory.keep(event.done)
         return []
 
     def _run_tools(self, reply: Reply, calls: tuple[ToolCall, ...]) -> Commands:
@@ -460,7 +431,7 @@ class Session:
         return [*self._commit(reply), e.RunTools(reply.number, calls)]
 
     def _on_tools(self, event: e.ToolsFinished) -> Commands:
-        self._results += event.results
+        self.memory.ran(event.results)
         reply = self._current(event.reply)
         if reply is None:
             return []
@@ -527,28 +498,10 @@ class Session:
     def _ask(self, reply: Reply, cue: Cue | None = None) -> e.StartReply:
         cue = cue or reply.cue
         reply.generating = True
+        paused = self._reply if self.state is State.INTERRUPTED and reply is not self._reply else None
+        request = self.memory.request(reply, cue, self._caller, paused)
         utterance = self._caller.utterance if self._caller.utterance.open and cue is Cue.ANSWER else None
-        request = ReplyRequest(
-            id=f"{self._call}/{reply.number}.{reply.rounds}",
-            call=self._call,
-            agent=self._agent,
-            cue=cue,
-            audio=utterance.audio() if utterance else b"",
-            digits=self._caller.digits if cue is Cue.ANSWER else "",
-            history=self._history(reply),
-            state=self._model_state,
-            tool_results=self._results,
-            early=reply.held,
-        )
         return e.StartReply(reply.number, request, utterance.number if utterance else None)
-
-    def _history(self, asking: Reply) -> tuple[Turn, ...]:
-        """With what was heard of a reply that is paused, as if the caller had cut it off there."""
-        turns = self.history.turns()
-        paused = self._reply if self.state is State.INTERRUPTED and asking is not self._reply else None
-        if paused and (text := paused.heard.text()):
-            return (*turns, Turn("agent", text, interrupted=True))
-        return turns
 
     def _throw_away(self) -> Commands:
         """The caller goes on before a reply was heard: forget it; its turn grows."""
@@ -571,16 +524,11 @@ class Session:
             self._cut = False
             self._reprompts = 0
             if text := " ".join(filter(None, (reply.transcript, self._caller.digits))):
-                commands.append(self._say("caller", text))
+                commands.append(self.memory.caller_said(text, self.now_ms))
             self._caller.end()
         reply.committed = True
-        self._keep(reply.done)
+        self.memory.keep(reply.done)
         return commands
-
-    def _keep(self, done: Done) -> None:
-        if done.state:
-            self._model_state = done.state
-        self.expect = done.expect
 
     def _finish_if_over(self) -> Commands:
         reply = self._reply
@@ -588,8 +536,7 @@ class Session:
             return []
         commands = self._commit(reply) if self.state is State.PROCESSING else []
         if reply.text and self.state is State.SPEAKING:
-            commands.append(self._say("agent", reply.text.strip()))
-            self._results = ()
+            commands.append(self.memory.caller_heard(reply.text.strip(), self.now_ms))
             self._failures = 0
         self._reply = None
         silent = self.state is State.PROCESSING
@@ -613,10 +560,6 @@ class Session:
         if not over and not self._timers.is_set(Timer.TURN):
             self._timers.set(Timer.TURN, self.now_ms + self._settings.max_utterance_ms)
         self._caller.begin(over=over)
-
-    def _say(self, role: str, text: str, *, interrupted: bool = False) -> e.Said:
-        self.history.add(Turn(role, text, interrupted))
-        return e.Said(role, text, interrupted, self.now_ms)
 
     # Time
 

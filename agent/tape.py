@@ -15,7 +15,7 @@ import msgspec
 
 from agent import events as e
 from agent.state import State
-from config.exceptions import SettingsError
+from config.exceptions import TapeError
 from config.settings import Settings, from_values
 
 VERSION = 1
@@ -24,10 +24,6 @@ GROUPS = ("turn", "reply", "playout", "call")
 WORDS = frozenset(
     "text heard transcript words history arguments results tool_results result error state calls digits digit".split()
 )
-
-
-class TapeError(SettingsError):
-    """A file that is no tape, or one that lacks what is wanted of it."""
 
 
 class Header(msgspec.Struct, frozen=True):

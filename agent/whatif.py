@@ -17,7 +17,8 @@ from agent import events as e
 from agent.engine.base import Cue
 from agent.session import Session
 from agent.state import State
-from agent.tape import Header, Step, TapeError, settings_of
+from agent.tape import Header, Step, settings_of
+from config.exceptions import TapeError
 
 WENT_ON_MS = 900  # after a turn was decided, speech so soon after its last speech means that it was cut off
 FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Partial, e.HungUp)

@@ -7,7 +7,6 @@ bench/results/turns-DATE.json.
 
 import argparse
 import asyncio
-import os
 import tempfile
 from collections.abc import Iterable
 from itertools import accumulate
@@ -17,14 +16,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from agent.engine.base import FloatArray
 from agent.engine.embedded.synthesizer import say
 from bench.carrier import Carrier
 from bench.machine import keep, table
+from bench.sounds import ASK, VOICE, over_script, paused_sentences, sounds_over, turns_script
 from config.settings import Settings
-from telephony.audio import g711, resample, wav
 from telephony.caller.call import run_call
-from telephony.caller.clip import find_speech
 from telephony.caller.report import CallReport, distribution
 from telephony.caller.script import Script
 from telephony.playout import Playout
@@ -32,22 +29,9 @@ from telephony.process import ServerProcess
 from telephony.tape import read_lines
 from telephony.tools.replay import find_tapes
 
-SPEECH = Path(os.environ.get("VOXLINE_SPEECH", Path(__file__).parent.parent.parent / "shared" / "speech"))
 NOISE_DBFS = (-70, -50, -40)
 PAUSES_MS = (0, 150, 220, 300, 350, 500, 700)
-VOICE = "en-us+adam"
-LEVEL_DBFS = -20.0
-SENTENCES = (
-    ("Yes,", "that is right."),
-    ("I'd like to book an appointment", "on Monday at nine o'clock."),
-    ("Could you tell me", "your opening hours?"),
-    ("What's your", "address, please?"),
-    ("On Wednesday", "at three o'clock."),
-)
 AT_ONCE = 6  # calls; recognition on two cores takes no more without delaying the audio
-ASK = "What are your opening hours?"  # its answer is long enough to be talked over
-REAL = ("No.", "Stop.", "Wait.", "No, wait, that is not what I meant.", "I'd like to book an appointment.")
-BACKCHANNELS = ("uh huh", "umhum")  # as espeak-ng must be told to say "uh-huh" and "mm-hmm"
 
 Line = dict[str, Any]
 
@@ -131,14 +115,14 @@ def conversation(noise: float, changes: dict[str, Any]) -> Line:
     """All cases at one level of line noise."""
     with tempfile.TemporaryDirectory() as folder:
         files = {
-            (pause, half): _paused_sentences(Path(folder), pause)[half::2] for pause in PAUSES_MS for half in (0, 1)
+            (pause, half): paused_sentences(Path(folder), pause)[half::2] for pause in PAUSES_MS for half in (0, 1)
         }
         cases: list[tuple[str, str, Any, Script]] = [
-            ("pauses", str(pause), found, _turns_script(found, noise)) for (pause, _), found in files.items()
+            ("pauses", str(pause), found, turns_script(found, noise)) for (pause, _), found in files.items()
         ]
         cases += [
-            ("over", kind, None, _over_script(sound, 1000 + 230 * number, noise))
-            for kind, sounds in _sounds_over(Path(folder)).items()
+            ("over", kind, None, over_script(sound, 1000 + 230 * number, noise))
+            for kind, sounds in sounds_over(Path(folder)).items()
             for number, sound in enumerate(sounds)
         ]
         reports, tapes = calls([script for *_, script in cases], changes)
@@ -149,94 +133,6 @@ def conversation(noise: float, changes: dict[str, Any]) -> Line:
         result[part][name] = {key: before[key] + figures[key] for key in figures} if before else figures
     result["unheard words"] = sum(_unheard_words(tape) for tape in tapes)
     return result
-
-
-def _paused_sentences(folder: Path, pause_ms: int) -> list[tuple[Path, float]]:
-    """Sentences with a pause of true silence in them: files, and where their second part begins, in ms."""
-    made = []
-    parts: list[tuple[FloatArray, FloatArray]] = [
-        (_trimmed(first), _trimmed(second)) for first, second in (map(_spoken, pair) for pair in SENTENCES)
-    ]
-    parts += [_halves(path) for path in sorted(SPEECH.glob("librivox-*.wav"))]
-    for number, (first, second) in enumerate(parts):
-        silence = np.zeros(8 * pause_ms, np.float32)
-        path = folder / f"paused-{pause_ms}-{number}.wav"
-        _write(path, np.concatenate([first, silence, second]))
-        made.append((path, (len(first) + len(silence)) / 8))
-    return made
-
-
-def _write(path: Path, audio: FloatArray) -> None:
-    wav.write(path, [np.frombuffer(resample.to_pcm16(audio), "<i2")], g711.RATE)
-
-
-def _spoken(text: str) -> FloatArray:
-    return resample.resample(*say(text, VOICE, 0.9), g711.RATE)
-
-
-def _trimmed(audio: FloatArray) -> FloatArray:
-    start, end = find_speech(audio)
-    return audio[start:end]
-
-
-def _halves(path: Path) -> tuple[FloatArray, FloatArray]:
-    """A human sentence, cut at its quietest moment near the middle; at most 5 s of it."""
-    audio = _trimmed(resample.resample(*wav.read(path), g711.RATE))[: 8 * 5000]
-    middle = audio[len(audio) // 3 : 2 * len(audio) // 3]
-    energy = np.convolve(middle**2, np.ones(400), "valid")
-    cut = len(audio) // 3 + int(np.argmin(energy)) + 200
-    return _trimmed(audio[:cut]), _trimmed(audio[cut:])
-
-
-def _turns_script(files: list[tuple[Path, float]], noise: float) -> Script:
-    steps: list[Any] = ["wait"]
-    for path, _ in files:
-        steps += [{"wav": str(path)}, {"wait": {"quiet_ms": 900}}]
-    return _script(steps, noise)
-
-
-def _script(steps: list[Any], noise: float) -> Script:
-    return Script(
-        name="turns",
-        voice=VOICE,
-        speed=0.9,
-        level_dbfs=LEVEL_DBFS,
-        noise_floor_dbfs=noise,
-        timeout_ms=20_000,
-        steps=steps,
-    )
-
-
-def _sounds_over(folder: Path) -> dict[str, list[Line]]:
-    """What is said or heard over the agent, by its kind."""
-    echo = _spoken_by_agent(folder)
-    return {
-        "real words": [{"say": text} for text in REAL],
-        "real people": [{"wav": str(path.resolve())} for path in sorted(SPEECH.glob("*.wav"))],
-        "uh-huh, mm-hmm": [
-            {"say": text, "voice": voice, "answer": False} for text in BACKCHANNELS for voice in (VOICE, "en-us+klatt4")
-        ],
-        "babble -8 dB": [
-            {"noise": {"kind": "babble", "ms": ms, "level_dbfs": LEVEL_DBFS - 8}} for ms in (400, 900, 1800)
-        ],
-        "babble -18 dB": [
-            {"noise": {"kind": "babble", "ms": ms, "level_dbfs": LEVEL_DBFS - 18}} for ms in (400, 900, 1800)
-        ],
-        "cough": [{"noise": {"kind": "cough", "ms": ms, "level_dbfs": LEVEL_DBFS}} for ms in (200, 400)],
-        "white noise": [{"noise": {"kind": "white", "ms": ms, "level_dbfs": LEVEL_DBFS - 5}} for ms in (300, 1000)],
-        "echo": [{"wav": str(echo), "level_dbfs": LEVEL_DBFS - db, "answer": False} for db in (10, 20, 30)],
-    }
-
-
-def _spoken_by_agent(folder: Path) -> Path:
-    path = folder / "echo.wav"
-    audio, rate = say("Monday to Friday, from nine in the morning")
-    _write(path, resample.resample(audio, rate, g711.RATE))
-    return path
-
-
-def _over_script(sound: Line, after_ms: int, noise: float) -> Script:
-    return _script(["wait", {"say": ASK}, {"interrupt": {"after_ms": after_ms, **sound}}, {"wait": {}}], noise)
 
 
 def _commands(tape: list[Line], kind: str) -> list[Line]:

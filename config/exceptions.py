@@ -7,3 +7,7 @@ class VoxlineError(Exception):
 
 class SettingsError(VoxlineError):
     """A setting or an agent's file is wrong; the message names the key, the value and what is allowed."""
+
+
+class TapeError(VoxlineError):
+    """A file that is no tape, or one that lacks what is wanted of it."""

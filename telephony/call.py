@@ -45,7 +45,7 @@ class TwilioCall(Line):
         clock_ms: Callable[[], float],
     ) -> None:
         self.call_id = ""
-        self.outcome: Outcome = HangUp()
+        self._outcome: Outcome = HangUp()
         self.end: End | None = None
         self.sent_first_audio: Callable[[int], None] | None = None  # told the reply, once each
         self.note: Callable[..., None] | None = None  # told what goes over the wire, for the tape
@@ -72,6 +72,23 @@ class TwilioCall(Line):
     def accepted(self) -> bool:
         """Whether somebody listens."""
         return self._listener is not None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the carrier is to do when the call is over."""
+        return Failed() if self.end is None or self.end.failed else self._outcome
+
+    def summary(self) -> dict[str, str | int]:
+        """How the call ended and how its line was, for the log and the tape."""
+        counters = self.stream.counters
+        return {
+            "reason": self.end.reason if self.end else "cancelled",
+            "outcome": type(self.outcome).__name__.lower(),
+            "frames": counters.frames,
+            "gaps": counters.gaps,
+            "duplicates": counters.duplicates,
+            "underruns": self.playout.underruns,
+        }
 
     async def run(self) -> None:
         """Carry the call to its end and close the socket. The WebSocket is accepted already."""
@@ -121,18 +138,18 @@ class TwilioCall(Line):
 
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
-        self.outcome = Failed() if failed else HangUp()
+        self._outcome = Failed() if failed else HangUp()
         self._finish(End(NORMAL, "the agent hung up", failed))
 
     def transfer(self, number: str) -> None:
         """See Line."""
-        self.outcome = Transfer(number)
+        self._outcome = Transfer(number)
         self._finish(End(NORMAL, "transferred"))
 
     def fail(self, error: Exception) -> None:
         """See Line."""
         self.log.error("call failed: %s", error, exc_info=error)
-        self.outcome = Failed()
+        self._outcome = Failed()
         self._finish(End(INTERNAL, "internal error", failed=True))
 
     # Time

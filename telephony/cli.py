@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import uvloop
@@ -17,6 +17,8 @@ from config.settings import Settings, load_settings
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 SCRIPTS = Path(__file__).parent / "caller" / "scripts"
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,14 +37,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="voxline", description="A self-hosted phone voice agent.")
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_server(commands)
+    _add_callers(commands)
+    _add_tape_tools(commands)
+    return parser
 
+
+def _add_server(commands: Commands) -> None:
     serve = commands.add_parser("serve", help="answer calls", description="Answer calls until SIGTERM or Ctrl-C.")
     serve.add_argument("--config", type=Path, default=os.environ.get("VOXLINE_CONFIG"), help="a YAML file of settings")
-    serve.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, e.g. --set turn.endpoint_ms=500"
-    )
+    _add_set(serve, "one setting, e.g. --set turn.endpoint_ms=500")
     serve.set_defaults(run=_serve)
 
+    demo = commands.add_parser(
+        "demo", help="a server and one call to it", description="Start a server, make one call, show what happened."
+    )
+    demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the recording and the report")
+    demo.set_defaults(run=_demo)
+
+
+def _add_callers(commands: Commands) -> None:
     call = commands.add_parser(
         "call", help="make one simulated phone call", description="Call a running server as Twilio would."
     )
@@ -58,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--out", type=Path, help="write the report here as JSON")
     load.set_defaults(run=_load)
 
+
+def _add_tape_tools(commands: Commands) -> None:
     replay = commands.add_parser(
         "replay",
         help="feed tapes to fresh sessions and compare",
@@ -65,13 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("tapes", type=Path, nargs="+", metavar="TAPE", help="a tape, or a folder of them")
     replay.add_argument("--vad", action="store_true", help="compute the speech probabilities anew from the audio")
-    replay.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="show what would have happened with this setting",
-    )
+    _add_set(replay, "show what would have happened with this setting")
     replay.set_defaults(run=_replay)
 
     sweep = commands.add_parser(
@@ -95,12 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("-o", "--out", type=Path, help="where to write it (default: beside the tape)")
     report.set_defaults(run=_report)
 
-    demo = commands.add_parser(
-        "demo", help="a server and one call to it", description="Start a server, make one call, show what happened."
-    )
-    demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the recording and the report")
-    demo.set_defaults(run=_demo)
-    return parser
+
+def _add_set(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
 
 
 def _add_caller_options(parser: argparse.ArgumentParser, script: str) -> None:

@@ -5,6 +5,5 @@ sound.py makes the two audio tracks, rows.py the table of events, page.py puts a
 """
 
 from telephony.callreport.page import write_report
-from telephony.callreport.tape import TapeError
 
-__all__ = ["TapeError", "write_report"]
+__all__ = ["write_report"]

@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
+from config.exceptions import TapeError
 from telephony.audio.g711 import SAMPLES_PER_MS
 from telephony.callreport.rows import rows, unknown_types
 from telephony.callreport.sound import caller_track, ear_track
 from telephony.callreport.story import Span, Story
-from telephony.callreport.tape import Tape, TapeError, read_tape
+from telephony.callreport.tape import Tape, read_tape
 from telephony.callreport.timeline import latencies, states, ticks
 from telephony.callreport.transcript import gaps_ms, transcript
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from config.exceptions import VoxlineError
+from config.exceptions import TapeError
 
 VERSION = 1
 LONGEST_MS = 86_400_000  # no call is longer than a day; keeps a damaged tape from asking for endless audio
@@ -23,10 +23,6 @@ COMMANDS = frozenset(
     "Hear ForgetUtterance StartReply CancelReply RunTools Play Pause Resume Drop HangUp Transfer TurnDecided "
     "Interrupted Said".split()
 )
-
-
-class TapeError(VoxlineError, ValueError):
-    """The file is no tape, or none that this version can read."""
 
 
 class Word(msgspec.Struct, frozen=True):

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from agent.replay import judged_anew, replay
-from agent.tape import Header, Step, TapeError, read, settings_of
+from agent.tape import Header, Step, read, settings_of
 from agent.vad import Vad
+from config.exceptions import TapeError
 from telephony.tape import read_lines
 
 TAPES_AT_ONCE = 32

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from agent.tape import Header, Step, TapeError
+from agent.tape import Header, Step
 from agent.whatif import Outcome, what_if
-from config.exceptions import SettingsError
+from config.exceptions import SettingsError, TapeError
 from telephony.tools.replay import find_tapes, open_tape
 
 MAX_POINTS = 400

@@ -134,7 +134,7 @@ class Call:
 
     @property
     def history(self) -> list[tuple[str, str]]:
-        return [(turn.role, turn.text) for turn in self.session.history.turns()]
+        return [(turn.role, turn.text) for turn in self.session.memory.history.turns()]
 
     def header(self) -> Header:
         """The first line of its tape."""

@@ -15,6 +15,7 @@ from agent.engine.base import Done, Expect, Meaning, Next, ToolCall, ToolResult
 from agent.replay import Replayed, replay
 from agent.state import State
 from agent.vad import RATE, WINDOW_MS, Vad
+from config.exceptions import TapeError
 from tests.agent.phone import PLAIN, Call
 
 Json = dict[str, Any]
@@ -168,7 +169,7 @@ def test_a_tape_of_metadata_cannot_be_replayed() -> None:
     call = Call({})
     call.greet()
     head = msgspec.structs.replace(call.header(), mode="metadata")
-    with pytest.raises(tape.TapeError, match="the tape of CA1 holds metadata only"):
+    with pytest.raises(TapeError, match="the tape of CA1 holds metadata only"):
         replay(head, [])
 
 

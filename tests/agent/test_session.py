@@ -89,7 +89,7 @@ def test_barge_in_clears_cancels_and_keeps_only_the_words_heard() -> None:
     assert names.index("Pause") < names.index("CancelReply", names.index("Pause"))
     assert call.session.state is State.LISTENING
     assert call.history[-1] == ("agent", "We are")
-    assert call.session.history.turns()[-1].interrupted
+    assert call.session.memory.history.turns()[-1].interrupted
     interrupted = call.last(e.Interrupted)
     assert interrupted.at_ms - interrupted.onset_ms <= 2 * WINDOW_MS
     call.time(500, speech=True)
@@ -274,7 +274,7 @@ def test_the_state_of_a_reply_that_was_thrown_away_does_not_count() -> None:
     call = Call()
     call.answer("Welcome.", done=Done(state={"step": "greeted"}, expect=Expect.DIGITS))
     call.play_out()
-    assert call.session.expect is Expect.DIGITS
+    assert call.session.memory.expect is Expect.DIGITS
     call.speak()
     start = call.last(e.StartReply)
     assert start.request.state == {"step": "greeted"}
@@ -492,7 +492,7 @@ class AnyCall(RuleBasedStateMachine):
 
     @invariant()
     def the_history_holds_only_words_that_were_played(self) -> None:
-        for turn in self.call.session.history.turns():
+        for turn in self.call.session.memory.history.turns():
             if turn.role == "agent" and turn.interrupted:
                 assert set(turn.text.split()) <= self.played
 

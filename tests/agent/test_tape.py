@@ -13,7 +13,7 @@ from agent import events as e
 from agent import tape
 from agent.engine.base import Cue, Done, Expect, Meaning, Next, ReplyRequest, ToolCall, ToolResult, Turn, Word
 from agent.state import State
-from config.exceptions import SettingsError
+from config.exceptions import SettingsError, TapeError
 from config.settings import CallSettings, Settings, TapeSettings, TurnSettings
 from tests.agent.phone import Call, frame
 
@@ -290,7 +290,7 @@ def test_a_broken_line_in_the_middle_is_named(broken: bytes) -> None:
     lines = lines_of_a_call()
     lines[4] = broken + b"\n"
     _, steps = tape.read(lines)
-    with pytest.raises(tape.TapeError, match=r"^line 5: "):
+    with pytest.raises(TapeError, match=r"^line 5: "):
         list(steps)
 
 
@@ -303,19 +303,19 @@ def test_the_steps_before_a_broken_line_can_be_had() -> None:
 
 @pytest.mark.parametrize("first", [b"RIFF....WAVE\n", b"{}\n", b"[]\n", b"\xff\xd8\n", b'{"tape":"1"}\n'])
 def test_another_file_is_no_tape(first: bytes) -> None:
-    with pytest.raises(tape.TapeError, match=r"this is no tape: ."):
+    with pytest.raises(TapeError, match=r"this is no tape: ."):
         tape.read([first])
 
 
 def test_an_empty_file_is_no_tape_and_that_is_said() -> None:
-    with pytest.raises(tape.TapeError, match="it is empty"):
+    with pytest.raises(TapeError, match="it is empty"):
         tape.read([])
 
 
 @pytest.mark.parametrize("version", [0, 2, 99])
 def test_a_tape_of_another_version_is_refused(version: int) -> None:
     other = msgspec.structs.replace(head(), tape=version)
-    with pytest.raises(tape.TapeError, match=f"version {version}; this voxline reads version 1"):
+    with pytest.raises(TapeError, match=f"version {version}; this voxline reads version 1"):
         tape.read([msgspec.json.encode(other) + b"\n"])
 
 

@@ -458,7 +458,7 @@ def test_a_no_cuts_the_reply_off_at_the_words_heard() -> None:
     assert commands[0] == e.Drop(reply)
     assert commands[1] == e.CancelReply(reply)
     assert commands[2].heard == "w1 w2"
-    assert call.session.history.turns()[-1] == Turn("agent", "w1 w2", interrupted=True)
+    assert call.session.memory.history.turns()[-1] == Turn("agent", "w1 w2", interrupted=True)
     assert call.session.state is State.LISTENING
     early = asked(call)
     assert early.request.early
@@ -682,7 +682,7 @@ def test_hanging_up_while_paused_keeps_the_words_heard(asked: bool) -> None:
     commands = call.send(e.HungUp())
     cancelled = {command.reply for command in commands if isinstance(command, e.CancelReply)}
     assert cancelled == ({reply, call.last(e.StartReply).reply} if asked else {reply})
-    assert call.session.history.turns()[-1] == Turn("agent", "w1 w2", interrupted=True)
+    assert call.session.memory.history.turns()[-1] == Turn("agent", "w1 w2", interrupted=True)
     assert call.session.state is State.ENDED
 
 
@@ -773,8 +773,8 @@ def test_a_reply_that_had_ended_at_the_pause_finishes_after_the_resume() -> None
     uh_huh(call)
     assert e.Resume(reply) in call.commands
     assert call.session.state is State.LISTENING
-    assert call.session.history.turns()[-1] == Turn("agent", "Hm.")
-    assert call.session.expect is Expect.YES_NO
+    assert call.session.memory.history.turns()[-1] == Turn("agent", "Hm.")
+    assert call.session.memory.expect is Expect.YES_NO
     assert not call.all(e.Interrupted)
     call.time(9000)
     assert call.last(e.StartReply).request.cue is Cue.REPROMPT
@@ -784,7 +784,7 @@ def test_speech_in_the_silence_after_the_last_word_is_an_answer_at_once() -> Non
     call, reply = speaking(words=2, heard=2)  # 10 ms of silence are still to come
     commands = call.say(40)
     assert names(commands)[:4] == ["Pause", "Drop", "CancelReply", "Interrupted"]
-    assert call.session.history.turns()[-1] == Turn("agent", "w1 w2")
+    assert call.session.memory.history.turns()[-1] == Turn("agent", "w1 w2")
     assert call.session.state is State.LISTENING
     call.say(200)
     early = asked(call)

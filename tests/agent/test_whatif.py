@@ -9,8 +9,9 @@ import pytest
 from agent import events as e
 from agent.engine.base import Done, Word
 from agent.session import Session
-from agent.tape import Header, Recorder, Step, TapeError, header, parse_event
+from agent.tape import Header, Recorder, Step, header, parse_event
 from agent.whatif import Outcome, what_if
+from config.exceptions import TapeError
 from config.settings import Settings, TapeSettings, TurnSettings
 
 FRAME = b"\0" * 320  # 20 ms

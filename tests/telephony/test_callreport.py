@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from config.exceptions import VoxlineError
+from config.exceptions import TapeError, VoxlineError
 from telephony.audio import g711
-from telephony.callreport import TapeError, write_report
+from telephony.callreport import write_report
 
 FRAME_MS = 20
 BLOCK_MS = 80

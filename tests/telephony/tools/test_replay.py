@@ -8,9 +8,8 @@ import pytest
 
 from agent import events as e
 from agent.engine.embedded.synthesizer import say
-from agent.tape import TapeError
 from agent.vad import Vad
-from config.exceptions import VoxlineError
+from config.exceptions import TapeError, VoxlineError
 from telephony.audio import g711, resample
 from telephony.cli import main
 from telephony.tools.replay import find_tapes, open_tape, replay_all

@@ -1,0 +1,61 @@
+"""What the agent knows when it is asked for a reply: what was said, what it keeps, what its tools gave. Sans-I/O."""
+
+from typing import Any
+
+from agent import events as e
+from agent.caller import Caller
+from agent.engine.base import Cue, Done, Expect, ReplyRequest, ToolResult, Turn
+from agent.history import History
+from agent.spoken import Reply
+
+
+class Memory:
+    """The memory of one call."""
+
+    def __init__(self, call: str, agent: str, max_turns: int) -> None:
+        self.history = History(max_turns)
+        self.expect = Expect.OPEN  # of the caller's next turn
+        self._call = call
+        self._agent = agent
+        self._state: dict[str, Any] = {}  # the model's
+        self._results: tuple[ToolResult, ...] = ()  # of tools that ran, not yet told to the caller
+
+    def keep(self, done: Done) -> None:
+        """What a reply that counts has left behind."""
+        if done.state:
+            self._state = done.state
+        self.expect = done.expect
+
+    def ran(self, results: tuple[ToolResult, ...]) -> None:
+        """Tools have run: every request tells their results until the caller has heard something of the agent."""
+        self._results += results
+
+    def caller_said(self, text: str, at_ms: float) -> e.Said:
+        """A turn of the caller's goes into the history."""
+        self.history.add(Turn("caller", text))
+        return e.Said("caller", text, False, at_ms)
+
+    def caller_heard(self, text: str, at_ms: float, *, interrupted: bool = False) -> e.Said:
+        """A turn of the agent's goes into the history: the words that the caller heard."""
+        self._results = ()
+        self.history.add(Turn("agent", text, interrupted))
+        return e.Said("agent", text, interrupted, at_ms)
+
+    def request(self, reply: Reply, cue: Cue, caller: Caller, paused: Reply | None) -> ReplyRequest:
+        """What a model is asked. What was heard of a paused reply counts as if the caller had cut it off there."""
+        history = self.history.turns()
+        if paused and (heard := paused.heard.text()):
+            history = (*history, Turn("agent", heard, interrupted=True))
+        answer = cue is Cue.ANSWER
+        return ReplyRequest(
+            id=f"{self._call}/{reply.number}.{reply.rounds}",
+            call=self._call,
+            agent=self._agent,
+            cue=cue,
+            audio=caller.utterance.audio() if answer and caller.utterance.open else b"",
+            digits=caller.digits if answer else "",
+            history=history,
+            state=self._state,
+            tool_results=self._results,
+            early=reply.held,
+        )
