@@ -78,6 +78,8 @@ class Conversation:
                     self._replies.hear(command)
                 case e.ForgetUtterance():
                     self._replies.forget(command.utterance)
+                case e.Transcribe():
+                    self._replies.transcribe(command.utterance)
                 case e.StartReply():
                     self._replies.start(command)
                 case e.CancelReply():

@@ -73,6 +73,13 @@ class CallerSaid(Event, frozen=True):
     meaning: Meaning | None = None
 
 
+class Transcribed(Event, frozen=True):
+    """The words of a turn of the caller's that was decided before, from a recognizer that nobody waits for."""
+
+    utterance: int
+    text: str
+
+
 class ReplyText(Event, frozen=True):
     """The model's next words."""
 
@@ -147,6 +154,12 @@ class Hear(Command, frozen=True):
 
 class ForgetUtterance(Command, frozen=True):
     """The utterance was none."""
+
+    utterance: int
+
+
+class Transcribe(Command, frozen=True):
+    """An utterance went into the history without its words; where somebody can, they are to be found (Transcribed)."""
 
     utterance: int
 

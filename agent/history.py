@@ -56,12 +56,20 @@ class History:
     """The turns of a call, the oldest dropped beyond `limit`."""
 
     def __init__(self, limit: int) -> None:
-        self._turns: deque[Turn] = deque(maxlen=limit)
+        self._turns: deque[tuple[int | None, Turn]] = deque(maxlen=limit)
 
-    def add(self, turn: Turn) -> None:
-        """Append a turn."""
-        self._turns.append(turn)
+    def add(self, turn: Turn, utterance: int | None = None) -> None:
+        """Append a turn; one of the caller's whose words are not known yet is found by its utterance."""
+        self._turns.append((utterance, turn))
+
+    def fill(self, utterance: int, text: str) -> bool:
+        """The words of a turn that was added without them; False when it is not there."""
+        for place, (number, turn) in enumerate(self._turns):
+            if number == utterance and not turn.text:
+                self._turns[place] = (number, Turn(turn.role, text))
+                return True
+        return False
 
     def turns(self) -> tuple[Turn, ...]:
-        """All turns kept, oldest first."""
-        return tuple(self._turns)
+        """All turns kept, oldest first. A caller's turn without text is one whose words are not known yet."""
+        return tuple(turn for _, turn in self._turns)

@@ -35,6 +35,15 @@ class Memory:
         self.history.add(Turn("caller", text))
         return e.Said("caller", text, False, at_ms)
 
+    def caller_spoke(self, utterance: int) -> e.Transcribe:
+        """So does one whose words are not known yet."""
+        self.history.add(Turn("caller", ""), utterance)
+        return e.Transcribe(utterance)
+
+    def transcribed(self, utterance: int, text: str, at_ms: float) -> list[e.Command]:
+        """Now they are."""
+        return [e.Said("caller", text, False, at_ms)] if text and self.history.fill(utterance, text) else []
+
     def caller_heard(self, text: str, at_ms: float, *, interrupted: bool = False) -> e.Said:
         """A turn of the agent's goes into the history: the words that the caller heard."""
         self._results = ()

@@ -9,9 +9,11 @@ import msgspec
 from agent import events as e
 from agent.chunks import Chunker
 from agent.engine.base import (
+    Aside,
     Done,
     Engine,
     FloatArray,
+    Meaning,
     ReplyRequest,
     SpeakRequest,
     Speech,
@@ -98,6 +100,11 @@ class Replies:
         """Begin a reply, or a further round of one."""
         self._replies[command.reply] = self._spawn(self._reply(command), f"reply {command.request.id}")
 
+    def transcribe(self, utterance: int) -> None:
+        """A turn of the caller's is over: a recognizer that nobody waits for writes it down."""
+        if self._engine.beside:
+            self._spawn(self._transcribe(utterance), f"transcribe {utterance}")
+
     def cancel(self, reply: int) -> None:
         """Stop a reply; nothing of it comes any more."""
         if task := self._replies.pop(reply, None):
@@ -169,12 +176,22 @@ class Replies:
 
     async def _understand(self, command: e.StartReply) -> ReplyRequest:
         recognizer = self._engine.recognizer
-        if recognizer is None or command.utterance is None:
+        if recognizer is None or command.utterance is None or self._engine.beside:
             return command.request
         await self._blocks.join()
         transcript = await recognizer.finish(self._utterance_id(command.utterance))
         self._emit(e.CallerSaid(command.reply, transcript.text, transcript.meaning))
         return msgspec.structs.replace(command.request, transcript=transcript.text)
+
+    async def _transcribe(self, utterance: int) -> None:
+        recognizer = self._engine.recognizer
+        assert recognizer is not None
+        try:
+            await self._blocks.join()
+            transcript = await recognizer.finish(self._utterance_id(utterance))
+            self._emit(e.Transcribed(utterance, transcript.text))
+        except EngineError as error:
+            self._log.warning("no transcript: %s", error)
 
     async def _think(
         self, reply: int, request: ReplyRequest, chunks: asyncio.Queue[Chunk | None], group: asyncio.TaskGroup
@@ -205,6 +222,8 @@ class Replies:
                         calls.append(event)
                     case Unfinished():
                         self._emit(e.ReplyUnfinished(reply))
+                    case Aside():
+                        self._emit(e.CallerSaid(reply, "", Meaning.BACKCHANNEL))
                     case Done():
                         done = event
         self._emit(e.ReplyDone(reply, done, tuple(calls)))

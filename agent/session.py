@@ -64,6 +64,7 @@ class Session:
             e.HungUp: self._on_hung_up,
             e.Partial: self._on_partial,
             e.CallerSaid: self._on_caller_said,
+            e.Transcribed: lambda event: self.memory.transcribed(event.utterance, event.text, self.now_ms),
             e.ReplyText: self._on_text,
             e.ReplyUnfinished: self._on_unfinished,
             e.ReplyAudio: self._on_reply_audio,
@@ -525,6 +526,8 @@ class Session:
             self._reprompts = 0
             if text := " ".join(filter(None, (reply.transcript, self._caller.digits))):
                 commands.append(self.memory.caller_said(text, self.now_ms))
+            elif reply.transcript is None and self._caller.utterance.open:
+                commands.append(self.memory.caller_spoke(self._caller.utterance.number))
             self._caller.end()
         reply.committed = True
         self.memory.keep(reply.done)

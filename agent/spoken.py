@@ -17,7 +17,7 @@ class Reply:
         self.cue = cue
         self.heard = Heard()
         self.text = ""
-        self.transcript = ""
+        self.transcript: str | None = None  # of the turn it answers; None where the model hears by itself
         self.meaning: Meaning | None = None  # of the transcript
         self.done = Done()
         self.calls: tuple[ToolCall, ...] = ()  # tools it wants, while it is held

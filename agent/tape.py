@@ -182,6 +182,7 @@ _ANY_EVENT = (
     | e.HungUp
     | e.Partial
     | e.CallerSaid
+    | e.Transcribed
     | e.ReplyText
     | e.ReplyUnfinished
     | e.ReplyAudio

@@ -27,6 +27,8 @@ ENV_PREFIX = "VOXLINE_"
 # Read by the command line and the tests, not settings of the server.
 OTHER_VARIABLES = {"VOXLINE_CONFIG", "VOXLINE_SPEECH"}
 
+SECRETS = ("auth_token", "api_key")
+
 Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -166,11 +168,91 @@ class SimulatedSettings(Group):
     greeting: bool = True
 
 
+Device = Literal["cuda", "cpu"]
+
+
+class VoxtralSettings(Group):
+    """Voxtral Mini hears and thinks."""
+
+    model: str = "mistralai/Voxtral-Mini-3B-2507"
+    device: Device = "cuda"
+    slots: int = Field(default=64, ge=2, le=1024)
+    context: int = Field(default=4096, ge=512, le=32_768)
+    waiting: int = Field(default=64, ge=1, le=4096)
+    max_tokens: int = Field(default=250, ge=1, le=4096)
+    temperature: float = Field(default=0.3, ge=0, le=2)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    seed: int | None = None
+    unfinished: bool = True
+    transcripts: Literal["voxtral", "realtime", "off"] = "voxtral"
+
+
+class RealtimeSettings(Group):
+    """Voxtral Realtime transcribes while the caller speaks."""
+
+    model: str = "mistralai/Voxtral-Mini-4B-Realtime-2602"
+    device: Device = "cuda"
+    streams: int = Field(default=64, ge=1, le=1024)
+    delay_ms: Annotated[Milliseconds, Field(ge=80, le=2400)] = 480
+
+
+class KokoroSettings(Group):
+    """Kokoro speaks."""
+
+    model: str = "hexgrad/Kokoro-82M"
+    device: Device = "cuda"
+    voice: str = "af_heart"
+    batch: int = Field(default=8, ge=1, le=64)
+    waiting: int = Field(default=256, ge=1, le=4096)
+
+
+class OpenAISettings(Group):
+    """A server that speaks OpenAI's HTTP API: vLLM on this host, or a hosted one."""
+
+    url: str = Field(default="http://127.0.0.1:8000/v1", pattern=r"^https?://[^?#\s]+$")
+    api_key: SecretStr = SecretStr("")
+    chat_model: str = "mistralai/Voxtral-Mini-3B-2507"
+    audio: bool = True
+    transcription_model: str = ""
+    speech_model: str = "hexgrad/Kokoro-82M"
+    voice: str = "alloy"
+    max_tokens: int = Field(default=250, ge=1, le=4096)
+    temperature: float = Field(default=0.3, ge=0, le=2)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    connect_s: Annotated[Seconds, Field(gt=0)] = 2
+    read_s: Annotated[Seconds, Field(gt=0)] = 10
+    retries: int = Field(default=1, ge=0, le=10)
+    connections: int = Field(default=200, ge=1, le=10_000)
+
+
+class CascadeSettings(Group):
+    """A recognizer, a chat model and a synthesizer, one after another."""
+
+    recognizer: Literal["realtime", "openai", "embedded"] = "realtime"
+    synthesizer: Literal["kokoro", "openai", "embedded"] = "kokoro"
+
+
+class FallbackSettings(Group):
+    """What callers hear when a model is slow, or lost."""
+
+    filler_ms: Milliseconds = 2500
+    filler: str = "One moment, please."
+    apology: str = "Sorry, I have a technical problem."
+    lost_s: Annotated[Seconds, Field(gt=0)] = 10
+
+
 class EngineSettings(Group):
     """What hears, thinks and speaks."""
 
-    profile: Literal["embedded", "simulated"] = "embedded"
+    profile: Literal["embedded", "gpu", "cascade", "openai", "simulated"] = "embedded"
+    process: bool = True
     embedded: EmbeddedSettings = EmbeddedSettings()
+    voxtral: VoxtralSettings = VoxtralSettings()
+    kokoro: KokoroSettings = KokoroSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
+    openai: OpenAISettings = OpenAISettings()
+    cascade: CascadeSettings = CascadeSettings()
+    fallback: FallbackSettings = FallbackSettings()
     simulated: SimulatedSettings = SimulatedSettings()
 
 
@@ -280,7 +362,7 @@ def describe(error: ValidationError) -> str:
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             message = "there is no such setting"
-        shown = "" if "token" in key or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
+        shown = "" if key.endswith(SECRETS) or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
         lines.append(f"{key}: {message}{shown}" if key else message)
     return "; ".join(lines)
 

@@ -93,7 +93,7 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     history: tuple[Turn, ...] = ()  # without the caller's present turn
     state: dict[str, Any] = {}  # what the model's last `Done` that counted carried
     tool_results: tuple[ToolResult, ...] = ()  # with Cue.TOOL
-    early: bool = False  # the caller may still go on: the model may say so (`Unfinished`)
+    early: bool = False  # the caller may still go on: the model may say so (`Unfinished`, `Aside`)
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):
@@ -106,6 +106,10 @@ class Unfinished(msgspec.Struct, frozen=True, tag="unfinished"):
     """In place of a first word: what the caller has said so far is not finished; wait for more before asking again."""
 
 
+class Aside(msgspec.Struct, frozen=True, tag="aside"):
+    """In place of a first word: the caller only shows that he listens ("uh-huh"); there is nothing to answer."""
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """The last event of every reply. A reply without any `Text` is silence and means: go on listening."""
 
@@ -116,7 +120,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     interruptible: bool = True  # False: heard to its end, whatever the caller says meanwhile
 
 
-ModelEvent = Text | ToolCall | Unfinished | Done
+ModelEvent = Text | ToolCall | Unfinished | Aside | Done
 
 
 class SpeechBlock(msgspec.Struct, frozen=True):
@@ -217,11 +221,16 @@ class Synthesizer(Protocol):
 
 
 class Engine(msgspec.Struct, frozen=True):
-    """The three parts a profile consists of. `recognizer` is None where the model hears by itself."""
+    """The three parts a profile consists of.
+
+    Where the model hears by itself, `recognizer` is None, or one that is not waited for (`beside`): it writes the
+    caller's words into the history when it has them.
+    """
 
     model: SpeechModel
     synthesizer: Synthesizer
     recognizer: Recognizer | None = None
+    beside: bool = False
 
     def parts(self) -> list[Recognizer | SpeechModel | Synthesizer]:
         """The parts to load and close."""

@@ -1,36 +1,127 @@
 """Profiles: which backends hear, think and speak. Backends are imported only when their profile is chosen."""
 
-from agent.engine.base import Engine
+from agent.engine.base import Engine, Recognizer, Synthesizer
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.settings import EngineSettings
 
+Agents = dict[str, AgentSettings]
+EXTRAS = {"openai": "embedded", "cascade": "gpu"}  # what a profile without an extra of its own may lack
 
-def build_engine(settings: EngineSettings, agents: dict[str, AgentSettings]) -> Engine:
-    """The engine of the chosen profile, not loaded yet; raises EngineError when its packages are missing."""
+
+def build_engine(settings: EngineSettings, agents: Agents) -> Engine:
+    """The engine of the chosen profile, not loaded yet; raises EngineError when its packages are missing.
+
+    The models of `gpu` and `cascade` run in a process of their own (`engine.process`), and callers of a profile that
+    depends on models fall back on the embedded engine when those are lost.
+    """
     try:
         match settings.profile:
             case "embedded":
                 return _embedded(settings, agents)
             case "simulated":
                 return _simulated(settings)
+            case "gpu" | "cascade" | "openai":
+                return _with_fallback(settings, agents)
     except ImportError as error:
+        extra = EXTRAS.get(settings.profile, settings.profile)
         raise EngineError(
             f"the profile {settings.profile!r} needs a package that is not installed: {error.name}; "
-            f"pip install 'voxline[{settings.profile}]'"
+            f"pip install 'voxline[{extra}]'"
         ) from error
 
 
-def _embedded(settings: EngineSettings, agents: dict[str, AgentSettings]) -> Engine:
-    from agent.engine.embedded.dialogue import DialogueModel  # noqa: PLC0415
-    from agent.engine.embedded.recognizer import PocketsphinxRecognizer  # noqa: PLC0415
-    from agent.engine.embedded.synthesizer import EspeakSynthesizer  # noqa: PLC0415
+def build_models(settings: EngineSettings, agents: Agents) -> Engine:
+    """The parts of a profile that depends on models, in this process and without a fall-back."""
+    match settings.profile:
+        case "gpu":
+            return _gpu(settings, agents)
+        case "cascade":
+            return _cascade(settings, agents)
+        case "openai":
+            return _openai(settings, agents)
+        case _:
+            raise EngineError(f"the profile {settings.profile!r} has no models")
+
+
+def _with_fallback(settings: EngineSettings, agents: Agents) -> Engine:
+    from agent.engine.fallback import with_fallback  # noqa: PLC0415
+
+    if settings.process and settings.profile != "openai":
+        from agent.engine.remote import in_process  # noqa: PLC0415
+
+        models = in_process(settings, agents)
+    else:
+        models = build_models(settings, agents)
+    return with_fallback(models, _embedded(settings, agents), settings.fallback, agents)
+
+
+def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
+    from agent.engine.voxtral.model import VoxtralModel  # noqa: PLC0415
+
+    model = VoxtralModel(settings.voxtral, agents)
+    recognizer: Recognizer | None = None
+    if settings.voxtral.transcripts == "voxtral":
+        recognizer = model.transcriber
+    elif settings.voxtral.transcripts == "realtime":
+        recognizer = _recognizer("realtime", settings, agents)
+    return Engine(model, _synthesizer("kokoro", settings), recognizer, beside=True)
+
+
+def _cascade(settings: EngineSettings, agents: Agents) -> Engine:
+    from agent.engine.openai.chat import ChatModel  # noqa: PLC0415
 
     return Engine(
-        DialogueModel(agents),
-        EspeakSynthesizer(),
-        PocketsphinxRecognizer(agents, decoders=settings.embedded.decoders),
+        ChatModel(settings.openai, agents),
+        _synthesizer(settings.cascade.synthesizer, settings),
+        _recognizer(settings.cascade.recognizer, settings, agents),
     )
+
+
+def _openai(settings: EngineSettings, agents: Agents) -> Engine:
+    from agent.engine.openai.chat import ChatModel  # noqa: PLC0415
+
+    return Engine(
+        ChatModel(settings.openai, agents),
+        _synthesizer("openai", settings),
+        _recognizer("openai", settings, agents),
+        beside=settings.openai.audio,
+    )
+
+
+def _recognizer(name: str, settings: EngineSettings, agents: Agents) -> Recognizer:
+    if name == "realtime":
+        from agent.engine.realtime.recognizer import RealtimeRecognizer  # noqa: PLC0415
+
+        return RealtimeRecognizer(settings.realtime)
+    if name == "openai":
+        from agent.engine.openai.transcription import OpenAIRecognizer  # noqa: PLC0415
+
+        return OpenAIRecognizer(settings.openai)
+    from agent.engine.embedded.recognizer import PocketsphinxRecognizer  # noqa: PLC0415
+
+    return PocketsphinxRecognizer(agents, decoders=settings.embedded.decoders)
+
+
+def _synthesizer(name: str, settings: EngineSettings) -> Synthesizer:
+    if name == "kokoro":
+        from agent.engine.kokoro.synthesizer import KokoroSynthesizer  # noqa: PLC0415
+
+        return KokoroSynthesizer(settings.kokoro)
+    if name == "openai":
+        from agent.engine.openai.speech import OpenAISynthesizer  # noqa: PLC0415
+
+        return OpenAISynthesizer(settings.openai)
+    from agent.engine.embedded.synthesizer import EspeakSynthesizer  # noqa: PLC0415
+
+    return EspeakSynthesizer()
+
+
+def _embedded(settings: EngineSettings, agents: Agents) -> Engine:
+    from agent.engine.embedded.dialogue import DialogueModel  # noqa: PLC0415
+    from agent.engine.embedded.synthesizer import EspeakSynthesizer  # noqa: PLC0415
+
+    return Engine(DialogueModel(agents), EspeakSynthesizer(), _recognizer("embedded", settings, agents))
 
 
 def _simulated(settings: EngineSettings) -> Engine:

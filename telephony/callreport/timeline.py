@@ -120,6 +120,8 @@ def _event_ticks(at: float, event: Item) -> Iterator[Tick]:
             yield Tick("engine", "partial", at, f"Heard so far: {event.text}")
         case "CallerSaid":
             yield Tick("engine", "partial", at, f"{reply}: transcript: {event.text}")
+        case "Transcribed":
+            yield Tick("engine", "partial", at, f"Transcript: {event.text}")
         case "ReplyText":
             yield Tick("engine", "text", at, f"{reply}: words:{event.text}")
         case "ReplyAudio":

@@ -1,0 +1,105 @@
+"""What language models are told: who they are, what they may do, why they are asked. Pure functions over plain data.
+
+A model ends a call, or puts it through, by calling one of two tools that every agent has; `conclude` turns those calls
+into what the session does next.
+"""
+
+from typing import Any
+
+import msgspec
+
+from agent.engine.base import Cue, Done, Next, ReplyRequest, ToolCall, ToolResult
+from config.agent import AgentSettings
+
+UNFINISHED = "…"  # a whole reply: the caller is not finished
+ASIDE = "~"  # a whole reply: the caller only shows that he listens
+HANG_UP, TRANSFER = "hang_up", "transfer"
+
+MANNERS = (
+    "You are on the telephone, and what you write is spoken: one or two short sentences, no lists, no symbols, "
+    "no emojis. Never say that something was done before its tool has answered. A turn of yours that ends in "
+    f"{UNFINISHED} was cut off by the caller there; he has not heard the rest."
+)
+MARKERS = (
+    f"If the caller has clearly not finished his sentence, answer {UNFINISHED} and nothing else. "
+    f"If he only shows that he is listening, as with uh-huh, answer {ASIDE} and nothing else."
+)
+CUES = {
+    Cue.GREET: "(The call has just begun. Greet the caller and ask how you can help.)",
+    Cue.REPROMPT: "(The caller was silent, or was not understood. Ask again, in other words.)",
+    Cue.FAREWELL: "(The call has to end now. Say goodbye in one sentence.)",
+    Cue.SHUTDOWN: "(The call has to end now for a technical reason. Say sorry and goodbye in one sentence.)",
+    Cue.TOOL: "(Tell the caller what came of it.)",
+}
+UNKNOWN_WORDS = "(something that was not written down)"
+
+
+def instructions(agent: AgentSettings, *, markers: bool) -> str:
+    """The system prompt; with `markers` for a model that may say that the caller's turn needs no answer yet."""
+    parts = [agent.instructions, MANNERS, MARKERS if markers else ""]
+    return "\n".join(part for part in parts if part)
+
+
+def tools(agent: AgentSettings) -> list[dict[str, Any]]:
+    """The agent's tools, and those that every agent has, in the format of OpenAI's and Mistral's models."""
+    own = [_tool(name, tool.description, tool.parameters) for name, tool in agent.tools.items()]
+    if agent.transfers:
+        to = f"one of: {', '.join(agent.transfers)}"
+        own.append(_tool(TRANSFER, "Put the caller through, after saying so.", {"to": to}))
+    return [*own, _tool(HANG_UP, "End the call, after saying goodbye.", {})]
+
+
+def turns(request: ReplyRequest) -> list[tuple[str, str]]:
+    """The history as ("user" or "assistant", text), alternating, the caller first; without the present turn."""
+    alternating: list[tuple[str, str]] = []
+    for turn in request.history:
+        role = "assistant" if turn.role == "agent" else "user"
+        text = turn.text + (UNFINISHED if turn.interrupted else "") or UNKNOWN_WORDS
+        if alternating and alternating[-1][0] == role:
+            alternating[-1] = (role, f"{alternating[-1][1]} {text}")
+        else:
+            alternating += [("user", CUES[Cue.GREET])] if role == "assistant" and not alternating else []
+            alternating.append((role, text))
+    return alternating
+
+
+def present(request: ReplyRequest) -> str:
+    """The present turn as text, without its audio: what was dialled, what was understood, why the model is asked."""
+    parts = [CUES.get(request.cue, "")]
+    if request.transcript:
+        parts.append(request.transcript)
+    if request.digits:
+        parts.append(f"(The caller pressed {' '.join(request.digits)}.)")
+    return " ".join(part for part in parts if part)
+
+
+def result_text(result: ToolResult) -> str:
+    """What came of a tool, for the model, as JSON."""
+    return msgspec.json.encode({"error": result.error} if result.error else result.result).decode()
+
+
+def conclude(calls: list[ToolCall], agent: AgentSettings) -> tuple[list[ToolCall], Done]:
+    """The calls that are the session's to run, and what follows the reply."""
+    own = [call for call in calls if call.name not in (HANG_UP, TRANSFER)]
+    for call in calls:
+        to = call.arguments.get("to")
+        if call.name == TRANSFER and isinstance(to, str) and to in agent.transfers:
+            return own, Done(next=Next.TRANSFER, transfer_to=to)
+        if call.name == HANG_UP:
+            return own, Done(next=Next.HANG_UP)
+    return own, Done()
+
+
+def _tool(name: str, description: str, parameters: dict[str, str]) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": description,
+            "parameters": {
+                "type": "object",
+                "properties": {key: {"type": "string", "description": text} for key, text in parameters.items()},
+                "required": list(parameters),
+            },
+        },
+    }
