@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test check bench-line bench-turns clean
+.PHONY: help demo serve test check bench-line bench-turns bench-replay clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ bench-line: .venv/test ## measure the line: cost per frame, calls per core, barg
 
 bench-turns: .venv/test ## measure turn-taking: gaps, cut-offs, interruptions, false and real
 	$(BIN)/python -m bench.turns
+
+bench-replay: .venv/test ## replay the scripted calls a thousand times: the same decisions, and how fast
+	$(BIN)/python -m bench.replay
 
 clean: ## remove the set-up and everything that was written
 	rm -rf .venv out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

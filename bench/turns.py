@@ -145,14 +145,15 @@ def _commands(tape: list[Line], kind: str) -> list[Line]:
 
 
 def _cut_offs(report: CallReport, tape: list[Line], files: list[tuple[Path, float]]) -> Line:
-    """Turns that were decided inside the pause, and the gaps after those that were not."""
+    """Turns that were decided inside the pause; after the others, the time to the decision and to the agent's voice."""
     decided = [line["at"] for line in _commands(tape, "TurnDecided") if line["cue"] == "answer"]
-    early, gaps = 0, []
+    early, waits, gaps = 0, [], []
     for turn, (_, second_ms) in zip(report.turns, files, strict=False):
         early += any(turn.onset_ms < at < turn.onset_ms + second_ms for at in decided)
         if turn.voice_to_voice_ms is not None and turn.voice_to_voice_ms > 0:
             gaps.append(turn.voice_to_voice_ms)
-    return {"turns": len(report.turns), "cut off": early, "gaps": gaps}
+            waits += [at - turn.speech_end_ms for at in decided if at > turn.speech_end_ms][:1]
+    return {"turns": len(report.turns), "cut off": early, "decided": waits, "gaps": gaps}
 
 
 def _over(report: CallReport, tape: list[Line]) -> Line:
@@ -234,10 +235,11 @@ def show(results: dict[str, Line]) -> None:
     for pause in PAUSES_MS:
         found = [results[level]["pauses"].get(str(pause), {}) for level in levels]
         gaps = distribution(gap for item in found for gap in item.get("gaps", []))
+        waits = distribution(wait for item in found for wait in item.get("decided", []))
         cuts = [f"{item.get('cut off')} of {item.get('turns')}" for item in found]
-        rows.append([f"{pause} ms", *cuts, gaps.p50, gaps.p95])
-    title = "Turns cut off at a pause inside them, by line noise in dBFS; voice to voice, ms"
-    table(title, ["pause", *levels, "gap p50", "p95"], rows)
+        rows.append([f"{pause} ms", *cuts, waits.p50, waits.p95, gaps.p50, gaps.p95])
+    title = "Turns cut off at a pause inside them, by line noise in dBFS; end of speech → turn decided, → voice, ms"
+    table(title, ["pause", *levels, "decided p50", "p95", "voice p50", "p95"], rows)
     rows = []
     for kind in results[levels[0]]["over"]:
         found = [results[level]["over"][kind] for level in levels]

@@ -62,6 +62,16 @@ def test_what_was_heard_is_always_a_beginning_of_what_was_said(pieces: list[list
     assert heard.text().split() == said
 
 
+def test_words_that_come_late_are_filled_in_once_and_nowhere_else() -> None:
+    history = History(limit=3)
+    history.add(Turn("caller", ""), 4)
+    history.add(Turn("agent", "Yes?"))
+    assert not history.fill(3, "no such turn")
+    assert history.fill(4, "hello")
+    assert not history.fill(4, "twice")
+    assert [turn.text for turn in history.turns()] == ["hello", "Yes?"]
+
+
 def test_the_oldest_turns_are_dropped() -> None:
     history = History(limit=2)
     for text in "abc":

@@ -220,6 +220,31 @@ def test_a_click_is_not_a_turn_but_what_it_cut_off_is_said_again() -> None:
     assert call.last(e.StartReply).request.cue is Cue.REPROMPT
 
 
+def test_words_that_come_late_take_the_place_that_was_kept_for_them() -> None:
+    call = Call()
+    call.greet()
+    call.speak()
+    utterance = call.last(e.StartReply).utterance
+    call.answer("We open at nine.")  # the model has heard for itself
+    assert call.last(e.Transcribe) == e.Transcribe(utterance)
+    call.play_out()
+    assert call.history[-2:] == [("caller", ""), ("agent", "We open at nine.")]
+    assert call.send(e.Transcribed(utterance + 1, "of no turn")) == []
+    said = call.send(e.Transcribed(utterance, "when do you open"))
+    assert said == [e.Said("caller", "when do you open", False, call.session.now_ms)]
+    assert call.send(e.Transcribed(utterance, "again")) == []
+    assert call.history[-2:] == [("caller", "when do you open"), ("agent", "We open at nine.")]
+
+
+def test_where_a_recognizer_heard_nothing_no_place_is_kept() -> None:
+    call = Call()
+    call.greet()
+    call.speak()
+    call.answer("Pardon?", heard="")
+    assert call.all(e.Transcribe) == []
+    assert call.history[-1] == ("agent", "Welcome.")
+
+
 def test_tools_run_once_and_their_results_come_back() -> None:
     call = Call()
     call.greet()
@@ -432,6 +457,10 @@ class AnyCall(RuleBasedStateMachine):
     @rule(back=st.integers(0, 2), text=st.sampled_from(["", "mm-hmm", "yes", "on monday"]))
     def said(self, back: int, text: str) -> None:
         self.call.send(e.CallerSaid(max(1, self.open_reply - back), text))
+
+    @rule(back=st.integers(0, 3))
+    def transcribed(self, back: int) -> None:
+        self.call.send(e.Transcribed(max(0, self.call.session.utterance - back), "late words"))
 
     @rule(back=st.integers(0, 2), count=st.integers(1, 5))
     def speak(self, back: int, count: int) -> None:

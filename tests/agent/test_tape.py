@@ -44,6 +44,7 @@ all_events = {
     e.HungUp: st.builds(e.HungUp),
     e.Partial: st.builds(e.Partial, numbers, texts, meanings, st.sampled_from([None, True, False])),
     e.CallerSaid: st.builds(e.CallerSaid, numbers, texts, meanings),
+    e.Transcribed: st.builds(e.Transcribed, numbers, texts),
     e.ReplyText: st.builds(e.ReplyText, numbers, texts),
     e.ReplyUnfinished: st.builds(e.ReplyUnfinished, numbers),
     e.ReplyAudio: st.builds(e.ReplyAudio, numbers, line_audio, words),

@@ -1,0 +1,70 @@
+"""What a model is told with a request."""
+
+from agent import events as e
+from agent.caller import Caller
+from agent.engine.base import Cue, Done, Expect, ToolResult, Turn, Word
+from agent.memory import Memory
+from agent.spoken import Reply
+from config.settings import TurnSettings
+
+RESULT = ToolResult("book", {"day": "monday"}, {"ok": True})
+
+
+def caller_with(pcm: bytes, digits: str = "") -> Caller:
+    caller = Caller(TurnSettings())
+    caller.hear(pcm)
+    caller.begin()
+    caller.digits = digits
+    return caller
+
+
+def memory() -> Memory:
+    return Memory("CA1", "desk", max_turns=4)
+
+
+def test_an_answer_has_the_turns_audio_and_digits_and_other_requests_have_not() -> None:
+    pcm, reply = bytes(range(256)) * 10, Reply(3, Cue.ANSWER, held=True)
+    reply.rounds = 2
+    answer = memory().request(reply, Cue.ANSWER, caller_with(pcm, "12"), None)
+    assert (answer.id, answer.call, answer.agent, answer.early) == ("CA1/3.2", "CA1", "desk", True)
+    assert (answer.audio, answer.digits) == (pcm, "12")
+    tool = memory().request(reply, Cue.TOOL, caller_with(pcm, "12"), None)
+    assert (tool.audio, tool.digits) == (b"", "")
+
+
+def test_what_was_heard_of_a_paused_reply_counts_as_cut_off() -> None:
+    known, paused = memory(), Reply(1, Cue.ANSWER)
+    known.caller_said("hello", 0)
+    nothing = known.request(Reply(2, Cue.ANSWER), Cue.ANSWER, caller_with(b""), paused)
+    assert nothing.history == (Turn("caller", "hello"),)
+    paused.heard.add(600, (Word("Good", 0, 290), Word("morning", 300, 590)))
+    paused.heard.played(300)
+    asked = known.request(Reply(2, Cue.ANSWER), Cue.ANSWER, caller_with(b""), paused)
+    assert asked.history == (Turn("caller", "hello"), Turn("agent", "Good", interrupted=True))
+    assert known.history.turns() == (Turn("caller", "hello"),)
+
+
+def test_results_are_told_until_the_caller_has_heard_something() -> None:
+    known = memory()
+    known.ran((RESULT,))
+    known.caller_said("and then?", 10)
+    for _ in range(2):
+        assert known.request(Reply(2, Cue.ANSWER), Cue.ANSWER, caller_with(b""), None).tool_results == (RESULT,)
+    assert known.caller_heard("It is booked.", 20, interrupted=True) == e.Said("agent", "It is booked.", True, 20)
+    assert known.request(Reply(3, Cue.ANSWER), Cue.ANSWER, caller_with(b""), None).tool_results == ()
+
+
+def test_the_models_state_stays_until_there_is_another_and_what_is_expected_changes_each_time() -> None:
+    known = memory()
+    known.keep(Done(state={"step": 1}, expect=Expect.DIGITS))
+    known.keep(Done())
+    assert known.expect is Expect.OPEN
+    assert known.request(Reply(2, Cue.ANSWER), Cue.ANSWER, caller_with(b""), None).state == {"step": 1}
+
+
+def test_a_turn_without_words_is_filled_in_once() -> None:
+    known = memory()
+    assert known.caller_spoke(7) == e.Transcribe(7)
+    assert known.transcribed(7, "", 5) == []
+    assert known.transcribed(7, "hello", 5) == [e.Said("caller", "hello", False, 5)]
+    assert known.transcribed(7, "hello", 6) == []
