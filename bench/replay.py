@@ -6,6 +6,7 @@ how much faster than the calls it is, on one core, and writes bench/results/repl
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from agent.replay import judged_anew, replay
 from agent.tape import Header, Step, settings_of
 from agent.vad import Vad
 from bench.machine import keep, table
+from bench.sounds import speak_to_file
 from telephony.audio import g711
 from telephony.caller.call import run_call
 from telephony.caller.report import distribution
@@ -53,8 +55,11 @@ def main() -> int:
 
 def make_calls(folder: Path) -> None:
     """Every script against one server, which tapes into `folder`/tapes."""
+    shutil.copytree(SCRIPTS, folder / "scripts")
+    speak_to_file("We're open Monday to Friday, from nine in the morning.", folder / "scripts" / "echo.wav")
+    scripts = [load_script(path) for path in sorted((folder / "scripts").glob("*.yaml"))]
     with ServerProcess({**SETTINGS, "server.data": str(folder)}) as server:
-        asyncio.run(_call_all(server.url, [load_script(path) for path in sorted(SCRIPTS.glob("*.yaml"))]))
+        asyncio.run(_call_all(server.url, scripts))
 
 
 async def _call_all(url: str, scripts: list[Script]) -> None:

@@ -86,7 +86,7 @@ def _script(steps: list[Any], noise: float) -> Script:
 
 def sounds_over(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """What is said or heard over the agent, by its kind."""
-    echo = _spoken_by_agent(folder)
+    echo = speak_to_file("Monday to Friday, from nine in the morning", folder / "echo.wav")
     return {
         "real words": [{"say": text} for text in REAL],
         "real people": [{"wav": str(path.resolve())} for path in sorted(SPEECH.glob("*.wav"))],
@@ -105,10 +105,9 @@ def sounds_over(folder: Path) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _spoken_by_agent(folder: Path) -> Path:
-    path = folder / "echo.wav"
-    audio, rate = say("Monday to Friday, from nine in the morning")
-    _write(path, resample.resample(audio, rate, g711.RATE))
+def speak_to_file(text: str, path: Path) -> Path:
+    """The agent's own voice, as an echo brings it back; gives the file."""
+    _write(path, resample.resample(*say(text), g711.RATE))
     return path
 
 
