@@ -134,7 +134,9 @@ class TurnSettings(Group):
 class ReplySettings(Group):
     """How a reply becomes speech, and its bounds."""
 
+    streaming: bool = True
     words_trigger_threshold: int = Field(default=2, ge=1, le=50)
+    first_chunk_ms: Milliseconds = 120
     min_sentence_chars: int = Field(default=20, ge=1, le=1000)
     concurrent_tts_streams: int = Field(default=3, ge=1, le=16)
     max_chars: int = Field(default=4000, ge=100)
@@ -228,6 +230,7 @@ class OpenAISettings(Group):
 class CascadeSettings(Group):
     """A recognizer, a chat model and a synthesizer, one after another."""
 
+    audio: bool = False
     recognizer: Literal["realtime", "openai", "embedded"] = "realtime"
     synthesizer: Literal["kokoro", "openai", "embedded"] = "kokoro"
 

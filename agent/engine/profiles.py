@@ -71,10 +71,12 @@ def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
 def _cascade(settings: EngineSettings, agents: Agents) -> Engine:
     from agent.engine.openai.chat import ChatModel  # noqa: PLC0415
 
+    cascade = settings.cascade
     return Engine(
-        ChatModel(settings.openai, agents),
-        _synthesizer(settings.cascade.synthesizer, settings),
-        _recognizer(settings.cascade.recognizer, settings, agents),
+        ChatModel(settings.openai.model_copy(update={"audio": cascade.audio}), agents),
+        _synthesizer(cascade.synthesizer, settings),
+        _recognizer(cascade.recognizer, settings, agents),
+        beside=cascade.audio,
     )
 
 

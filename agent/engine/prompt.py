@@ -79,15 +79,19 @@ def result_text(result: ToolResult) -> str:
 
 
 def conclude(calls: list[ToolCall], agent: AgentSettings) -> tuple[list[ToolCall], Done]:
-    """The calls that are the session's to run, and what follows the reply."""
-    own = [call for call in calls if call.name not in (HANG_UP, TRANSFER)]
+    """The calls that are the session's to run, and what follows the reply. A transfer to nowhere is run as a tool, which
+    there is not: so the model is told."""
+    done = Done()
+    own = []
     for call in calls:
         to = call.arguments.get("to")
         if call.name == TRANSFER and isinstance(to, str) and to in agent.transfers:
-            return own, Done(next=Next.TRANSFER, transfer_to=to)
-        if call.name == HANG_UP:
-            return own, Done(next=Next.HANG_UP)
-    return own, Done()
+            done = Done(next=Next.TRANSFER, transfer_to=to)
+        elif call.name != HANG_UP:
+            own.append(call)
+        elif done.next is Next.LISTEN:
+            done = Done(next=Next.HANG_UP)
+    return own, done
 
 
 def _tool(name: str, description: str, parameters: dict[str, str]) -> dict[str, Any]:

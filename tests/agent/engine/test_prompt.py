@@ -81,4 +81,6 @@ def test_hanging_up_and_putting_through_are_no_tools_of_the_session() -> None:
     through = ToolCall("transfer", {"to": "reception"})
     assert prompt.conclude([through], AGENT) == ([], Done(next=Next.TRANSFER, transfer_to="reception"))
     for wrong in ({"to": "nobody"}, {}, {"to": ["reception"]}):
-        assert prompt.conclude([ToolCall("transfer", wrong)], AGENT) == ([], Done())
+        nowhere = ToolCall("transfer", wrong)
+        assert prompt.conclude([nowhere], AGENT) == ([nowhere], Done())
+    assert prompt.conclude([through, ToolCall("hang_up", {})], AGENT)[1].next is Next.TRANSFER
