@@ -7,37 +7,30 @@ from contextlib import aclosing
 import msgspec
 
 from agent import events as e
-from agent.chunks import Chunker
 from agent.engine.base import (
     Aside,
     Done,
     Engine,
     FloatArray,
+    Heard,
     Meaning,
+    Recognizer,
     ReplyRequest,
     SpeakRequest,
-    Speech,
     SpeechBlock,
     Text,
     ToolCall,
+    Transcript,
     Unfinished,
 )
 from agent.exceptions import EngineError
+from agent.speaking import Speaking
 from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log
 from config.settings import ReplySettings
 
 MAX_WAITING_BLOCKS = 256  # of 200 ms; speech the recognizer has not yet taken
-MAX_PIECES = 64  # pieces of one chunk made ahead
-
-
-class Chunk:
-    """One chunk of a reply on its way through the synthesizer."""
-
-    def __init__(self, request: SpeakRequest) -> None:
-        self.request = request
-        self.pieces: asyncio.Queue[Speech | None] = asyncio.Queue(MAX_PIECES)
 
 
 class Replies:
@@ -65,11 +58,12 @@ class Replies:
         self._emit = emit
         self._to_line = to_line
         self._log = log
-        self._blocks: asyncio.Queue[tuple[int, SpeechBlock]] = asyncio.Queue(MAX_WAITING_BLOCKS)
+        # Speech for the recognizer, and between it whoever waits until all before was taken.
+        self._blocks: asyncio.Queue[tuple[int, SpeechBlock] | asyncio.Event] = asyncio.Queue(MAX_WAITING_BLOCKS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._replies: dict[int, asyncio.Task[None]] = {}
         self._listening: asyncio.Task[None] | None = None
-        self._forgotten = 0  # utterances up to this one are not wanted any more
+        self._last = 0  # utterance that the recognizer was given something of
 
     def hear(self, command: e.Hear) -> None:
         """Give the recognizer more of an utterance; without one this does nothing."""
@@ -77,6 +71,7 @@ class Replies:
             return
         if self._listening is None:
             self._listening = self._spawn(self._listen(), "listen")
+        self._last = command.utterance
         block = SpeechBlock(
             self._utterance_id(command.utterance),
             self._call,
@@ -92,9 +87,13 @@ class Replies:
 
     def forget(self, utterance: int) -> None:
         """The utterance was none, or is heard again under another number."""
-        self._forgotten = max(self._forgotten, utterance)
-        if self._engine.recognizer:
-            self._engine.recognizer.cancel(self._utterance_id(utterance))
+        if self._engine.recognizer is None:
+            return
+        waiting = [self._blocks.get_nowait() for _ in range(self._blocks.qsize())]
+        for item in waiting:
+            if isinstance(item, asyncio.Event) or item[0] != utterance:
+                self._blocks.put_nowait(item)
+        self._engine.recognizer.cancel(self._utterance_id(utterance))
 
     def start(self, command: e.StartReply) -> None:
         """Begin a reply, or a further round of one."""
@@ -120,6 +119,8 @@ class Replies:
             if not task.get_name().startswith("tools"):
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._last:
+            self.forget(self._last)  # it may never have ended
 
     def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine, name=name)
@@ -134,16 +135,16 @@ class Replies:
         recognizer = self._engine.recognizer
         assert recognizer is not None
         while True:
-            utterance, block = await self._blocks.get()
+            item = await self._blocks.get()
+            if isinstance(item, asyncio.Event):
+                item.set()
+                continue
+            utterance, block = item
             try:
-                if utterance <= self._forgotten:
-                    continue
                 transcript = await recognizer.hear(block)
                 self._emit(e.Partial(utterance, transcript.text, transcript.meaning, transcript.complete))
-            except EngineError as error:
-                self._log.warning("the recognizer failed: %s", error)
-            finally:
-                self._blocks.task_done()
+            except Exception as error:  # noqa: BLE001 (an engine may raise anything, and costs one block only)
+                self._warn("the recognizer failed", error)
 
     async def _reply(self, command: e.StartReply) -> None:
         reply, request = command.reply, command.request
@@ -152,9 +153,14 @@ class Replies:
             async with asyncio.timeout(timeout) as deadline:
                 request = await self._understand(command)
                 async with asyncio.TaskGroup() as group:
-                    chunks: asyncio.Queue[Chunk | None] = asyncio.Queue(self._settings.concurrent_tts_streams)
-                    group.create_task(self._think(reply, request, chunks, group))
-                    await self._deliver(reply, chunks, deadline)
+                    speaking = Speaking(
+                        SpeakRequest(request.id, "", self._agent.voice, self._agent.speed, self._agent.language),
+                        self._engine.synthesizer,
+                        self._settings,
+                        group,
+                    )
+                    group.create_task(self._think(reply, request, speaking))
+                    await self._deliver(reply, speaking, deadline)
             self._replies.pop(reply, None)
             self._emit(e.ReplyEnded(reply))
         except asyncio.CancelledError:
@@ -175,77 +181,63 @@ class Replies:
         self._emit(e.ReplyFailed(reply, str(cause)))
 
     async def _understand(self, command: e.StartReply) -> ReplyRequest:
-        recognizer = self._engine.recognizer
-        if recognizer is None or command.utterance is None or self._engine.beside:
+        if self._engine.recognizer is None or command.utterance is None or self._engine.beside:
             return command.request
-        await self._blocks.join()
-        transcript = await recognizer.finish(self._utterance_id(command.utterance))
+        transcript = await self._finish(self._engine.recognizer, command.utterance)
         self._emit(e.CallerSaid(command.reply, transcript.text, transcript.meaning))
         return msgspec.structs.replace(command.request, transcript=transcript.text)
 
     async def _transcribe(self, utterance: int) -> None:
-        recognizer = self._engine.recognizer
-        assert recognizer is not None
+        if self._engine.recognizer is None:
+            return
         try:
-            await self._blocks.join()
-            transcript = await recognizer.finish(self._utterance_id(utterance))
+            async with asyncio.timeout(self._settings.timeout_s):
+                transcript = await self._finish(self._engine.recognizer, utterance)
             self._emit(e.Transcribed(utterance, transcript.text))
-        except EngineError as error:
-            self._log.warning("no transcript: %s", error)
+        except Exception as error:  # noqa: BLE001 (an engine may raise anything, and costs one transcript only)
+            self._warn("no transcript", error)
 
-    async def _think(
-        self, reply: int, request: ReplyRequest, chunks: asyncio.Queue[Chunk | None], group: asyncio.TaskGroup
-    ) -> None:
-        """The model's words into chunks, each handed to the synthesizer as soon as it is whole."""
-        chunker = Chunker(self._settings)
+    async def _finish(self, recognizer: Recognizer, utterance: int) -> Transcript:
+        """The final transcript, once the recognizer has taken all that was said until now."""
+        name = self._utterance_id(utterance)
+        try:
+            if self._listening:
+                taken = asyncio.Event()
+                await self._blocks.put(taken)
+                await taken.wait()
+            return await recognizer.finish(name)
+        except BaseException:
+            recognizer.cancel(name)
+            raise
+
+    async def _think(self, reply: int, request: ReplyRequest, speaking: Speaking) -> None:
+        """The model's events to the session, and its words to speech as they come."""
         calls: list[ToolCall] = []
-        count = 0
-
-        async def speak(text: str) -> None:
-            nonlocal count
-            chunk = Chunk(
-                SpeakRequest(f"{request.id}.{count}", text, self._agent.voice, self._agent.speed, self._agent.language)
-            )
-            count += 1
-            await chunks.put(chunk)  # waits while `concurrent_tts_streams` are being spoken
-            group.create_task(self._synthesize(chunk))
-
         done = Done()
         async with aclosing(self._engine.model.reply(request)) as events:
             async for event in events:
                 match event:
                     case Text():
                         self._emit(e.ReplyText(reply, event.text))
-                        for text in chunker.add(event.text):
-                            await speak(text)
+                        await speaking.add(event.text)
                     case ToolCall():
                         calls.append(event)
                     case Unfinished():
                         self._emit(e.ReplyUnfinished(reply))
                     case Aside():
                         self._emit(e.CallerSaid(reply, "", Meaning.BACKCHANNEL))
+                    case Heard():
+                        self._emit(e.CallerSaid(reply, event.text))
                     case Done():
                         done = event
         self._emit(e.ReplyDone(reply, done, tuple(calls)))
-        if text := chunker.rest():
-            await speak(text)
-        await chunks.put(None)
+        await speaking.finish()
 
-    async def _synthesize(self, chunk: Chunk) -> None:
-        try:
-            async with aclosing(self._engine.synthesizer.speak(chunk.request)) as pieces:
-                async for piece in pieces:
-                    await chunk.pieces.put(piece)
-            await chunk.pieces.put(None)
-        except asyncio.CancelledError:
-            self._engine.synthesizer.cancel(chunk.request.id)
-            raise
-
-    async def _deliver(self, reply: int, chunks: asyncio.Queue[Chunk | None], deadline: asyncio.Timeout) -> None:
-        """The chunks' audio in order, no more than the line has room for."""
+    async def _deliver(self, reply: int, speaking: Speaking, deadline: asyncio.Timeout) -> None:
+        """The reply's audio, no more than the line has room for."""
         loop = asyncio.get_running_loop()
-        while chunk := await chunks.get():
-            while piece := await chunk.pieces.get():
+        async with aclosing(speaking.audio()) as pieces:
+            async for piece in pieces:
                 deadline.reschedule(None)  # the caller's ear may take its time
                 await self.room.wait()
                 deadline.reschedule(loop.time() + self._settings.timeout_s)
@@ -256,3 +248,8 @@ class Replies:
         for result in results:
             self._log.info("tool", extra={"tool": result.name, "error": result.error})
         self._emit(e.ToolsFinished(command.reply, tuple(results)))
+
+    def _warn(self, what: str, error: Exception) -> None:
+        expected = isinstance(error, EngineError | TimeoutError)
+        reason = str(error) or f"nothing came from the engine for {self._settings.timeout_s} s"
+        self._log.warning("%s: %s", what, reason, exc_info=None if expected else error)

@@ -526,6 +526,8 @@ class Session:
             self._reprompts = 0
             if text := " ".join(filter(None, (reply.transcript, self._caller.digits))):
                 commands.append(self.memory.caller_said(text, self.now_ms))
+                if reply.transcript is None and self._caller.utterance.open:  # what was dialled counts
+                    commands.append(e.ForgetUtterance(self._caller.utterance.number))
             elif reply.transcript is None and self._caller.utterance.open:
                 commands.append(self.memory.caller_spoke(self._caller.utterance.number))
             self._caller.end()

@@ -110,6 +110,12 @@ class Aside(msgspec.Struct, frozen=True, tag="aside"):
     """In place of a first word: the caller only shows that he listens ("uh-huh"); there is nothing to answer."""
 
 
+class Heard(msgspec.Struct, frozen=True, tag="heard"):
+    """What the caller's turn says, from a model that was not told and has found out before its first word."""
+
+    text: str
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """The last event of every reply. A reply without any `Text` is silence and means: go on listening."""
 
@@ -120,7 +126,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     interruptible: bool = True  # False: heard to its end, whatever the caller says meanwhile
 
 
-ModelEvent = Text | ToolCall | Unfinished | Aside | Done
+ModelEvent = Text | ToolCall | Unfinished | Aside | Heard | Done
 
 
 class SpeechBlock(msgspec.Struct, frozen=True):

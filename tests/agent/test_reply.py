@@ -11,10 +11,12 @@ import pytest
 
 from agent import events as e
 from agent.engine.base import (
+    Aside,
     Cue,
     Done,
     Engine,
     Expect,
+    Meaning,
     ModelEvent,
     ReplyRequest,
     SpeakRequest,
@@ -38,6 +40,7 @@ class Part:
 
     def __init__(self) -> None:
         self.cancelled: list[str] = []
+        self.was_cancelled = asyncio.Event()
 
     async def load(self) -> None: ...
 
@@ -45,6 +48,7 @@ class Part:
 
     def cancel(self, name: str) -> None:
         self.cancelled.append(name)
+        self.was_cancelled.set()
 
 
 class Model(Part):
@@ -97,32 +101,39 @@ class Ears(Part):
     def __init__(self) -> None:
         super().__init__()
         self.heard: dict[str, bytes] = {}
-        self.error: EngineError | None = None
+        self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
+        self.gates: dict[str, asyncio.Event] = {}  # of one utterance
 
     async def hear(self, block: SpeechBlock) -> Transcript:
-        if self.gate:
-            await self.gate.wait()
+        if gate := self.gate or self.gates.get(block.utterance):
+            await gate.wait()
         if self.error:
             raise self.error
         self.heard[block.utterance] = self.heard.get(block.utterance, b"") + block.audio
         return Transcript(f"{len(self.heard[block.utterance])} bytes")
 
     async def finish(self, utterance: str) -> Transcript:
+        if gate := self.gates.get(f"finish {utterance}"):
+            await gate.wait()
+        if self.error:
+            raise self.error
         return Transcript(f"all {len(self.heard.pop(utterance, b''))}", final=True)
 
 
 class Bench:
     """One call's `Replies` with the events it gave."""
 
-    def __init__(self, model: Model, voice: Voice, ears: Ears | None, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self, model: Model, voice: Voice, ears: Ears | None, folder: Path, *, beside: bool = False, **settings: Any
+    ) -> None:
         self.events: list[e.Event] = []
         self._news = asyncio.Event()
         agent = AgentSettings(name="desk", voice="v", tools={"note": ToolSettings(file="notes.jsonl")})
         self.replies = Replies(
             "CA1",
             agent,
-            Engine(model, voice, ears),
+            Engine(model, voice, ears, beside),
             Tools(agent.tools, folder),
             ReplySettings(**settings),
             emit=self._emit,
@@ -282,14 +293,182 @@ async def test_the_recognizer_hears_all_before_the_model_is_asked(bench: Callabl
     assert model.requests[0].transcript == "all 300"
 
 
-async def test_a_recognizer_that_fails_leaves_an_empty_transcript(bench: Callable[..., Bench]) -> None:
+@pytest.mark.parametrize("error", [EngineError("no ears"), ValueError("a bug")])
+async def test_a_recognizer_that_fails_loses_only_what_it_was_told(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
     ears, model = Ears(), Model(Done())
-    ears.error = EngineError("no ears")
+    case = bench(model, None, ears)
+    ears.error = error
+    case.replies.hear(e.Hear(1, bytes(100), Expect.OPEN))
+    await settle()
+    assert str(error) in caplog.text
+    ears.error = None
+    case.replies.hear(e.Hear(1, bytes(50), Expect.OPEN))
+    case.replies.start(start(utterance=1))
+    await case.until(e.ReplyEnded)
+    assert model.requests[0].transcript == "all 50"
+
+
+async def test_what_was_forgotten_is_not_heard_any_more_and_nothing_else_is_lost(bench: Callable[..., Bench]) -> None:
+    ears, model = Ears(), Model(Done())
+    ears.gate = asyncio.Event()
+    case = bench(model, None, ears)
+    for utterance in (1, 2, 1, 3, 2):
+        case.replies.hear(e.Hear(utterance, bytes(utterance), Expect.OPEN))
+    case.replies.start(start(utterance=1))
+    await settle()
+    case.replies.forget(2)
+    ears.gate.set()
+    await case.until(e.ReplyEnded)
+    assert model.requests[0].transcript == "all 2"
+    assert ears.heard == {"CA1/u3": bytes(3)}
+
+
+async def test_the_model_does_not_wait_for_what_is_said_later(bench: Callable[..., Bench]) -> None:
+    ears, model = Ears(), Model(Done())
+    ears.gates["CA1/u2"] = asyncio.Event()
     case = bench(model, None, ears)
     case.replies.hear(e.Hear(1, bytes(100), Expect.OPEN))
     case.replies.start(start(utterance=1))
+    await asyncio.sleep(0)  # its turn is over
+    case.replies.hear(e.Hear(2, bytes(100), Expect.OPEN))
     await case.until(e.ReplyEnded)
-    assert model.requests[0].transcript == "all 0"
+    assert model.requests[0].transcript == "all 100"
+
+
+async def test_a_reply_that_is_cancelled_or_given_up_leaves_nothing_with_the_recognizer(
+    bench: Callable[..., Bench],
+) -> None:
+    ears = Ears()
+    ears.gates = {name: asyncio.Event() for name in ("finish CA1/u1", "CA1/u2")}
+    case = bench(Model(Done()), None, ears, timeout_s=0.05)
+    case.replies.start(start(1, utterance=1))
+    await settle()
+    case.replies.cancel(1)
+    await settle()
+    assert ears.cancelled == ["CA1/u1"]
+    case.replies.hear(e.Hear(2, bytes(100), Expect.OPEN))
+    case.replies.start(start(2, utterance=2))
+    await case.until(e.ReplyFailed)
+    assert ears.cancelled == ["CA1/u1", "CA1/u2"]
+
+
+async def test_a_recognizer_beside_the_model_is_not_waited_for(bench: Callable[..., Bench]) -> None:
+    ears, model = Ears(), Model(Text("Yes."), Done())
+    ears.gate = asyncio.Event()
+    case = bench(model, None, ears, beside=True)
+    case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
+    case.replies.start(start(utterance=7))
+    await case.until(e.ReplyEnded)
+    assert model.requests[0].transcript is None
+    case.replies.transcribe(7)
+    case.replies.cancel(1)
+    await settle()
+    assert not case.all(e.Transcribed)
+    ears.gate.set()
+    assert await case.until(e.Transcribed) == e.Transcribed(7, "all 100")
+    assert not case.all(e.CallerSaid)
+
+
+async def test_a_transcript_does_not_wait_for_what_is_said_later(bench: Callable[..., Bench]) -> None:
+    ears = Ears()
+    ears.gates["CA1/u8"] = asyncio.Event()
+    case = bench(Model(Done()), None, ears, beside=True)
+    case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
+    case.replies.transcribe(7)
+    await asyncio.sleep(0)
+    case.replies.hear(e.Hear(8, bytes(100), Expect.OPEN))
+    case.replies.forget(9)
+    assert (await case.until(e.Transcribed)).text == "all 100"
+    assert ears.cancelled == ["CA1/u9"]
+
+
+async def test_a_turn_that_was_never_heard_has_an_empty_transcript(bench: Callable[..., Bench]) -> None:
+    case = bench(Model(Done()), None, Ears(), beside=True)
+    case.replies.transcribe(7)
+    assert (await case.until(e.Transcribed)).text == "all 0"
+
+
+@pytest.mark.parametrize("failure", [EngineError("no ears"), ValueError("a bug"), None])
+async def test_a_transcript_that_fails_or_takes_too_long_is_given_up(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, failure: Exception | None
+) -> None:
+    ears = Ears()
+    case = bench(Model(Done()), None, ears, beside=True, timeout_s=0.05)
+    case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
+    await settle()
+    ears.error = failure
+    ears.gates["finish CA1/u7"] = asyncio.Event()
+    if failure:
+        ears.gates["finish CA1/u7"].set()
+    case.replies.transcribe(7)
+    async with asyncio.timeout(5):
+        await ears.was_cancelled.wait()
+    await settle()
+    assert "no transcript" in caplog.text
+    assert str(failure or "nothing came") in caplog.text
+    assert not case.all(e.Transcribed)
+
+
+async def test_a_transcript_that_is_on_its_way_ends_with_the_call(bench: Callable[..., Bench]) -> None:
+    ears = Ears()
+    ears.gates["CA1/u7"] = asyncio.Event()
+    before = asyncio.all_tasks()
+    case = bench(Model(Done()), None, ears, beside=True)
+    case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
+    case.replies.transcribe(7)
+    await settle()
+    await case.replies.close()
+    assert asyncio.all_tasks() == before
+    assert set(ears.cancelled) == {"CA1/u7"}
+
+
+async def test_nobody_writes_down_what_the_model_was_told_in_words(bench: Callable[..., Bench]) -> None:
+    case = bench(Model(Done()), None, Ears())
+    case.replies.transcribe(7)
+    case.replies.start(start())
+    await case.until(e.ReplyEnded)
+    assert not case.all(e.Transcribed)
+
+
+async def test_who_only_listens_is_told_to_the_session(bench: Callable[..., Bench]) -> None:
+    case = bench(Model(Aside(), Done()))
+    case.replies.start(start())
+    await case.until(e.ReplyEnded)
+    assert case.events == [
+        e.CallerSaid(1, "", Meaning.BACKCHANNEL),
+        e.ReplyDone(1, Done(), ()),
+        e.ReplyEnded(1),
+    ]
+
+
+async def test_a_stalled_model_is_heard_up_to_its_last_word_and_its_words_stay_its_own(
+    bench: Callable[..., Bench],
+) -> None:
+    more, voice = asyncio.Event(), Voice()
+    case = bench(Model(Text("Well then my fri"), more, Text("end."), Done()), voice, first_chunk_ms=5)
+    case.replies.start(start())
+    await case.until(e.ReplyAudio, 3)
+    assert not case.all(e.ReplyDone)
+    more.set()
+    await case.until(e.ReplyEnded)
+    assert voice.spoken == ["Well then my,", "friend."]
+    assert [word.text for audio in case.all(e.ReplyAudio) for word in audio.words] == "Well then my friend.".split()
+
+
+async def test_without_streaming_the_whole_reply_is_written_before_it_is_spoken(bench: Callable[..., Bench]) -> None:
+    more, voice = asyncio.Event(), Voice()
+    case = bench(Model(Text("Well then, we "), more, Text("are open."), Done()), voice, streaming=False)
+    case.replies.start(start())
+    await settle()
+    assert case.all(e.ReplyText)
+    assert not voice.spoken
+    more.set()
+    await case.until(e.ReplyEnded)
+    assert voice.spoken == ["Well then,", "we are open."]
+    kinds = [type(event) for event in case.events]
+    assert kinds.index(e.ReplyDone) < kinds.index(e.ReplyAudio)
 
 
 async def test_speech_that_waits_for_the_recognizer_is_bounded(

@@ -236,6 +236,18 @@ def test_words_that_come_late_take_the_place_that_was_kept_for_them() -> None:
     assert call.history[-2:] == [("caller", "when do you open"), ("agent", "We open at nine.")]
 
 
+def test_what_was_dialled_counts_and_what_was_said_beside_it_is_forgotten() -> None:
+    call = Call()
+    call.greet()
+    call.time(300, speech=True)
+    call.send(e.Dtmf("7"), e.Dtmf("#"))
+    call.time(600)
+    utterance = call.last(e.StartReply).utterance
+    call.answer("Thank you.")
+    assert (call.all(e.Transcribe), call.last(e.ForgetUtterance)) == ([], e.ForgetUtterance(utterance))
+    assert call.history[-1] == ("caller", "7")
+
+
 def test_where_a_recognizer_heard_nothing_no_place_is_kept() -> None:
     call = Call()
     call.greet()

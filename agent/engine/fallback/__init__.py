@@ -1,0 +1,26 @@
+"""An engine that goes on when its models do not: what they cannot do, the embedded engine does."""
+
+from agent.engine.base import Engine
+from agent.engine.fallback.health import Health
+from agent.engine.fallback.model import FallbackModel
+from agent.engine.fallback.recognizer import FallbackRecognizer
+from agent.engine.fallback.synthesizer import FallbackSynthesizer
+from config.agent import AgentSettings
+from config.settings import FallbackSettings
+
+
+def with_fallback(
+    models: Engine, embedded: Engine, settings: FallbackSettings, agents: dict[str, AgentSettings]
+) -> Engine:
+    """The engine of the models, each part of which goes on with that of `embedded`. Both are loaded; what the models
+    raise there passes through. A recognizer beside the model stays as it is: nobody waits for it."""
+    mind, voice, ears = (Health(part, settings.lost_s) for part in ("model", "synthesizer", "recognizer"))
+    recognizer = models.recognizer
+    if recognizer and embedded.recognizer and not models.beside:
+        recognizer = FallbackRecognizer(recognizer, embedded.recognizer, ears, agents)
+    return Engine(
+        FallbackModel(models.model, embedded, settings, agents, health=mind, ears=ears),
+        FallbackSynthesizer(models.synthesizer, embedded.synthesizer, voice),
+        recognizer,
+        models.beside,
+    )

@@ -1,0 +1,117 @@
+"""A Recognizer that is waited for, and goes on without the models' one: the embedded one hears the utterance anew."""
+
+import asyncio
+import logging
+
+import msgspec
+
+from agent.engine.base import CALLER_RATE, Recognizer, SpeechBlock, Transcript
+from agent.engine.fallback.health import Health
+from agent.exceptions import EngineError
+from config.agent import AgentSettings
+
+SILENT_S = 5.0  # without an answer until it counts as failed
+MAX_BYTES = 2 * CALLER_RATE * 90  # of one utterance that are kept
+MAX_UTTERANCES = 1000
+NOTHING = Transcript("", final=True)
+
+logger = logging.getLogger("voxline.engine.fallback")
+
+
+class Utterance:
+    """One that is being heard. Its audio is kept while the models hear it."""
+
+    def __init__(self, first: SpeechBlock) -> None:
+        self.first = first
+        self.audio = bytearray()
+        self.moved = False  # the models have lost it
+
+    def move(self) -> SpeechBlock:
+        """All of it, for the embedded recognizer."""
+        whole = msgspec.structs.replace(self.first, audio=bytes(self.audio))
+        self.moved = True
+        self.audio.clear()
+        return whole
+
+
+class FallbackRecognizer:
+    """Utterances to agents with a dialogue move to the embedded recognizer, which belongs to `FallbackModel`: that
+    loads and closes it. It knows no words for other agents, so what is said to those is then not understood."""
+
+    def __init__(
+        self, recognizer: Recognizer, embedded: Recognizer, health: Health, agents: dict[str, AgentSettings]
+    ) -> None:
+        self.health = health
+        self._recognizer = recognizer
+        self._embedded = embedded
+        self._scripted = {name for name, agent in agents.items() if agent.dialogue}
+        self._utterances: dict[str, Utterance] = {}
+
+    async def load(self) -> None:
+        """See Recognizer."""
+        await self._recognizer.load()
+
+    async def hear(self, block: SpeechBlock) -> Transcript:
+        """See Recognizer."""
+        said = self._utterances.get(block.utterance) or self._open(block)
+        if not said.moved:
+            said.audio += block.audio[: MAX_BYTES - len(said.audio)]
+            try:
+                async with asyncio.timeout(SILENT_S):
+                    transcript = await self._recognizer.hear(block)
+            except Exception as error:  # noqa: BLE001 (a recognizer may raise anything, and costs no call)
+                block = self._move(said, error)
+            else:
+                self.health.worked()
+                return transcript
+        if block.agent not in self._scripted or self._utterances.get(block.utterance) is not said:  # or was cancelled
+            return Transcript("")
+        return await self._embedded.hear(block)
+
+    async def finish(self, utterance: str) -> Transcript:
+        """See Recognizer."""
+        said = self._utterances.get(utterance)
+        if said is None:
+            return NOTHING
+        try:
+            if not said.moved:
+                try:
+                    async with asyncio.timeout(SILENT_S):
+                        transcript = await self._recognizer.finish(utterance)
+                except Exception as error:  # noqa: BLE001 (see above)
+                    await self._hear_again(self._move(said, error))
+                else:
+                    self.health.worked()
+                    return transcript
+            return await self._embedded.finish(utterance)
+        except EngineError as error:
+            logger.error("nothing was understood: %s", error, extra={"call": said.first.call})
+            return NOTHING
+        finally:
+            self._utterances.pop(utterance, None)
+
+    def cancel(self, utterance: str) -> None:
+        """See Recognizer."""
+        self._utterances.pop(utterance, None)
+        self._recognizer.cancel(utterance)
+        self._embedded.cancel(utterance)
+
+    async def close(self) -> None:
+        """See Recognizer."""
+        await self._recognizer.close()
+
+    def _open(self, first: SpeechBlock) -> Utterance:
+        if len(self._utterances) >= MAX_UTTERANCES:
+            raise EngineError("too many utterances at once")
+        said = self._utterances[first.utterance] = Utterance(first)
+        said.moved = not self.health.may_be_asked()
+        return said
+
+    def _move(self, said: Utterance, error: Exception) -> SpeechBlock:
+        self.health.failed(said.first.call, error)
+        self._recognizer.cancel(said.first.utterance)
+        return said.move()
+
+    async def _hear_again(self, whole: SpeechBlock) -> None:
+        if whole.agent in self._scripted and whole.utterance in self._utterances:
+            await self._embedded.hear(whole)

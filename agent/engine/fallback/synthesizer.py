@@ -1,0 +1,63 @@
+"""A Synthesizer that goes on without the models' one, in the embedded one's voice for the language."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+
+from agent.engine.base import SpeakRequest, Speech, Synthesizer
+from agent.engine.fallback.health import Health
+
+SILENT_S = 5.0  # without a piece until it counts as failed
+
+
+class FallbackSynthesizer:
+    """Speaks what the models' synthesizer did not speak of a chunk."""
+
+    def __init__(self, synthesizer: Synthesizer, embedded: Synthesizer, health: Health) -> None:
+        self.health = health
+        self._synthesizer = synthesizer
+        self._embedded = embedded
+
+    async def load(self) -> None:
+        """See Synthesizer."""
+        await self._synthesizer.load()
+        await self._embedded.load()
+
+    async def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
+        """See Synthesizer."""
+        spoken = 0  # words
+        if self.health.may_be_asked():
+            try:
+                async with aclosing(self._synthesizer.speak(request)) as pieces:
+                    while piece := await _next(pieces):
+                        spoken += len(piece.words)
+                        yield piece
+                self.health.worked()
+                return
+            except Exception as error:  # noqa: BLE001 (a synthesizer may raise anything, and costs no call)
+                self.health.failed(request.id.partition("/")[0], error)  # the ids of a call begin with its own
+                self._synthesizer.cancel(request.id)
+        rest = " ".join(request.text.split()[spoken:])
+        if rest:
+            again = msgspec.structs.replace(request, text=rest, voice="")
+            async with aclosing(self._embedded.speak(again)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    def cancel(self, request: str) -> None:
+        """See Synthesizer."""
+        self._synthesizer.cancel(request)
+        self._embedded.cancel(request)
+
+    async def close(self) -> None:
+        """See Synthesizer."""
+        await self._synthesizer.close()
+        await self._embedded.close()
+
+
+async def _next(pieces: AsyncGenerator[Speech, None]) -> Speech | None:
+    """The next piece, None at the end; raises TimeoutError, after which there is none."""
+    async with asyncio.timeout(SILENT_S):
+        return await anext(pieces, None)

@@ -1,0 +1,110 @@
+"""What is said when Kokoro cannot be loaded."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from agent.engine.kokoro.loading import MIB, RUN_MIB, VOICES, WEIGHTS, Voices, check_memory, find, load_model
+from agent.exceptions import EngineError
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"there is no folder .*nowhere"):
+        find(str(tmp_path / "nowhere"))
+
+
+def test_a_name_that_is_not_on_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for name in ("nobody/no-kokoro", "no name at all"):
+        with pytest.raises(EngineError, match=f"'{name}' is neither a folder nor a model .*engine.kokoro.model"):
+            find(name)
+
+
+def test_a_name_that_the_hub_has_been_asked_for_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = tmp_path / "models--somebody--kokoro"
+    (kept / "snapshots").mkdir(parents=True)
+    (kept / "snapshots" / "abc").symlink_to(folder)
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert find("somebody/kokoro").samefile(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", WEIGHTS])
+def test_a_missing_file(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(EngineError, match=f"is no Kokoro model: {name} is missing"):
+        load_model(copy, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("config.json", b"{}"), ("config.json", b"noise"), (WEIGHTS, b""), (WEIGHTS, b"noise")]
+)
+def test_a_file_of_another_format(copy: Path, name: str, content: bytes) -> None:
+    (copy / name).write_bytes(content)
+    with pytest.raises(EngineError, match="is no Kokoro model that can be read"):
+        load_model(copy, "cpu")
+
+
+def test_weights_of_another_model(copy: Path) -> None:
+    parts = torch.load(copy / WEIGHTS, weights_only=True)
+    parts["decoder"] = {f"other.{name}": tensor for name, tensor in parts["decoder"].items()}
+    torch.save(parts, copy / WEIGHTS)
+    with pytest.raises(EngineError, match=r"of the \d+ tensors of decoder, most are missing"):
+        load_model(copy, "cpu")
+
+
+def test_weights_as_they_are_published(copy: Path) -> None:
+    """With the prefix of a parallel model, and without the scales that the normalizations have only since."""
+    parts = torch.load(copy / WEIGHTS, weights_only=True)
+    published = {
+        part: {f"module.{name}": tensor for name, tensor in tensors.items() if ".norm." not in name}
+        for part, tensors in parts.items()
+    }
+    torch.save(published, copy / WEIGHTS)
+    model = load_model(copy, "cpu")
+    for part, name in (("bert_encoder", "weight"), ("predictor", "F0_proj.bias"), ("decoder", "asr_res.0.bias")):
+        assert torch.equal(getattr(model, part).state_dict()[name], parts[part][name])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu(folder: Path) -> None:
+    with pytest.raises(EngineError, match=r"no GPU here .* set engine.kokoro.device to cpu"):
+        load_model(folder, "cuda")
+
+
+def test_too_little_gpu_memory() -> None:
+    weights = 330 * MIB
+    check_memory((330 + RUN_MIB) * MIB, weights)
+    with pytest.raises(EngineError, match=rf"needs {330 + RUN_MIB} MiB .*330 for its weights.* and 2000 are free"):
+        check_memory(2000 * MIB, weights)
+
+
+def test_voices(folder: Path) -> None:
+    voices = Voices(folder, "cpu")
+    assert voices.get("hm_omega").shape == (510, 1, 256)
+    assert voices.get("hm_omega") is voices.get("hm_omega")
+    with pytest.raises(EngineError, match=r"no voice 'klingon' .* it has af_heart, bf_emma, hf_alpha, hm_omega"):
+        voices.get("klingon")
+    with pytest.raises(EngineError, match=r"no voice '\.\./config'"):
+        voices.get("../config")
+
+
+def test_a_voice_of_another_format(copy: Path) -> None:
+    (copy / VOICES / "bad.pt").write_bytes(b"noise")
+    torch.save(torch.zeros(3), copy / VOICES / "small.pt")
+    voices = Voices(copy, "cpu")
+    for name in ("bad", "small"):
+        with pytest.raises(EngineError, match=f"{name}.pt is no voice of Kokoro's"):
+            voices.get(name)
