@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test check bench-line bench-turns bench-replay clean
+.PHONY: help demo serve test check bench-line bench-turns bench-engine bench-replay clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ bench-line: .venv/test ## measure the line: cost per frame, calls per core, barg
 
 bench-turns: .venv/test ## measure turn-taking: gaps, cut-offs, interruptions, false and real
 	$(BIN)/python -m bench.turns
+
+bench-engine: .venv/test ## measure the models, with random weights: full-size on a GPU, narrow elsewhere
+	$(BIN)/python -m bench.engine
 
 bench-replay: .venv/test ## replay the scripted calls a thousand times: the same decisions, and how fast
 	$(BIN)/python -m bench.replay
