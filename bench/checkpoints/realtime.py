@@ -1,4 +1,4 @@
-"""A Voxtral Realtime checkpoint with random weights, in the genuine format: tekken.json, config, processor, safetensors.
+"""A Voxtral Realtime checkpoint with random weights, in the genuine format of transformers.
 
 It speaks nonsense, from a small list of words, but what it says depends on what it hears and on all that it heard and
 said before: a mistake in the audio, in a cache or in the order of things comes out as other words.
@@ -19,15 +19,13 @@ from transformers import (
 WORDS = "yes no hello please monday tuesday appointment tomorrow at nine ten book cancel thanks the a".split()
 SPECIAL = 1000  # control tokens, as in the genuine tokenizer
 BOS, EOS, PAD = 1, 2, 11
+SILENT_MEL = (1.5 - 8 + 4) / 4  # what the feature extractor makes of digital silence
 STREAMING_PAD, STREAMING_WORD = 32, 33
-NAMES = {
-    rank: name
-    for rank, name in enumerate(
-        "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] [TOOL_CALLS] "
-        "[IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX] [SYSTEM_PROMPT] [/SYSTEM_PROMPT] "
-        "[TOOL_CONTENT]".split()
-    )
-} | {
+FIRST_NAMES = (
+    "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] [TOOL_CALLS] "
+    "[IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX] [SYSTEM_PROMPT] [/SYSTEM_PROMPT] [TOOL_CONTENT]"
+)
+NAMES = dict(enumerate(FIRST_NAMES.split())) | {
     24: "[AUDIO]",
     25: "[BEGIN_AUDIO]",
     STREAMING_PAD: "[STREAMING_PAD]",
@@ -62,9 +60,9 @@ def build(
         _config(SPECIAL + len(pieces), encoder_layers, decoder_layers, encoder_window)
     )
     _liven(model, [STREAMING_PAD, STREAMING_WORD, *(SPECIAL + pieces.index(f" {word}".encode()) for word in WORDS)])
-    model.generation_config.update(bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)
+    model.generation_config.update(bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
-    VoxtralRealtimeFeatureExtractor().save_pretrained(folder)
+    VoxtralRealtimeFeatureExtractor().save_pretrained(folder)  # type: ignore[no-untyped-call]
     _name_processor(folder / "preprocessor_config.json")
     return folder
 
@@ -88,7 +86,11 @@ def _write_tokenizer(path: Path, pieces: list[bytes]) -> None:
             "version": "v7",
         },
         "vocab": [
-            {"rank": rank, "token_bytes": base64.b64encode(piece).decode(), "token_str": piece.decode("utf-8", "replace")}
+            {
+                "rank": rank,
+                "token_bytes": base64.b64encode(piece).decode(),
+                "token_str": piece.decode("utf-8", "replace"),
+            }
             for rank, piece in enumerate(pieces)
         ],
         "special_tokens": [
@@ -134,16 +136,43 @@ def _config(vocabulary: int, encoder_layers: int, decoder_layers: int, window: i
 
 
 def _liven(model: VoxtralRealtimeForConditionalGeneration, spoken: list[int]) -> None:
-    """Weights large enough that audio and past decide the next token, and no token but those of `spoken`."""
+    """Weights that let the model act like a trained one: silence makes it pad, sound makes it say words of `spoken`.
+
+    Which ones depends on the sound and, through attention, on what came before.
+    """
+    parts: Any = model.model  # which are not typed
+    encoder, decoder, projector = parts.audio_tower, parts.language_model, parts.multi_modal_projector
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.dim() >= 2 and "embed_tokens" not in name:
-                fan_in = weight[0].numel()
-                weight.normal_(0, (G if "linear_2" in name and "projector" in name else 1.0) * fan_in**-0.5)
-        embeddings = model.get_input_embeddings().weight
+                weight.normal_(0, weight[0].numel() ** -0.5)
+        encoder_layers, decoder_layers = len(encoder.layers), len(decoder.layers)
+        for layer in encoder.layers:
+            layer.self_attn.o_proj.weight *= 0.1 * (2 / encoder_layers) ** 0.5
+            layer.mlp.down_proj.weight *= 0.3 * (2 / encoder_layers) ** 0.5
+        for layer in decoder.layers:
+            layer.self_attn.o_proj.weight *= 0.5 * (2 / decoder_layers) ** 0.5
+            layer.mlp.down_proj.weight *= 0.3 * (2 / decoder_layers) ** 0.5
+        # Silence is a constant direction in the encoder, which the projector does not see.
+        conv1, conv2 = encoder.embedder.conv1, encoder.embedder.conv2
+        conv1.weight *= 2
+        conv1.bias.copy_(-SILENT_MEL * conv1.weight.sum((1, 2)))
+        conv2.bias.normal_(0, 1)
+        silent = encoder(torch.full((1, 128, 64), SILENT_MEL)).last_hidden_state[0, -1]
+        unseen = silent / silent.norm()
+        blocks = projector.linear_1.weight.view(projector.linear_1.out_features, -1, len(unseen))
+        blocks -= (blocks @ unseen)[..., None] * unseen
+        projector.linear_2.weight *= 6
+        # All tokens share a direction, the one of padding: without sound it is the likeliest after any of them.
+        embeddings = decoder.embed_tokens.weight
+        width = embeddings.shape[1]
+        shared = torch.randn(width)
+        shared /= shared.norm()
         embeddings.zero_()
-        embeddings[[*spoken, BOS]] = torch.randn(len(spoken) + 1, embeddings.shape[1]) * E
+        own = torch.randn(len(spoken) + 1, width)
+        embeddings[[*spoken, BOS]] = 0.8 * own / own.norm(dim=1, keepdim=True) + 0.6 * shared
         embeddings[BOS] *= 0.1  # it begins, and is not said again
+        embeddings[STREAMING_PAD] = 2.5 * shared
 
 
 def _name_processor(path: Path) -> None:

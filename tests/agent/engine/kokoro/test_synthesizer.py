@@ -1,6 +1,8 @@
 """Kokoro speaks: the real loading, the real model in a small size, several callers at once."""
 
 import asyncio
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -233,5 +235,16 @@ async def test_closing_while_it_is_busy(folder: Path) -> None:
 async def test_a_model_that_cannot_be_loaded_can_still_be_closed(tmp_path: Path) -> None:
     synthesizer = KokoroSynthesizer(KokoroSettings(model=str(tmp_path), device="cpu"))
     with pytest.raises(EngineError, match=r"is no Kokoro model: config\.json is missing"):
+        await synthesizer.load()
+    await synthesizer.close()
+
+
+async def test_a_model_that_cannot_speak_is_not_loaded(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    config = json.loads((copy / "config.json").read_text())
+    config["vocab"] = dict.fromkeys(config["vocab"], 10_000)  # tokens that the model does not have
+    (copy / "config.json").write_text(json.dumps(config))
+    synthesizer = KokoroSynthesizer(KokoroSettings(model=str(copy), device="cpu"))
+    with pytest.raises(EngineError, match="is loaded, but cannot speak: IndexError"):
         await synthesizer.load()
     await synthesizer.close()

@@ -155,10 +155,12 @@ def test_utterances_are_bounded(transcriber: Transcriber) -> None:
 
 def test_what_was_heard_is_not_heard_again_when_the_caller_goes_on(transcriber: Transcriber, parts: Parts) -> None:
     pcm = tones(1, 4)
+    hear(transcriber, "below", tones(5, 0.2))
     hear(transcriber, "u1", pcm[:48000], "call")
     first = finish(transcriber, "u1")
     fresh = run(transcriber)
-    hear(transcriber, "other", tones(5), "other call")
+    for name in ("above", "below"):  # in the slots on either side
+        hear(transcriber, name, tones(6))
     run(transcriber)
     transcriber.cancel("u1")  # which is over: no harm
     hear(transcriber, "u2", pcm, "call")  # as a session does it: all of it again, and more

@@ -1,0 +1,127 @@
+"""Kokoro's files to a model that can speak, or the reason why not."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from kokoro import KModel  # type: ignore[import-untyped]
+from torch import Tensor
+from torch.nn.utils import remove_weight_norm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from agent.exceptions import EngineError
+
+CONFIG, WEIGHTS, VOICES = "config.json", "kokoro-v1_0.pth", "voices"
+PARTS = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")
+MIN_SHARE = 0.5  # of a part's tensors that must be in the file: genuine ones lack the scales of the normalizations
+VOICE_SHAPE = (510, 1, 256)
+MIB = 2**20
+# GPU memory of the largest run that `waiting` makes up, by arithmetic: 1536 phonemes x 3.5 frames x about 480 KiB.
+RUN_MIB = 2600
+
+
+def find(model: str) -> Path:
+    """The folder of a model, which is fetched when it is a name on the hub; raises EngineError."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or model.startswith(("./", "../", "~")):
+        raise EngineError(f"there is no folder {model} with Kokoro's model: see engine.kokoro.model")
+    try:
+        return Path(snapshot_download(model, allow_patterns=[CONFIG, WEIGHTS, f"{VOICES}/*.pt"]))
+    except Exception as error:  # huggingface_hub has dozens, of HTTP, of names, of its cache
+        raise EngineError(
+            f"{model!r} is neither a folder nor a model that can be fetched from the hub ({error}); "
+            "set engine.kokoro.model to a folder that holds it"
+        ) from error
+
+
+def load_model(folder: Path, device: str) -> Any:
+    """A KModel, ready to run on `device`; raises EngineError when a file is missing or no Kokoro."""
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise EngineError(f"{folder} is no Kokoro model: {name} is missing")
+    if device == "cuda":
+        _check_gpu((folder / WEIGHTS).stat().st_size)
+    try:
+        with warnings.catch_warnings():
+            # torch about how Kokoro's own classes are written: weight_norm is old, dropout of a single layer is idle.
+            warnings.simplefilter("ignore")
+            model = KModel(repo_id="hexgrad/Kokoro-82M", config=str(folder / CONFIG), model=str(folder / WEIGHTS))
+    except Exception as error:  # whatever a wrong file leads to
+        raise EngineError(f"{folder} is no Kokoro model that can be read: {_brief(error)}") from error
+    _check_parts(model, folder / WEIGHTS)
+    _fold_weight_norm(model)
+    try:
+        return model.to(device).eval()
+    except torch.cuda.OutOfMemoryError as error:
+        raise EngineError(f"the GPU has no room for Kokoro: {_brief(error)}") from error
+
+
+def _check_gpu(weights: int) -> None:
+    if not torch.cuda.is_available():
+        raise EngineError(
+            "there is no GPU here that torch can use: set engine.kokoro.device to cpu, or check the driver"
+        )
+    check_memory(torch.cuda.mem_get_info()[0], weights)
+
+
+def check_memory(free: int, weights: int) -> None:
+    """Raises EngineError when a GPU with so many free bytes cannot hold the weights and one run."""
+    needed = weights + RUN_MIB * MIB
+    if free < needed:
+        raise EngineError(
+            f"Kokoro needs {needed // MIB} MiB of GPU memory ({weights // MIB} for its weights, {RUN_MIB} to speak), "
+            f"and {free // MIB} are free: give the other models less, or set engine.kokoro.device to cpu"
+        )
+
+
+def _check_parts(model: Any, path: Path) -> None:
+    """KModel goes on without the tensors that it does not find, and would then speak noise."""
+    stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    for part in PARTS:
+        wanted = set(getattr(model, part).state_dict())
+        names = {name.removeprefix("module.") for name in stored.get(part, {})}
+        if len(wanted & names) < MIN_SHARE * len(wanted):
+            raise EngineError(f"{path} is no Kokoro model: of the {len(wanted)} tensors of {part}, most are missing")
+
+
+def _fold_weight_norm(model: Any) -> None:
+    """Compute each weight once instead of at every run: the same numbers, and 10 % faster."""
+    for module in model.modules():
+        if any(isinstance(hook, WeightNorm) for hook in module._forward_pre_hooks.values()):
+            remove_weight_norm(module)
+
+
+class Voices:
+    """The voices in a model's folder, each read when it is first asked for."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self._folder = folder / VOICES
+        self._device = device
+        self._loaded: dict[str, Tensor] = {}
+
+    def get(self, name: str) -> Tensor:
+        """[510, 1, 256]: a style for every number of phonemes. Raises EngineError."""
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> Tensor:
+        known = sorted(path.stem for path in self._folder.glob("*.pt"))
+        if name not in known:
+            raise EngineError(f"Kokoro has no voice {name!r} in {self._folder}; it has {', '.join(known) or 'none'}")
+        path = self._folder / f"{name}.pt"
+        try:
+            voice = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever a wrong file leads to
+            raise EngineError(f"{path} is no voice of Kokoro's: {_brief(error)}") from error
+        if not isinstance(voice, Tensor) or voice.shape != VOICE_SHAPE:
+            raise EngineError(f"{path} is no voice of Kokoro's: not a tensor of {list(VOICE_SHAPE)}")
+        return voice.float().to(self._device)
+
+
+def _brief(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error).strip() else ''}"

@@ -1,0 +1,124 @@
+"""One utterance on its way through the model: audio in, tokens out. It does no work of its own and knows no thread."""
+
+from collections.abc import Callable
+from copy import copy
+from typing import NamedTuple
+
+import numpy as np
+
+from agent.engine.base import CALLER_RATE, FloatArray, Transcript
+from agent.engine.realtime.layout import LONGEST_S, Layout
+from agent.engine.realtime.upsample import DELAY, Upsampler
+from agent.exceptions import EngineError
+
+Answer = Callable[[Transcript | EngineError], None]
+
+SECOND = 2 * CALLER_RATE  # bytes of PCM16
+MAX_BYTES = LONGEST_S * SECOND
+MAX_WAITING_BYTES = 60 * SECOND  # not yet heard by the model; more is dropped
+QUIET_TOKENS = 3  # that say nothing, in a row: no word is under way
+
+
+class Mark(NamedTuple):
+    """Where an utterance stood when its audio was over."""
+
+    steps: int
+    tokens: int
+    audio: FloatArray
+    upsampler: Upsampler
+
+
+class Utterance:
+    """Audio is cut into the model's frames; silence is added at the end until the last words are out."""
+
+    def __init__(self, number: int, call: str, layout: Layout) -> None:
+        self.number = number  # in the order in which they began
+        self.call = call
+        self.slot: int | None = None
+        self.failed: EngineError | None = None
+        self.answers: list[Answer] = []  # who waits until all audio so far has been heard
+        self.last_answer: Answer | None = None  # who waits for the end
+        self.tokens: list[int] = []  # after the prompt
+        self._layout = layout
+        self._prompt = layout.prompt[layout.prefix :]
+        self._steps = 0
+        self._last_step: int | None = None  # that hears the last of the audio
+        self._mark: Mark | None = None
+        self._pcm = bytearray()  # all of it: if the caller goes on, it tells whether what comes is the same and more
+        self._taken = 0  # bytes
+        self._upsampler = Upsampler()
+        self._audio: FloatArray = np.zeros(layout.lead, np.float32)  # 16 kHz, from the start of the next frame
+
+    def add(self, pcm: bytes) -> None:
+        """More of it, 8 kHz PCM16."""
+        room = min(MAX_BYTES - len(self._pcm), MAX_WAITING_BYTES - len(self._pcm) + self._taken)
+        self._pcm += pcm[: max(0, min(room, len(pcm) // 2 * 2))]
+
+    def ready(self) -> bool:
+        """Whether there is audio for a step."""
+        while len(self._audio) < self._layout.frame and self._taken < len(self._pcm):
+            piece = bytes(self._pcm[self._taken : self._taken + SECOND])
+            self._taken += len(piece)
+            self._audio = np.concatenate((self._audio, self._upsampler.feed(piece)))
+        return len(self._audio) >= self._layout.frame and not self.over()
+
+    def frame(self) -> FloatArray:
+        """What the next step hears."""
+        return self._audio[: self._layout.frame]
+
+    def token(self) -> int:
+        """What the next step goes on from."""
+        return self._prompt[self._steps] if self._steps < len(self._prompt) else self.tokens[-1]
+
+    def push(self, token: int) -> None:
+        """A step is done, and said this."""
+        self._audio = self._audio[self._layout.token :]
+        self._steps += 1
+        if self._steps >= len(self._prompt):
+            self.tokens.append(token)
+
+    # The end
+
+    def end(self) -> None:
+        """There is no more audio."""
+        self._last_step = -(-(len(self._pcm) + DELAY) // self._layout.token)  # as many samples of 16 kHz as bytes
+
+    def at_end(self) -> bool:
+        """Whether all audio has been heard, there is no more, and the silence has yet to be added."""
+        return self._last_step is not None and self._mark is None and not self.ready()
+
+    def add_silence(self) -> None:
+        """All that it takes for the last words to come out."""
+        layout = self._layout
+        self._mark = Mark(self._steps, len(self.tokens), self._audio, copy(self._upsampler))
+        silence = self._upsampler.feed(bytes((layout.flush + 1) * layout.token + DELAY))
+        self._audio = np.concatenate((self._audio, silence))
+
+    def over(self) -> bool:
+        """Whether all has been said."""
+        if self._last_step is None:
+            return False
+        beyond = self._steps - self._last_step
+        quiet = self.tokens[-QUIET_TOKENS:] == [self._layout.pad] * QUIET_TOKENS
+        return beyond >= self._layout.flush or (beyond > self._layout.delay and quiet)
+
+    # Going on after the end
+
+    @property
+    def marked(self) -> bool:
+        """Whether it can be gone on with from where its audio was over."""
+        return self._mark is not None
+
+    def goes_on(self, number: int, pcm: bytes) -> "Utterance | None":
+        """The utterance that begins with `pcm`, if that is this one's audio and more: it need not be heard again."""
+        if self._mark is None or pcm[: len(self._pcm)] != self._pcm:
+            return None
+        longer = Utterance(number, self.call, self._layout)
+        longer.slot = self.slot
+        longer.tokens = self.tokens[: self._mark.tokens]
+        longer._steps, longer._audio = self._mark.steps, self._mark.audio
+        longer._upsampler = self._mark.upsampler
+        longer._pcm = self._pcm
+        longer._taken = len(self._pcm)
+        longer.add(pcm[len(self._pcm) :])
+        return longer
