@@ -11,6 +11,7 @@ import pytest
 from telephony.process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
+os.environ["HF_HUB_OFFLINE"] = "1"  # models come from folders that the tests make
 
 
 class Server(ServerProcess):

@@ -30,6 +30,8 @@ from agent.engine.base import (
     Unfinished,
     Word,
 )
+from agent.engine.embedded.dialogue import DialogueModel
+from agent.engine.embedded.synthesizer import EspeakSynthesizer
 from agent.exceptions import EngineError
 
 RATE = 24_000
@@ -241,7 +243,7 @@ def build_missing(settings: Any, agents: Any) -> Engine:
 
 
 class Late(Model):
-    """Loads once a file is there, which the request for an agent names."""
+    """Loads once a file is there, which the settings name as the model."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -283,3 +285,8 @@ def build_tidy(settings: Any, agents: Any) -> Engine:
 def build_told(settings: Any, agents: Any) -> Engine:
     """Raises what it was given, secrets included."""
     raise EngineError(f"{settings.openai.api_key.get_secret_value()} {agents!r}")
+
+
+def build_embedded(_: Any, agents: Any) -> Engine:
+    """The real dialogue and the real espeak-ng; pocketsphinx would take its time to load."""
+    return Engine(DialogueModel(agents), EspeakSynthesizer(), Ears(), beside=True)

@@ -1,0 +1,133 @@
+"""A Voxtral Mini checkpoint in transformers' format, from the hub or a folder, and whether it fits into memory."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from huggingface_hub import snapshot_download
+from mistral_common.exceptions import MistralCommonException
+from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV7
+from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+from safetensors import SafetensorError
+from transformers import LlamaConfig, PretrainedConfig, VoxtralConfig, VoxtralForConditionalGeneration
+from transformers.utils.logging import disable_progress_bar
+
+from agent.exceptions import EngineError
+from config.settings import VoxtralSettings
+
+GIB = 1 << 30
+HEAD_ROOM = 4 * GIB  # on a GPU, for what a step computes and for CUDA graphs
+FILES = ["config.json", "generation_config.json", "tekken.json", "model*.safetensors", "model.safetensors.index.json"]
+
+
+class Checkpoint(NamedTuple):
+    """A model on its device, ready to run, and its tokenizer."""
+
+    model: VoxtralForConditionalGeneration
+    tokenizer: InstructTokenizerV7
+    device: torch.device
+
+
+def load(settings: VoxtralSettings) -> Checkpoint:
+    """Load it: bfloat16 on a GPU, float32 on a CPU. Raises EngineError with the reason when that is impossible."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise EngineError(
+            "engine.voxtral.device is cuda, but torch finds no GPU: install its driver and a torch built for it, "
+            "or choose another engine.profile"
+        )
+    folder = _folder(settings.model)
+    config = _config(folder)
+    tokenizer = _tokenizer(folder)
+    device = torch.device(settings.device)
+    dtype = torch.bfloat16 if settings.device == "cuda" else torch.float32
+    _refuse_too_little_memory(config, settings, dtype)
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # it would stand among the log's JSON lines
+    try:
+        loaded: Any = VoxtralForConditionalGeneration.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+        model, report = loaded
+        if missing := sorted(report["missing_keys"]):  # else they would be drawn at random
+            raise EngineError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} more")
+        model.train(mode=False)
+        return Checkpoint(model.to(device), tokenizer, device)
+    except torch.OutOfMemoryError as error:
+        raise EngineError(f"the weights of {settings.model} do not fit on the GPU: {error}") from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # RuntimeError: they have other sizes
+        raise EngineError(f"{folder}: its weights cannot be loaded: {error}") from error
+
+
+def memory_needed(config: VoxtralConfig, settings: VoxtralSettings, dtype: torch.dtype) -> dict[str, int]:
+    """Bytes of the weights, of the slots' keys and values, and of what a step needs besides."""
+    layers, heads, size = cache_shape(config)
+    with torch.device("meta"):
+        weights = sum(weight.numel() for weight in VoxtralForConditionalGeneration(config).parameters())
+    per_token = 2 * layers * heads * size * dtype.itemsize
+    return {
+        "weights": weights * dtype.itemsize,
+        f"{settings.slots} slots x {settings.context} tokens x {per_token} bytes": settings.slots
+        * (settings.context + 1)
+        * per_token,
+        "head room": HEAD_ROOM if settings.device == "cuda" else 0,
+    }
+
+
+def cache_shape(config: VoxtralConfig) -> tuple[int, int, int]:
+    """Layers, heads and the size of one head's keys, of the language model."""
+    text = config.text_config
+    assert isinstance(text, LlamaConfig)
+    heads = text.num_attention_heads
+    return text.num_hidden_layers, text.num_key_value_heads or heads, text.head_dim or text.hidden_size // heads
+
+
+def _refuse_too_little_memory(config: VoxtralConfig, settings: VoxtralSettings, dtype: torch.dtype) -> None:
+    if settings.device == "cuda":
+        free = torch.cuda.mem_get_info()[0]
+    else:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed = memory_needed(config, settings, dtype)
+    if sum(needed.values()) > free:
+        parts = " + ".join(f"{what} {size / GIB:.1f}" for what, size in needed.items())
+        raise EngineError(
+            f"{settings.model} needs {sum(needed.values()) / GIB:.1f} GiB ({parts}), and {free / GIB:.1f} are free on "
+            f"{settings.device}: lower engine.voxtral.slots or engine.voxtral.context"
+        )
+
+
+def _folder(model: str) -> Path:
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_absolute() or model.startswith((".", "~")):
+        raise EngineError(f"engine.voxtral.model: there is no folder {path}")
+    try:
+        return Path(snapshot_download(model, allow_patterns=FILES))
+    except (OSError, ValueError) as error:  # nearly all of the hub's errors are OSErrors
+        raise EngineError(
+            f"engine.voxtral.model: {model!r} is neither a folder nor to be had from the hub: {error}; "
+            f"fetch it once with `hf download {model}`, or name the folder that holds it"
+        ) from error
+
+
+def _config(folder: Path) -> VoxtralConfig:
+    if not (folder / "config.json").is_file():
+        raise EngineError(f"{folder} holds no config.json: a checkpoint in transformers' format is needed")
+    try:
+        kind = PretrainedConfig.get_config_dict(folder)[0].get("model_type")
+        if kind != "voxtral":
+            raise EngineError(f"{folder} holds a {kind!r} model; a 'voxtral' one is needed, such as Voxtral Mini 3B")
+        return VoxtralConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{folder}/config.json cannot be read: {error}") from error
+
+
+def _tokenizer(folder: Path) -> InstructTokenizerV7:
+    path = folder / "tekken.json"
+    if not path.is_file():
+        raise EngineError(f"{folder} holds no tekken.json: the tokenizer is missing")
+    try:
+        tokenizer = MistralTokenizer.from_file(path).instruct_tokenizer
+    except (OSError, ValueError, KeyError, TypeError, AssertionError, MistralCommonException) as error:
+        raise EngineError(f"{path} cannot be read: {error!r}") from error
+    if not isinstance(tokenizer, InstructTokenizerV7) or tokenizer.audio_encoder is None:
+        raise EngineError(f"{path} is not the tokenizer of a model that hears")
+    return tokenizer

@@ -1,0 +1,177 @@
+"""The model itself: hears audio, reads a prompt into a slot, writes one more token of all slots at once.
+
+Used by one thread, under `torch.inference_mode`. Shapes are padded to a few sizes, so that each has one CUDA graph.
+"""
+
+import logging
+from collections import OrderedDict
+from typing import NamedTuple
+
+import torch
+
+from agent.engine.voxtral.checkpoint import Checkpoint, cache_shape
+from agent.engine.voxtral.graphs import Graphs
+from agent.engine.voxtral.mel import BANDS, FRAMES, Mel
+from agent.engine.voxtral.sampling import choose
+from agent.engine.voxtral.slots import MIN_ROWS, SlotCache, bucket, common
+
+log = logging.getLogger(__name__)
+
+MIN_LENGTH = 512  # positions read at once
+PREFILL, MAX_PREFILL = 128, 1024  # tokens read at once are a multiple of this; more are read without a graph
+KEPT_AUDIO = 16  # turns; what a reply has heard, the transcriber wants as well
+
+
+class Row(NamedTuple):
+    """What a step needs to know of one slot."""
+
+    slot: int
+    token: int  # the last one, not read yet
+    length: int  # positions filled
+    temperature: float
+    top_p: float
+    draw: float  # even in 0..1
+
+
+class Prefix(NamedTuple):
+    """The beginning of all prompts of one agent, read once."""
+
+    ids: list[int]
+    saved: tuple[torch.Tensor, torch.Tensor]
+
+
+class Decoder:
+    """Voxtral over a cache of `slots`, each with room for `context` tokens."""
+
+    def __init__(self, checkpoint: Checkpoint, slots: int, context: int) -> None:
+        model, self.device = checkpoint.model, checkpoint.device
+        self.slots, self.context = slots, context
+        self._model = model
+        self._language_model = model.model.language_model
+        self._embed = model.get_input_embeddings()
+        self._audio_token = int(model.config.audio_token_id or 0)
+        layers, heads, size = cache_shape(model.config)
+        dtype = model.lm_head.weight.dtype
+        self.cache = SlotCache(layers, slots, heads, context, size, device=self.device, dtype=dtype)
+        self._graphs = Graphs(self.device, enabled=self.device.type == "cuda")
+        self._mel = Mel(self.device)
+        self._heard: OrderedDict[bytes, torch.Tensor] = OrderedDict()
+        self._prefixes: list[Prefix] = []
+
+    def warm_up(self) -> None:
+        """Run every size once: graphs are captured now, and not while somebody waits."""
+        self._graphs.run("hear", 1, self._encode, torch.zeros(1, BANDS, FRAMES))
+        lengths = _sizes(MIN_LENGTH, self.context) if self._graphs.enabled else [min(MIN_LENGTH, self.context)]
+        for length in lengths:
+            for rows in _sizes(MIN_ROWS, self.slots) if self._graphs.enabled else [1]:
+                self.step([Row(rows - 1, 0, length - 1, 0.0, 1.0, 0.0)])
+            for count in range(PREFILL, min(MAX_PREFILL, length) + 1, PREFILL):
+                self.pick(self.prefill(0, [0] * count, b"", length - count), Row(0, 0, 0, 0.0, 1.0, 0.0), None)
+                if not self._graphs.enabled:
+                    break
+
+    def learn(self, ids: list[int]) -> None:
+        """Read the beginning of prompts to come, once; the first slot must be free."""
+        self.prefill(0, ids, b"", 0)
+        self._prefixes.append(Prefix(ids, self.cache.save(0, len(ids))))
+
+    def inherit(self, slot: int, ids: list[int], source: int, length: int) -> int:
+        """Fill the beginning of a slot with what is known of a prompt: the first `length` tokens are those of the slot
+        `source`, or more of them have been learned. Gives how many need not be read; at least one is left."""
+        prefix = max(self._prefixes, key=lambda each: common(each.ids, ids), default=None)
+        learned = common(prefix.ids, ids) if prefix else 0
+        known = min(max(length, learned), len(ids) - 1)
+        if prefix and learned > length:
+            self.cache.restore(slot, prefix.saved, known)
+        else:
+            self.cache.copy(source, slot, known)
+        return known
+
+    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int) -> torch.Tensor:
+        """Read the tokens of a prompt into a slot, from position `start` on, with the audio (8 kHz mono PCM16) where
+        `ids` have audio tokens. Gives the logits [1, vocabulary] of the token that follows."""
+        embedded = self._embed(torch.tensor([ids], device=self.device))
+        if audio:
+            first = ids.index(self._audio_token)
+            heard = self.hear(audio)
+            embedded[0, first : first + len(heard)] = heard
+        count, room = len(ids), self.context - start
+        padded = min(-(-count // PREFILL) * PREFILL, room) if count <= MAX_PREFILL else count
+        embedded = torch.nn.functional.pad(embedded, (0, 0, 0, padded - count))
+        length = bucket(start + padded, MIN_LENGTH, self.context)
+        positions = torch.arange(start, start + padded)
+        inputs = embedded, torch.tensor([slot]), positions[None], torch.tensor([count - 1])
+        if padded % PREFILL or padded > MAX_PREFILL:
+            return self._read(length, *(each.to(self.device) for each in inputs))
+        return self._graphs.run("read", (padded, length), lambda *each: self._read(length, *each), *inputs)
+
+    def pick(self, logits: torch.Tensor, row: Row, forbidden: torch.Tensor | None) -> int:
+        """The token that follows a prompt; none of the `forbidden` ones (ids on the device)."""
+        if forbidden is not None:
+            logits = logits.index_fill(1, forbidden, -torch.inf)
+        chances = torch.tensor([[row.temperature], [row.top_p], [row.draw]])
+        return int(self._graphs.run("choose", 1, choose, logits, chances))
+
+    def step(self, rows: list[Row]) -> list[int]:
+        """One more token of each row, in their order."""
+        count = bucket(max(row.slot for row in rows) + 1, MIN_ROWS, self.slots)
+        length = bucket(max(row.length for row in rows) + 1, MIN_LENGTH, self.context)
+        whole: list[Row] = [Row(slot, 0, self.cache.nowhere, 0.0, 1.0, 0.0) for slot in range(count)]
+        for row in rows:
+            whole[row.slot] = row
+        numbers = torch.tensor([[row.token for row in whole], [row.length for row in whole]])
+        chances = torch.tensor([row[3:] for row in whole]).T
+        logits = self._graphs.run("write", (count, length), lambda each: self._write(length, each), numbers)
+        tokens = self._graphs.run("choose", count, choose, logits, chances).tolist()
+        return [tokens[row.slot] for row in rows]
+
+    def hear(self, audio: bytes) -> torch.Tensor:
+        """8 kHz mono PCM16 → embeddings [375, width]; the last few turns are kept."""
+        heard = self._heard.pop(audio, None)
+        if heard is None:
+            heard = self._graphs.run("hear", 1, self._encode, self._mel(audio)).clone()
+        self._heard[audio] = heard
+        if len(self._heard) > KEPT_AUDIO:
+            self._heard.popitem(last=False)
+        return heard
+
+    def _encode(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        heard: torch.Tensor = self._model.model.get_audio_features(spectrogram).pooler_output
+        return heard
+
+    def _read(
+        self, length: int, embedded: torch.Tensor, slot: torch.Tensor, positions: torch.Tensor, last: torch.Tensor
+    ) -> torch.Tensor:
+        self.cache.aim(slot, positions, length, one=True)
+        hidden = self._forward(embedded, positions, length)
+        return self._logits(hidden.index_select(1, last)[:, 0])
+
+    def _write(self, length: int, numbers: torch.Tensor) -> torch.Tensor:
+        tokens, positions = numbers[0], numbers[1]
+        rows = torch.arange(len(tokens), device=self.device)
+        self.cache.aim(rows, positions[:, None], length, one=False)
+        hidden = self._forward(self._embed(tokens[:, None]), positions[:, None], length)
+        return self._logits(hidden[:, -1])
+
+    def _forward(self, embedded: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
+        mask = torch.arange(length, device=self.device) <= positions[:, None, :, None]
+        hidden: torch.Tensor = self._language_model(
+            inputs_embeds=embedded,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+        ).last_hidden_state
+        return hidden
+
+    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self._model.lm_head(hidden)
+        return logits
+
+
+def _sizes(smallest: int, largest: int) -> list[int]:
+    """All that `bucket` can give."""
+    sizes = [bucket(1, smallest, largest)]
+    while sizes[-1] < largest:
+        sizes.append(bucket(sizes[-1] + 1, smallest, largest))
+    return sizes

@@ -1,0 +1,72 @@
+"""CUDA graphs: a step of the model is some 1,500 small operations, which cost the host more time than the GPU.
+
+On a GPU each function is captured once for every shape and replayed after that; elsewhere it is simply called.
+"""
+
+import logging
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+import torch
+
+log = logging.getLogger(__name__)
+
+Function = Callable[..., torch.Tensor]
+
+
+class Captured(NamedTuple):
+    """A graph with the buffers it reads and writes, whose addresses never change."""
+
+    graph: torch.cuda.CUDAGraph
+    inputs: list[torch.Tensor]
+    output: torch.Tensor
+
+
+class Graphs:
+    """All graphs of one thread. They run one after the other and share their memory."""
+
+    def __init__(self, device: torch.device, *, enabled: bool) -> None:
+        self.enabled = enabled
+        self._device = device
+        self._captured: dict[Hashable, Captured] = {}
+        self._failed: set[str] = set()  # kinds of functions that could not be captured
+
+    def run(self, kind: str, size: Hashable, function: Function, *inputs: torch.Tensor) -> torch.Tensor:
+        """`function(*inputs)` on the device. Kind and size must always mean the same function and shapes; the function
+        must not let the host read a value. The result holds until anything is run again."""
+        captured = self._captured.get((kind, size))
+        if captured is None and self.enabled and kind not in self._failed:
+            captured = self._try_to_capture(kind, size, function, inputs)
+        if captured is None:
+            return function(*(value.to(self._device) for value in inputs))
+        for buffer, value in zip(captured.inputs, inputs, strict=True):
+            buffer.copy_(value, non_blocking=True)
+        captured.graph.replay()
+        return captured.output
+
+    def _try_to_capture(
+        self, kind: str, size: Hashable, function: Function, inputs: tuple[torch.Tensor, ...]
+    ) -> Captured | None:
+        try:
+            self._captured[kind, size] = self._capture(function, inputs)
+        except Exception:
+            log.exception("no CUDA graph for %r: it runs without one from now on, which is much slower", kind)
+            self._failed.add(kind)
+        return self._captured.get((kind, size))
+
+    def _capture(self, function: Function, inputs: tuple[torch.Tensor, ...]) -> Captured:
+        buffers = [value.to(self._device, copy=True) for value in inputs]
+        # Libraries set themselves up in the first runs, which a capture does not allow; not on the default stream,
+        # whose work would be joined with everybody else's.
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):
+                function(*buffers)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        pool = next((other.graph.pool() for other in self._captured.values()), None)
+        # "thread_local": other threads (the synthesizer's) may allocate memory meanwhile.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            output = function(*buffers)
+        return Captured(graph, buffers, output)
