@@ -79,8 +79,10 @@ def result_text(result: ToolResult) -> str:
 
 
 def conclude(calls: list[ToolCall], agent: AgentSettings) -> tuple[list[ToolCall], Done]:
-    """The calls that are the session's to run, and what follows the reply. A transfer to nowhere is run as a tool, which
-    there is not: so the model is told."""
+    """The calls that are the session's to run, and what follows the reply.
+
+    A transfer to nowhere is left to the session, which knows no such tool: so the model is told.
+    """
     done = Done()
     own = []
     for call in calls:
