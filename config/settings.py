@@ -101,7 +101,7 @@ class TurnSettings(Group):
     """When the caller has begun and ended a turn."""
 
     onset_probability: Probability = 0.5
-    pause_probability: Probability = 0.3
+    pause_probability: Probability = 0.2
     offset_probability: Probability = 0.35
     onset_ms: Milliseconds = 0
     endpoint_ms: Annotated[Milliseconds, Field(ge=50)] = 400
@@ -241,6 +241,7 @@ class FallbackSettings(Group):
     filler_ms: Milliseconds = 2500
     filler: str = "One moment, please."
     apology: str = "Sorry, I have a technical problem."
+    put_through: str = "I am putting you through."
     lost_s: Annotated[Seconds, Field(gt=0)] = 10
 
 

@@ -24,11 +24,16 @@ def build_engine(settings: EngineSettings, agents: Agents) -> Engine:
             case "gpu" | "cascade" | "openai":
                 return _with_fallback(settings, agents)
     except ImportError as error:
-        extra = EXTRAS.get(settings.profile, settings.profile)
-        raise EngineError(
-            f"the profile {settings.profile!r} needs a package that is not installed: {error.name}; "
-            f"pip install 'voxline[{extra}]'"
-        ) from error
+        raise missing_package(settings, error) from error
+
+
+def missing_package(settings: EngineSettings, error: ImportError) -> EngineError:
+    """What to install for a profile whose package cannot be imported."""
+    extra = EXTRAS.get(settings.profile, settings.profile)
+    return EngineError(
+        f"the profile {settings.profile!r} needs a package that is not installed: {error.name}; "
+        f"pip install 'voxline[{extra}]'"
+    )
 
 
 def build_models(settings: EngineSettings, agents: Agents) -> Engine:

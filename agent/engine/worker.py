@@ -31,7 +31,7 @@ import uvloop
 
 from agent.engine import wire
 from agent.engine.base import Engine
-from agent.engine.profiles import EXTRAS
+from agent.engine.profiles import missing_package
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.logging import configure_logging
@@ -116,10 +116,7 @@ class Worker:
             for part in engine.parts():
                 await part.load()
         except ImportError as error:
-            raise EngineError(
-                f"the profile {settings.profile!r} needs a package that is not installed: {error.name}; "
-                f"pip install 'voxline[{EXTRAS.get(settings.profile, settings.profile)}]'"
-            ) from error
+            raise missing_package(settings, error) from error
         return engine
 
     # Requests

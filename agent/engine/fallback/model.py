@@ -38,7 +38,6 @@ from config.agent import AgentSettings
 from config.settings import FallbackSettings
 
 KEY = "fallback"  # in the state of a call that fell back
-PUT_THROUGH = "I am putting you through."
 LAST_CUES = (Cue.FAREWELL, Cue.SHUTDOWN)
 EARLY_MS = 1000  # after so long the turn that an early request was about is over, or the request was cancelled
 NO_APOLOGY = (Cue.GREET, *LAST_CUES)  # who is greeted, or said goodbye to, has noticed nothing
@@ -191,7 +190,7 @@ class FallbackModel:
         to = next(iter(self._agent(request).transfers), "")
         if not to or request.cue in LAST_CUES:
             return [Text(apology), Done(next=Next.HANG_UP)]
-        return [Text(f"{apology} {PUT_THROUGH}"), Done(next=Next.TRANSFER, transfer_to=to)]
+        return [Text(f"{apology} {self._settings.put_through}"), Done(next=Next.TRANSFER, transfer_to=to)]
 
     async def _script(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
         """The dialogue's reply. It wants words; where the model hears by itself, they are found only now."""

@@ -20,7 +20,8 @@ import pytest
 import pytest_asyncio
 import uvloop
 
-from agent.engine import remote, wire
+from agent.engine import child as lives
+from agent.engine import wire
 from agent.engine.base import (
     Cue,
     Done,
@@ -37,8 +38,9 @@ from agent.engine.base import (
     Turn,
     Word,
 )
+from agent.engine.child import Limits
 from agent.engine.profiles import build_models
-from agent.engine.remote import Limits, RemoteModel, in_process, shape_of
+from agent.engine.remote import RemoteModel, in_process, shape_of
 from agent.exceptions import EngineError
 from config.agent import load_agents
 from config.logging import configure_logging
@@ -307,7 +309,7 @@ async def test_a_request_that_cannot_travel_is_refused(engine: Engine) -> None:
 async def test_requests_do_not_pile_up_before_a_child_that_does_not_read(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "MAX_WAITING", 1 << 20)
+    monkeypatch.setattr(lives, "MAX_WAITING", 1 << 20)
     pid = await pid_of(engine)
     os.kill(pid, signal.SIGSTOP)
     try:

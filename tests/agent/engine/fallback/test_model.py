@@ -324,7 +324,7 @@ async def test_an_early_reply_that_waits_for_more_says_nothing_yet() -> None:
 async def test_without_a_dialogue_the_caller_is_put_through() -> None:
     for cue in (Cue.GREET, Cue.ANSWER):
         call = Call(fallback(Model(GONE)), "talker")
-        assert await call.ask(cue) == f"{APOLOGY} {module.PUT_THROUGH}"
+        assert await call.ask(cue) == f"{APOLOGY} I am putting you through."
         assert call.done == Done(next=Next.TRANSFER, transfer_to="desk")
 
 
@@ -352,7 +352,7 @@ async def test_who_is_not_heard_is_put_through() -> None:
         ears.failed("CA1", GONE)
     model = fallback(Model(HELLO, Done()), ears=ears)
     call = Call(model, "talker")
-    assert await call.says("") == f"{APOLOGY} {module.PUT_THROUGH}"
+    assert await call.says("") == f"{APOLOGY} I am putting you through."
     assert await call.says("hello") == HELLO.text
     assert await call.ask(Cue.GREET) == HELLO.text
     assert await Call(model).says("") == HELLO.text  # the embedded recognizer hears for those with a dialogue
