@@ -65,8 +65,13 @@ def build(
 
 
 def _sizes(vocabulary: int, depth: int, width: int, *, full: bool) -> dict[str, Any]:
-    audio = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20}
-    text = {"hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 30, "head_dim": 128}
+    audio: dict[str, float] = {
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 20,
+    }
+    text: dict[str, float] = {"hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 30, "head_dim": 128}
     text |= {"num_attention_heads": 32, "num_key_value_heads": 8}
     if not full:
         # The projector joins four frames, so the encoder's inner width is always four times its width.

@@ -65,7 +65,7 @@ class Running:
 
 
 class DecodeLoop:
-    """Runs jobs on a decoder. `deliver` is called in the loop's thread with all events of a step."""
+    """Runs jobs on a decoder. `deliver` is called in the loop's thread with all events of a step or an admission."""
 
     def __init__(
         self,
@@ -168,6 +168,7 @@ class DecodeLoop:
             self._release(running)
         if job:
             self._admit(job, first)
+            self._flush()  # who waits for a first word need not wait for the step
         if self._running:
             self._step()
         return True

@@ -143,4 +143,5 @@ class VoxtralModel:
                 async for token in tokens:
                     yield token
         finally:
-            del self._jobs[job.id]
+            if self._jobs.get(job.id) is job:
+                del self._jobs[job.id]

@@ -22,5 +22,6 @@ def choose(logits: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
     kept = reached - share < top_p[:, None]  # always the first
     reached = (share * kept).cumsum(-1)
     place = (reached <= draw[:, None] * reached[:, -1:]).sum(-1).minimum(kept.sum(-1) - 1)
+    place = place.clamp(min=0)  # logits that are no numbers keep nothing; an index of -1 would end the whole process
     drawn = tokens.gather(-1, place[:, None])[:, 0]
     return torch.where(temperature > 0, drawn, logits.argmax(-1))

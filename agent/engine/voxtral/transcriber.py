@@ -47,14 +47,18 @@ class VoxtralTranscriber:
 
     async def finish(self, utterance: str) -> Transcript:
         """See Recognizer. Raises EngineError when the model is too busy or fails."""
-        item = self._utterances.pop(utterance, None)
+        item = self._utterances.get(utterance)
         if item is None or not item.audio:
+            self.cancel(utterance)
             return Transcript("", final=True)
         words = []
-        async with aclosing(self._transcribe(utterance, bytes(item.audio), item.agent)) as pieces:
-            async for piece in pieces:
-                words.append(piece)
-        return Transcript("".join(words).strip(), final=True)
+        try:
+            async with aclosing(self._transcribe(utterance, bytes(item.audio), item.agent)) as pieces:
+                async for piece in pieces:
+                    words.append(piece)
+        finally:
+            cancelled = self._utterances.pop(utterance, None) is not item
+        return Transcript("" if cancelled else "".join(words).strip(), final=True)
 
     def cancel(self, utterance: str) -> None:
         """See Recognizer."""

@@ -10,7 +10,7 @@ from transformers import VoxtralConfig
 
 from agent.engine.voxtral.checkpoint import HEAD_ROOM, load, memory_needed
 from agent.exceptions import EngineError
-from bench.checkpoints.voxtral import build
+from bench.checkpoints.voxtral import FULL_VOCABULARY, _pieces, _sizes, build
 from config.settings import VoxtralSettings
 
 
@@ -116,21 +116,14 @@ def test_too_little_memory_is_said_with_the_sum(tmp_path: Path) -> None:
 
 
 def test_the_memory_of_the_real_model() -> None:
-    config = VoxtralConfig(
-        audio_config={"model_type": "voxtral_encoder"},
-        text_config={
-            "model_type": "llama",
-            "vocab_size": 131_072,
-            "hidden_size": 3072,
-            "intermediate_size": 8192,
-            "num_hidden_layers": 30,
-            "num_attention_heads": 32,
-            "num_key_value_heads": 8,
-            "head_dim": 128,
-        },
-    )
+    config = VoxtralConfig(**_sizes(FULL_VOCABULARY, 0, 0, full=True))
     needed = memory_needed(config, settings("m", device="cuda", slots=64, context=4096), torch.bfloat16)
     weights, cache, room = needed.values()
-    assert weights == pytest.approx(2 * 4.676e9, rel=0.01)
+    assert weights == pytest.approx(2 * 4.676e9, rel=0.001)
     assert cache == 64 * 4097 * 122_880
     assert room == HEAD_ROOM
+
+
+def test_the_real_vocabulary_is_filled_with_short_words() -> None:
+    pieces = _pieces(["hello"], FULL_VOCABULARY - 1000)
+    assert len(set(pieces)) == len(pieces) == FULL_VOCABULARY - 1000

@@ -122,11 +122,11 @@ def test_one_batch_of_events_a_step(voxtral: Checkpoint, decoder: Decoder, start
     for seed in range(3):
         listener.loop.submit(endless(seed))
     sizes = []
-    for _ in range(6):
+    for _ in range(8):
         sizes.append(len(listener.next()))
         listener.go.release()
-    # A job that is admitted writes its first token, and takes part in the step as well.
-    assert sizes == [2, 3, 4, 3, 3, 3]
+    # Between steps one job is admitted, which writes its first token.
+    assert sizes == [1, 1, 1, 2, 1, 3, 3, 3]
 
 
 def test_cancelling_ends_a_job_before_the_next_step(decoder: Decoder, start: Start) -> None:
@@ -156,20 +156,21 @@ def test_a_job_that_waits_can_be_cancelled(decoder: Decoder, start: Start) -> No
 
 
 def test_who_comes_when_too_many_wait_is_refused(voxtral: Checkpoint, decoder: Decoder, start: Start) -> None:
-    listener = start(decoder, stepped=True, end=-1, waiting=2)
+    listener = start(decoder, stepped=True, end=-1, waiting=SLOTS)
     running = [endless(seed) for seed in range(SLOTS)]
     for each in running:
         listener.loop.submit(each)
+    while listener.loop.slots.free:
         listener.next()
         listener.go.release()
     listener.next()
-    patient, waits = job(voxtral, 50, patient=True), job(voxtral, 51)
-    listener.loop.submit(waits)
-    listener.loop.submit(patient)
-    with pytest.raises(EngineError, match="2 replies wait already"):
+    patient = job(voxtral, 50, patient=True)
+    for each in (job(voxtral, 51), job(voxtral, 55), job(voxtral, 56), patient):
+        listener.loop.submit(each)
+    with pytest.raises(EngineError, match="4 replies wait already"):
         listener.loop.submit(job(voxtral, 52, patient=True))
     listener.loop.submit(job(voxtral, 53))  # takes the place of the transcript
-    with pytest.raises(EngineError, match="2 replies wait already"):
+    with pytest.raises(EngineError, match="4 replies wait already"):
         listener.loop.submit(job(voxtral, 54))
     listener.go.release()
     listener.next()
@@ -185,7 +186,7 @@ def test_transcripts_wait_for_replies_and_leave_them_a_slot(decoder: Decoder, st
     for each in [*patient[1:], *replies]:
         listener.loop.submit(each)
     order = [patient[0]]
-    for _ in range(12):
+    for _ in range(24):
         listener.go.release()
         for event in listener.next():
             if event.job not in order:
@@ -230,6 +231,27 @@ def test_a_prompt_that_fails_costs_nobody_else_anything(voxtral: Checkpoint, sta
     assert listener.tokens[good.id] == generate(voxtral, good.ids, good.audio, 12)
     assert ("out of memory" in str(listener.ended[bad.id])) == isinstance(fault, torch.OutOfMemoryError)
     assert listener.loop.slots.free == SLOTS
+
+
+def test_what_a_failed_prompt_has_overwritten_is_not_used(voxtral: Checkpoint, start: Start) -> None:
+    class Late(Faulty):
+        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int) -> torch.Tensor:
+            logits = Decoder.prefill(self, slot, ids, audio, start)
+            self._fail(prefill=True)
+            return logits
+
+    decoder = Late(voxtral, SLOTS, CONTEXT)
+    listener = start(decoder)
+    shared = len(INSTRUCTIONS) + 60
+    first = job(voxtral, 1, 60, call="a", shared=shared)
+    again = Job("again", first.ids, first.audio, call="a", shared=shared, max_tokens=12)
+    others = [job(voxtral, seed, 60) for seed in range(2, 2 + SLOTS)]  # the last of them gets the first one's slot
+    for each in (first, *others, again):
+        decoder.fault = RuntimeError("broken") if each is others[-1] else None
+        listener.loop.submit(each)
+        listener.until_ended(each)
+    assert isinstance(listener.ended[others[-1].id], EngineError)
+    assert listener.tokens["again"] == listener.tokens[first.id] == generate(voxtral, first.ids, first.audio, 12)
 
 
 def test_where_a_step_needs_too_much_memory_the_newest_gives_way(voxtral: Checkpoint, start: Start) -> None:

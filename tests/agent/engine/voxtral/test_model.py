@@ -101,6 +101,13 @@ async def test_many_calls_at_once_and_two_agents(rambling: VoxtralModel) -> None
     assert free(rambling) == 4
 
 
+async def test_the_same_request_twice_is_no_harm(rambling: VoxtralModel) -> None:
+    asked = request("twice", audio=pcm(3))
+    first, second = await asyncio.gather(events(rambling, asked), events(rambling, asked))
+    assert first == second
+    assert not rambling._jobs
+
+
 async def test_an_unknown_agent(polite: VoxtralModel) -> None:
     with pytest.raises(EngineError, match="no agent 'nobody'"):
         await events(polite, request("5", agent="nobody"))

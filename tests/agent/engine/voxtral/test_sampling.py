@@ -47,6 +47,14 @@ def test_each_row_has_its_own_chances() -> None:
     assert tokens.tolist() == [0, 3, 0]
 
 
+def test_logits_that_are_no_numbers_give_some_token() -> None:
+    logits = torch.cat((LOGITS, torch.full((1, 5), torch.nan)))
+    chances = torch.tensor([[1.0, 1.0], [0.8, 0.8], [0.0, 0.5]])
+    first, second = choose(logits, chances).tolist()
+    assert first == 0
+    assert 0 <= second < 5
+
+
 def test_a_vocabulary_of_the_real_size() -> None:
     logits = torch.randn(2, 131_072, generator=torch.Generator().manual_seed(0))
     logits[:, 77] = 30.0

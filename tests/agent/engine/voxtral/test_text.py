@@ -81,7 +81,7 @@ def test_all_tokens_that_begin_a_marker_are_known(voxtral: Checkpoint, vocabular
     assert encode(voxtral, "…")[0] in beginning
     assert encode(voxtral, "~")[0] in beginning
     assert 1000 + 0xE2 in beginning, "its first byte"
-    assert not set(encode(voxtral, "hello Yes .")) & set(beginning)
+    assert not set(encode(voxtral, "hello Yes ,")) & set(beginning)
 
 
 CALL = '[{"name": "book", "arguments": {"day": "Dienstag, 3 März"}}]'
