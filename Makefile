@@ -48,5 +48,5 @@ clean: ## remove the set-up and everything that was written
 	@touch $@
 
 .venv/test: .venv/run
-	$(INSTALL) -e '.[embedded,gpu,plot,dev]'
+	$(INSTALL) -e '.[embedded,gpu,plot,sip,dev]'
 	@touch $@

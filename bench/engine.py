@@ -9,6 +9,7 @@ in one of their own; the stock `generate()` and KPipeline. Prints tables and wri
 import argparse
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,17 @@ SIZES: dict[str, dict[str, Any]] = {
 CASES = {"conversations": False, "all at once": True}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Build the checkpoints, run all parts, show the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", choices=("cuda", "cpu"), default=device, help="default here: %(default)s")
     parser.add_argument("--size", choices=SIZES, default="full" if device == "cuda" else "narrow")
-    parser.add_argument("--calls", default="1,8,32,64", help="conversations at once, one run each (%(default)s)")
+    many = "1,8,32,64" if device == "cuda" else "1,2,4"  # speech alone fills a CPU
+    parser.add_argument("--calls", default=many, help="conversations at once, one run each (default here: %(default)s)")
     parser.add_argument("--seconds", type=float, default=30, help="length of each run (default %(default)s)")
     parser.add_argument("--checkpoints", type=Path, help="keep the checkpoints here, and use those that are there")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         settings = checkpoints(options.checkpoints or Path(temporary), options.size, options.device)
@@ -72,7 +74,8 @@ def checkpoints(folder: Path, size: str, device: str) -> EngineSettings:
     if not hears.exists():
         voxtral.build(hears, says=SAYS, device=device, **SIZES[size])
     if not speaks.exists():
-        kokoro.build(speaks, full=size == "full")
+        pace = 1.0 if size == "tiny" else kokoro.FRAMES_A_PHONEME  # a hurry costs less
+        kokoro.build(speaks, full=size == "full", pace=pace)
     return EngineSettings(
         profile="gpu",
         voxtral=VoxtralSettings(model=str(hears), device=device, context=4096 if size == "full" else 2048),

@@ -79,8 +79,12 @@ class Talker:
         )
         self._decided = time.perf_counter()
         self._replies.start(e.StartReply(self._count, request, None))
-        async with asyncio.timeout(REPLY_S):
-            await self._over.wait()
+        try:
+            async with asyncio.timeout(REPLY_S):
+                await self._over.wait()
+        except TimeoutError:
+            self._replies.cancel(self._count)
+            self.figures.failed += 1
 
     async def close(self) -> None:
         """Cancel what goes on, and measure how long that takes."""
@@ -126,7 +130,7 @@ async def talk(engine: Engine, calls: int, seconds: float, *, at_once: bool) -> 
         while time.perf_counter() < end:
             started = time.perf_counter()
             await talker.turn()
-            await asyncio.sleep(max(0.0, cycle - (time.perf_counter() - started)))
+            await asyncio.sleep(max(0.0, min(started + cycle, end) - time.perf_counter()))
 
     await asyncio.gather(*(one(number, talker) for number, talker in enumerate(talkers)))
     figures.seconds = time.perf_counter() - begin
