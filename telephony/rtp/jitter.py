@@ -1,0 +1,276 @@
+"""The jitter buffer: packets in as they come, 20 ms of audio out each 20 ms of the caller's audio clock.
+
+All audio lies on one line of samples, along which the cursor only goes forward, so nothing is ever heard twice. A new
+stream, or a clock that the sender has set, only changes where its timestamps lie on that line.
+
+A packet's margin is the time from its arrival to the pop that wants it. The mean margin is steered to the target,
+which follows the measured jitter, by taking out or putting in a few milliseconds where it shows least; so clocks that
+differ neither fill the buffer nor starve it. When the buffer runs dry the cursor stands still: what comes next has
+either been late, and is played now, or follows a loss that has been made up for already.
+"""
+
+import audioop
+from bisect import insort
+
+import msgspec
+
+from telephony.rtp.codec import FRAME, FRAME_MS, SAMPLES_PER_MS
+from telephony.rtp.conceal import FADE, HISTORY, MAX_LAG, conceal, splice
+from telephony.rtp.packet import Packet
+from telephony.rtp.reception import Reception
+
+MAX_PACKET = 60 * SAMPLES_PER_MS  # samples; longer packets are cut
+MAX_HELD = 1000 * SAMPLES_PER_MS  # samples from the cursor to the newest packet
+MAX_PACKETS = 128
+MAX_HOLE = 200 * SAMPLES_PER_MS  # a longer hole with audio behind it is a clock that was set
+BACK = -(1 << 31)
+
+SMOOTHING = 1 / 32  # of the mean margin: about 0.6 s
+SLACK_MS = 15  # that the mean margin may be off
+FAR_MS = 25  # off so far that loud audio is spliced too
+SPLICE_EVERY = 10  # frames between two splices; a fifth of it when far off
+QUIET = 100  # a frame below this RMS is spliced without being heard
+
+
+class Counters(msgspec.Struct):
+    """What became of one call's audio; times in ms."""
+
+    packets: int = 0  # audio that was taken
+    late: int = 0  # dropped: its place has been played
+    reordered: int = 0
+    concealed_ms: float = 0
+    silence_ms: float = 0  # put in where the sender was silent
+    anchored: int = 0  # streams begun and clocks set
+    overflowed: int = 0  # times the oldest audio was thrown away
+    spliced_in_ms: float = 0
+    spliced_out_ms: float = 0
+
+
+class _Piece(msgspec.Struct, order=True, gc=False):
+    start: int  # on the line of samples
+    sequence: int
+    pcm: bytes  # none for comfort noise
+
+
+class JitterBuffer:
+    """One call's received audio. The decoded packets may have any length up to 60 ms."""
+
+    def __init__(self, *, min_ms: float = 40, max_ms: float = 60) -> None:
+        """Audio waits `min_ms` to `max_ms` in the mean, by how much the packets' times vary."""
+        self.counters = Counters()
+        self.reception = Reception()
+        self._min_ms, self._max_ms = min_ms, max_ms
+        self._pieces: list[_Piece] = []
+        self._cursor = 0  # the next sample that is wanted
+        self._end = 0  # of the newest audio
+        self._next_pop_ms = -1.0
+        # Where timestamps lie on the line: that of the newest packet, and its place.
+        self._timestamp = 0
+        self._place = 0
+        self._stream = 0
+        self._anchor_sequence = 0
+        self._margin_ms = min_ms  # the mean
+        self._since_splice = 0
+        # Running dry
+        self._owed = 0  # samples given since the cursor stands still
+        self._played = -1  # the sequence number of what was played last
+        self._quiet = True  # the sender is silent by its own will
+        self._history = b""
+        self._filler = b""  # what goes on concealing the present loss
+
+    @property
+    def target_ms(self) -> float:
+        """How long audio is to wait, in the mean."""
+        wanted = 20 + 2 * self.reception.jitter / SAMPLES_PER_MS
+        return min(max(wanted, self._min_ms), self._max_ms)
+
+    def skip(self, packet: Packet) -> None:
+        """Take note of a packet that carries no audio; some senders' events are a stream of their own."""
+        if packet.ssrc == self.reception.ssrc:
+            self.reception.accept(packet)
+
+    def push(self, packet: Packet, pcm: bytes, now_ms: float) -> bool:
+        """Take a packet and its audio, decoded to PCM16; none for comfort noise. Whether it was new."""
+        sequence = self.reception.accept(packet)
+        if sequence is None:
+            return False
+        pcm = pcm[: 2 * MAX_PACKET]
+        newest = sequence == self.reception.highest
+        start = self._place_of(packet, sequence, now_ms)
+        self.reception.time(packet.timestamp, now_ms)
+        end = start + len(pcm) // 2
+        if end <= self._cursor and (pcm or start < self._cursor):
+            self.counters.late += 1
+            return True
+        insort(self._pieces, _Piece(start, sequence, pcm))
+        self._end = max(self._end, end)
+        self.counters.packets += 1
+        if newest:
+            margin = (start - self._cursor) // FRAME * FRAME_MS + self._next_pop_ms - now_ms
+            self._margin_ms += (margin - self._margin_ms) * SMOOTHING
+        else:
+            self.counters.reordered += 1
+        if end - self._cursor > MAX_HELD or len(self._pieces) > MAX_PACKETS:
+            self._overflow()
+        return True
+
+    def pop(self, now_ms: float) -> bytes:
+        """The next 20 ms of audio: 160 samples of PCM16."""
+        self._next_pop_ms = now_ms + FRAME_MS
+        self._since_splice += 1
+        pieces = self._pieces
+        if pieces and pieces[0].start == self._cursor and len(pieces[0].pcm) == 2 * FRAME and not self._is_off():
+            piece = pieces.pop(0)  # nearly always
+            frame = piece.pcm
+            self._cursor += FRAME
+            self._played = piece.sequence
+            self._filler, self._quiet = b"", False
+        else:
+            frame = (self._spliced() if self._is_off() else b"") or self._gather(FRAME)
+        self._history = (self._history + frame)[-2 * HISTORY :]
+        return frame
+
+    # Where packets lie
+
+    def _place_of(self, packet: Packet, sequence: int, now_ms: float) -> int:
+        if self._stream != self.reception.streams:
+            self._stream = self.reception.streams
+            start = self._anchor(packet, now_ms)
+            self._anchor_sequence = 0  # what was sent before the first packet may still come
+            return start
+        start = self._place + (packet.timestamp - self._timestamp - BACK & 0xFFFF_FFFF) + BACK
+        if sequence < self.reception.highest:
+            # From before the clock was set, nobody knows where it lay.
+            known = sequence > self._anchor_sequence and start < self._place
+            return start if known else self._cursor - MAX_PACKET
+        ahead = start - max(self._cursor, self._end)
+        if self._owed and not self._pieces:
+            # Dry. A marker begins a talkspurt, which is buffered anew; a gap has been made up for.
+            if packet.marker or not -MAX_PACKET < ahead <= self._owed + MAX_HOLE:
+                return self._anchor(packet, now_ms)
+            self._cursor += max(0, min(start - self._cursor, self._owed))
+            self._owed = 0
+        elif not -MAX_PACKET < ahead <= MAX_HOLE:
+            return self._anchor(packet, now_ms)
+        self._timestamp, self._place = packet.timestamp, start
+        return start
+
+    def _anchor(self, packet: Packet, now_ms: float) -> int:
+        """Put the packet after everything there is, so that it waits the target time: whole frames from the cursor."""
+        if self._next_pop_ms < 0:
+            self._next_pop_ms = now_ms
+        wait = self.target_ms - max(0.0, self._next_pop_ms - now_ms)
+        frames = max(0, round(wait / FRAME_MS))
+        ahead = max(frames * FRAME, self._end - self._cursor)
+        self.counters.anchored += 1
+        self._timestamp, self._place = packet.timestamp, self._cursor + ahead
+        self._owed = 0
+        self._margin_ms = self.target_ms
+        self._played = -1
+        self._anchor_sequence = self.reception.highest
+        self.reception.forget_transit()
+        return self._place
+
+    def _overflow(self) -> None:
+        """Go on from the target before the newest audio."""
+        self.counters.overflowed += 1
+        self._cursor = max(self._cursor, self._end - round(self.target_ms * SAMPLES_PER_MS))
+        del self._pieces[: max(0, len(self._pieces) - MAX_PACKETS)]
+        while self._pieces and self._pieces[0].start + len(self._pieces[0].pcm) // 2 <= self._cursor:
+            self._pieces.pop(0)
+        self._margin_ms = self.target_ms
+
+    # Audio out
+
+    def _gather(self, count: int) -> bytes:
+        """The next samples, whatever they are made of."""
+        out = b""
+        while count > 0:
+            piece = self._front()
+            if piece is None:
+                self._owed += count
+                out += self._fill(count)
+                break
+            hole = min(piece.start - self._cursor, count)
+            if hole > 0:
+                self._quiet = self._quiet or piece.sequence == self._played + 1
+                part = self._fill(hole)
+            else:
+                part = self._take(piece, count)
+            out += part
+            count -= len(part) // 2
+            self._cursor += len(part) // 2
+        return out
+
+    def _front(self) -> _Piece | None:
+        """The first piece of audio from the cursor on."""
+        while self._pieces:
+            piece = self._pieces[0]
+            past = self._cursor - piece.start
+            if past < 0 or past < len(piece.pcm) // 2:
+                return piece
+            self._pieces.pop(0)
+            if not piece.pcm:
+                self._quiet, self._played = True, piece.sequence
+        return None
+
+    def _take(self, piece: _Piece, count: int) -> bytes:
+        """Up to `count` samples of the piece under the cursor."""
+        past = 2 * (self._cursor - piece.start)
+        part = piece.pcm[past : past + 2 * count]
+        if past + len(part) == len(piece.pcm):
+            self._pieces.pop(0)
+        self._played = piece.sequence
+        self._filler, self._quiet = b"", False
+        return part
+
+    def _fill(self, count: int) -> bytes:
+        """Samples where there are none: silence where the sender chose it, else what was heard before, fading."""
+        if self._quiet:
+            self.counters.silence_ms += count / SAMPLES_PER_MS
+            return bytes(2 * count)
+        self.counters.concealed_ms += count / SAMPLES_PER_MS
+        if not self._filler:
+            self._filler = conceal(self._history, FADE)
+        part, self._filler = self._filler[: 2 * count], self._filler[2 * count :]
+        if not self._filler:
+            self._quiet = True  # faded out: silence from here on
+        return part + bytes(2 * count - len(part))
+
+    # The margin
+
+    def _is_off(self) -> bool:
+        return abs(self._margin_ms - self.target_ms) > SLACK_MS and self._since_splice * 5 >= SPLICE_EVERY
+
+    def _spliced(self) -> bytes:
+        """20 ms with a few milliseconds taken out or put in; nothing where that would be heard or cannot be done."""
+        off_ms = self._margin_ms - self.target_ms
+        far = abs(off_ms) > FAR_MS
+        if not far and self._since_splice < SPLICE_EVERY:
+            return b""
+        samples = self._at_hand(FRAME + MAX_LAG)
+        if len(samples) < 2 * (FRAME + (MAX_LAG if off_ms > 0 else 0)):
+            return b""
+        if not far and audioop.rms(samples, 2) > QUIET:
+            return b""
+        frame, used = splice(samples, off_ms < 0)
+        out_ms = (used - FRAME) / SAMPLES_PER_MS
+        self.counters.spliced_out_ms += max(0.0, out_ms)
+        self.counters.spliced_in_ms += max(0.0, -out_ms)
+        self._margin_ms -= out_ms
+        self._since_splice = 0
+        self._gather(used)
+        return frame
+
+    def _at_hand(self, count: int) -> bytes:
+        """Up to `count` samples from the cursor on, as far as they lie there without a hole."""
+        out, place = b"", self._cursor
+        self._front()
+        for piece in self._pieces:
+            if piece.start > place:
+                break
+            out += piece.pcm[2 * (place - piece.start) :]
+            place = self._cursor + len(out) // 2
+            if place - self._cursor >= count:
+                break
+        return out[: 2 * count]

@@ -1,0 +1,263 @@
+"""One call's audio, keys and reports over RTP, each way, without I/O.
+
+The peer's audio comes by `receive`, at any time, and is heard by `hear`, every 20 ms; `tick`, also every 20 ms, gives
+the packet to send, silence where there is nothing to say. Where packets go follows where they come from (symmetric
+RTP): the first valid one from the IP of the session description locks the stream to its source, and nobody else is
+listened to until `relatch`, or until an update names another address.
+"""
+
+import random
+import secrets
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+
+import msgspec
+
+from telephony.exceptions import CommandError
+from telephony.rtp import packet, rtcp
+from telephony.rtp.codec import COMFORT_NOISE, FRAME, SAMPLES_PER_MS
+from telephony.rtp.control import Control
+from telephony.rtp.dtmf import KeyReceiver, KeySender
+from telephony.rtp.jitter import JitterBuffer
+from telephony.rtp.packet import Packet
+from telephony.rtp.parameters import Address, Parameters
+from telephony.rtp.srtp import Srtp
+
+NextFrame = Callable[[], bytes | None]  # 160 samples of PCM16; None for silence
+
+
+class Counters(msgspec.Struct):
+    """One call's packets. `foreign` ones, of others than the peer, are dropped."""
+
+    received: int = 0  # RTP that was taken
+    sent: int = 0  # RTP
+    foreign: int = 0
+    malformed: int = 0  # neither RTP nor RTCP
+    unexpected: int = 0  # payload types that were not agreed on
+    latched: int = 0  # times the source was locked
+
+
+class Media:
+    """The media session of one call."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        next_frame: NextFrame,
+        now_ms: float,
+        *,
+        nat: bool = False,
+        jitter: JitterBuffer | None = None,
+        keys: KeySender | None = None,
+        random: random.Random | None = None,
+    ) -> None:
+        """`next_frame` gives what is sent, and is called only when that can be. With `nat` the first valid packet
+        locks its source whatever its IP."""
+        self._random = random or secrets.SystemRandom()
+        self.counters = Counters()
+        self.jitter = jitter or JitterBuffer()
+        self.srtp: Srtp | None = None
+        self._keys_out = keys or KeySender()
+        self._keys_in = KeyReceiver()
+        self._next_frame = next_frame
+        self._nat = nat
+        self._named: Address | None = None  # the last address agreed on
+        self._locked: Address | None = None
+        self._control_from: Address | None = None
+        self._timestamp = self._random.getrandbits(32)
+        self._sequence = self._first_sequence()
+        self.control = Control(self._random.getrandbits(32), f"{self._random.getrandbits(64):016x}", self._random)
+        self._ticked_ms = now_ms
+        self._talking = False
+        self._begun = False
+        self._heard_ms = now_ms  # when the peer last sent anything
+        self._parameters = parameters
+        self._set(parameters)
+
+    # What was agreed on
+
+    def update(self, parameters: Parameters, now_ms: float) -> None:
+        """Go on as agreed anew. Another address unlocks the source, another key of ours begins a new stream."""
+        before = self._parameters
+        if parameters.remote is not None and parameters.remote != self._named:
+            self.relatch()
+        if parameters.receives and not before.receives:
+            self._heard_ms = now_ms
+        if parameters.local_key != before.local_key:
+            self.control.ssrc = self._random.getrandbits(32)
+            self._sequence = self._first_sequence()
+            self._begun = False
+        self._set(parameters)
+
+    def relatch(self) -> None:
+        """Take the next valid source."""
+        self._locked = self._control_from = None
+
+    @property
+    def remote(self) -> Address | None:
+        """Where RTP goes: to where it comes from, before that to the address agreed on."""
+        return self._locked or self._parameters.remote
+
+    @property
+    def remote_control(self) -> Address | None:
+        """Where RTCP goes."""
+        return self.remote if self._parameters.mux else self._control_from or self._parameters.control
+
+    def silent_ms(self, now_ms: float) -> float:
+        """How long the peer has sent nothing at all; 0 while it need not send."""
+        return now_ms - self._heard_ms if self._parameters.receives else 0.0
+
+    # In
+
+    def receive(self, data: bytes, source: Address, now_ms: float) -> str | None:
+        """Take a datagram from the RTP port. The key that was pressed, if it holds one."""
+        if source != self._locked and not self._may_lock(source):
+            self.counters.foreign += 1
+            return None
+        if packet.is_rtcp(data):
+            self._take_control(data, now_ms)
+            return None
+        received = self._open(data)
+        if received is None:
+            return None
+        kind = received.payload_type
+        codec = self._parameters.codecs.get(kind)
+        if codec is None and kind != COMFORT_NOISE and kind not in self._parameters.event_types:
+            self.counters.unexpected += 1
+            return None
+        if source != self._locked:
+            self._locked = source
+            self.counters.latched += 1
+        self.counters.received += 1
+        self._heard_ms = now_ms
+        if kind in self._parameters.event_types:
+            self.jitter.skip(received)
+            return self._keys_in.receive(received, now_ms)
+        self.jitter.push(received, codec.decode(received.payload) if codec else b"", now_ms)
+        return None
+
+    def receive_control(self, data: bytes, source: Address, now_ms: float) -> None:
+        """Take a datagram from the RTCP port."""
+        remote = self.remote
+        if remote is None or _canonical(source[0]) != _canonical(remote[0]):
+            self.counters.foreign += 1
+        elif self._take_control(data, now_ms):
+            self._control_from = source
+
+    def hear(self, now_ms: float) -> bytes:
+        """The next 20 ms of the caller's audio: 160 samples of PCM16."""
+        return self.jitter.pop(now_ms)
+
+    # Out
+
+    def tick(self, now_ms: float) -> bytes | None:
+        """Called every 20 ms: the datagram to send to `remote`; None where none may be sent."""
+        self._ticked_ms = now_ms
+        timestamp = self._timestamp
+        self._timestamp = timestamp + FRAME & 0xFFFF_FFFF
+        if not self._parameters.sends or self._parameters.remote is None:
+            self._talking = self._begun = False
+            return None
+        if self._keys_out.busy and self._parameters.event_type is not None:
+            event = self._keys_out.next(timestamp)
+            if event is not None:
+                self._talking = False
+                return self._send(self._parameters.event_type, *event)
+        pcm = self._next_frame()
+        payload = self._codec.silence if pcm is None else self._codec.encode(pcm)
+        marker = not self._begun or (pcm is not None and not self._talking)
+        self._talking, self._begun = pcm is not None, True
+        return self._send(self._payload_type, timestamp, payload, marker)
+
+    def press(self, keys: str) -> None:
+        """Send keys as events; audio waits meanwhile. Raises CommandError where the peer takes none, ValueError for
+        what is no key."""
+        if self._parameters.event_type is None:
+            raise CommandError("the peer takes no keys: its session description has no telephone-event")
+        self._keys_out.press(keys)
+
+    def report(self, now_ms: float) -> bytes | None:
+        """The RTCP datagram to send to `remote_control`, when one is due: about every 5 s."""
+        if not self.control.due(now_ms):
+            return None
+        return self._seal_control(self.control.report(self.jitter.reception, self._timestamp_at(now_ms), now_ms))
+
+    def goodbye(self, now_ms: float) -> bytes:
+        """The last RTCP datagram."""
+        return self._seal_control(self.control.goodbye(self.jitter.reception, self._timestamp_at(now_ms), now_ms))
+
+    # Inside
+
+    def _set(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._named = parameters.remote or self._named
+        self._payload_type, self._codec = next(iter(parameters.codecs.items()))
+        if parameters.local_key is None or parameters.remote_key is None:
+            self.srtp = None
+        elif self.srtp is None:
+            self.srtp = Srtp(parameters.local_key, parameters.remote_key)
+        else:
+            self.srtp.rekey(parameters.local_key, parameters.remote_key)
+
+    def _first_sequence(self) -> int:
+        return self._random.getrandbits(15)  # the upper half is near the wrap, where SRTP would lose count
+
+    def _may_lock(self, source: Address) -> bool:
+        remote = self._parameters.remote
+        if self._locked is not None or remote is None:
+            return False
+        return self._nat or _canonical(source[0]) == _canonical(remote[0])
+
+    def _open(self, data: bytes) -> Packet | None:
+        """The packet in a datagram; None, counted, where there is none or it was forged or replayed."""
+        if self.srtp is not None:
+            plain = self.srtp.unprotect(data)
+            if plain is None:
+                return None
+            data = plain
+        try:
+            return packet.parse(data)
+        except ValueError:
+            self.counters.malformed += 1
+            return None
+
+    def _take_control(self, data: bytes, now_ms: float) -> bool:
+        if self.srtp is not None:
+            plain = self.srtp.unprotect_control(data)
+            if plain is None:
+                return False
+            data = plain
+        try:
+            items = rtcp.parse(data)
+        except ValueError:
+            self.counters.malformed += 1
+            return False
+        self._heard_ms = now_ms
+        self.control.receive(items, now_ms)
+        return True
+
+    def _send(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> bytes:
+        control = self.control
+        data = packet.encode(Packet(payload_type, self._sequence, timestamp, control.ssrc, payload, marker))
+        self._sequence = self._sequence + 1 & 0xFFFF
+        self.counters.sent += 1
+        control.packets += 1
+        control.octets += len(payload)
+        return data if self.srtp is None else self.srtp.protect(data)
+
+    def _timestamp_at(self, now_ms: float) -> int:
+        return self._timestamp + round((now_ms - self._ticked_ms) * SAMPLES_PER_MS) - FRAME & 0xFFFF_FFFF
+
+    def _seal_control(self, data: bytes) -> bytes:
+        return data if self.srtp is None else self.srtp.protect_control(data)
+
+
+def _canonical(host: str) -> str:
+    """An IP in its one way of writing; IPv4 in IPv6 as IPv4."""
+    try:
+        ip = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return str(ip)

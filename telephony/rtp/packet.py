@@ -1,0 +1,55 @@
+"""One RTP packet (RFC 3550, 5.1): bytes to fields and back."""
+
+from struct import Struct
+
+import msgspec
+
+MAX_BYTES = 1500  # what an Ethernet frame carries; nobody sends longer audio packets
+HEADER = Struct("!BBHII")
+VERSION = 0x80
+PADDING, EXTENSION, CSRC_COUNT = 0x20, 0x10, 0x0F
+MARKER = 0x80
+
+
+class Packet(msgspec.Struct, gc=False):
+    """An RTP packet without its CSRCs, extension and padding. Timestamps count samples."""
+
+    payload_type: int  # 0-127
+    sequence: int  # 16 bits
+    timestamp: int  # 32 bits
+    ssrc: int  # 32 bits
+    payload: bytes
+    marker: bool = False
+
+
+def is_rtcp(data: bytes) -> bool:
+    """Whether a datagram on a port shared by both is RTCP (RFC 5761, 4)."""
+    return len(data) >= 2 and 192 <= data[1] <= 223
+
+
+def parse(data: bytes) -> Packet:
+    """Read one datagram. Raises ValueError for what is no RTP packet."""
+    length = len(data)
+    if not HEADER.size <= length <= MAX_BYTES:
+        raise ValueError(f"{length} bytes are no RTP packet")
+    flags, kind, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+    if flags & 0xC0 != VERSION:
+        raise ValueError(f"RTP version is {flags >> 6}, not 2")
+    start, end = HEADER.size, length
+    if flags != VERSION:
+        start += 4 * (flags & CSRC_COUNT)
+        if flags & EXTENSION:
+            start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4])
+        if flags & PADDING:
+            if data[-1] == 0:
+                raise ValueError("RTP padding of 0 bytes")
+            end -= data[-1]
+        if start > end:
+            raise ValueError("RTP header and padding are longer than the packet")
+    return Packet(kind & 0x7F, sequence, timestamp, ssrc, data[start:end], kind >= MARKER)
+
+
+def encode(packet: Packet) -> bytes:
+    """The packet as a datagram."""
+    kind = packet.payload_type | (MARKER if packet.marker else 0)
+    return HEADER.pack(VERSION, kind, packet.sequence, packet.timestamp, packet.ssrc) + packet.payload

@@ -1,0 +1,175 @@
+"""Keys: each told once whatever is lost on the way, and sent as RFC 4733 wants it."""
+
+import contextlib
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telephony.rtp.dtmf import KEYS, MAX_QUEUED, Key, KeyReceiver, KeySender, parse_info
+from telephony.rtp.packet import Packet
+
+
+def event(key: str, duration: int, timestamp: int, *, end: bool = False, marker: bool = False) -> Packet:
+    payload = bytes([KEYS.index(key), (0x80 if end else 0) | 10]) + duration.to_bytes(2)
+    return Packet(101, 0, timestamp, 1, payload, marker)
+
+
+def sent(keys: str, *, first: int = 1000) -> list[list[Packet]]:
+    """What our sender gives for these keys, by key."""
+    sender = KeySender()
+    sender.press(keys)
+    packets: dict[int, list[Packet]] = {}
+    timestamp = first
+    while sender.busy:
+        made = sender.next(timestamp & 0xFFFFFFFF)
+        if made is not None:
+            packets.setdefault(made[0], []).append(Packet(101, 0, made[0], 1, made[1], made[2]))
+        timestamp += 160
+    return list(packets.values())
+
+
+def test_a_key_is_sent_with_a_marker_first_updates_each_20_ms_and_its_end_three_times() -> None:
+    packets = sent("5")[0]
+    assert [packet.marker for packet in packets] == [True] + 9 * [False]
+    assert {packet.timestamp for packet in packets} == {1000}
+    assert [packet.payload[2] << 8 | packet.payload[3] for packet in packets] == [*range(160, 1281, 160), 1280, 1280]
+    assert [packet.payload[1] for packet in packets] == 7 * [10] + 3 * [0x8A]
+    assert {packet.payload[0] for packet in packets} == {5}
+
+
+def test_between_two_keys_lies_the_gap() -> None:
+    one, other = sent("1#")
+    assert other[0].timestamp - one[0].timestamp == 160 * (8 + 4)  # 160 ms held, 80 ms gap
+    assert other[0].payload[0] == 11
+
+
+def test_keys_are_checked_and_bounded() -> None:
+    sender = KeySender()
+    with pytest.raises(ValueError, match="other keys"):
+        sender.press("12x")
+    assert not sender.busy
+    sender.press("a" * MAX_QUEUED)
+    with pytest.raises(ValueError, match="more than"):
+        sender.press("1")
+
+
+@pytest.mark.parametrize("first", [1000, 0xFFFFFFFF - 2000])
+def test_any_packets_may_be_lost_as_long_as_one_of_each_key_comes(first: int) -> None:
+    packets = sent("12", first=first)
+    for kept in itertools.product(range(len(packets[0])), range(len(packets[1]))):
+        receiver = KeyReceiver()
+        got = [receiver.receive(packets[n][k], 20.0 * k + 300 * n) for n, k in enumerate(kept)]
+        assert got == ["1", "2"]
+
+
+@given(st.data())
+def test_losses_duplicates_and_small_reordering_tell_each_key_once(data: st.DataObject) -> None:
+    keys = data.draw(st.text("0123456789*#", min_size=1, max_size=4))
+    receiver, got, now = KeyReceiver(), "", 0.0
+    for packets in sent(keys):
+        survivors = data.draw(st.lists(st.sampled_from(packets), min_size=1, max_size=20))
+        for packet in survivors:
+            got += receiver.receive(packet, now) or ""
+            now += 20
+    assert got == keys
+
+
+def test_every_single_loss_of_a_whole_sequence_is_harmless() -> None:
+    packets = [packet for key in sent("1590*") for packet in key]
+    for lost in range(len(packets)):
+        receiver = KeyReceiver()
+        got = "".join(receiver.receive(p, 20.0 * n) or "" for n, p in enumerate(packets) if n != lost)
+        assert got == "1590*"
+
+
+def test_a_straggler_of_the_last_key_but_one_is_no_new_key() -> None:
+    receiver = KeyReceiver()
+    assert receiver.receive(event("1", 160, 1000), 0) == "1"
+    assert receiver.receive(event("2", 160, 3000), 250) == "2"
+    assert receiver.receive(event("1", 800, 1000, end=True), 260) is None
+
+
+def test_a_key_held_for_long_comes_in_segments_and_is_one_key() -> None:
+    receiver, got = KeyReceiver(), ""
+    for n in range(900):  # 18 s
+        segment, duration = divmod(160 * (n + 1), 0xFFFF)
+        got += receiver.receive(event("9", duration, 5000 + segment * 0xFFFF), 20.0 * n) or ""
+    assert got == "9"
+
+
+def test_a_key_whose_end_is_lost_is_let_go_in_time() -> None:
+    receiver = KeyReceiver()
+    receiver.receive(event("4", 160, 1000), 0)
+    assert receiver.held(100) == "4"
+    assert receiver.held(300) == ""
+    assert receiver.receive(event("4", 160, 1000 + 0xFFFF, end=True), 8300) == "4"  # not its next segment
+
+
+def test_the_end_lets_go() -> None:
+    receiver = KeyReceiver()
+    receiver.receive(event("4", 160, 1000), 0)
+    receiver.receive(event("4", 320, 1000, end=True), 20)
+    assert receiver.held(21) == ""
+
+
+def test_the_same_timestamp_once_more_is_a_new_key_only_after_a_while_and_with_its_marker() -> None:
+    """Recorded keys, played again and again, as sipp does; a stall of the network is none."""
+    receiver = KeyReceiver()
+    assert receiver.receive(event("4", 160, 1000, marker=True), 0) == "4"
+    assert receiver.receive(event("4", 1280, 1000, end=True), 900) is None
+    assert receiver.receive(event("4", 160, 1000, marker=True), 1000) is None
+    assert receiver.receive(event("4", 160, 1000, marker=True), 1700) == "4"
+
+
+def test_a_clock_that_was_set_back_does_not_silence_the_keys() -> None:
+    receiver = KeyReceiver()
+    assert receiver.receive(event("4", 160, 900_000), 0) == "4"
+    assert receiver.receive(event("5", 160, 1000), 600) == "5"
+
+
+@pytest.mark.parametrize("payload", [b"", b"\1\1\1", b"\x10\0\0\0", b"\xff\xff\xff\xff"])
+def test_other_events_are_ignored_and_counted(payload: bytes) -> None:
+    receiver = KeyReceiver()
+    assert receiver.receive(Packet(101, 0, 0, 1, payload), 0) is None
+    assert receiver.ignored == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "key"),
+    [
+        ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", Key("5", 160)),
+        ("application/dtmf-relay", b"Signal= #\nDuration= 250", Key("#", 250)),
+        ("Application/DTMF-Relay; charset=utf-8", b"signal = *\r\nduration = x", Key("*", 160)),
+        ("application/dtmf-relay", b"Signal=11\r\nDuration=99999999", Key("#", 10_000)),
+        ("application/dtmf-relay", b"Signal=d", Key("D", 160)),
+        ("application/dtmf", b"7\r\n", Key("7", 160)),
+        ("application/dtmf", b"10", Key("*", 160)),
+    ],
+)
+def test_info_bodies(kind: str, body: bytes, key: Key) -> None:
+    assert parse_info(kind, body) == key
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/dtmf-relay", b""),
+        ("application/dtmf-relay", b"Duration=160"),
+        ("application/dtmf-relay", b"Signal=55\r\n"),
+        ("application/dtmf", b"X"),
+        ("application/dtmf", b"1" * 300),
+        ("text/plain", b"5"),
+        ("", b"5"),
+    ],
+)
+def test_bad_info_is_a_value_error(kind: str, body: bytes) -> None:
+    with pytest.raises(ValueError, match="INFO"):
+        parse_info(kind, body)
+
+
+@given(st.sampled_from(["application/dtmf-relay", "application/dtmf"]), st.binary(max_size=300))
+def test_any_info_gives_a_key_or_a_value_error(kind: str, body: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        assert parse_info(kind, body).key in KEYS

@@ -1,0 +1,156 @@
+"""Who may talk to the SIP port: the allow-list, buckets, bans, and that none of it grows."""
+
+import time
+import tracemalloc
+
+import pytest
+
+from telephony.sip.guard import Counters, Guard, GuardSettings, Rate
+
+TRUNK, STRANGER = "54.172.60.1", "203.0.113.9"
+
+
+def guard(**changes: object) -> Guard:
+    return Guard(["54.172.60.0/30", "2001:db8:5::/48"], strangers=True, settings=GuardSettings(**changes))  # type: ignore[arg-type]
+
+
+def test_closed_by_default() -> None:
+    nobody = Guard()
+    assert not nobody.admit("127.0.0.1", 0)
+    trunks = Guard(["54.172.60.0/30", "198.51.100.7"])
+    for ip, admitted in ((TRUNK, True), ("54.172.60.4", False), ("198.51.100.7", True), ("::1", False),
+                         ("::ffff:54.172.60.1", True), ("::ffff:54.172.60.4", False)):  # fmt: skip
+        assert trunks.admit(ip, 0) == trunks.is_trunk(ip) == admitted
+    assert trunks.counters == Counters(admitted=3, not_allowed=3)
+    assert guard().admit(STRANGER, 0)
+
+
+def test_a_setting_that_is_no_network() -> None:
+    for trunk in ("example.com", "10.0.0.1/8", ""):
+        with pytest.raises(ValueError, match=r"network|host bits"):
+            Guard([trunk])
+
+
+def test_each_address_has_its_rate() -> None:
+    door = guard(stranger=Rate(10, 5))
+    assert [door.admit(STRANGER, 0) for _ in range(7)] == 5 * [True] + 2 * [False]
+    assert door.admit("203.0.113.10", 0)
+    assert not door.admit(STRANGER, 99)
+    assert door.admit(STRANGER, 100)
+    assert [door.admit(STRANGER, 10_000) for _ in range(7)] == 5 * [True] + 2 * [False]
+    assert door.counters.limited == 5
+    assert not door.admit(STRANGER, 5_000)  # a clock that goes back gives nothing
+
+
+def test_trunks_have_a_rate_of_their_own() -> None:
+    door = guard(trunk=Rate(100, 50), stranger=Rate(1, 1), strangers=Rate(1, 1))
+    assert sum(door.admit(TRUNK, 0) for _ in range(60)) == 50
+    assert door.admit(STRANGER, 0)
+    assert not door.admit("203.0.113.10", 0)
+    assert door.admit("54.172.60.2", 0)  # strangers take nothing from a trunk
+    assert door.counters == Counters(admitted=52, limited=10, crowded=1)
+
+
+def test_all_strangers_share_a_rate() -> None:
+    door = guard(stranger=Rate(10, 10), strangers=Rate(100, 20))
+    assert sum(door.admit(f"203.0.113.{n}", 0) for n in range(100)) == 20
+    assert sum(door.admit(f"203.0.113.{n}", 100) for n in range(100)) == 10
+    # One that is over its own rate does not use up the others'.
+    loud = guard(stranger=Rate(1, 1), strangers=Rate(100, 20))
+    assert sum(loud.admit(STRANGER, 0) for _ in range(1000)) == 1
+    assert sum(loud.admit(f"198.51.100.{n}", 0) for n in range(100)) == 19
+
+
+def test_a_ban() -> None:
+    door = guard(failures=3, ban_ms=10_000)
+    assert [door.failed(STRANGER, n) for n in range(6)] == [False, False, True, False, False, False]
+    assert not door.admit(STRANGER, 3)
+    assert door.admit("203.0.113.10", 3)
+    assert not door.admit(STRANGER, 10_001)
+    assert door.admit(STRANGER, 10_002)
+    assert [door.failed(STRANGER, 10_002 + n) for n in range(3)] == [False, False, True]  # it begins anew
+    assert door.counters.bans == 2
+    assert door.counters.banned == 2
+
+
+def test_failures_are_counted_in_a_window() -> None:
+    door = guard(failures=3, window_ms=1000)
+    assert not any(door.failed(STRANGER, 600 * n) for n in range(20))
+    assert [door.failed(STRANGER, 20_000 + 300 * n) for n in range(3)] == [False, False, True]
+
+
+def test_a_password_wipes_the_slate() -> None:
+    """Every call by digest begins with an INVITE without credentials."""
+    door = guard(failures=3)
+    for n in range(20):
+        assert not door.failed(STRANGER, n)
+        assert not door.failed(STRANGER, n)
+        door.succeeded(STRANGER)
+    assert door.admit(STRANGER, 20)
+
+
+def test_trunks_are_never_banned() -> None:
+    door = guard(failures=1)
+    assert not any(door.failed(ip, n) for n in range(100) for ip in (TRUNK, "::ffff:" + TRUNK, "2001:db8:5::1"))
+    assert door.admit(TRUNK, 100)
+    assert door.counters.bans == 0
+
+
+def test_ipv6_is_counted_by_64() -> None:
+    door = guard(failures=2, stranger=Rate(1, 2))
+    assert [door.admit(f"2001:db8:1:2::{n}", 0) for n in range(4)] == [True, True, False, False]
+    assert door.admit("2001:db8:1:3::1", 0)
+    assert [door.failed(f"2001:db8:1:2::{n}", 0) for n in range(2)] == [False, True]
+    assert not door.admit("2001:db8:1:2:ffff::", 5000)
+    assert door.admit("2001:db8:1:3::1", 5000)
+    assert door.admit("fe80::1%eth0", 0)
+    assert door.admit("fe80::2", 0)
+    assert not door.admit("fe80::3%eth1", 0)
+
+
+def test_an_ipv4_address_in_ipv6_is_the_same_address() -> None:
+    door = guard(failures=1)
+    door.failed("::ffff:" + STRANGER, 0)
+    assert not door.admit(STRANGER, 1)
+
+
+@pytest.mark.parametrize("first", ["2001:db8:9::1", "2001:db8:9::2"])
+def test_a_neighbour_of_a_trunk_is_no_trunk(first: str) -> None:
+    door = Guard(["2001:db8:9::1"])
+    door.admit(first, 0)
+    assert door.admit("2001:db8:9::1", 1)
+    assert not door.admit("2001:db8:9::2", 1)
+
+
+def test_the_line_for_the_log() -> None:
+    line = guard(failures=3, ban_ms=90_000).ban_line(STRANGER)
+    assert line == f"SIP ban begins: host={STRANGER} failures=3 seconds=90"
+
+
+def test_the_table_is_bounded_and_keeps_who_is_heard() -> None:
+    door = guard(failures=1, max_addresses=100, strangers=Rate(1e9, 1e9))
+    door.failed(STRANGER, 0)
+    tracemalloc.start()
+    for n in range(20_000):
+        assert door.admit(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", n)
+        if n % 50 == 0:
+            assert not door.admit(STRANGER, n)
+    assert tracemalloc.get_traced_memory()[0] < 200_000
+    tracemalloc.stop()
+    assert door.admit(TRUNK, 20_000)
+
+
+def test_a_banned_packet_costs_next_to_nothing() -> None:
+    """Measured: 0.3 µs for IPv4 and 1.0 µs for IPv6. The bound has room for a slow or busy machine."""
+    door = guard(failures=1)
+    for ip in (STRANGER, "2001:db8:1:2::3"):
+        door.failed(ip, 0)
+        best = min(_timed(door, ip) for _ in range(5))
+        assert best < 10e-6
+
+
+def _timed(door: Guard, ip: str) -> float:
+    started = time.process_time()
+    for _ in range(2000):
+        door.admit(ip, 1.0)
+    return (time.process_time() - started) / 2000
