@@ -6,7 +6,7 @@ VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TW
 
 import os
 from functools import reduce
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -80,6 +80,54 @@ class TwilioSettings(Group):
     max_gap_ms: Milliseconds = 5000
     max_ahead_s: Annotated[Seconds, Field(gt=0)] = 10
     token_lifetime_s: Annotated[Seconds, Field(gt=0)] = 60
+
+
+class SipSettings(Group):
+    """The SIP line: phones, PBXs and trunks that call by SIP and RTP."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(default=5060, ge=0, le=65535)
+    transports: tuple[Literal["udp", "tcp", "tls"], ...] = ("udp", "tcp")
+    tls_port: int = Field(default=5061, ge=0, le=65535)
+    tls_cert: str = ""
+    tls_key: str = ""
+    advertised: str = ""
+    trusted: tuple[str, ...] = ()
+    users: dict[str, SecretStr] = {}
+    realm: str = Field(default="voxline", pattern=r'^[^\s"\\]+$')
+    srtp: Literal["off", "allowed", "required"] = "allowed"
+    nat: bool = False
+    rtp_first_port: int = Field(default=20_000, ge=1024, le=65_534)
+    rtp_last_port: int = Field(default=29_999, ge=1025, le=65_535)
+    media_timeout_s: Annotated[Seconds, Field(gt=0)] = 20
+    connections: int = Field(default=200, ge=1, le=10_000)
+    ban_failures: int = Field(default=10, ge=2, le=1000)
+    ban_s: Seconds = 600
+
+    @field_validator("host", "advertised")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value:
+            ip_address(value)
+        return value
+
+    @field_validator("trusted")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ip_network(network)
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.rtp_last_port - self.rtp_first_port < 3:
+            raise ValueError("rtp_last_port must be at least 3 above rtp_first_port: a call takes two ports")
+        if not self.transports:
+            raise ValueError("transports must name one of udp, tcp, tls")
+        if "tls" in self.transports and not self.tls_cert:
+            raise ValueError("tls_cert and tls_key must be set for the transport tls")
+        return self
 
 
 class PlayoutSettings(Group):
@@ -274,6 +322,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     call: CallSettings = CallSettings()
     twilio: TwilioSettings = TwilioSettings()
+    sip: SipSettings = SipSettings()
     playout: PlayoutSettings = PlayoutSettings()
     turn: TurnSettings = TurnSettings()
     reply: ReplySettings = ReplySettings()
@@ -322,6 +371,18 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sip_closed_by_default(self) -> Self:
+        sip = self.sip
+        if sip.enabled and not is_loopback(sip.host) and not (sip.trusted or sip.users):
+            raise ValueError(
+                f"sip.host: without sip.trusted or sip.users SIP listens on loopback only, not {sip.host!r}; "
+                "set sip.trusted to the networks of your trunk or PBX, or sip.users to names and passwords"
+            )
+        if sip.enabled and ip_address(sip.host).is_unspecified and not sip.advertised:
+            raise ValueError(f"sip.advertised: {sip.host} is no address that callers can send to; set the one they can")
+        return self
+
 
 def is_loopback(host: str) -> bool:
     """Whether a bind address is reached from this machine only."""
@@ -366,7 +427,8 @@ def describe(error: ValidationError) -> str:
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             message = "there is no such setting"
-        shown = "" if key.endswith(SECRETS) or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
+        secret = key.endswith(SECRETS) or key.startswith("sip.users")
+        shown = "" if secret or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
         lines.append(f"{key}: {message}{shown}" if key else message)
     return "; ".join(lines)
 

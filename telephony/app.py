@@ -23,9 +23,11 @@ from telephony.admission import Admission
 from telephony.bridge import Bridge, Shared
 from telephony.call import TwilioCall
 from telephony.exceptions import ProtocolError
-from telephony.line import Listener
+from telephony.line import Line, Listener
 from telephony.metrics import Metrics
 from telephony.outcomes import Outcomes
+from telephony.sip.line import SipCall
+from telephony.sip.service import SipService
 from telephony.tape import Tapes
 from telephony.ticker import Ticker
 from telephony.twilio.events import Started
@@ -52,7 +54,7 @@ class App:
         self.shared = Shared(settings, engine, Vad(settings.turn.vad_reset_ms), self.metrics)
         self.admission = Admission(settings.call.capacity, settings.twilio.token_lifetime_s, time.monotonic)
         self._bridges: dict[VadStream, Bridge] = {}
-        self.calls: set[TwilioCall] = set()
+        self.calls: set[Line] = set()
         self.ready = False
         self._outcomes = Outcomes(settings.call.max_s + 60, time.monotonic)
         secret = settings.twilio.auth_token.get_secret_value()
@@ -68,6 +70,7 @@ class App:
             metrics=self.metrics,
             is_ready=lambda: self.ready,
         )
+        self.sip = self._sip_service() if settings.sip.enabled else None
         self.asgi = Starlette(
             routes=[
                 *self._webhooks.routes(),
@@ -81,6 +84,8 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        if self.sip:
+            await self.sip.start()  # before all that takes long: a port may be taken; until `ready` callers hear 503
         for part in self.shared.engine.parts():
             await part.load()
         if self._settings.tape.mode != "off":
@@ -99,19 +104,25 @@ class App:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            if self.sip:
+                await self.sip.stop()
             for part in self.shared.engine.parts():
                 await part.close()
             if self.shared.tapes:
                 await asyncio.to_thread(self.shared.tapes.stop)
 
     def _tick(self, now_ms: float) -> None:
+        if self.sip:
+            self.sip.tick(now_ms)
+        for call in self.calls:  # before all else: those that are paced from here shall not wait for the detector
+            call.tick(now_ms)
         for stream, probability, at_ms in self.shared.vad.run():
             if bridge := self._bridges.get(stream):
                 bridge.probability(probability, at_ms)
-        for call in self.calls:
-            call.tick(now_ms)
 
     def _watch(self, now_ms: float) -> None:
+        if self.sip:
+            self.sip.watch(now_ms)
         for call in self.calls:
             call.watch(now_ms)
 
@@ -121,7 +132,7 @@ class App:
         self.admission.drain()
         logger.info("draining", extra={"calls": self.admission.active})
         begin = time.monotonic()
-        told: set[TwilioCall] = set()
+        told: set[Line] = set()
         while (waited := time.monotonic() - begin) < settings.drain_s:
             coming = self.admission.reserved and waited < self._settings.twilio.start_timeout_s
             if not self.calls and not coming:
@@ -143,15 +154,11 @@ class App:
         call = TwilioCall(
             websocket, self._settings, accept=self._accept, clock_ms=lambda: 1000 * asyncio.get_running_loop().time()
         )
-        self.calls.add(call)
-        self.metrics.opened(call)
+        self._entered(call)
         try:
             await call.run()
         finally:
-            self.calls.discard(call)
-            self.metrics.closed(call)
-            if not call.accepted:
-                self.metrics.calls.labels("refused").inc()
+            self._left(call)
 
     def _refusal(self, websocket: WebSocket) -> Response | None:
         signature = websocket.headers.get("x-twilio-signature")
@@ -167,17 +174,32 @@ class App:
         """A stream has started: check its token and find it a place; ProtocolError refuses it."""
         if self._tokens:
             self._tokens.redeem(started.parameters.get("token", ""), started.call_sid)
-        name = started.parameters.get("agent", self._settings.call.agent)
+        return self._join(call, started.parameters.get("agent", self._settings.call.agent))
+
+    # Calls of every line
+
+    def _entered(self, call: Line) -> None:
+        self.calls.add(call)
+        self.metrics.opened(call)
+
+    def _left(self, call: Line) -> None:
+        self.calls.discard(call)
+        self.metrics.closed(call)
+        if not call.accepted:
+            self.metrics.calls.labels("refused").inc()
+
+    def _join(self, call: Line, name: str) -> Listener:
+        """Find a place for a call and connect it with an agent; ProtocolError refuses it."""
         agent = self.agents.get(name)
         if agent is None:
             raise ProtocolError(NOT_ALLOWED, f"there is no agent {name[:40]!r}")
-        if not self.admission.claim(started.call_sid):
+        if not self.admission.claim(call.call_id):
             raise ProtocolError(TRY_LATER, "no capacity, or this call has a stream already")
         call.log.info("started", extra={"agent": agent.name})
         try:
             bridge = Bridge(self.shared, call, agent, self._closed)
         except Exception:
-            self.admission.release(started.call_sid)
+            self.admission.release(call.call_id)
             raise
         self._bridges[bridge.vad] = bridge
         return bridge
@@ -190,6 +212,24 @@ class App:
         self._outcomes.put(call.call_id, call.outcome)
         self.metrics.calls.labels(type(call.outcome).__name__.lower()).inc()
         call.log.info("ended", extra=call.summary())
+
+    # SIP
+
+    def _sip_service(self) -> SipService:
+        return SipService(
+            self._settings,
+            self.agents,
+            admission=self.admission,
+            metrics=self.metrics,
+            accept=self._accept_sip,
+            left=self._left,
+            is_ready=lambda: self.ready,
+        )
+
+    def _accept_sip(self, call: SipCall, agent: str) -> Listener:
+        listener = self._join(call, agent)
+        self._entered(call)
+        return listener
 
     # Health
 

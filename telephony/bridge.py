@@ -17,7 +17,6 @@ from agent.vad import Vad
 from config.agent import AgentSettings
 from config.settings import Settings
 from telephony.audio.resample import to_line
-from telephony.call import TwilioCall
 from telephony.line import Line, Listener
 from telephony.metrics import Metrics
 from telephony.tape import Tape, Tapes
@@ -38,9 +37,7 @@ class Shared(msgspec.Struct):
 class Bridge(Listener):
     """The two ends of one call."""
 
-    def __init__(
-        self, shared: Shared, line: TwilioCall, agent: AgentSettings, on_closed: Callable[["Bridge"], None]
-    ) -> None:
+    def __init__(self, shared: Shared, line: Line, agent: AgentSettings, on_closed: Callable[["Bridge"], None]) -> None:
         self._shared = shared
         self.line = line
         self._on_closed = on_closed
@@ -136,7 +133,7 @@ class Bridge(Listener):
             self.line.fail(error)
 
     def _command(self, command: e.Command) -> None:
-        line: Line = self.line
+        line = self.line
         match command:
             case e.Play():
                 line.play(command.reply, command.pcm, command.marks)

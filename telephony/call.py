@@ -90,6 +90,20 @@ class TwilioCall(Line):
             "underruns": self.playout.underruns,
         }
 
+    def counts(self) -> dict[str, int]:
+        """See Line."""
+        counters = self.stream.counters
+        return {
+            "frames": counters.frames,
+            "frames_duplicate": counters.duplicates,
+            "frames_late": counters.late,
+            "gaps": counters.gaps,
+            "gap_milliseconds": counters.gap_ms,
+            "events_unknown": counters.unknown,
+            "playout_underruns": self.playout.underruns,
+            "marks_lost": self.playout.lost_marks,
+        }
+
     async def run(self) -> None:
         """Carry the call to its end and close the socket. The WebSocket is accepted already."""
         try:

@@ -1,7 +1,10 @@
 """What every carrier's line offers, and what it tells whoever listens. Audio is 8 kHz mono 16-bit PCM."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from config.logging import Log
+from telephony.outcomes import Outcome
 
 
 class Listener(Protocol):
@@ -30,6 +33,32 @@ class Line(Protocol):
     """One call's way to the caller's ear."""
 
     call_id: str
+    log: Log
+    sent_first_audio: Callable[[int], None] | None  # told the reply, once each
+    note: Callable[..., None] | None  # told what goes over the wire, for the tape
+
+    @property
+    def accepted(self) -> bool:
+        """Whether somebody listens."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the carrier is to do when the call is over."""
+
+    def summary(self) -> dict[str, str | int]:
+        """How the call ended and how its line was, for the log and the tape."""
+
+    def counts(self) -> dict[str, int]:
+        """What the metrics sum up, by the names in telephony.metrics; what a line does not have may be missing."""
+
+    def tick(self, now_ms: float) -> None:
+        """Called every 10 ms."""
+
+    def watch(self, now_ms: float) -> None:
+        """Called twice a second: look at the time-outs."""
+
+    def shut_down(self) -> None:
+        """The server ends soon: let the conversation say goodbye."""
 
     def play(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
         """Append audio of a reply; each mark (ms from the reply's start) is told as `played` when it was heard."""

@@ -1,28 +1,28 @@
 """What Prometheus is told. Frames are counted by their calls and summed up when somebody asks."""
 
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from collections import Counter as Sums
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from telephony.call import TwilioCall
+from telephony.line import Line
 
 LATENCY = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
 LATENESS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
-# name, help, where a call counts it
-FRAMES = (
-    ("voxline_frames", "Media messages taken from callers", "stream.counters.frames"),
-    ("voxline_frames_duplicate", "Media messages that came twice, dropped", "stream.counters.duplicates"),
-    ("voxline_frames_late", "Media messages that came too late, dropped", "stream.counters.late"),
-    ("voxline_gaps", "Gaps in callers' audio, filled with silence", "stream.counters.gaps"),
-    ("voxline_gap_milliseconds", "Silence filled into gaps", "stream.counters.gap_ms"),
-    ("voxline_events_unknown", "Messages of unknown kinds, ignored", "stream.counters.unknown"),
-    ("voxline_playout_underruns", "Times a reply ran dry while being played", "playout.underruns"),
-    ("voxline_marks_lost", "Marks that carriers did not return", "playout.lost_marks"),
-)
+# by what Line.counts calls it; the metric is voxline_ and that
+FRAMES = {
+    "frames": "Pieces of audio taken from callers",
+    "frames_duplicate": "Media messages that came twice, dropped",
+    "frames_late": "Pieces of audio that came too late, dropped",
+    "gaps": "Gaps in callers' audio, filled with silence",
+    "gap_milliseconds": "Silence filled into gaps",
+    "events_unknown": "Messages of unknown kinds, ignored",
+    "playout_underruns": "Times a reply ran dry while being played",
+    "marks_lost": "Marks that carriers did not return",
+}
 
 
 class Metrics:
@@ -45,11 +45,11 @@ class Metrics:
         self._live = _LiveCalls()
         self.registry.register(self._live)
 
-    def opened(self, call: TwilioCall) -> None:
+    def opened(self, call: Line) -> None:
         """Count this call's frames from now on."""
         self._live.calls.add(call)
 
-    def closed(self, call: TwilioCall) -> None:
+    def closed(self, call: Line) -> None:
         """The call is over: keep its sums."""
         self._live.close(call)
 
@@ -65,23 +65,19 @@ class _LiveCalls(Collector):
     """Sums over the calls that are on, and those that were."""
 
     def __init__(self) -> None:
-        self.calls: set[TwilioCall] = set()
-        self._past = dict.fromkeys((name for name, *_ in FRAMES), 0)
+        self.calls: set[Line] = set()
+        self._past: Sums[str] = Sums()
 
-    def close(self, call: TwilioCall) -> None:
+    def close(self, call: Line) -> None:
         if call in self.calls:
             self.calls.remove(call)
-            for name, _, path in FRAMES:
-                self._past[name] += attrgetter(path)(call)
+            self._past.update(call.counts())
 
     def collect(self) -> Iterator[Metric]:
         on = [call for call in self.calls if call.call_id]
         yield GaugeMetricFamily("voxline_calls_active", "Calls that are on", value=len(on))
-        for name, description, path in FRAMES:
-            total = self._past[name] + _sum(path, self.calls)
-            yield CounterMetricFamily(name, description, value=total)
-
-
-def _sum(path: str, calls: Iterable[TwilioCall]) -> int:
-    get = attrgetter(path)
-    return sum(get(call) for call in calls)
+        sums = Sums(self._past)
+        for call in self.calls:
+            sums.update(call.counts())
+        for name, description in FRAMES.items():
+            yield CounterMetricFamily(f"voxline_{name}", description, value=sums[name])

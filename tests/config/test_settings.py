@@ -64,6 +64,13 @@ def test_the_secret_comes_from_twilios_own_variable_and_is_never_shown(monkeypat
         ("playout: {lead_ms: 100}", ["playout", "block_ms"]),
         ("server: {host: 0.0.0.0}", ["server.host", "loopback", "TWILIO_AUTH_TOKEN"]),
         ("twilio: {auth_token: x}", ["server.public_url"]),
+        ("sip: {enabled: true, host: 0.0.0.0}", ["sip.host", "sip.trusted", "sip.users", "loopback"]),
+        ("sip: {enabled: true, host: 0.0.0.0, trusted: [10.0.0.0/8]}", ["sip.advertised", "0.0.0.0"]),
+        ("sip: {host: example.com}", ["sip.host", "example.com"]),
+        ("sip: {trusted: [10.0.0.1/8]}", ["sip.trusted", "10.0.0.1/8"]),
+        ("sip: {transports: [tls]}", ["sip", "tls_cert"]),
+        ("sip: {transports: [sctp]}", ["sip.transports", "tcp"]),
+        ("sip: {rtp_first_port: 30000}", ["sip", "rtp_last_port"]),
         ("[1, 2]", ["groups of settings"]),
         ("turn: {", ["YAML"]),
     ],
@@ -76,6 +83,20 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, named: list[s
     assert str(file) in str(error.value)
     for part in named:
         assert part in str(error.value)
+
+
+def test_sip_listens_on_other_addresses_once_somebody_is_known() -> None:
+    for known in ({"sip.trusted": ["192.0.2.0/24"]}, {"sip.users": {"ann": "s3cret"}}):
+        settings = load_settings(overrides={"sip.enabled": True, "sip.host": "192.0.2.1"} | known)
+        assert settings.sip.enabled
+        assert "s3cret" not in repr(settings)
+
+
+def test_a_password_of_sip_is_not_shown_even_if_it_is_wrong() -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(overrides={"sip.users": {"ann": 31337}})
+    assert "sip.users.ann" in str(error.value)
+    assert "31337" not in str(error.value)
 
 
 @pytest.mark.parametrize(

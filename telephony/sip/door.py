@@ -1,0 +1,54 @@
+"""Who may call: trunks by their networks, all others by name and password."""
+
+import logging
+
+from config.settings import SipSettings
+from telephony.sip.address import Address
+from telephony.sip.answers import Refusal
+from telephony.sip.digest import Accepted, Digest, Stale
+from telephony.sip.guard import Guard, GuardSettings
+from telephony.sip.message import Request
+
+LOOPBACK = ("127.0.0.0/8", "::1")
+MAX_CREDENTIALS = 4  # of one INVITE that are looked at
+
+logger = logging.getLogger("voxline.sip")
+
+
+class Door:
+    """The guard and the passwords of one server."""
+
+    def __init__(self, settings: SipSettings) -> None:
+        """Without networks and users, this machine alone may call."""
+        users = {name: secret.get_secret_value() for name, secret in settings.users.items()}
+        trusted = settings.trusted or (() if users else LOOPBACK)
+        limits = GuardSettings(failures=settings.ban_failures, ban_ms=1000 * settings.ban_s)
+        self.guard = Guard(trusted, strangers=bool(users), settings=limits)
+        self._digest = Digest(settings.realm, users) if users else None
+
+    def admit(self, ip: str, now_ms: float) -> bool:
+        """Whether to parse a packet; False: no answer."""
+        return self.guard.admit(ip, now_ms)
+
+    def failed(self, ip: str, now_ms: float) -> None:
+        """Count what only strangers with bad intentions do, and log a ban."""
+        if self.guard.failed(ip, now_ms):
+            logger.warning(self.guard.ban_line(ip))
+
+    def authorized(self, request: Request, source: Address, now_ms: float) -> Refusal | None:
+        """Whether a new INVITE may be: a trunk's, or one with good credentials; else the challenge."""
+        ip = source.host
+        if self._digest is None or self.guard.is_trunk(ip):
+            return None
+        why, stale = "no credentials", False
+        for header in request.headers.all("Authorization")[:MAX_CREDENTIALS]:
+            verdict = self._digest.check(request.method, request.uri, header, now_ms, ip)
+            if isinstance(verdict, Accepted):
+                self.guard.succeeded(ip)
+                return None
+            stale = isinstance(verdict, Stale)
+            why = "a stale nonce" if isinstance(verdict, Stale) else verdict.reason
+        if not stale:
+            self.failed(ip, now_ms)
+        challenges = self._digest.challenge(now_ms, ip, stale=stale)
+        return Refusal(401, why, tuple(("WWW-Authenticate", value) for value in challenges))

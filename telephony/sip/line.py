@@ -1,0 +1,288 @@
+"""One SIP call: the I/O shell between its user agent's call, its audio over RTP and the listener."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from config.logging import Log
+from telephony.line import Line, Listener
+from telephony.outcomes import Failed, HangUp, Outcome, Transfer
+from telephony.rtp.dtmf import parse_info
+from telephony.rtp.media import Media
+from telephony.sip.audio import NotAcceptable
+from telephony.sip.call import Call
+from telephony.sip.header import parse_name_addr
+from telephony.sip.offer import Negotiation
+from telephony.sip.pacer import Pacer
+from telephony.sip.player import Player
+from telephony.sip.ports import MediaSockets
+from telephony.sip.wire import Wire
+
+LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
+
+
+class End(msgspec.Struct, frozen=True):
+    """Why a call is over."""
+
+    reason: str
+    failed: bool = False
+
+
+class SipCall(Line):
+    """A call from its INVITE to its BYE. `changed` is told when the user agent has something to send, `over` when
+    there is nothing more to do but to close."""
+
+    def __init__(
+        self,
+        call: Call,
+        sockets: MediaSockets,
+        negotiation: Negotiation,
+        *,
+        media_timeout_s: float,
+        nat: bool,
+        changed: Callable[[], None],
+        over: Callable[["SipCall"], None],
+    ) -> None:
+        self.call_id = call.id
+        self.end: End | None = None
+        self.sent_first_audio: Callable[[int], None] | None = None
+        self.player = Player(self._played, self._began)
+        self.log = Log(logging.getLogger("voxline.call"), {"call": call.id})
+        self.listener: Listener | None = None
+        self._call = call
+        self._wire = Wire(sockets, self.player.frame, self._press, nat=nat)
+        self._negotiation = negotiation
+        self._media_timeout_s = media_timeout_s
+        self._changed = changed
+        self._over = over
+        self._loop = asyncio.get_running_loop()
+        self._outcome: Outcome = HangUp()
+        self._pacer = Pacer(odd=sockets.port // 2 % 2 == 1)  # ports are random
+        self._started = False
+        self._offered = False  # our offer waits for its answer
+        self._bye_ms = 0.0  # when to hang up
+        self._closed = False
+
+    @property
+    def note(self) -> Callable[..., None] | None:
+        """See Line."""
+        return self.player.note
+
+    @note.setter
+    def note(self, note: Callable[..., None] | None) -> None:
+        self.player.note = note
+
+    @property
+    def accepted(self) -> bool:
+        """See Line."""
+        return self.listener is not None
+
+    @property
+    def outcome(self) -> Outcome:
+        """See Line."""
+        return Failed() if self.end is None or self.end.failed else self._outcome
+
+    def summary(self) -> dict[str, str | int]:
+        """See Line."""
+        counts = self.counts()
+        return {
+            "reason": self.end.reason if self.end else "cancelled",
+            "outcome": type(self.outcome).__name__.lower(),
+            "frames": counts["frames"],
+            "late": counts["frames_late"],
+            "concealed_ms": counts["gap_milliseconds"],
+            "underruns": counts["playout_underruns"],
+        }
+
+    def counts(self) -> dict[str, int]:
+        """See Line."""
+        jitter = self.media.jitter.counters if self.media else None
+        return {
+            "frames": jitter.packets if jitter else 0,
+            "frames_late": jitter.late if jitter else 0,
+            "gap_milliseconds": round(jitter.concealed_ms) if jitter else 0,
+            "playout_underruns": self.player.playout.underruns,
+        }
+
+    @property
+    def media(self) -> Media | None:
+        """The media session, from the first agreement on."""
+        return self._wire.media
+
+    # What is agreed with the peer
+
+    def describe(self, offer: bytes) -> bytes:
+        """Our SDP for an INVITE's: the answer, or an offer where it has none. Raises NotAcceptable."""
+        if not offer:
+            self._offered = True
+            return self._negotiation.offer()
+        answer, parameters = self._negotiation.answer(offer)
+        self._wire.agree(parameters)
+        return answer
+
+    def open(self, listener: Listener) -> None:
+        """Somebody listens from now on; it starts when the caller has our answer."""
+        self.listener = listener
+        self._wire.open()
+
+    def acknowledged(self, body: bytes) -> None:
+        """The caller has our answer."""
+        if self._offered:
+            self._offered = False
+            try:
+                self._wire.agree(self._negotiation.read_answer(body))
+            except NotAcceptable as error:
+                if self.media is None:
+                    self._lose(f"no agreement: {error}")
+                    return
+                self.log.warning("refused: re-INVITE: %s", error)
+        if not self._started and self.listener and self.end is None:
+            self._started = True
+            self._safely(self.listener.start)
+
+    def reinvited(self, body: bytes) -> None:
+        """The peer wants other media: hold, resume, another address."""
+        try:
+            ours = self.describe(body)
+        except NotAcceptable as error:
+            self.log.warning("refused: re-INVITE: %s", error)
+            self._call.refuse_reinvite(error.status, self._now_ms())
+        else:
+            self._call.answer_reinvite(ours, self._now_ms())
+
+    def key(self, content_type: str, body: bytes) -> None:
+        """A key by INFO."""
+        try:
+            self._press(parse_info(content_type, body).key)
+        except ValueError as error:
+            self.log.warning("ignored: %s", error)
+
+    def transferred(self, status: int, *, final: bool) -> None:
+        """How our REFER goes on."""
+        if final and isinstance(self._outcome, Transfer):
+            if not 200 <= status < 300:
+                self.log.warning("the transfer failed", extra={"status": status})
+                self._outcome = Failed()
+            self._bye_ms = self._now_ms()
+
+    def ended(self, reason: str, *, failed: bool) -> None:
+        """The user agent's call is over."""
+        self.end = self.end or End(reason, failed)
+        self._finish()
+
+    # What the conversation asks for
+
+    def play(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
+        """See Line."""
+        self.player.add(reply, pcm, marks)
+
+    def pause(self, reply: int) -> float:  # noqa: ARG002 (only one reply is ever being played)
+        """See Line."""
+        return self.player.pause()
+
+    def resume(self, reply: int) -> None:  # noqa: ARG002
+        """See Line."""
+        self.player.resume()
+
+    def drop(self, reply: int) -> None:  # noqa: ARG002
+        """See Line."""
+        self.player.drop()
+
+    def hang_up(self, *, failed: bool = False) -> None:
+        """See Line."""
+        if self.end is None:
+            self._outcome = Failed() if failed else HangUp()
+            self.end = End("the agent hung up", failed)
+            self._bye_ms = self._now_ms() + LAST_MS
+
+    def transfer(self, number: str) -> None:
+        """See Line. By REFER, where the peer takes that."""
+        if self.end is not None:
+            return
+        target = number if number.startswith("sip:") else f"sip:{number}@{self._peer_host()}"
+        if "REFER" not in self._call.peer_allows:
+            self.log.warning("no transfer: the peer does not allow REFER")
+            self.hang_up(failed=True)
+            return
+        self._outcome, self.end = Transfer(number), End("transferred")
+        self._call.refer(target, self._now_ms())
+        self._changed()
+
+    def fail(self, error: Exception) -> None:
+        """See Line."""
+        self.log.error("call failed: %s", error, exc_info=error)
+        self.end = self.end or End("internal error", failed=True)
+        self._bye_ms = self._bye_ms or self._now_ms()
+
+    # Time
+
+    def tick(self, now_ms: float) -> None:
+        """See Line: every 20 ms a frame each way."""
+        if self._closed:
+            return
+        if self._bye_ms and now_ms >= self._bye_ms:
+            self._call.hang_up(now_ms)
+            self._changed()
+            self._finish()
+            return
+        try:
+            for _ in range(self._pacer.frames(now_ms)):
+                pcm = self._wire.frame(now_ms)
+                if pcm is not None and self._started and self.end is None and self.listener:
+                    self.listener.audio(pcm)
+        except Exception as error:  # noqa: BLE001 (the ticker serves all calls)
+            self.fail(error)
+
+    def watch(self, now_ms: float) -> None:
+        """See Line."""
+        if self._closed:
+            return
+        self._wire.report(now_ms)
+        if self.end is None and self._wire.silent_ms(now_ms) > 1000 * self._media_timeout_s:
+            self._lose(f"no media for {self._media_timeout_s:g} s")
+
+    def shut_down(self) -> None:
+        """See Line."""
+        if self.listener and self.end is None:
+            self.listener.shut_down()
+
+    # Inside
+
+    def _press(self, key: str) -> None:
+        if self._started and self.end is None and self.listener:
+            listener = self.listener
+            self._safely(lambda: listener.dtmf(key))
+
+    def _played(self, reply: int, ms: float) -> None:
+        if self.listener and self.end is None:
+            self.listener.played(reply, ms)
+
+    def _began(self, reply: int) -> None:
+        if self.sent_first_audio:
+            self.sent_first_audio(reply)
+
+    def _safely(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception as error:  # noqa: BLE001 (a bug costs one call, never the server)
+            self.fail(error)
+
+    def _lose(self, reason: str) -> None:
+        self.log.warning("refused: %s", reason)
+        self.end = self.end or End(reason, failed=True)
+        self._bye_ms = self._now_ms()
+
+    def _finish(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._wire.close()
+            self._over(self)
+
+    def _peer_host(self) -> str:
+        host = parse_name_addr(self._call.dialog.remote).uri.host
+        return f"[{host}]" if ":" in host else host
+
+    def _now_ms(self) -> float:
+        return 1000 * self._loop.time()

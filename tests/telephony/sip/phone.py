@@ -1,0 +1,256 @@
+"""A SIP phone over real sockets, for tests: the user agent as the caller, and media that is kept packet by packet."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+
+from agent.engine.base import Engine
+from config.settings import Settings, load_settings
+from telephony.app import App
+from telephony.rtp import packet
+from telephony.rtp.codec import FRAME, PCMU
+from telephony.rtp.media import Media
+from telephony.rtp.packet import Packet
+from telephony.sip import ports
+from telephony.sip.address import Address
+from telephony.sip.audio import Capabilities
+from telephony.sip.events import Acked, Answered, Ended, Event, Reanswered, Referred, Reinvited, Send, TransferProgress
+from telephony.sip.exchange import Credentials
+from telephony.sip.header import NameAddr, parse_uri
+from telephony.sip.message import KeepAlive, Message, StreamParser, parse
+from telephony.sip.offer import Negotiation
+from telephony.sip.outbound import OutboundCall, Outgoing
+from telephony.sip.ports import MediaSockets
+from telephony.sip.user_agent import Config, UserAgent
+
+HOST = "127.0.0.1"
+WAIT_S = 15
+QUICK: dict[str, Any] = {
+    "engine.profile": "simulated",
+    "engine.simulated.first_word_ms": 0,
+    "engine.simulated.first_audio_ms": 0,
+    "engine.simulated.word_ms": 0,
+    "engine.simulated.words": 8,
+    "engine.simulated.audio_ms_per_word": 200,
+    "sip.enabled": True,
+    "sip.port": 0,
+    "call.capacity": 3,
+}
+
+
+@asynccontextmanager
+async def server(engine: Engine | None = None, **changes: Any) -> AsyncIterator[App]:
+    """A whole server in this loop, without its HTTP port. Underscores twice are dots."""
+    overrides = QUICK | {key.replace("__", "."): value for key, value in changes.items()}
+    settings: Settings = load_settings(None, overrides)
+    app = App(settings, engine)
+    async with app.asgi.router.lifespan_context(app.asgi):
+        yield app
+
+
+class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
+    """One phone with at most one call."""
+
+    def __init__(self, transport: str = "UDP", credentials: Credentials | None = None) -> None:
+        self.transport = transport
+        self.events: list[Event] = []
+        self.messages: list[Message] = []  # received
+        self.heard: list[tuple[float, Packet]] = []
+        self.call: OutboundCall | None = None
+        self.media: Media | None = None
+        self.talking = True  # whether RTP is sent
+        self._credentials = credentials
+        self._sockets = MediaSockets(HOST, 31_000, 32_699)
+        self.negotiation = Negotiation(Capabilities(address=HOST, port=self._sockets.port, secure=self.secure))
+        self._words: list[bytes] = []
+        self._parser = StreamParser()
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._connection: Any = None
+
+    async def open(self, app: App) -> "Phone":
+        assert app.sip
+        port = app.sip.ports[self.transport]
+        if self.transport == "UDP":
+            self._connection, _ = await self._loop.create_datagram_endpoint(lambda: self, local_addr=(HOST, 0))
+            self.server = Address("UDP", HOST, port)
+        else:
+            self._connection, _ = await self._loop.create_connection(lambda: self, HOST, port)
+            self.server = Address("TCP", HOST, port, 1)
+        self.address = self._connection.get_extra_info("sockname")[:2]
+        self.ua = UserAgent(Config({self.transport: self.address}, allow_refer=self.obliging))
+        self._loop.add_reader(self._sockets.audio, ports.receive, self._sockets.audio, self._audio)
+        self._clock = asyncio.create_task(self._run())
+        return self
+
+    async def close(self) -> None:
+        self._clock.cancel()
+        await asyncio.gather(self._clock, return_exceptions=True)
+        self._loop.remove_reader(self._sockets.audio)
+        self._sockets.close()
+        self._connection.close()
+
+    # What a caller does
+
+    def dial(self, user: str = "1000", body: bytes | None = None) -> None:
+        outgoing = Outgoing(
+            to=f"sip:{user}@{HOST}:{self.server.port}",
+            body=self.negotiation.offer() if body is None else body,
+            caller=NameAddr("Ann", parse_uri("sip:ann@127.0.0.1")),
+            credentials=self._credentials,
+            proxy=self.server,
+            headers=(),
+        )
+        self.call = self.ua.invite(outgoing, self._now_ms())
+        self.flush()
+
+    async def talk(self, user: str = "1000") -> "Phone":
+        """Dial, and wait until somebody speaks."""
+        self.dial(user)
+        await self.wait(Answered)
+        await self.until(lambda: len(self.speech()) > 0)
+        return self
+
+    def hang_up(self) -> None:
+        assert self.call
+        self.call.hang_up(self._now_ms())
+        self.flush()
+
+    def direct(self, direction: Any) -> None:
+        """Re-INVITE for another direction: sendonly or inactive hold the agent."""
+        assert self.call
+        self.negotiation.direction = direction
+        self.call.reinvite(self.negotiation.offer(), self._now_ms())
+        self.flush()
+
+    def say(self, pcm: bytes) -> None:
+        """Speak; silence is sent otherwise."""
+        self._words += [pcm[at : at + 2 * FRAME].ljust(2 * FRAME, b"\0") for at in range(0, len(pcm), 2 * FRAME)]
+
+    def press(self, keys: str) -> None:
+        assert self.media
+        self.media.press(keys)
+
+    def send(self, data: bytes) -> None:
+        """Anything, on the socket."""
+        if self.transport == "UDP":
+            self._connection.sendto(data, (HOST, self.server.port))
+        else:
+            self._connection.write(data)
+
+    # What it notices
+
+    async def wait(self, kind: type) -> Any:
+        await self.until(lambda: any(isinstance(event, kind) for event in self.events))
+        found = next(event for event in self.events if isinstance(event, kind))
+        self.events.remove(found)
+        return found
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+    def pcm(self) -> bytes:
+        """All that was heard."""
+        return b"".join(PCMU.decode(item.payload) for _, item in self.heard)
+
+    def speech(self) -> list[int]:
+        """The numbers of the packets that are no silence."""
+        return [n for n, (_, item) in enumerate(self.heard) if item.payload != PCMU.silence]
+
+    # Sockets
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._message(parse(data))
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._parser.feed(data):
+            if not isinstance(message, KeepAlive):
+                self._message(message)
+        self._news.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._news.set()
+
+    lost = False
+    secure: Any = "off"
+    obliging = True  # does what it is asked to by REFER
+
+    def _message(self, message: Message) -> None:
+        self.messages.append(message)
+        self.ua.receive(message, self.server, self._now_ms())
+        self.flush()
+
+    def flush(self) -> None:
+        while items := self.ua.take():
+            for item in items:
+                if isinstance(item, Send):
+                    self.send(item.data)
+                else:
+                    self._told(item)
+        self._news.set()
+
+    def _told(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, Answered) or (isinstance(event, Reanswered) and event.status < 300):
+            agreed = self.negotiation.read_answer(event.body)
+            if self.media is None:
+                self.media = Media(agreed, self._next, self._now_ms())
+            else:
+                self.media.update(agreed, self._now_ms())
+        if isinstance(event, Referred):
+            event.call.accept_refer(self._now_ms())
+            event.call.tell_refer(200, self._now_ms())
+        assert not isinstance(event, Acked | Reinvited | TransferProgress)
+        if isinstance(event, Ended):
+            self.talking = False
+
+    def _next(self) -> bytes | None:
+        return self._words.pop(0) if self._words else None
+
+    def _audio(self, data: bytes, source: tuple[str, int]) -> None:
+        if self.media is not None and self.media.srtp is not None and not packet.is_rtcp(data):
+            data = self.media.srtp.unprotect(data) or b""
+        if data and not packet.is_rtcp(data):
+            self.heard.append((time.monotonic(), packet.parse(data)))
+            self._news.set()
+
+    async def _run(self) -> None:
+        due = self._loop.time()
+        while True:
+            due += 0.02
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            self.ua.timers(self._now_ms())
+            self.flush()
+            if self.media is not None and self.talking:
+                ports.send(self._sockets.audio, self.media.tick(self._now_ms()), self.media.remote)
+
+    def _now_ms(self) -> float:
+        return 1000 * self._loop.time()
+
+
+async def over(app: App) -> None:
+    """Wait until no call is on."""
+    async with asyncio.timeout(WAIT_S):
+        while app.calls:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.01)
+    assert app.admission.active == 0
+
+
+def likeness(sent: bytes, heard: bytes) -> float:
+    """The correlation of what was heard with what was sent, at the best place; 0 to 1."""
+    ours, theirs = (np.frombuffer(pcm, "<i2").astype(float) for pcm in (sent, heard))
+    size = 1 << (len(ours) + len(theirs)).bit_length()
+    crossed = np.fft.irfft(np.fft.rfft(theirs, size) * np.conj(np.fft.rfft(ours, size)), size)
+    lag = int(np.argmax(crossed))
+    lag = lag - size if lag > size // 2 else lag
+    first, last = max(0, lag), min(len(theirs), lag + len(ours))
+    a, b = ours[first - lag : last - lag], theirs[first:last]
+    return float(a @ b / np.sqrt((a @ a) * (b @ b) + 1e-9)) if last - first > 800 else 0.0

@@ -1,0 +1,321 @@
+"""One call's line over real sockets: what is heard, interruptions, keys, hold, transfers, and how it ends."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agent.engine.base import Cue, Done, Engine, ModelEvent, Next, ReplyRequest, Text
+from agent.engine.embedded.synthesizer import say
+from agent.engine.simulated import SimulatedSynthesizer
+from config.settings import load_settings
+from telephony.app import App
+from telephony.audio.resample import to_line
+from telephony.rtp.codec import PCMU
+from telephony.rtp.media import Media
+from telephony.sip.events import Answered, Ended, Reanswered
+from telephony.sip.line import SipCall
+from telephony.sip.message import Request, Response, encode
+from tests.telephony.sip.peer import message
+from tests.telephony.sip.phone import QUICK, Phone, likeness, over, server
+
+Open = Callable[..., Awaitable[Phone]]
+LONG: dict[str, Any] = {"engine__simulated__words": 40}  # 8 s
+
+
+def line_of(app: App) -> SipCall:
+    (line,) = app.calls
+    assert isinstance(line, SipCall)
+    return line
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+async def test_greeting_is_heard_and_bye_ends(phone: Open, sent: list[bytes], transport: str) -> None:
+    async with server() as app:
+        one = await (await phone(app, transport)).talk()
+        await one.until(lambda: len(one.speech()) > 50)
+        assert likeness(b"".join(sent), one.pcm()) > 0.99
+        assert not any(item.payload_type for _, item in one.heard)
+        packets = [item for _, item in one.heard]
+        assert all((b.sequence - a.sequence) & 0xFFFF == 1 for a, b in pairwise(packets))
+        assert all((b.timestamp - a.timestamp) & 0xFFFF_FFFF == 160 for a, b in pairwise(packets))
+        assert [n for n, item in enumerate(packets) if item.marker] == sorted({0, one.speech()[0]})
+        one.hang_up()
+        await one.wait(Ended)
+        await over(app)
+
+
+async def test_the_embedded_engine_answers(phone: Open, sent: list[bytes]) -> None:
+    async with server(engine__profile="embedded", engine__process=False) as app:
+        one = await (await phone(app)).talk()
+        await one.until(lambda: len(one.speech()) > 60)
+        assert likeness(b"".join(sent), one.pcm()) > 0.9
+        one.hang_up()
+        await over(app)
+
+
+async def test_encrypted_audio(phone: Open, sent: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pylibsrtp")
+    monkeypatch.setattr(Phone, "secure", "required")
+    async with server(sip__srtp="required") as app:
+        one = await (await phone(app)).talk()
+        await one.until(lambda: len(one.speech()) > 40)
+        assert likeness(b"".join(sent), one.pcm()) > 0.99
+        line = line_of(app)
+        assert line.media is not None
+        assert line.media.srtp is not None
+        await one.until(lambda: line.counts()["frames"] > 10)
+        one.hang_up()
+        await over(app)
+
+
+async def test_frames_leave_every_20_ms(phone: Open) -> None:
+    """What a busy machine delays is made up for; the gaps themselves are measured apart."""
+    async with server() as app:
+        one = await (await phone(app)).talk()
+        await one.until(lambda: len(one.heard) > 150)
+        gaps = np.diff([at for at, _ in one.heard])
+        assert abs(np.mean(gaps) - 0.020) < 0.001
+        assert 0.015 < np.median(gaps) < 0.025
+        one.hang_up()
+        await over(app)
+
+
+async def test_speech_silences_the_agent_within_a_frame(
+    phone: Open, sent: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the pause goes one frame that fades, then silence; what is remembered is what left."""
+    paused: list[tuple[int, float]] = []
+    pause = SipCall.pause
+
+    def noticed(self: SipCall, reply: int) -> float:
+        assert self.media
+        heard_ms = pause(self, reply)
+        paused.append((self.media.counters.sent, heard_ms))
+        return heard_ms
+
+    monkeypatch.setattr(SipCall, "pause", noticed)
+    async with server(**LONG, turn__resume=False) as app:
+        one = await (await phone(app)).talk()
+        first = one.speech()[0]
+        await one.until(lambda: len(one.speech()) > 30)
+        one.press("7")
+        await one.until(lambda: bool(paused) and len(one.heard) > paused[0][0] + 5)
+        count, heard_ms = paused[0]
+        fade, *after = [item.payload for _, item in one.heard[count : count + 5]]
+        assert heard_ms == (count - first) * 20
+        assert heard_ms < len(b"".join(sent)) / 16 - 100  # there was more to say
+        assert np.abs(np.frombuffer(PCMU.decode(fade), "<i2").astype(int))[-10:].max() < 1500
+        assert after[:3] == [PCMU.silence] * 3
+        one.hang_up()
+        await over(app)
+
+
+async def test_words_of_the_caller_interrupt(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
+    """Speech by RTP reaches the voice detector: the greeting stops, and stays cut."""
+    caplog.set_level(logging.INFO)
+    async with server(**LONG) as app:
+        one = await (await phone(app)).talk()
+        words, rate = say("wait a moment please")
+        one.say(to_line(words, rate))
+        await one.until(lambda: any(r.message == "interrupted" for r in caplog.records))
+        one.hang_up()
+        await over(app)
+
+
+async def test_keys_by_rtp_and_by_info_reach_the_agent(phone: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    pressed: list[str] = []
+    press = SipCall._press
+
+    def noticed(self: SipCall, key: str) -> None:
+        pressed.append(key)
+        press(self, key)
+
+    monkeypatch.setattr(SipCall, "_press", noticed)
+    async with server() as app:
+        one = await (await phone(app)).talk()
+        one.press("1#9")
+        await one.until(lambda: len(pressed) == 3)
+        assert one.call
+        info = one.call.dialog.request("INFO")
+        info.headers.add("Content-Type", "application/dtmf-relay")
+        info.body = b"Signal=5\r\nDuration=160\r\n"
+        one.call.exchange(lambda: info, lambda *_: None, one._now_ms())
+        one.flush()
+        await one.until(lambda: len(pressed) == 4)
+        assert pressed == ["1", "#", "9", "5"]
+        one.hang_up()
+        await over(app)
+
+
+async def test_hold_stops_the_audio_and_resume_goes_on_where_it_was(phone: Open, sent: list[bytes]) -> None:
+    async with server(**LONG) as app:
+        one = await (await phone(app)).talk()
+        await one.until(lambda: len(one.speech()) > 30)
+        one.direct("inactive")
+        assert (await one.wait(Reanswered)).status == 200
+        await asyncio.sleep(0.05)  # what was on its way
+        held = len(one.heard)
+        await asyncio.sleep(0.3)
+        assert len(one.heard) == held
+        one.direct("sendrecv")
+        await one.wait(Reanswered)
+        await one.until(lambda: len(one.speech()) > 80)
+        assert len(app.calls) == 1
+        assert likeness(b"".join(sent), one.pcm()) > 0.99  # as if there had been no hold
+        one.hang_up()
+        await over(app)
+
+
+async def test_late_offer_is_answered_in_the_ack(phone: Open) -> None:
+    """Cisco and Asterisk may call without SDP: ours is the offer, theirs comes with the ACK."""
+
+    def signal(method: str, to: str, body: bytes = b"") -> None:
+        host, port = one.address
+        one.send(
+            encode(
+                message(
+                    f"""
+{method} sip:1000@127.0.0.1 SIP/2.0
+Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK-{method};rport
+From: <sip:ann@127.0.0.1>;tag=1
+To: {to}
+Call-ID: late
+CSeq: {2 if method == "BYE" else 1} {method}
+Contact: <sip:ann@{host}:{port}>
+Content-Type: application/sdp
+""",
+                    body,
+                )
+            )
+        )
+
+    async with server() as app:
+        one = await phone(app)
+        signal("INVITE", "<sip:1000@127.0.0.1>")
+        await one.until(lambda: any(getattr(m, "status", 0) == 200 for m in one.messages))
+        ok = next(m for m in one.messages if isinstance(m, Response) and m.status == 200)
+        answer, agreed = one.negotiation.answer(ok.body)
+        one.media = Media(agreed, one._next, one._now_ms())
+        signal("ACK", ok.headers.get("To"), answer)
+        await one.until(lambda: len(one.speech()) > 20)
+        signal("BYE", ok.headers.get("To"))
+        await over(app)
+
+
+async def test_caller_who_falls_silent_is_hung_up_on(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
+    async with server(sip__media_timeout_s=0.5, **LONG) as app:
+        one = await (await phone(app)).talk()
+        one.talking = False
+        await one.wait(Ended)
+        await over(app)
+        assert "refused: no media for 0.5 s" in caplog.text
+        assert any(isinstance(m, Request) and m.method == "BYE" for m in one.messages)
+
+
+class Operator:
+    """A model that hangs up, or puts every caller through."""
+
+    def __init__(self, after: Next) -> None:
+        self.after = after
+
+    async def load(self) -> None:
+        """Nothing to load."""
+
+    async def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
+        assert request.cue is Cue.GREET
+        yield Text("One moment.")
+        transfer = "reception" if self.after is Next.TRANSFER else ""
+        yield Done(next=self.after, transfer_to=transfer)
+
+    def cancel(self, request: str) -> None:
+        """Nothing goes on."""
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+def engine(after: Next) -> Engine:
+    return Engine(Operator(after), SimulatedSynthesizer(load_settings(None, QUICK).engine.simulated))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+async def test_agent_hangs_up_after_its_last_word(phone: Open, sent: list[bytes], transport: str) -> None:
+    async with server(engine(Next.HANG_UP)) as app:
+        one = await phone(app, transport)
+        one.dial()
+        await one.wait(Answered)
+        await one.wait(Ended)
+        await over(app)
+        assert (len(one.heard) - one.speech()[0]) * 20 >= len(b"".join(sent)) / 16
+        assert likeness(b"".join(sent), one.pcm()) > 0.99
+        assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
+
+
+@pytest.mark.parametrize("obliging", [True, False])
+async def test_transfer_by_refer(
+    phone: Open, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, obliging: bool
+) -> None:
+    monkeypatch.setattr(Phone, "obliging", obliging, raising=False)
+    async with server(engine(Next.TRANSFER)) as app:
+        one = await phone(app)
+        one.dial()
+        await one.wait(Answered)
+        line_of(app)._call.peer_allows.add("REFER")  # phones say so in Allow; this one's user agent does not
+        await one.wait(Ended)
+        refer = next(m for m in one.messages if isinstance(m, Request) and m.method == "REFER")
+        assert refer.headers.get("Refer-To") == "<sip:+15550100199@127.0.0.1>"
+        await over(app)
+        assert ("the transfer failed" in caplog.text) != obliging
+        outcome = "transfer" if obliging else "failed"
+        assert f'voxline_calls_total{{outcome="{outcome}"}} 1.0' in app.metrics.exposition().decode()
+
+
+async def test_transfer_that_the_peer_cannot_do_ends_the_call(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
+    async with server(engine(Next.TRANSFER)) as app:
+        one = await phone(app)
+        one.dial()
+        await one.wait(Ended)
+        await over(app)
+        assert "the peer does not allow REFER" in caplog.text
+
+
+async def test_bug_in_one_call_ends_it_alone(
+    phone: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server(**LONG) as app:
+        one, other = await (await phone(app)).talk(), await (await phone(app)).talk()
+        first = min(app.calls, key=lambda line: line.log.extra["call"] != one.call)  # any of both
+        assert isinstance(first, SipCall)
+        assert first.listener
+
+        def broken(pcm: bytes) -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(first.listener, "audio", broken)
+        await asyncio.wait([asyncio.create_task(p.wait(Ended)) for p in (one, other)], return_when="FIRST_COMPLETED")
+        assert "call failed: a bug" in caplog.text
+        assert len(app.sip.lines) == 1 if app.sip else False
+        for p in (one, other):
+            p.hang_up()
+        await over(app)
+
+
+async def test_log_names_the_call(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with server() as app:
+        one = await (await phone(app)).talk()
+        line = line_of(app)
+        call_id = line.call_id
+        await one.until(lambda: line.counts()["frames"] > 0)
+        one.hang_up()
+        await over(app)
+    lines = [r for r in caplog.records if getattr(r, "call", "") == call_id]
+    assert [r.message for r in lines][:2] == ["call", "started"]
+    assert lines[-1].message == "ended"
+    assert (lines[-1].outcome, lines[-1].reason) == ("hangup", "the caller hung up")
+    assert lines[-1].frames > 0
