@@ -4,7 +4,6 @@ It speaks nonsense, from a small list of words, but what it says depends on what
 said before: a mistake in the audio, in a cache or in the order of things comes out as other words.
 """
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -16,30 +15,20 @@ from transformers import (
     VoxtralRealtimeForConditionalGeneration,
 )
 
+from bench.checkpoints import tekken
+from bench.checkpoints.tekken import BOS, EOS, PAD, SPECIAL, spell
+
 WORDS = "yes no hello please monday tuesday appointment tomorrow at nine ten book cancel thanks the a".split()
-SPECIAL = 1000  # control tokens, as in the genuine tokenizer
-BOS, EOS, PAD = 1, 2, 11
 SILENT_MEL = (1.5 - 8 + 4) / 4  # what the feature extractor makes of digital silence
 STREAMING_PAD, STREAMING_WORD = 32, 33
-FIRST_NAMES = (
-    "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] [TOOL_CALLS] "
-    "[IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX] [SYSTEM_PROMPT] [/SYSTEM_PROMPT] [TOOL_CONTENT]"
-)
-NAMES = dict(enumerate(FIRST_NAMES.split())) | {
-    24: "[AUDIO]",
-    25: "[BEGIN_AUDIO]",
+NAMES = tekken.NAMES | {
     STREAMING_PAD: "[STREAMING_PAD]",
     STREAMING_WORD: "[STREAMING_WORD]",
-    34: "[TRANSCRIBE]",
     35: "[REPEAT_AUDIO_TEXT]",
     36: "[NEXT_AUDIO_TEXT]",
 }
-PATTERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 AUDIO = {
-    "sampling_rate": 16000,
-    "frame_rate": 12.5,
     "chunk_length_s": None,
-    "audio_encoding_config": {"num_mel_bins": 128, "hop_length": 160, "window_size": 400},
     "transcription_format": "streaming",
     "transcription_delay_ms": 480,
     "streaming_look_ahead_ms": 2.5,
@@ -53,8 +42,8 @@ def build(
 ) -> Path:
     """Write a narrow checkpoint into `folder`; 32 and 26 layers are the genuine depth, 750 the genuine window."""
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = _pieces()
-    _write_tokenizer(folder / "tekken.json", pieces)
+    pieces = spell(f" {word}" for word in WORDS)
+    tekken.write(folder, pieces, names=NAMES, audio=AUDIO)
     torch.manual_seed(seed)
     model = VoxtralRealtimeForConditionalGeneration(
         _config(SPECIAL + len(pieces), encoder_layers, decoder_layers, encoder_window)
@@ -65,41 +54,6 @@ def build(
     VoxtralRealtimeFeatureExtractor().save_pretrained(folder)  # type: ignore[no-untyped-call]
     _name_processor(folder / "preprocessor_config.json")
     return folder
-
-
-def _pieces() -> list[bytes]:
-    """All single bytes and the words with everything that leads up to them: every merge must itself be a token."""
-    pieces = [bytes([value]) for value in range(256)]
-    for word in WORDS:
-        spelled = f" {word}".encode()
-        pieces += [part for end in range(2, len(spelled) + 1) if (part := spelled[:end]) not in pieces]
-    return pieces
-
-
-def _write_tokenizer(path: Path, pieces: list[bytes]) -> None:
-    tokenizer: dict[str, Any] = {
-        "config": {
-            "pattern": PATTERN,
-            "num_vocab_tokens": len(pieces),
-            "default_vocab_size": SPECIAL + len(pieces),
-            "default_num_special_tokens": SPECIAL,
-            "version": "v7",
-        },
-        "vocab": [
-            {
-                "rank": rank,
-                "token_bytes": base64.b64encode(piece).decode(),
-                "token_str": piece.decode("utf-8", "replace"),
-            }
-            for rank, piece in enumerate(pieces)
-        ],
-        "special_tokens": [
-            {"rank": rank, "token_str": NAMES.get(rank, f"<SPECIAL_{rank}>"), "is_control": True}
-            for rank in range(SPECIAL)
-        ],
-        "audio": AUDIO,
-    }
-    path.write_text(json.dumps(tokenizer))
 
 
 def _config(vocabulary: int, encoder_layers: int, decoder_layers: int, window: int) -> VoxtralRealtimeConfig:

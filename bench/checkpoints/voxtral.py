@@ -1,9 +1,7 @@
 """Voxtral Mini checkpoints with random weights in the genuine format: tiny ones for tests, narrow ones of the real
 depth and full-size ones for benchmarks. What is measured on them says how fast the model is, not how good."""
 
-import base64
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +9,9 @@ from typing import Any
 import torch
 from transformers import VoxtralConfig, VoxtralForConditionalGeneration
 
-SPECIAL = 1000  # tokens that are no text come first
-NAMED = {0: "<unk>", 1: "<s>", 2: "</s>", 3: "[INST]", 4: "[/INST]", 5: "[AVAILABLE_TOOLS]", 6: "[/AVAILABLE_TOOLS]"}
-NAMED |= {7: "[TOOL_RESULTS]", 8: "[/TOOL_RESULTS]", 9: "[TOOL_CALLS]", 10: "[IMG]", 11: "<pad>", 12: "[IMG_BREAK]"}
-NAMED |= {13: "[IMG_END]", 14: "[PREFIX]", 15: "[MIDDLE]", 16: "[SUFFIX]", 17: "[SYSTEM_PROMPT]"}
-NAMED |= {18: "[/SYSTEM_PROMPT]", 19: "[TOOL_CONTENT]", 24: "[AUDIO]", 25: "[BEGIN_AUDIO]", 34: "[TRANSCRIBE]"}
-PATTERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+from bench.checkpoints import tekken
+from bench.checkpoints.tekken import BOS, EOS, NAMES, PAD, SPECIAL, spell
+
 WORDS = ("…", " the", " you", " call", " hello", " yes", " no")
 FULL_VOCABULARY = 131_072
 
@@ -40,10 +35,10 @@ def build(
     them ends with </s>, and no piece may stand in two places.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    said = [piece for row in (says or {}).values() for piece in row if piece not in NAMED.values()]
+    said = [piece for row in (says or {}).values() for piece in row if piece not in NAMES.values()]
     pieces = _pieces([*WORDS, *said], FULL_VOCABULARY - SPECIAL if full else 0)
     vocabulary = len(pieces) + SPECIAL
-    (folder / "tekken.json").write_text(json.dumps(_tokenizer(pieces)), encoding="utf-8")
+    tekken.write(folder, pieces, audio={"chunk_length_s": 30.0})
     torch.manual_seed(seed)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16 if full else torch.float32)
@@ -57,9 +52,9 @@ def build(
             model.lm_head.weight[:SPECIAL] *= 0.1  # so that it writes text most of the time
     if says:
         ids = {piece: SPECIAL + rank for rank, piece in enumerate(pieces)}
-        ids |= {name.encode(): token for token, name in NAMED.items()}
+        ids |= {name.encode(): token for token, name in NAMES.items()}
         _teach(model, [[ids[piece.encode()] for piece in (start, *row, "</s>")] for start, row in says.items()])
-    model.generation_config.update(bos_token_id=1, eos_token_id=2, pad_token_id=11)  # type: ignore[no-untyped-call]
+    model.generation_config.update(bos_token_id=BOS, eos_token_id=EOS, pad_token_id=PAD)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     return folder
 
@@ -89,9 +84,9 @@ def _sizes(vocabulary: int, depth: int, width: int, *, full: bool) -> dict[str, 
             "max_position_embeddings": 131_072,
             "rms_norm_eps": 1e-5,
             "rope_theta": 1e8,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "pad_token_id": 11,
+            "bos_token_id": BOS,
+            "eos_token_id": EOS,
+            "pad_token_id": PAD,
             **text,
         },
         "audio_token_id": 24,
@@ -100,46 +95,13 @@ def _sizes(vocabulary: int, depth: int, width: int, *, full: bool) -> dict[str, 
 
 
 def _pieces(words: Iterable[str], least: int) -> list[bytes]:
-    """All single bytes, the words with everything they are merged from, and short strings up to `least` in all."""
-    pieces = dict.fromkeys(bytes([value]) for value in range(256))
-    for word in words:
-        encoded = word.encode()
-        pieces |= dict.fromkeys(encoded[:end] for end in range(2, len(encoded) + 1))
+    """What the words are made of, and short strings up to `least` pieces in all."""
+    pieces = dict.fromkeys(spell(words))
     letters = b"abcdefghijklmnopqrstuvwxyz"
     fillers = (bytes(piece) for size in (2, 3, 4) for piece in itertools.product(letters, repeat=size))
     while len(pieces) < least:
         pieces[next(fillers)] = None
     return list(pieces)
-
-
-def _tokenizer(pieces: list[bytes]) -> dict[str, Any]:
-    return {
-        "config": {
-            "pattern": PATTERN,
-            "num_vocab_tokens": len(pieces),
-            "default_vocab_size": len(pieces) + SPECIAL,
-            "default_num_special_tokens": SPECIAL,
-            "version": "v7",
-        },
-        "vocab": [
-            {
-                "rank": rank,
-                "token_bytes": base64.b64encode(piece).decode(),
-                "token_str": piece.decode("utf-8", "replace"),
-            }
-            for rank, piece in enumerate(pieces)
-        ],
-        "special_tokens": [
-            {"rank": rank, "token_str": NAMED.get(rank, f"<SPECIAL_{rank}>"), "is_control": True}
-            for rank in range(SPECIAL)
-        ],
-        "audio": {
-            "sampling_rate": 16_000,
-            "frame_rate": 12.5,
-            "chunk_length_s": 30.0,
-            "audio_encoding_config": {"num_mel_bins": 128, "hop_length": 160, "window_size": 400},
-        },
-    }
 
 
 @torch.no_grad()

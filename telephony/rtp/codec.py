@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import msgspec
 
-RATE = 8000  # Hz
-SAMPLES_PER_MS = RATE // 1000
+from telephony.audio import g711
+
+RATE = g711.RATE
+SAMPLES_PER_MS = g711.SAMPLES_PER_MS
 FRAME_MS = 20
 FRAME = FRAME_MS * SAMPLES_PER_MS  # samples in 20 ms
 COMFORT_NOISE = 13  # the static payload type (RFC 3389)
@@ -22,14 +24,6 @@ class Codec(msgspec.Struct, frozen=True):
     silence: bytes  # the payload of 20 ms of silence
 
 
-def _ulaw_decode(payload: bytes) -> bytes:
-    return audioop.ulaw2lin(payload, 2)
-
-
-def _ulaw_encode(pcm: bytes) -> bytes:
-    return audioop.lin2ulaw(pcm, 2)
-
-
 def _alaw_decode(payload: bytes) -> bytes:
     return audioop.alaw2lin(payload, 2)
 
@@ -38,7 +32,7 @@ def _alaw_encode(pcm: bytes) -> bytes:
     return audioop.lin2alaw(pcm, 2)
 
 
-PCMU = Codec("PCMU", 0, _ulaw_decode, _ulaw_encode, b"\xff" * FRAME)
+PCMU = Codec("PCMU", 0, g711.decode, g711.encode, g711.SILENCE * FRAME)
 PCMA = Codec("PCMA", 8, _alaw_decode, _alaw_encode, b"\xd5" * FRAME)
 
 CODECS = {codec.name: codec for codec in (PCMU, PCMA)}

@@ -6,6 +6,7 @@
 `Ended` is told once, when the call stops being of use: in ENDING only our BYE is on its way.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum
 
@@ -37,7 +38,7 @@ class CallState(Enum):
     OVER = "over"
 
 
-class Call:
+class Call(ABC):
     """Either an `InboundCall` or an `OutboundCall`. `id` is ours, and safe in logs and file names."""
 
     owner = False  # of the Call-ID
@@ -118,9 +119,9 @@ class Call:
             self.reinvites.stop(now_ms)
             self.bye(Cause.LOCAL, now_ms)
 
+    @abstractmethod
     def _abandon(self, now_ms: float) -> None:
         """Hang up before it was answered."""
-        raise NotImplementedError
 
     # ---- what the peer wants ----
 

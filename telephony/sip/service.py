@@ -79,7 +79,6 @@ class SipService:
             unreachable=self._unreachable,
         )
         self._telling = False
-        self._reasons: dict[str, str] = {}  # by the peer's Call-ID: why a call is being rejected
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -188,20 +187,18 @@ class SipService:
                     _tell(line, event)
 
     def _refused(self, event: Refused) -> None:
-        why = self._reasons.pop(event.call_id, event.why)
         self._metrics.refused.labels(f"sip {event.status}").inc()
         level = logging.INFO if event.status == 401 else logging.WARNING
         extra = {"status": event.status, "method": event.method, "peer": str(event.source), "call": event.call_id[:128]}
-        logger.log(level, "refused: %s", why, extra=extra)
+        logger.log(level, "refused: %s", event.why, extra=extra)
 
     def _invited(self, invited: Invited) -> None:
         refusal = self._no_room()
         if refusal is None:
             refusal = self._answer(invited)
         if refusal is not None:
-            self._reasons[invited.request.headers.get("Call-ID")] = refusal.why
             retry_s = RETRY_S if refusal.status in (486, 503) else 0
-            invited.call.reject(refusal.status, _now_ms(), retry_after_s=retry_s)
+            invited.call.reject(refusal.status, _now_ms(), retry_after_s=retry_s, why=refusal.why)
 
     def _no_room(self) -> Refusal | None:
         if not self._is_ready() or self._admission.draining:
