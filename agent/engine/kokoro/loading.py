@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
 from kokoro import KModel  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.nn.utils import remove_weight_norm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from agent.engine.host import require_gpu
 from agent.exceptions import EngineError
 
 CONFIG, WEIGHTS, VOICES = "config.json", "kokoro-v1_0.pth", "voices"
+FILES = [CONFIG, WEIGHTS, f"{VOICES}/*.pt"]
 PARTS = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")
 MIN_SHARE = 0.5  # of a part's tensors that must be in the file: genuine ones lack the scales of the normalizations
 VOICE_SHAPE = (510, 1, 256)
@@ -22,29 +23,14 @@ MIB = 2**20
 RUN_MIB = 2600
 
 
-def find(model: str) -> Path:
-    """The folder of a model, which is fetched when it is a name on the hub; raises EngineError."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.is_absolute() or model.startswith(("./", "../", "~")):
-        raise EngineError(f"there is no folder {model} with Kokoro's model: see engine.kokoro.model")
-    try:
-        return Path(snapshot_download(model, allow_patterns=[CONFIG, WEIGHTS, f"{VOICES}/*.pt"]))
-    except Exception as error:  # huggingface_hub has dozens, of HTTP, of names, of its cache
-        raise EngineError(
-            f"{model!r} is neither a folder nor a model that can be fetched from the hub ({error}); "
-            "set engine.kokoro.model to a folder that holds it"
-        ) from error
-
-
 def load_model(folder: Path, device: str) -> Any:
     """A KModel, ready to run on `device`; raises EngineError when a file is missing or no Kokoro."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise EngineError(f"{folder} is no Kokoro model: {name} is missing")
+    require_gpu(device, "engine.kokoro")
     if device == "cuda":
-        _check_gpu((folder / WEIGHTS).stat().st_size)
+        check_memory(torch.cuda.mem_get_info()[0], (folder / WEIGHTS).stat().st_size)
     try:
         with warnings.catch_warnings():
             # torch about how Kokoro's own classes are written: weight_norm is old, dropout of a single layer is idle.
@@ -58,14 +44,6 @@ def load_model(folder: Path, device: str) -> Any:
         return model.to(device).eval()
     except torch.cuda.OutOfMemoryError as error:
         raise EngineError(f"the GPU has no room for Kokoro: {_brief(error)}") from error
-
-
-def _check_gpu(weights: int) -> None:
-    if not torch.cuda.is_available():
-        raise EngineError(
-            "there is no GPU here that torch can use: set engine.kokoro.device to cpu, or check the driver"
-        )
-    check_memory(torch.cuda.mem_get_info()[0], weights)
 
 
 def check_memory(free: int, weights: int) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from agent.engine.base import SpeakRequest, Speech
+from agent.engine.host import find_folder
 from agent.engine.kokoro.forward import Forward, Row
-from agent.engine.kokoro.loading import Voices, find, load_model
+from agent.engine.kokoro.loading import FILES, Voices, load_model
 from agent.engine.kokoro.phonemes import Phonemes, Phonemizer
 from agent.engine.kokoro.speech import finish
 from agent.engine.kokoro.waiting import Job, Waiting, is_first
@@ -47,7 +48,7 @@ class KokoroSynthesizer:
 
     def _load(self) -> None:
         settings = self._settings
-        folder = find(settings.model)
+        folder = find_folder(settings.model, "engine.kokoro", FILES)
         model = load_model(folder, settings.device)
         self._vocabulary: dict[str, int] = model.vocab
         self._voices = Voices(folder, settings.device)

@@ -12,6 +12,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from agent.engine.host import find_folder, require_gpu
 from agent.engine.realtime.layout import Layout
 from agent.engine.realtime.model import RealtimeModel, shapes
 from agent.exceptions import EngineError
@@ -20,6 +21,7 @@ from config.settings import RealtimeSettings
 GIB = 2**30
 WORKSPACE = 2 * GIB  # bytes of a GPU that the largest step takes besides weights and slots
 TOKEN_MS = 80
+FILES = ["*.json", "model*.safetensors"]  # that a checkpoint on the hub is fetched for
 KIND = "voxtral_realtime"  # `model_type` in config.json
 
 
@@ -27,11 +29,7 @@ def load_model(settings: RealtimeSettings) -> tuple[RealtimeModel, VoxtralRealti
     """The model and its processor, warmed up; raises EngineError that says what to do."""
     if settings.delay_ms % TOKEN_MS:
         raise EngineError(f"engine.realtime.delay_ms is {settings.delay_ms}: it must be a multiple of {TOKEN_MS}")
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise EngineError(
-            "engine.realtime.device is cuda, but torch finds no GPU: check nvidia-smi and that torch is a CUDA build, "
-            "or choose an engine.profile that needs none"
-        )
+    require_gpu(settings.device, "engine.realtime")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # they are no log lines
     try:
         return _load(settings)
@@ -46,16 +44,15 @@ def load_model(settings: RealtimeSettings) -> tuple[RealtimeModel, VoxtralRealti
 
 
 def _load(settings: RealtimeSettings) -> tuple[RealtimeModel, VoxtralRealtimeProcessor]:
-    _check_folder(settings.model)
+    folder = find_folder(settings.model, "engine.realtime", FILES)
+    _check_folder(folder)
     device = torch.device(settings.device)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    config = VoxtralRealtimeConfig.from_pretrained(settings.model)
-    processor = VoxtralRealtimeProcessor.from_pretrained(settings.model)
+    config = VoxtralRealtimeConfig.from_pretrained(folder)
+    processor = VoxtralRealtimeProcessor.from_pretrained(folder)
     layout = layout_of(processor, settings.delay_ms)
     _check_memory(config, layout, settings, dtype)
-    network = VoxtralRealtimeForConditionalGeneration.from_pretrained(
-        settings.model, dtype=dtype, attn_implementation="sdpa"
-    )
+    network = VoxtralRealtimeForConditionalGeneration.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa")
     network = network.to(device).eval()  # type: ignore[arg-type]
     return RealtimeModel(network, processor.feature_extractor, layout, settings.streams), processor
 
@@ -76,24 +73,19 @@ def layout_of(processor: VoxtralRealtimeProcessor, delay_ms: int) -> Layout:
     )
 
 
-def _check_folder(model: str) -> None:
-    """A folder holds what it must; names on the hub are left to transformers."""
-    folder = Path(model)
-    if not folder.is_dir():
-        if folder.is_absolute() or model.startswith("."):
-            raise EngineError(f"there is no folder {model}: set engine.realtime.model to the checkpoint's")
-        return
+def _check_folder(folder: Path) -> None:
+    """It holds what it must."""
     config = folder / "config.json"
     if not config.exists():
         raise EngineError(
-            f"{model} has no config.json: engine.realtime.model needs Voxtral Realtime in the format of transformers "
+            f"{folder} has no config.json: engine.realtime.model needs Voxtral Realtime in the format of transformers "
             "(config.json, model.safetensors, tekken.json)"
         )
     kind = json.loads(config.read_text()).get("model_type")
     if kind != KIND:
-        raise EngineError(f"{model} holds a {kind!r} model: engine.realtime.model needs {KIND!r} (Voxtral Realtime)")
+        raise EngineError(f"{folder} holds a {kind!r} model: engine.realtime.model needs {KIND!r} (Voxtral Realtime)")
     if not (folder / "tekken.json").exists():
-        raise EngineError(f"{model} has no tekken.json, the tokenizer: download the whole checkpoint")
+        raise EngineError(f"{folder} has no tekken.json, the tokenizer: download the whole checkpoint")
 
 
 def _check_memory(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from huggingface_hub import snapshot_download
 from mistral_common.exceptions import MistralCommonException
 from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV7
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from transformers import LlamaConfig, PretrainedConfig, VoxtralConfig, VoxtralForConditionalGeneration
 from transformers.utils.logging import disable_progress_bar
 
+from agent.engine.host import find_folder, require_gpu
 from agent.exceptions import EngineError
 from config.settings import VoxtralSettings
 
@@ -31,12 +31,8 @@ class Checkpoint(NamedTuple):
 
 def load(settings: VoxtralSettings) -> Checkpoint:
     """Load it: bfloat16 on a GPU, float32 on a CPU. Raises EngineError with the reason when that is impossible."""
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise EngineError(
-            "engine.voxtral.device is cuda, but torch finds no GPU: install its driver and a torch built for it, "
-            "or choose another engine.profile"
-        )
-    folder = _folder(settings.model)
+    require_gpu(settings.device, "engine.voxtral")
+    folder = find_folder(settings.model, "engine.voxtral", FILES)
     config = _config(folder)
     tokenizer = _tokenizer(folder)
     device = torch.device(settings.device)
@@ -91,21 +87,6 @@ def _refuse_too_little_memory(config: VoxtralConfig, settings: VoxtralSettings, 
             f"{settings.model} needs {sum(needed.values()) / GIB:.1f} GiB ({parts}), and {free / GIB:.1f} are free on "
             f"{settings.device}: lower engine.voxtral.slots or engine.voxtral.context"
         )
-
-
-def _folder(model: str) -> Path:
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return path
-    if path.is_absolute() or model.startswith((".", "~")):
-        raise EngineError(f"engine.voxtral.model: there is no folder {path}")
-    try:
-        return Path(snapshot_download(model, allow_patterns=FILES))
-    except (OSError, ValueError) as error:  # nearly all of the hub's errors are OSErrors
-        raise EngineError(
-            f"engine.voxtral.model: {model!r} is neither a folder nor to be had from the hub: {error}; "
-            f"fetch it once with `hf download {model}`, or name the folder that holds it"
-        ) from error
 
 
 def _config(folder: Path) -> VoxtralConfig:

@@ -44,7 +44,7 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_a_name_that_is_not_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     message = refused("example/voxtral-realtime-that-nobody-has")
-    assert "cannot load example/voxtral-realtime-that-nobody-has" in message
+    assert "hf download example/voxtral-realtime-that-nobody-has" in message
 
 
 def test_another_format(copied: Path) -> None:

@@ -1,0 +1,34 @@
+"""What a model needs of this host before it can load: its folder, and a GPU where it is meant to run on one."""
+
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+
+from agent.exceptions import EngineError
+
+
+def find_folder(model: str, setting: str, files: list[str]) -> Path:
+    """The folder of a model; `files` (patterns) are fetched when it is a name on the hub. `setting` is its group, such
+    as "engine.kokoro". Raises EngineError."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or model.startswith((".", "~")):
+        raise EngineError(f"{setting}.model: there is no folder {folder}")
+    try:
+        return Path(snapshot_download(model, allow_patterns=files))
+    except Exception as error:  # huggingface_hub has dozens, of HTTP, of names, of its cache
+        raise EngineError(
+            f"{setting}.model: {model!r} is neither a folder nor a model that can be had from the hub ({error}); "
+            f"fetch it once with `hf download {model}`, or name the folder that holds it"
+        ) from error
+
+
+def require_gpu(device: str, setting: str) -> None:
+    """Raises EngineError where the settings want a GPU and there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EngineError(
+            f"{setting}.device is cuda, but torch finds no GPU: check nvidia-smi and that torch is a CUDA build, "
+            "or choose cpu, or another engine.profile"
+        )
