@@ -23,7 +23,7 @@ from bench.machine import keep, table
 from bench.stock import stock_generate, stock_speech
 from bench.talkers import AGENT, Figures, talk
 from bench.voxtral_steps import steps
-from config.settings import EngineSettings, KokoroSettings, VoxtralSettings
+from config.engine import EngineSettings, KokoroSettings, VoxtralSettings
 from telephony.caller.report import distribution
 
 # What the model says, whatever it hears: an answer of a front desk, a token a piece.

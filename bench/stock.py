@@ -13,7 +13,7 @@ from transformers import TextIteratorStreamer, WhisperFeatureExtractor
 from agent.engine.kokoro.phonemes import Phonemizer
 from agent.engine.voxtral.checkpoint import Checkpoint, load
 from bench.machine import table
-from config.settings import KokoroSettings, VoxtralSettings
+from config.engine import KokoroSettings, VoxtralSettings
 
 TEXT = "We're open Monday to Friday, from nine in the morning until five o'clock."
 NEW_TOKENS = 25

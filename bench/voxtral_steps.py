@@ -10,7 +10,7 @@ import torch
 from agent.engine.voxtral.checkpoint import load
 from agent.engine.voxtral.decoder import Decoder, Row
 from bench.machine import table
-from config.settings import VoxtralSettings
+from config.engine import VoxtralSettings
 
 CONTEXT = 500  # tokens of each row
 PROMPT = 435  # tokens: a short text and a turn's audio

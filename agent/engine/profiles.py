@@ -3,7 +3,7 @@
 from agent.engine.base import Engine, Recognizer, Synthesizer
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
-from config.settings import EngineSettings
+from config.engine import EngineSettings
 
 Agents = dict[str, AgentSettings]
 EXTRAS = {"openai": "embedded", "cascade": "gpu"}  # what a profile without an extra of its own may lack

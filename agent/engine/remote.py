@@ -17,8 +17,8 @@ from agent.engine.base import Engine, ModelEvent, ReplyRequest, SpeakRequest, Sp
 from agent.engine.child import Child, Limits, Shape
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
+from config.engine import EngineSettings
 from config.logging import TextFormatter
-from config.settings import EngineSettings
 
 BUILD = "agent.engine.profiles.build_models"
 

@@ -17,7 +17,7 @@ from agent.engine.base import (
     Text,
     Word,
 )
-from config.settings import SimulatedSettings
+from config.engine import SimulatedSettings
 
 RATE = 8000  # Hz; the line's own, so that a comparison measures the line and not a resampler
 TONE_HZ = 440

@@ -34,8 +34,9 @@ from agent.engine.base import Engine
 from agent.engine.profiles import missing_package
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
+from config.engine import EngineSettings
 from config.logging import configure_logging
-from config.settings import EngineSettings, LogSettings
+from config.settings import LogSettings
 
 Answer = type[wire.Said] | type[wire.Spoken] | type[wire.Heard]
 

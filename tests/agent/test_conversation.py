@@ -10,8 +10,9 @@ from agent.engine.base import Engine
 from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer
 from agent.state import State
 from config.agent import AgentSettings
+from config.engine import SimulatedSettings
 from config.logging import Log
-from config.settings import Settings, SimulatedSettings
+from config.settings import Settings
 
 WORDS = 60
 

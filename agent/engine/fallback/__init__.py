@@ -6,7 +6,7 @@ from agent.engine.fallback.model import FallbackModel
 from agent.engine.fallback.recognizer import FallbackRecognizer
 from agent.engine.fallback.synthesizer import FallbackSynthesizer
 from config.agent import AgentSettings
-from config.settings import FallbackSettings
+from config.engine import FallbackSettings
 
 
 def with_fallback(

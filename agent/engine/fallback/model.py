@@ -35,7 +35,7 @@ from agent.engine.fallback.health import Health
 from agent.engine.fallback.reading import Reading
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
-from config.settings import FallbackSettings
+from config.engine import FallbackSettings
 
 KEY = "fallback"  # in the state of a call that fell back
 LAST_CUES = (Cue.FAREWELL, Cue.SHUTDOWN)

@@ -19,7 +19,7 @@ from agent.engine.kokoro.phonemes import Phonemes, Phonemizer
 from agent.engine.kokoro.speech import finish
 from agent.engine.kokoro.waiting import Job, Waiting, is_first
 from agent.exceptions import EngineError
-from config.settings import KokoroSettings
+from config.engine import KokoroSettings
 
 WARM_UP = ("Sure.", "Sure, I can do that for you right now.")
 LANGUAGES = ("en-us", "en-gb")  # whose lexicons take a second to load; the others are quick, and loaded when needed

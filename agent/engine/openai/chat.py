@@ -16,7 +16,7 @@ from agent.engine.openai.client import UNREADABLE, Cancelled, Client, Failure, S
 from agent.engine.openai.sse import EventStream
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
-from config.settings import OpenAISettings
+from config.engine import OpenAISettings
 
 DONE = "[DONE]"
 MAX_BYTES = 8 << 20  # of one streamed answer

@@ -12,7 +12,8 @@ import httpx
 import msgspec
 
 from agent.exceptions import EngineError
-from config.settings import OpenAISettings, is_loopback
+from config.engine import OpenAISettings
+from config.settings import is_loopback
 
 MAX_WAITING = 16  # items of one request that wait to be taken
 MAX_BODY = 1 << 20  # bytes of an answer that is read as a whole

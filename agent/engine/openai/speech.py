@@ -12,7 +12,7 @@ from agent.engine.base import SpeakRequest, Speech, Word
 from agent.engine.openai.client import Cancelled, Client
 from agent.engine.openai.words import Pace, Spread
 from agent.exceptions import EngineError
-from config.settings import OpenAISettings
+from config.engine import OpenAISettings
 
 RATE = 24_000  # Hz, of response_format "pcm": mono 16-bit
 PIECE = 2 * RATE * 200 // 1000  # bytes

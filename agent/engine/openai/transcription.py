@@ -11,7 +11,7 @@ import msgspec
 from agent.engine.base import CALLER_RATE, SpeechBlock, Transcript
 from agent.engine.openai.audio import to_wav
 from agent.engine.openai.client import Cancelled, Client, read
-from config.settings import OpenAISettings
+from config.engine import OpenAISettings
 
 MAX_BYTES = 2 * CALLER_RATE * 60  # of one utterance; what is longer is not heard
 MAX_UTTERANCES = 1000  # beyond them the oldest is forgotten: its call has long ended

@@ -16,7 +16,7 @@ from agent.engine.host import find_folder, require_gpu
 from agent.engine.realtime.layout import Layout
 from agent.engine.realtime.model import RealtimeModel, shapes
 from agent.exceptions import EngineError
-from config.settings import RealtimeSettings
+from config.engine import RealtimeSettings
 
 GIB = 2**30
 WORKSPACE = 2 * GIB  # bytes of a GPU that the largest step takes besides weights and slots

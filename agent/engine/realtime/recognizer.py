@@ -14,7 +14,7 @@ from agent.engine.realtime.loading import load_model
 from agent.engine.realtime.transcriber import Transcriber
 from agent.engine.realtime.utterance import Answer
 from agent.exceptions import EngineError
-from config.settings import RealtimeSettings
+from config.engine import RealtimeSettings
 
 Order = Callable[[Transcriber], None]
 CLOSED = "Voxtral Realtime is not loaded, is closed, or has crashed (then the log says why)"

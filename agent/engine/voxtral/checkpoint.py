@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from agent.engine.host import find_folder, require_gpu
 from agent.exceptions import EngineError
-from config.settings import VoxtralSettings
+from config.engine import VoxtralSettings
 
 GIB = 1 << 30
 HEAD_ROOM = 4 * GIB  # on a GPU, for what a step computes and for CUDA graphs

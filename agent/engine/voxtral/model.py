@@ -16,7 +16,7 @@ from agent.engine.voxtral.text import Reading, Vocabulary
 from agent.engine.voxtral.transcriber import VoxtralTranscriber
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
-from config.settings import VoxtralSettings
+from config.engine import VoxtralSettings
 
 TRANSCRIPT_TOKENS = 300  # at most: 30 s of the fastest speech
 

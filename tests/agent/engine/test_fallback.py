@@ -22,8 +22,9 @@ from agent.engine.fallback.recognizer import FallbackRecognizer
 from agent.exceptions import EngineError
 from agent.state import State
 from config.agent import load_agents
+from config.engine import FallbackSettings
 from config.logging import Log
-from config.settings import FallbackSettings, Settings
+from config.settings import Settings
 from telephony.audio.resample import to_line
 
 AGENTS = load_agents(Path(config.__file__).parent / "agents")

@@ -43,8 +43,9 @@ from agent.engine.profiles import build_models
 from agent.engine.remote import RemoteModel, in_process, shape_of
 from agent.exceptions import EngineError
 from config.agent import load_agents
+from config.engine import EngineSettings
 from config.logging import configure_logging
-from config.settings import EngineSettings, LogSettings
+from config.settings import LogSettings
 from tests.agent.engine import remote_parts
 
 ROOT = Path(__file__).parents[3]
@@ -163,7 +164,7 @@ def test_profiles_without_models_are_refused(profile: str) -> None:
 
 def test_the_servers_process_imports_no_models() -> None:
     code = (
-        "import sys; from agent.engine.remote import in_process; from config.settings import EngineSettings; "
+        "import sys; from agent.engine.remote import in_process; from config.engine import EngineSettings; "
         "in_process(EngineSettings(profile='gpu'), {}); "
         "print({'torch', 'transformers', 'kokoro', 'agent.engine.voxtral'} & set(sys.modules))"
     )
@@ -554,7 +555,7 @@ PARENT = """
 import asyncio
 from agent.engine.remote import in_process
 from agent.engine.base import Cue, ReplyRequest
-from config.settings import EngineSettings
+from config.engine import EngineSettings
 
 async def main():
     engine = in_process(EngineSettings(profile="gpu"), {}, factory="tests.agent.engine.remote_parts.build")

@@ -15,7 +15,7 @@ import pytest
 
 from agent.engine import wire
 from agent.engine.base import Cue, Done, ReplyRequest, SpeechBlock, Text
-from config.settings import EngineSettings
+from config.engine import EngineSettings
 
 SECONDS = 20  # on a busy machine
 

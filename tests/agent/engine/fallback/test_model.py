@@ -37,7 +37,7 @@ from agent.engine.fallback.health import Health
 from agent.engine.fallback.model import FallbackModel
 from agent.exceptions import EngineError
 from config.agent import AgentSettings, load_agents
-from config.settings import FallbackSettings
+from config.engine import FallbackSettings
 from telephony.audio.resample import to_line
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one embedded recognizer for all: it takes a while to load

@@ -12,7 +12,7 @@ from agent.engine.kokoro.forward import Forward, Row, Spoken
 from agent.engine.kokoro.phonemes import Phonemizer
 from agent.engine.kokoro.synthesizer import KokoroSynthesizer
 from bench.checkpoints.kokoro import SYMBOLS, build
-from config.settings import KokoroSettings
+from config.engine import KokoroSettings
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from agent.engine.kokoro.forward import RATE
 from agent.engine.kokoro.speech import PEAK
 from agent.engine.kokoro.synthesizer import KokoroSynthesizer
 from agent.exceptions import EngineError
-from config.settings import KokoroSettings
+from config.engine import KokoroSettings
 from tests.agent.engine.kokoro.conftest import Gate
 
 

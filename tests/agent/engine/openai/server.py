@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from config.settings import OpenAISettings
+from config.engine import OpenAISettings
 
 KEY = "sk-only-the-server-may-see-this"
 

@@ -15,7 +15,7 @@ from agent.engine.openai.client import MAX_BODY, MAX_MESSAGE, Client, Failure
 from agent.engine.openai.speech import OpenAISynthesizer
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
-from config.settings import OpenAISettings
+from config.engine import OpenAISettings
 from tests.agent.engine.openai.server import BREAK, KEY, SILENT_END, Server, Status
 
 AGENTS = {"desk": AgentSettings(name="desk", instructions="You are the desk.")}

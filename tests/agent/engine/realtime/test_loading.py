@@ -10,7 +10,7 @@ import torch
 
 from agent.engine.realtime.loading import load_model
 from agent.exceptions import EngineError
-from config.settings import RealtimeSettings
+from config.engine import RealtimeSettings
 
 
 @pytest.fixture

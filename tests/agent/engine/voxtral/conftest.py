@@ -13,7 +13,7 @@ from agent.engine.voxtral import checkpoint
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder
 from bench.checkpoints.voxtral import build
-from config.settings import VoxtralSettings
+from config.engine import VoxtralSettings
 from tests.agent.engine.voxtral.speaking import CONTEXT, SLOTS
 
 

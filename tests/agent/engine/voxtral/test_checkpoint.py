@@ -11,7 +11,7 @@ from transformers import VoxtralConfig
 from agent.engine.voxtral.checkpoint import HEAD_ROOM, load, memory_needed
 from agent.exceptions import EngineError
 from bench.checkpoints.voxtral import FULL_VOCABULARY, _pieces, _sizes, build
-from config.settings import VoxtralSettings
+from config.engine import VoxtralSettings
 
 
 def settings(model: Path | str, **values: object) -> VoxtralSettings:

@@ -11,7 +11,7 @@ from agent.engine.base import Aside, Cue, Done, ModelEvent, Next, ReplyRequest, 
 from agent.engine.voxtral.model import VoxtralModel
 from agent.exceptions import EngineError
 from bench.checkpoints.voxtral import build
-from config.settings import VoxtralSettings
+from config.engine import VoxtralSettings
 from tests.agent.engine.voxtral.agents import AGENTS
 from tests.agent.engine.voxtral.speaking import pcm
 

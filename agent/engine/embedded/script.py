@@ -1,0 +1,304 @@
+"""What one agent's dialogue says next: pure functions of where the conversation stands and of what the caller said."""
+
+from typing import Any
+
+import msgspec
+
+from agent.engine.base import (
+    Cue,
+    Expect,
+    Next,
+    ReplyRequest,
+    ToolCall,
+    ToolResult,
+)
+from agent.engine.embedded.understanding import Understanding, Understood
+from config.dialogue import Dialogue, Intent
+
+MAX_MISSES = 3  # turns in a row that were not understood, until somebody else has to help
+CONFIRM, ANYTHING_ELSE = "?confirm", "?anything_else"  # open questions that are no slots'
+OPERATOR_KEY = "0"
+
+
+class State(msgspec.Struct):
+    """Where a conversation stands; what changes is put into a copy."""
+
+    task: str = ""  # the intent whose slots are being filled
+    slots: dict[str, str] = {}
+    question: str = ""  # what was asked last: a slot's name, CONFIRM, ANYTHING_ELSE or nothing in particular
+    times: int = 0  # how often it was asked before
+    misses: int = 0
+    said: str = ""  # the last reply, whole
+
+    def ask(self, question: str) -> None:
+        """Note what is asked next."""
+        self.times = self.times + 1 if question == self.question else 0
+        self.question = question
+
+    def drop_task(self) -> None:
+        """The task is done, or given up."""
+        self.task, self.slots = "", {}
+
+
+class Answer(msgspec.Struct):
+    """A reply in the making."""
+
+    texts: list[str] = []
+    calls: list[ToolCall] = []
+    next: Next = Next.LISTEN
+    transfer_to: str = ""
+    repeated: bool = False  # says again what was said, which changes nothing
+
+
+class Script:
+    """One agent's dialogue. Pure: the same request always gives the same answer."""
+
+    def __init__(self, dialogue: Dialogue) -> None:
+        self._dialogue = dialogue
+        self._texts = dialogue.texts
+        self._understanding = Understanding(dialogue)
+
+    def answer(self, request: ReplyRequest) -> tuple[Answer, State]:
+        """What is said and done now, and where the conversation stands after it."""
+        state = msgspec.convert(request.state, State)
+        answer = Answer()
+        self._tell(answer, state, request.tool_results)
+        match request.cue:
+            case Cue.GREET:
+                answer.texts.append(self._texts.greeting)
+            case Cue.ANSWER:
+                self._answer_caller(answer, state, request)
+            case Cue.TOOL:
+                self._anything_else(answer, state)
+            case Cue.REPROMPT:
+                self._reprompt(answer, state, request)
+            case Cue.FAREWELL:
+                self._end(answer, self._texts.farewell)
+            case Cue.SHUTDOWN:
+                self._end(answer, self._texts.shutdown)
+        if answer.texts and not answer.repeated:
+            state.said = " ".join(answer.texts)
+        return answer, state
+
+    def unfinished(self, request: ReplyRequest) -> bool:
+        """Whether the caller will surely go on, and there is time to wait for it."""
+        if not request.early or request.cue is not Cue.ANSWER or request.digits:
+            return False
+        expect = self.expect(msgspec.convert(request.state, State))
+        return self._understanding.complete(request.transcript or "", expect) is False
+
+    def protects(self, answer: Answer) -> bool:
+        """Whether something in the answer is to be heard to its end, whatever the caller says meanwhile."""
+        return any(map(self._dialogue.is_uninterruptible, answer.texts))
+
+    def expect(self, state: State) -> Expect:
+        """What kind of answer the open question asks for."""
+        slot = self._dialogue.slots.get(state.question)
+        if slot and slot.digits:
+            return Expect.DIGITS
+        return Expect.YES_NO if state.question == CONFIRM else Expect.OPEN
+
+    # The caller's turn
+
+    def _answer_caller(self, answer: Answer, state: State, request: ReplyRequest) -> None:
+        understood = self._understanding.read(request.transcript or "")
+        if request.digits:
+            understood = self._dialled(understood, state, request.digits)
+        elif state.question == CONFIRM and self._understanding.agrees(request.transcript or ""):
+            understood = Understood(built_in="yes")
+        elif state.question == ANYTHING_ELSE and understood == Understood(built_in="no") and _was_cut_off(request):
+            understood = Understood(built_in="stop")  # a "no" to what was being said; the question was not heard
+        if not self._react(answer, state, understood):
+            self._not_understood(answer, state)
+        elif not answer.repeated:
+            state.misses = 0
+
+    def _dialled(self, understood: Understood, state: State, digits: str) -> Understood:
+        slot = self._dialogue.slots.get(state.question)
+        if slot and slot.digits == len(digits) and digits.isdecimal():
+            return Understood(understood.intent, understood.built_in, {**understood.slots, state.question: digits})
+        return Understood(built_in="person") if digits == OPERATOR_KEY else understood
+
+    def _react(self, answer: Answer, state: State, understood: Understood) -> bool:
+        """Do what the caller wants; False when that is nothing we know, or nothing that fits here."""
+        match understood.built_in:
+            case "repeat" if state.said:
+                answer.texts.append(state.said)
+                answer.repeated = True
+            case "person":
+                self._person(answer, self._texts.person)
+            case "goodbye":
+                self._end(answer, self._texts.goodbye)
+            case "never_mind":
+                state.drop_task()
+                answer.texts.append(self._texts.never_mind)
+                self._anything_else(answer, state)
+            case "stop" if not (understood.intent or understood.slots):
+                answer.texts.append(self._texts.go_ahead)
+            case "yes" | "no" if self._yes_or_no(answer, state, understood):
+                pass
+            case _:
+                return self._wish(answer, state, understood)
+        return True
+
+    def _yes_or_no(self, answer: Answer, state: State, understood: Understood) -> bool:
+        """An answer to the open yes/no question; False when there is more to it, or no such question."""
+        yes = understood.built_in == "yes"
+        if understood.intent and not self._dialogue.intents[understood.intent].courtesy:
+            return False
+        if state.question == ANYTHING_ELSE and not understood.slots:
+            if yes:
+                answer.texts.append(self._texts.go_ahead)
+                state.ask("")
+            else:
+                self._end(answer, self._texts.goodbye)
+            return True
+        if state.question != CONFIRM or self._changes(state, understood.slots):
+            return False
+        if yes:
+            self._carry_out(answer, state)
+        else:
+            self._ask_for_correction(answer, state)
+        return True
+
+    def _wish(self, answer: Answer, state: State, understood: Understood) -> bool:
+        """An intent, or slots of one: answer it, or go on filling it."""
+        intents = self._dialogue.intents
+        wanted = understood.intent
+        if not wanted and understood.slots:
+            names = set(understood.slots)
+            known = [state.task] if state.task else list(intents)
+            wanted = next((name for name in known if names & set(intents[name].ask)), "")
+        if not wanted:
+            return False
+        intent = intents[wanted]
+        if not intent.ask:
+            self._inform(answer, state, intent)
+            return True
+        if wanted != state.task:
+            state.drop_task()
+            state.task = wanted
+        state.slots = {**state.slots, **self._changes(state, understood.slots)}
+        self._go_on(answer, state)
+        return True
+
+    def _changes(self, state: State, slots: dict[str, str]) -> dict[str, str]:
+        """Those of the slots that the task asks for and does not know yet, or knows otherwise."""
+        ask = self._dialogue.intents[state.task].ask if state.task else {}
+        return {name: value for name, value in slots.items() if name in ask and state.slots.get(name) != value}
+
+    # Tasks
+
+    def _go_on(self, answer: Answer, state: State) -> None:
+        """Ask for what is missing, else for the confirmation, else carry it out."""
+        intent = self._dialogue.intents[state.task]
+        missing = next((name for name in intent.ask if name not in state.slots), "")
+        if missing or intent.confirm:
+            state.ask(missing or CONFIRM)
+            answer.texts.append(self._question(state))
+        else:
+            self._carry_out(answer, state)
+
+    def _carry_out(self, answer: Answer, state: State) -> None:
+        intent = self._dialogue.intents[state.task]
+        if intent.tool:
+            # Its result comes with the next request; `_tell` then answers with these slots.
+            answer.calls.append(ToolCall(intent.tool, dict(state.slots)))
+            state.question = ""
+            return
+        answer.texts.append(_filled(intent.answer, state.slots))
+        state.drop_task()
+        self._anything_else(answer, state)
+
+    def _ask_for_correction(self, answer: Answer, state: State) -> None:
+        """A bare "no" to what was read back."""
+        intent = self._dialogue.intents[state.task]
+        if intent.correct:
+            # The slots stay: what the caller now says replaces some of them.
+            answer.texts.append(_filled(intent.correct, state.slots))
+            state.ask(CONFIRM)
+        else:
+            state.slots = {}
+            self._go_on(answer, state)
+
+    def _tell(self, answer: Answer, state: State, results: tuple[ToolResult, ...]) -> None:
+        """What became of the tools."""
+        for result in results:
+            for intent in self._dialogue.intents.values():
+                if intent.tool == result.name:
+                    text = intent.failed if result.error else intent.answer
+                    answer.texts.append(_filled(text, {name: str(value) for name, value in result.arguments.items()}))
+                    state.drop_task()
+                    break
+
+    def _inform(self, answer: Answer, state: State, intent: Intent) -> None:
+        """Answer a plain question, and return to what was open."""
+        answer.texts.append(intent.answer)
+        if state.task:
+            self._go_on(answer, state)
+        else:
+            self._anything_else(answer, state)
+
+    def _anything_else(self, answer: Answer, state: State) -> None:
+        state.ask(ANYTHING_ELSE)
+        answer.texts.append(self._question(state))
+
+    # When nothing was understood, or nothing is left
+
+    def _not_understood(self, answer: Answer, state: State) -> None:
+        state.misses += 1
+        if state.misses >= MAX_MISSES:
+            self._person(answer, self._texts.way_out)
+            state.misses = 0
+            return
+        answer.texts.append(_wording(self._texts.not_understood, state.misses - 1))
+        state.ask(state.question)
+        answer.texts.append(self._question(state))
+
+    def _reprompt(self, answer: Answer, state: State, request: ReplyRequest) -> None:
+        """After silence ask again; after a noise that cut us off, say it again."""
+        if request.history and request.history[-1].interrupted and state.said:
+            answer.texts.append(state.said)
+            answer.repeated = True
+            return
+        answer.texts.append(_wording(self._texts.still_there, state.times))
+        state.ask(state.question)
+        answer.texts.append(self._question(state))
+
+    def _person(self, answer: Answer, text: str) -> None:
+        if self._dialogue.person:
+            answer.texts.append(text)
+            answer.next, answer.transfer_to = Next.TRANSFER, self._dialogue.person
+        else:
+            answer.texts += [self._texts.nobody, self._texts.help[0]]
+
+    def _end(self, answer: Answer, text: str) -> None:
+        answer.texts.append(text)
+        answer.next = Next.HANG_UP
+
+    def _question(self, state: State) -> str:
+        """The open question, worded anew each time it is asked."""
+        if state.question == ANYTHING_ELSE:
+            return _wording(self._texts.anything_else, state.times)
+        if not state.task or not state.question:
+            return _wording(self._texts.help, state.times)
+        intent = self._dialogue.intents[state.task]
+        wordings = intent.confirm if state.question == CONFIRM else intent.ask[state.question]
+        return _filled(_wording(wordings, state.times), state.slots)
+
+
+def _was_cut_off(request: ReplyRequest) -> bool:
+    """Whether the agent's last turn was interrupted before its question was out."""
+    last = next((turn for turn in reversed(request.history) if turn.role == "agent"), None)
+    return last is not None and last.interrupted and not last.text.endswith("?")
+
+
+def _wording(wordings: tuple[str, ...], times: int) -> str:
+    return wordings[min(times, len(wordings) - 1)]
+
+
+def _filled(text: str, slots: dict[str, Any]) -> str:
+    """Fill in the slots; digits are read out one by one."""
+    for name, value in slots.items():
+        text = text.replace(f"{{{name}}}", " ".join(value) if value.isdecimal() else value)
+    return text
