@@ -2,8 +2,8 @@
 
 The published file convolves every window on its own, over as few as one to four points in time, which leaves the
 processor mostly idle. Here each layer is one matrix for all windows of a run: the same weights and, within rounding,
-the same probabilities, at a third to two thirds of the cost (`make bench-line` shows both). A window's probability does
-not depend, to the bit, on how many others are in the run.
+the same probabilities, for 64 calls at two thirds of the cost or less (`make bench-line` shows both). A window's
+probability does not depend, to the bit, on how many others are in the run.
 
 Architecture (silero-vad 6.2, 8 kHz): short-time Fourier transform as a convolution (128 samples every 64), magnitude,
 four convolutions of width 3 with ReLU, one LSTM cell of 128, a linear layer, a sigmoid.
