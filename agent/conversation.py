@@ -15,7 +15,7 @@ from config.settings import Settings
 
 Record = Callable[[float, e.Event | None, list[e.Command], State], None]
 
-BUFFER_CHANGES = (e.Played, e.ReplyAudio, e.Paused)
+BUFFER_CHANGES = {e.Played, e.ReplyAudio, e.Paused}
 
 
 class Conversation:
@@ -62,8 +62,9 @@ class Conversation:
         commands = self.session.handle(event)
         if self._record:
             self._record(self.session.now_ms, event, commands, self.session.state)
-        self._do(commands)
-        if commands or isinstance(event, BUFFER_CHANGES):
+        if commands:  # most frames have none
+            self._do(commands)
+        if commands or type(event) in BUFFER_CHANGES:
             self._pace()
 
     async def close(self) -> None:

@@ -163,9 +163,9 @@ class Replies:
                     await self._deliver(reply, speaking, deadline)
             self._replies.pop(reply, None)
             self._emit(e.ReplyEnded(reply))
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             self._engine.model.cancel(request.id)
-            raise
+            error.__traceback__ = None  # its frames hold the task, which holds the error: a cycle for each interruption
         except Exception as error:  # noqa: BLE001 (an engine may raise anything, and costs one reply only)
             self._fail(reply, request, error)
 

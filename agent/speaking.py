@@ -70,6 +70,7 @@ class Speaking:
         async with self._order:
             if self._hurrying:
                 self._hurrying.cancel()  # it waits, for time or for `_order`, and holds no text
+                self._hurrying = None  # a task that was cancelled keeps its frame, and that this reply: a cycle
             for chunk in self._chunker.add(self._written):
                 await self._speak(chunk, intoned(chunk))
             if rest := self._chunker.rest():

@@ -37,7 +37,9 @@ SERVER_CORE, CALLER_CORE = 0, 1
 def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", default="1,50,100,200,300", help="calls at once, one run each (default %(default)s)")
+    parser.add_argument(
+        "--calls", default="1,10,50,100,200,300", help="calls at once, one run each (default %(default)s)"
+    )
     parser.add_argument("--seconds", type=float, default=30, help="length of each run (default %(default)s)")
     parser.add_argument("--reps", type=int, default=5, help="interruptions by each recording (default %(default)s)")
     options = parser.parse_args()

@@ -55,6 +55,8 @@ class TwilioCall(Line):
         self.playout = Playout(settings.playout)
         self.log = Log(logging.getLogger("voxline.call"), {"call": ""})
         self._websocket = websocket
+        self._direct = websocket.scope.get("extensions", {}).get(DIRECT)  # past ASGI, where our own server offers it
+        self._send_text = self._direct["send_text"] if self._direct else websocket.send_text
         self._settings = settings.twilio
         self._accept = accept
         self._clock_ms = clock_ms
@@ -63,7 +65,7 @@ class TwilioCall(Line):
         self._wake = asyncio.Event()
         self._control: deque[str] = deque()  # `clear` and the fade after it, sent before any further audio
         self._opened_ms = self._last_media_ms = clock_ms()
-        self._allowed_ms = 0.0  # caller audio that may have come by now, at the last look
+        self._allowed = 0.0  # samples of caller audio that may have come by now, at the last look
         self._frames_seen = 0
         self._sending_since_ms = 0.0
         self._first_audio_of = 0
@@ -197,8 +199,8 @@ class TwilioCall(Line):
     # The socket
 
     async def _receive(self) -> None:
-        if direct := self._websocket.scope.get("extensions", {}).get(DIRECT):
-            direct["attach"](self._message)
+        if self._direct:
+            self._direct["attach"](self._message)
         while True:  # what came before, and the end
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
@@ -214,7 +216,7 @@ class TwilioCall(Line):
             event = self.stream.receive(message)
             if type(event) is Audio:  # 50 times a second; all else is rare
                 assert self._listener is not None
-                if self._received_ms > self._allowed_ms:
+                if self.stream.received > self._allowed:
                     self._check_pace()
                 self._listener.audio(g711.decode(event.payload))
             elif event is not None:
@@ -224,16 +226,11 @@ class TwilioCall(Line):
         except Exception as error:  # noqa: BLE001 (see above)
             self.fail(error)
 
-    @property
-    def _received_ms(self) -> float:
-        counters = self.stream.counters
-        return counters.bytes / g711.SAMPLES_PER_MS + counters.gap_ms
-
     def _check_pace(self) -> None:
         """Refuse audio that comes much faster than real time."""
         ahead_s = self._settings.max_ahead_s
-        self._allowed_ms = self._clock_ms() - self._opened_ms + 1000 * ahead_s
-        if self._received_ms > self._allowed_ms:
+        self._allowed = g711.SAMPLES_PER_MS * (self._clock_ms() - self._opened_ms + 1000 * ahead_s)
+        if self.stream.received > self._allowed:
             raise ProtocolError(NOT_ALLOWED, f"audio more than {ahead_s:g} s ahead of time")
 
     def _control_event(self, event: Event) -> None:
@@ -271,16 +268,16 @@ class TwilioCall(Line):
                 self._wake.clear()
                 self._sending_since_ms = now_ms = self._clock_ms()
                 while self._control:
-                    await self._websocket.send_text(self._control.popleft())
+                    await self._send_text(self._control.popleft())
                 position, plays_ms = self.playout.next_at
                 for item in self.playout.take(now_ms):
                     if isinstance(item, Mark):
-                        await self._websocket.send_text(self.stream.mark(item.name))
+                        await self._send_text(self.stream.mark(item.name))
                         if self.note:
                             self.note(out="mark", name=item.name)
                     else:
                         ulaw = g711.encode(item)
-                        await self._websocket.send_text(self.stream.media(ulaw))
+                        await self._send_text(self.stream.media(ulaw))
                         self._note_audio(ulaw, position, max(0.0, plays_ms - now_ms))
                         position += len(ulaw)
                         plays_ms = max(plays_ms, now_ms) + len(ulaw) / g711.SAMPLES_PER_MS

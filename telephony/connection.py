@@ -12,7 +12,7 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from config.settings import TwilioSettings
-from telephony.frames import TEXT, Frames, text
+from telephony.frames import TEXT, Frames, text, text_frame
 
 FRAMES_A_SECOND = 200  # WebSocket frames of every kind; Twilio sends little more than 50
 MAX_HEAD_BYTES = 65_536  # of one HTTP request
@@ -99,6 +99,7 @@ class MediaConnection(WebSocketsSansIOProtocol):
 
     config: Config
     _on_message: Callable[[str | bytes], None] | None = None
+    _overtaking = False  # whether messages may go past ASGI's queue, since it has been empty
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,7 +130,7 @@ class MediaConnection(WebSocketsSansIOProtocol):
         if self.response.status_code != 101:
             logger.warning("refused: %s", self.conn.handshake_exc, extra={"peer": self.client})
         elif extensions := self.scope["extensions"]:
-            extensions[DIRECT] = {"attach": self.attach}
+            extensions[DIRECT] = {"attach": self.attach, "send_text": self.send_text}
 
     def attach(self, on_message: Callable[[str | bytes], None]) -> None:
         """Give every message from now on to `on_message`, in order; those already queued stay with ASGI's `receive`."""
@@ -137,11 +138,13 @@ class MediaConnection(WebSocketsSansIOProtocol):
 
     def _direct(self) -> bool:
         """Whether a message may go past ASGI's queue now."""
-        return self._on_message is not None and not self.close_sent and self.queue.empty()
+        if not self._overtaking:
+            self._overtaking = self._on_message is not None and self.queue.empty()
+        return self._overtaking and self.conn.state is OPEN
 
     def _give(self, frame: bytes, payload: int) -> bool:
-        """Give a plain text frame on; whether that could be done. It cannot amid a message in parts, or at the end."""
-        if self.conn.state is not OPEN or self.conn.current_size is not None:
+        """Give a plain text frame on; whether that could be done. It cannot amid a message in parts."""
+        if self.conn.current_size is not None:
             return False
         try:
             message = text(frame, payload)
@@ -151,6 +154,14 @@ class MediaConnection(WebSocketsSansIOProtocol):
         assert self._on_message is not None
         self._on_message(message)
         return True
+
+    async def send_text(self, message: str) -> None:
+        """Send past ASGI, once the peer has read enough of what was sent before. Raises RuntimeError after the end."""
+        if not self.writable.is_set():
+            await self.writable.wait()
+        if self.conn.state is not OPEN:
+            raise RuntimeError("the socket is closed")
+        self.transport.write(text_frame(message))
 
     def send_receive_event_to_app(self) -> None:
         """See WebSocketsSansIOProtocol."""

@@ -5,8 +5,6 @@ frame through generators, and that was half of what a call cost; so plain text i
 the library's, which judges it.
 """
 
-from collections.abc import Iterator
-
 from websockets.speedups import apply_mask
 
 TEXT = 0x81  # first byte of a frame that is a whole text message, without extensions
@@ -22,21 +20,23 @@ class Frames:
         self._max_bytes = max_bytes
         self._rest = b""  # of a frame that is not whole yet; never more than one payload and one read
 
-    def feed(self, data: bytes) -> Iterator[tuple[bytes, int]]:
+    def feed(self, data: bytes) -> list[tuple[bytes, int]]:
         """Whole frames as they came, in order, each with where its payload begins.
 
         What no client may send is given on at once, whole or not, with 0: it is to be refused.
         """
         if self._rest:
             data, self._rest = self._rest + data, b""
+        whole = []
         begin, end = 0, len(data)
         while begin < end:
             payload, size = self._measure(data, begin)
             if begin + size > end:
                 self._rest = data[begin:]
-                return
-            yield (data if size == end else data[begin : begin + size]), payload
+                break
+            whole.append((data if size == end else data[begin : begin + size], payload))
             begin += size
+        return whole
 
     def _measure(self, data: bytes, begin: int) -> tuple[int, int]:
         """Where the payload of the frame at `begin` begins in it, and the frame's bytes: one more than there are if the
@@ -60,3 +60,13 @@ class Frames:
 def text(frame: bytes, payload: int) -> str:
     """The message in a text frame whose payload begins there. Raises UnicodeDecodeError."""
     return apply_mask(frame[payload:], frame[payload - _MASK_BYTES : payload]).decode()
+
+
+def text_frame(message: str) -> bytes:
+    """A text message as a server sends it."""
+    data = message.encode()
+    if len(data) < _SHORT:
+        return bytes((TEXT, len(data))) + data
+    if len(data) < 1 << 16:
+        return bytes((TEXT, _SHORT)) + len(data).to_bytes(2) + data
+    return bytes((TEXT, _SHORT + 1)) + len(data).to_bytes(8) + data

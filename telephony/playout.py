@@ -56,6 +56,7 @@ class Playout:
         self._out: deque[Mark] = deque()  # handed over, not yet returned
         self._heard = 0
         self._ends_ms = 0.0  # when everything handed over will have been played
+        self.due_ms = inf  # when the next block is to be handed over; kept, since every tick asks
 
     def add(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
         """Append audio of a reply and its marks (ms from the reply's start, rising)."""
@@ -63,20 +64,12 @@ class Playout:
             self._start(reply)
         self._audio += pcm
         self._marks.extend(round(ms * SAMPLES_PER_MS) for ms in marks)
+        self._plan()
 
     @property
     def next_at(self) -> tuple[int, float]:
         """Where the next block begins, and when it will be played if it is handed over in time."""
         return self._position, self._ends_ms
-
-    @property
-    def due_ms(self) -> float:
-        """When the next block is to be handed over; infinity while there is none."""
-        if self.paused:
-            return inf
-        if not self._audio:
-            return self._ends_ms if self._marks else inf
-        return self._ends_ms + self._next_block() / SAMPLES_PER_MS - self._lead_ms
 
     def take(self, now_ms: float) -> list[bytes | Mark]:
         """What the carrier is to be given now, in order: PCM blocks and marks."""
@@ -87,6 +80,7 @@ class Playout:
             if self._position > 0:
                 self.underruns += 1
             self._ends_ms = now_ms
+            self._plan()
         while self._audio and self.due_ms <= now_ms:
             block = self._next_block()
             out.append(bytes(self._audio[: 2 * block]))
@@ -96,7 +90,10 @@ class Playout:
             self._position += block
             self._ends_ms += block / SAMPLES_PER_MS
             out += self._passed_marks()
-        return out + self._passed_marks()
+            self._plan()
+        out += self._passed_marks()
+        self._plan()
+        return out
 
     def returned(self, name: str, now_ms: float) -> tuple[int, float] | None:
         """A mark came back: (reply, ms heard of it). None for one that a pause has overtaken, or a stranger."""
@@ -129,6 +126,7 @@ class Playout:
         self._position = self._heard = position
         self._pauses += 1
         self.paused = True
+        self._plan()
         self._take_back_fade(now_ms)
         self._fade = self._split_fade()
         self._ends_ms = self._fade_ends_ms = now_ms + len(self._fade) / 2 / SAMPLES_PER_MS
@@ -138,6 +136,7 @@ class Playout:
         """Go on from the sample that was heard last."""
         self.paused = False
         self._ends_ms = max(self._ends_ms, now_ms)
+        self._plan()
 
     def drop(self) -> None:
         """Forget what was not heard of a paused reply."""
@@ -192,6 +191,15 @@ class Playout:
         self._handed.clear()
         self._marks.clear()
         self._out.clear()
+        self.due_ms = inf
+
+    def _plan(self) -> None:
+        if self.paused:
+            self.due_ms = inf
+        elif self._audio:
+            self.due_ms = self._ends_ms + self._next_block() / SAMPLES_PER_MS - self._lead_ms
+        else:
+            self.due_ms = self._ends_ms if self._marks else inf
 
     def _next_block(self) -> int:
         """Samples of the next block: up to the next mark where that is about a block away, so that it is exact."""

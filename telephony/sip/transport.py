@@ -20,6 +20,7 @@ from telephony.sip.message import MAX_BYTES, KeepAlive, Message, MessageError, S
 MAX_UNSENT = 4 * MAX_BYTES  # bytes that a peer leaves unread before it is disconnected
 MAX_WAITING = 64  # messages that wait for one connection to open
 OPEN_S = 5.0
+TRIES = 20  # for a port that is free on UDP and TCP both, where any will do
 WHOLE_MS = 10_000.0  # in which a message that has begun must be there
 FIRST_MS = 10_000.0  # in which a new connection must say something
 IDLE_MS = 900_000.0
@@ -61,21 +62,37 @@ class Transports:
 
     async def open(self) -> None:
         """Listen. Raises SettingsError where that cannot be."""
-        settings, loop = self._settings, asyncio.get_running_loop()
+        settings = self._settings
         secure = server_context(settings) if "tls" in settings.transports else None
         try:
-            if "udp" in settings.transports:
-                address = (settings.host, settings.port)
-                transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=address)
-                self._udp = transport
-                self.ports["UDP"] = transport.get_extra_info("sockname")[1]
-            if "tcp" in settings.transports:
-                await self._listen("TCP", self.ports.get("UDP", settings.port) or settings.port, None)
+            await self._listen_plain()
             if secure is not None:
                 await self._listen("TLS", settings.tls_port, secure)
         except OSError as error:
             await self.close()
             raise SettingsError(f"sip.host, sip.port: cannot listen on {settings.host}: {error.strerror}") from None
+
+    async def _listen_plain(self) -> None:
+        """UDP and TCP, on the same port. Port 0: one that the system finds free for UDP may be taken on TCP."""
+        settings = self._settings
+        for tries_left in reversed(range(1 if settings.port else TRIES)):
+            if "udp" in settings.transports:
+                self._udp = await self._bind_udp()
+                self.ports["UDP"] = self._udp.get_extra_info("sockname")[1]
+            try:
+                if "tcp" in settings.transports:
+                    await self._listen("TCP", self.ports.get("UDP", settings.port), None)
+                return
+            except OSError:
+                if not tries_left:
+                    raise
+                if self._udp is not None:
+                    self._udp.close()
+
+    async def _bind_udp(self) -> asyncio.DatagramTransport:
+        address = (self._settings.host, self._settings.port)
+        loop = asyncio.get_running_loop()
+        return (await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=address))[0]
 
     async def close(self) -> None:
         """Close everything."""

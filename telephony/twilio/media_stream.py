@@ -57,7 +57,6 @@ class Counters(msgspec.Struct):
 
     messages: int = 0  # of every kind, refused ones too
     frames: int = 0  # the caller's media messages that were taken
-    bytes: int = 0  # mu-law bytes in them
     duplicates: int = 0  # dropped: the frame before, once more
     late: int = 0  # dropped: later audio is out already
     gaps: int = 0
@@ -72,6 +71,7 @@ class MediaStream:
     def __init__(self, *, max_message_bytes: int = MAX_MESSAGE_BYTES, max_gap_ms: int = MAX_GAP_MS) -> None:
         """A gap longer than `max_gap_ms` is filled up to that only, and the clock set anew."""
         self.counters = Counters()
+        self.received = 0  # samples of the caller's audio, with the silence in its gaps
         self._max_message_bytes = max_message_bytes
         self._max_gap = max_gap_ms * SAMPLES_PER_MS
         self._state = _State.OPEN
@@ -177,7 +177,8 @@ class MediaStream:
         return Started(start.call_sid, message.stream_sid, start.account_sid, start.custom_parameters)
 
     def _media(self, message: events.MediaMessage) -> Audio | None:
-        self._check("media", message.stream_sid)
+        if self._state is not _State.STARTED or message.stream_sid != self._stream_sid:
+            self._check("media", message.stream_sid)
         media, counters = message.media, self.counters
         payload = media.payload
         if media.track.startswith("outbound"):
@@ -192,10 +193,11 @@ class MediaStream:
         elif place <= self._last and self._is_old(place, number):
             return None
         gap = self._gap(place - self._next)
-        self._next += gap + len(payload)
+        samples = gap + len(payload)
+        self.received += samples
+        self._next += samples
         self._last, self._last_number = place, number
         counters.frames += 1
-        counters.bytes += len(payload)
         return Audio(SILENCE * gap + payload) if gap else Audio(payload)
 
     def _is_old(self, place: int, number: int) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from telephony.frames import TEXT, Frames, text
+from telephony.frames import TEXT, Frames, text, text_frame
 
 MAX_BYTES = 70_000
 
@@ -53,8 +53,8 @@ def test_text_that_is_not_utf8_is_told() -> None:
 def test_long_header_in_two_pieces(cut: int) -> None:
     whole = Frame(Opcode.TEXT, b"y" * 66_000).serialize(mask=True)
     incoming = Frames(MAX_BYTES)
-    assert list(incoming.feed(whole[:cut])) == []
-    assert list(incoming.feed(whole[cut:])) == [(whole, 14)]
+    assert incoming.feed(whole[:cut]) == []
+    assert incoming.feed(whole[cut:]) == [(whole, 14)]
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,10 @@ def test_long_header_in_two_pieces(cut: int) -> None:
 def test_what_will_be_refused_is_not_waited_for(bad: bytes) -> None:
     good = Frame(Opcode.PING, b"").serialize(mask=True)
     incoming = Frames(MAX_BYTES)
-    assert list(incoming.feed(good + bad)) == [(good, 6), (bad, 0)]
+    assert incoming.feed(good + bad) == [(good, 6), (bad, 0)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
+def test_what_is_sent_is_what_the_library_would_send(size: int) -> None:
+    message = "z" * (size - 2) + "é" if size > 1 else "z" * size
+    assert text_frame(message) == Frame(Opcode.TEXT, message.encode()).serialize(mask=False)

@@ -285,3 +285,21 @@ async def test_certificate_that_is_not_there_is_named() -> None:
     with pytest.raises(SettingsError, match=r"sip\.tls_cert"):
         async with listening(transports=("tls",), tls_cert="/nowhere.pem"):
             pass
+
+
+async def test_any_port_is_one_that_is_free_on_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    bind = Transports._bind_udp
+    tried: list[int] = []
+
+    async def bind_first_where_tcp_is_taken(transports: Transports) -> asyncio.DatagramTransport:
+        if tried:
+            return await bind(transports)
+        tried.append(other.sockets[0].getsockname()[1])
+        loop = asyncio.get_running_loop()
+        udp, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=(HOST, tried[0]))
+        return udp
+
+    monkeypatch.setattr(Transports, "_bind_udp", bind_first_where_tcp_is_taken)
+    async with await asyncio.start_server(lambda *_: None, HOST, 0) as other, listening() as server:
+        ports = server.transports.ports
+        assert ports["UDP"] == ports["TCP"] != tried[0]
