@@ -3,9 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# Tests that no busy neighbour can disturb.
-UNHURRIED := tests/agent tests/config tests/telephony/rtp tests/bench
-
 .PHONY: help demo serve test check bench-line bench-turns bench-engine bench-replay clean
 
 help: ## what there is to make
@@ -18,8 +15,8 @@ serve: .venv/run ## set up and answer calls on http://127.0.0.1:8080
 	$(BIN)/voxline serve
 
 test: .venv/test ## set up and run all tests
-	$(BIN)/pytest -n 2 --dist loadfile $(UNHURRIED)
-	$(BIN)/pytest $(UNHURRIED:%=--ignore=%)
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
+	$(BIN)/pytest -m alone
 
 check: .venv/test ## types, style, import contracts
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from itertools import count
 
 import msgspec
 
-from telephony.sip.header import TCHAR, parse_uri, quote, unquote
+from telephony.sip.syntax.header import TCHAR, parse_uri, quote, unquote
 
 NONCE_MS = 60_000  # how long a nonce is good
 MAX_NONCES = 10_000  # that were used and may be used again

@@ -3,11 +3,11 @@
 import logging
 
 from config.settings import SipSettings
-from telephony.sip.address import Address
-from telephony.sip.answers import Refusal
 from telephony.sip.digest import Accepted, Digest, Stale
 from telephony.sip.guard import Guard, GuardSettings
-from telephony.sip.message import Request
+from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.message import Request
+from telephony.sip.transactions.answers import Refusal
 
 LOOPBACK = ("127.0.0.0/8", "::1")
 MAX_CREDENTIALS = 4  # of one INVITE that are looked at

@@ -11,14 +11,14 @@ from telephony.line import Line, Listener
 from telephony.outcomes import Failed, HangUp, Outcome, Transfer
 from telephony.rtp.dtmf import parse_info
 from telephony.rtp.media import Media
-from telephony.sip.audio import NotAcceptable
-from telephony.sip.call import Call
-from telephony.sip.header import parse_name_addr
-from telephony.sip.offer import Negotiation
-from telephony.sip.pacer import Pacer
-from telephony.sip.player import Player
-from telephony.sip.ports import MediaSockets
-from telephony.sip.wire import Wire
+from telephony.sip.calls.call import Call
+from telephony.sip.media.audio import NotAcceptable
+from telephony.sip.media.offer import Negotiation
+from telephony.sip.media.pacer import Pacer
+from telephony.sip.media.player import Player
+from telephony.sip.media.ports import MediaSockets
+from telephony.sip.media.wire import Wire
+from telephony.sip.syntax.header import parse_name_addr
 
 LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
 

@@ -11,12 +11,8 @@ from telephony.admission import Admission
 from telephony.exceptions import CommandError, ProtocolError
 from telephony.line import Listener
 from telephony.metrics import Metrics
-from telephony.sip.address import Address
-from telephony.sip.answers import Refusal
-from telephony.sip.audio import Capabilities, NotAcceptable
-from telephony.sip.core import Config
-from telephony.sip.door import Door
-from telephony.sip.events import (
+from telephony.sip.calls.core import Config
+from telephony.sip.calls.events import (
     Acked,
     Cause,
     Ended,
@@ -28,13 +24,17 @@ from telephony.sip.events import (
     Send,
     TransferProgress,
 )
-from telephony.sip.header import parse_uri
+from telephony.sip.calls.user_agent import UserAgent
+from telephony.sip.door import Door
 from telephony.sip.line import SipCall
-from telephony.sip.message import Message, MessageError
-from telephony.sip.offer import Negotiation
-from telephony.sip.ports import MediaSockets, NoPort
+from telephony.sip.media.audio import Capabilities, NotAcceptable
+from telephony.sip.media.offer import Negotiation
+from telephony.sip.media.ports import MediaSockets, NoPort
+from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.header import parse_uri
+from telephony.sip.syntax.message import Message, MessageError
+from telephony.sip.transactions.answers import Refusal
 from telephony.sip.transport import Transports
-from telephony.sip.user_agent import UserAgent
 
 SPARE_CALLS = 64  # beyond the capacity: those that are being turned away or ended
 RETRY_S = 10  # after which a caller who found no room may try again

@@ -14,8 +14,8 @@ from typing import Any, cast
 
 from config.exceptions import SettingsError
 from config.settings import SipSettings
-from telephony.sip.address import Address
-from telephony.sip.message import MAX_BYTES, KeepAlive, Message, MessageError, StreamParser, is_keep_alive, parse
+from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.message import MAX_BYTES, KeepAlive, Message, MessageError, StreamParser, is_keep_alive, parse
 
 MAX_UNSENT = 4 * MAX_BYTES  # bytes that a peer leaves unread before it is disconnected
 MAX_WAITING = 64  # messages that wait for one connection to open

@@ -6,13 +6,12 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from telephony.sip.address import Address
-from telephony.sip.dialog import tag_of
-from telephony.sip.events import Answered, Event, Invited, Send
-from telephony.sip.header import NameAddr, parse_uri
-from telephony.sip.message import Message, Request, Response, encode, parse
-from telephony.sip.outbound import OutboundCall, Outgoing
-from telephony.sip.user_agent import Config, UserAgent
+from telephony.sip.calls.events import Answered, Event, Invited, Send
+from telephony.sip.calls.outbound import OutboundCall, Outgoing
+from telephony.sip.calls.user_agent import Config, UserAgent
+from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.header import NameAddr, parse_uri, tag_of
+from telephony.sip.syntax.message import Message, Request, Response, encode, parse
 
 US = ("10.0.0.1", 5060)
 THEM = Address("UDP", "10.0.0.2", 5070)

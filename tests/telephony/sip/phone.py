@@ -15,17 +15,27 @@ from telephony.rtp import packet
 from telephony.rtp.codec import FRAME, PCMU
 from telephony.rtp.media import Media
 from telephony.rtp.packet import Packet
-from telephony.sip import ports
-from telephony.sip.address import Address
-from telephony.sip.audio import Capabilities
-from telephony.sip.events import Acked, Answered, Ended, Event, Reanswered, Referred, Reinvited, Send, TransferProgress
-from telephony.sip.exchange import Credentials
-from telephony.sip.header import NameAddr, parse_uri
-from telephony.sip.message import KeepAlive, Message, StreamParser, parse
-from telephony.sip.offer import Negotiation
-from telephony.sip.outbound import OutboundCall, Outgoing
-from telephony.sip.ports import MediaSockets
-from telephony.sip.user_agent import Config, UserAgent
+from telephony.sip.calls.events import (
+    Acked,
+    Answered,
+    Ended,
+    Event,
+    Reanswered,
+    Referred,
+    Reinvited,
+    Send,
+    TransferProgress,
+)
+from telephony.sip.calls.exchange import Credentials
+from telephony.sip.calls.outbound import OutboundCall, Outgoing
+from telephony.sip.calls.user_agent import Config, UserAgent
+from telephony.sip.media import ports
+from telephony.sip.media.audio import Capabilities
+from telephony.sip.media.offer import Negotiation
+from telephony.sip.media.ports import MediaSockets
+from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.header import NameAddr, parse_uri
+from telephony.sip.syntax.message import KeepAlive, Message, StreamParser, parse
 
 HOST = "127.0.0.1"
 WAIT_S = 15

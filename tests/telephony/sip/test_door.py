@@ -2,8 +2,8 @@
 
 from config.settings import SipSettings
 from telephony.sip import digest
-from telephony.sip.address import Address
 from telephony.sip.door import Door
+from telephony.sip.syntax.address import Address
 from tests.telephony.sip.peer import invite
 
 TRUNK, STRANGER = Address("UDP", "192.0.2.7", 5060), Address("UDP", "198.51.100.9", 5060)

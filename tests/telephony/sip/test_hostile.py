@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telephony.exceptions import CommandError
-from telephony.sip.address import Address
-from telephony.sip.events import Acked, Ended, Invited, Reanswered, Referred, Reinvited, Send
-from telephony.sip.message import Headers, Message, MessageError, Request, Response, encode, parse
+from telephony.sip.calls.events import Acked, Ended, Invited, Reanswered, Referred, Reinvited, Send
+from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.message import Headers, Message, MessageError, Request, Response, encode, parse
 from tests.telephony.sip.peer import OURS, OVER_TCP, SDP, THEM, Bench, ack, answer_to, invite, statuses, within
 from tests.telephony.sip.torture import INVALID, VALID
 

@@ -17,9 +17,9 @@ from telephony.app import App
 from telephony.audio.resample import to_line
 from telephony.rtp.codec import PCMU
 from telephony.rtp.media import Media
-from telephony.sip.events import Answered, Ended, Reanswered
+from telephony.sip.calls.events import Answered, Ended, Reanswered
 from telephony.sip.line import SipCall
-from telephony.sip.message import Request, Response, encode
+from telephony.sip.syntax.message import Request, Response, encode
 from tests.telephony.sip.peer import message
 from tests.telephony.sip.phone import QUICK, Phone, likeness, over, server
 

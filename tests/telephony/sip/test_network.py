@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from telephony.sip.call import Call, CallState
-from telephony.sip.events import (
+from telephony.sip.calls.call import Call, CallState
+from telephony.sip.calls.events import (
     Acked,
     Answered,
     Cause,
@@ -20,9 +20,9 @@ from telephony.sip.events import (
     Reinvited,
     ReinviteWithdrawn,
 )
-from telephony.sip.inbound import InboundCall
-from telephony.sip.outbound import Outgoing
-from telephony.sip.user_agent import Config, UserAgent
+from telephony.sip.calls.inbound import InboundCall
+from telephony.sip.calls.outbound import Outgoing
+from telephony.sip.calls.user_agent import Config, UserAgent
 from tests.telephony.sip.peer import ME, OURS, SDP, Network, counter
 
 A, B = ("10.0.0.1", 5060), ("10.0.0.2", 5060)

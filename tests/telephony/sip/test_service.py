@@ -9,9 +9,9 @@ import pytest
 
 from config.exceptions import SettingsError
 from telephony.rtp.codec import PCMU
-from telephony.sip.events import Cause, Ended
-from telephony.sip.exchange import Credentials
-from telephony.sip.message import Response, encode
+from telephony.sip.calls.events import Cause, Ended
+from telephony.sip.calls.exchange import Credentials
+from telephony.sip.syntax.message import Response, encode
 from tests.telephony.sip.peer import message
 from tests.telephony.sip.phone import Phone, over, server
 

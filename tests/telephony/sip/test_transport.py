@@ -14,8 +14,8 @@ import pytest
 from config.exceptions import SettingsError
 from config.settings import SipSettings
 from telephony.sip import transport as t
-from telephony.sip.address import Address
-from telephony.sip.message import Message, MessageError, Request, encode
+from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.message import Message, MessageError, Request, encode
 from telephony.sip.transport import Transports
 from tests.telephony.sip.peer import invite
 

@@ -1,0 +1,73 @@
+"""What is wrong with a request, before anything is kept of it (RFC 3261 8.2)."""
+
+from telephony.sip.calls.core import ALLOW, ALLOWED, SDP, SUPPORTED
+from telephony.sip.calls.dialog import contact_of, routes_of
+from telephony.sip.syntax.header import parse_params, parse_uri
+from telephony.sip.syntax.message import Request
+from telephony.sip.transactions.answers import Refusal
+
+EXTENSIONS = {"timer"}
+_REGISTERED = {"MESSAGE", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"}  # methods that we recognize, no more
+_ACCEPT = (("Accept", SDP),)
+
+
+def unknown_method(request: Request, also: tuple[str, ...] = ()) -> Refusal | None:
+    """405 or 501 for a method that is not served; those of `also` are."""
+    if request.method in (*ALLOWED, *also):
+        return None
+    return Refusal(405 if request.method in _REGISTERED else 501, f"{request.method} is not served", (ALLOW,))
+
+
+def unsupported(request: Request) -> Refusal | None:
+    """416 for what is no SIP address, 420 for an extension that we would have to know."""
+    if parse_uri(request.uri).scheme not in ("sip", "sips"):
+        return Refusal(416, "the Request-URI is no SIP address")
+    missing = [tag for tag in request.headers.all("Require") if tag.lower() not in EXTENSIONS]
+    if missing:
+        return Refusal(420, "a required extension is not supported", (("Unsupported", ", ".join(missing)), SUPPORTED))
+    return None
+
+
+def unfit_invite(request: Request) -> Refusal | None:
+    """What a call cannot begin with: no Contact or a bad route (400), a foreign body (415), no wish for SDP (406)."""
+    try:
+        contact_of(request)
+        routes_of(request)
+    except ValueError:
+        return Refusal(400, "INVITE without a usable Contact, or with a bad Record-Route")
+    return foreign_body(request) or _foreign_answer(request)
+
+
+def foreign_body(request: Request) -> Refusal | None:
+    """415 for a body other than SDP that may not be left out of account."""
+    encodings = [name for name in request.headers.all("Content-Encoding") if name.lower() != "identity"]
+    if request.body and encodings:
+        return Refusal(415, "an encoded body", (("Accept-Encoding", "identity"),))
+    if request.body and content_type_of(request) != SDP and not _optional(request):
+        return Refusal(415, "a body that is no SDP", _ACCEPT)
+    return None
+
+
+def sdp_of(request: Request) -> bytes:
+    """The SDP in a request that has passed `foreign_body`; empty if there is none."""
+    return request.body if content_type_of(request) == SDP else b""
+
+
+def content_type_of(request: Request) -> str:
+    """In lower case, without parameters."""
+    return request.headers.get("Content-Type").partition(";")[0].strip().lower()
+
+
+def _foreign_answer(request: Request) -> Refusal | None:
+    types = [value.partition(";")[0].strip().lower() for value in request.headers.all("Accept")]
+    if types and not {SDP, "application/*", "*/*"}.intersection(types):
+        return Refusal(406, "the caller does not accept SDP", _ACCEPT)
+    return None
+
+
+def _optional(request: Request) -> bool:
+    _, semicolon, params = request.headers.get("Content-Disposition").partition(";")
+    try:
+        return parse_params(semicolon + params).get("handling", "").lower() == "optional"
+    except ValueError:
+        return False

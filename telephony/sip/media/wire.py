@@ -1,0 +1,93 @@
+"""One call's audio on the network: its media session, and the two sockets that carry it."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from telephony.rtp.media import Media, NextFrame
+from telephony.rtp.parameters import Address, Parameters
+from telephony.sip.media import ports
+from telephony.sip.media.audio import NotAcceptable
+from telephony.sip.media.ports import MediaSockets
+
+
+class Wire:
+    """`next_frame` gives what is sent, `pressed` is told of keys."""
+
+    def __init__(
+        self, sockets: MediaSockets, next_frame: NextFrame, pressed: Callable[[str], None], *, nat: bool
+    ) -> None:
+        self.media: Media | None = None  # from the first agreement on
+        self._sockets = sockets
+        self._next_frame = next_frame
+        self._pressed = pressed
+        self._nat = nat
+        self._loop = asyncio.get_running_loop()
+
+    def agree(self, parameters: Parameters) -> None:
+        """Go on as agreed with the peer. Raises NotAcceptable for a host's name: looking it up would hold up all."""
+        for address in (parameters.remote, parameters.control):
+            if address is not None and not _is_ip(address[0]):
+                raise NotAcceptable("the description names a host, not an IP address")
+        if self.media is None:
+            self.media = Media(parameters, self._next_frame, self._now_ms(), nat=self._nat)
+        else:
+            self.media.update(parameters, self._now_ms())
+
+    def open(self) -> None:
+        """Listen."""
+        self._loop.add_reader(self._sockets.audio, ports.receive, self._sockets.audio, self._take)
+        self._loop.add_reader(self._sockets.control, ports.receive, self._sockets.control, self._take_control)
+
+    def close(self) -> None:
+        """Send the last report and let go of the sockets; once."""
+        if self._sockets.audio.fileno() < 0:
+            return
+        if self.media is not None:
+            ports.send(self._control_socket, self.media.goodbye(self._now_ms()), self.media.remote_control)
+        self._loop.remove_reader(self._sockets.audio)
+        self._loop.remove_reader(self._sockets.control)
+        self._sockets.close()
+
+    def frame(self, now_ms: float) -> bytes | None:
+        """Send 20 ms and give the caller's, 160 samples of PCM16; None before the first agreement."""
+        if self.media is None:
+            return None
+        ports.send(self._sockets.audio, self.media.tick(now_ms), self.media.remote)
+        return self.media.hear(now_ms)
+
+    def report(self, now_ms: float) -> None:
+        """Send a report, if one is due."""
+        if self.media is not None and (report := self.media.report(now_ms)) is not None:
+            ports.send(self._control_socket, report, self.media.remote_control)
+
+    def silent_ms(self, now_ms: float) -> float:
+        """How long the peer has sent nothing at all though it should."""
+        return self.media.silent_ms(now_ms) if self.media is not None else 0.0
+
+    def _take(self, data: bytes, source: Address) -> None:
+        if self.media is not None:
+            key = self.media.receive(data, source, self._now_ms())
+            if key is not None:
+                self._pressed(key)
+
+    def _take_control(self, data: bytes, source: Address) -> None:
+        if self.media is not None:
+            self.media.receive_control(data, source, self._now_ms())
+
+    @property
+    def _control_socket(self) -> socket.socket:
+        shared = self.media is not None and self.media.remote == self.media.remote_control
+        return self._sockets.audio if shared else self._sockets.control
+
+    def _now_ms(self) -> float:
+        return 1000 * self._loop.time()
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

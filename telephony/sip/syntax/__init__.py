@@ -1,0 +1,1 @@
+"""SIP and SDP as text: messages, headers, addresses, descriptions. Sans-I/O."""

@@ -1,0 +1,129 @@
+"""The peer's audio line: what can be done, and the reason where it cannot."""
+
+import pytest
+
+from telephony.rtp import srtp
+from telephony.rtp.codec import PCMA, PCMU
+from telephony.sip.media.audio import AudioLine, Capabilities, NotAcceptable, choose
+from telephony.sip.syntax.sdp import parse
+from tests.telephony.sip.descriptions import (
+    ALL,
+    ASTERISK,
+    BARESIP,
+    FREEPBX_SRTP,
+    IPV6,
+    LINPHONE,
+    RTPENGINE,
+    TELNYX,
+    TWILIO_SECURE,
+    WEBRTC,
+)
+
+OURS = Capabilities(address="192.0.2.1", port=30_000)
+
+
+def line(body: bytes, capabilities: Capabilities = OURS) -> AudioLine:
+    return choose(parse(body), capabilities)
+
+
+@pytest.mark.parametrize(
+    ("body", "codecs", "event", "remote"),
+    [
+        (ASTERISK, {0: PCMU, 8: PCMA}, 101, ("192.0.2.10", 14582)),
+        (TELNYX, {0: PCMU, 8: PCMA}, 101, ("203.0.113.44", 28064)),
+        (BARESIP, {8: PCMA, 0: PCMU}, 101, ("127.0.0.1", 11112)),
+        (LINPHONE, {0: PCMU, 8: PCMA}, 100, ("192.168.1.20", 7078)),
+    ],
+)
+def test_codecs_come_in_the_peers_order_and_keys_at_8_khz(
+    body: bytes, codecs: dict[int, object], event: int, remote: tuple[str, int]
+) -> None:
+    found = line(body)
+    assert list(found.codecs.items()) == list(codecs.items())
+    assert (found.event_type, found.remote) == (event, remote)
+
+
+def test_a_static_type_that_was_given_another_meaning_is_that() -> None:
+    with pytest.raises(NotAcceptable, match="no common codec"):
+        line(b"v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4 RTP/AVP 0\r\na=rtpmap:0 L16/8000\r\n")
+    body = b"v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4 RTP/AVP 97\r\na=rtpmap:97 pcma/8000/1\r\n"
+    assert line(body).codecs == {97: PCMA}
+
+
+@pytest.mark.parametrize("body", [FREEPBX_SRTP, TWILIO_SECURE, RTPENGINE])
+def test_the_first_key_that_we_can_do_is_taken(body: bytes) -> None:
+    pytest.importorskip("pylibsrtp")
+    found = line(body)
+    assert found.crypto[0].suite == "AES_CM_128_HMAC_SHA1_80"
+    assert found.crypto[0].tag == (3 if body is RTPENGINE else 1)
+    assert line(TWILIO_SECURE, Capabilities("192.0.2.1", 4, suites=srtp.SUITES[1:])).crypto[0].tag == 2
+
+
+def test_an_encrypted_line_is_taken_before_a_plain_one() -> None:
+    pytest.importorskip("pylibsrtp")
+    both = ASTERISK + b"".join(FREEPBX_SRTP.partition(b"m=audio")[1:])
+    assert line(both).index == 1
+    assert line(both, Capabilities("192.0.2.1", 4, secure="off")).index == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "secure", "why"),
+    [
+        (b"v=0\r\n", "allowed", "no audio"),
+        (ASTERISK.replace(b"14582", b"0"), "allowed", "no audio"),
+        (ASTERISK.replace(b"m=audio", b"m=image"), "allowed", "no audio"),
+        (ASTERISK.replace(b"0 8 101", b"9 18 101"), "allowed", "no common codec; PCMU, PCMA"),
+        (ASTERISK.replace(b"0 8 101", b"101"), "allowed", "no common codec"),
+        (ASTERISK, "required", "only encrypted"),
+        (FREEPBX_SRTP, "off", "switched off"),
+        (WEBRTC, "allowed", "UDP/TLS/RTP/SAVPF is not spoken"),
+        (ASTERISK.replace(b"RTP/AVP", b"RTP/SAVP"), "allowed", "without a=crypto"),
+        (FREEPBX_SRTP.replace(b"CM_128", b"CM_999"), "allowed", "AES_CM_999"),
+        (ASTERISK.replace(b"c=IN IP4 192.0.2.10\r\n", b""), "allowed", "no address"),
+        (ASTERISK.replace(b"c=IN IP4 192.0.2.10", b"c=IN IP4 224.2.1.1/127"), "allowed", "many receivers"),
+        (ASTERISK.replace(b"c=IN IP4 192.0.2.10", b"c=IN IP4 255.255.255.255"), "allowed", "many receivers"),
+        (IPV6, "allowed", "only IPv4"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_488_and_the_reason(body: bytes, secure: str, why: str) -> None:
+    if why in ("without a=crypto", "AES_CM_999"):
+        pytest.importorskip("pylibsrtp")
+    with pytest.raises(NotAcceptable, match=why) as refused:
+        line(body, Capabilities("192.0.2.1", 4, secure=secure))  # type: ignore[arg-type]
+    assert refused.value.status == 488
+
+
+def test_without_pylibsrtp_the_reason_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(srtp, "pylibsrtp", None)
+    with pytest.raises(NotAcceptable, match="pip install"):
+        line(FREEPBX_SRTP)
+
+
+@pytest.mark.parametrize(
+    ("change", "sends", "receives", "remote"),
+    [
+        ((b"a=sendrecv", b"a=sendonly"), True, False, True),
+        ((b"a=sendrecv", b"a=recvonly"), False, True, True),
+        ((b"a=sendrecv", b"a=inactive"), False, False, True),
+        ((b"a=sendrecv\r\n", b""), True, True, True),
+        ((b"c=IN IP4 192.0.2.10", b"c=IN IP4 0.0.0.0"), True, False, False),
+    ],
+)
+def test_hold_in_all_its_ways(change: tuple[bytes, bytes], sends: bool, receives: bool, remote: bool) -> None:
+    found = line(ASTERISK.replace(*change))
+    assert (found.sends, found.receives, found.remote is not None) == (sends, receives, remote)
+
+
+def test_reports_go_to_the_host_of_the_audio_whatever_a_rtcp_says() -> None:
+    """Else anybody could aim our reports at a third host."""
+    assert line(TELNYX.replace(b"a=rtcp:28065 IN IP4 203.0.113.44", b"a=rtcp:53 IN IP4 192.0.2.99")).control == (
+        "203.0.113.44",
+        53,
+    )
+
+
+def test_every_sample_of_the_field_can_be_answered() -> None:
+    pytest.importorskip("pylibsrtp")
+    for body in ALL.values():
+        ours = "2001:db8::1" if body is IPV6 else "192.0.2.1"
+        assert line(body, Capabilities(ours, 30_000)).codecs

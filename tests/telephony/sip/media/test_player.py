@@ -1,0 +1,147 @@
+"""The playout with its own clock: exact frames, marks when their sample leaves, pauses that lose nothing."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telephony.sip.media.player import Player
+
+FRAME = 160
+
+
+def ramp(samples: int, start: int = 1) -> bytes:
+    """Samples that are told apart."""
+    return ((np.arange(samples) + start) % 30_000).astype("<i2").tobytes()
+
+
+def numbers(pcm: bytes) -> list[int]:
+    return np.frombuffer(pcm, "<i2").tolist()
+
+
+class Ear:
+    """A player and who is told."""
+
+    def __init__(self) -> None:
+        self.played: list[tuple[int, float]] = []
+        self.began: list[int] = []
+        self.player = Player(lambda reply, ms: self.played.append((reply, ms)), self.began.append)
+
+    def frames(self, count: int) -> list[bytes | None]:
+        return [self.player.frame() for _ in range(count)]
+
+
+@given(
+    pieces=st.lists(st.integers(1, 2000), min_size=1, max_size=8),
+    marks=st.lists(st.floats(1, 1500), max_size=6),
+)
+def test_every_sample_leaves_once_and_without_a_gap(pieces: list[int], marks: list[float]) -> None:
+    ear = Ear()
+    whole = ramp(sum(pieces))
+    at = 0
+    for count in pieces:
+        ear.player.add(1, whole[2 * at : 2 * (at + count)], sorted(marks) if at == 0 else [])
+        at += count
+    frames = ear.frames(len(whole) // (2 * FRAME) + 1)
+    heard = b"".join(frame for frame in frames if frame)
+    assert heard[: len(whole)] == whole
+    assert not any(heard[len(whole) :])
+    assert all(frame is None or len(frame) == 2 * FRAME for frame in frames)
+    assert ear.player.frame() is None
+    assert ear.began == [1]
+    length_ms = sum(pieces) / 8
+    assert [ms for _, ms in ear.played] == pytest.approx([min(round(ms * 8) / 8, length_ms) for ms in sorted(marks)])
+    assert ear.player.playout.underruns == 0
+
+
+def test_a_mark_is_played_with_its_sample() -> None:
+    ear = Ear()
+    ear.player.add(1, ramp(1600), [20, 20.125, 100])
+    told = []
+    for _ in range(10):
+        ear.player.frame()
+        told.append([ms for _, ms in ear.played])
+    assert told[0] == [20]
+    assert told[1] == told[3] == [20, 20.125]
+    assert told[4] == [20, 20.125, 100]
+
+
+@pytest.mark.parametrize("before", [1, 2, 7])
+def test_pause_is_silent_after_one_frame_and_resume_goes_on_with_the_very_sample(before: int) -> None:
+    ear = Ear()
+    whole = np.full(3200, 10_000, "<i2")
+    ear.player.add(1, whole.tobytes(), [350.0])
+    ear.frames(before)
+    assert ear.player.pause() == before * 20
+    fade, *silence = ear.frames(5)
+    assert fade is not None
+    assert all(a > b for a, b in pairwise(numbers(fade)))
+    assert silence == [None] * 4
+    ear.player.resume()
+    after = ear.frames(20 - before)
+    assert np.frombuffer(fade, "<i2")[1:].max() < 10_000
+    assert numbers(after[0] or b"")[1] > 0  # fades in
+    summed = np.frombuffer(fade, "<i2") + np.frombuffer(after[0] or b"", "<i2")
+    assert (summed == 10_000).all()
+    assert b"".join(frame or b"" for frame in after[1:]) == whole[(before + 1) * FRAME :].tobytes()
+    assert ear.player.frame() is None
+    assert ear.played == [(1, 350.0)]
+    assert ear.began == [1]
+
+
+def test_dropped_reply_gives_way_to_the_next() -> None:
+    ear = Ear()
+    ear.player.add(1, ramp(3200), [400])
+    ear.frames(3)
+    ear.player.pause()
+    ear.player.drop()
+    ear.player.add(2, ramp(800, start=9000), [100])
+    fade, *frames = ear.frames(6)
+    assert fade is not None
+    assert max(numbers(fade)) < 1000
+    assert b"".join(frame or b"" for frame in frames) == ramp(800, start=9000)
+    assert ear.played == [(2, 100)]
+    assert ear.began == [1, 2]
+
+
+def test_the_position_of_a_pause_counts_from_its_own_reply() -> None:
+    """The rest of the reply before is not taken for the next one's."""
+    ear = Ear()
+    ear.player.add(1, ramp(1000), [125])
+    ear.frames(5)
+    ear.player.add(2, ramp(3200), [])
+    ear.frames(2)  # 25 ms are left of the first reply: a frame, and a part of one that is filled with silence
+    assert ear.player.pause() == 0
+    ear.player.drop()
+    ear.player.add(3, ramp(3200), [])
+    ear.frames(4)
+    assert ear.player.pause() == 60  # the fade of the second was the first frame
+
+
+def test_running_dry_is_counted() -> None:
+    ear = Ear()
+    ear.player.add(1, ramp(320), [])
+    assert ear.frames(4)[2:] == [None, None]
+    ear.player.add(1, ramp(320), [])
+    assert ear.player.frame() == ramp(160)
+    assert ear.player.playout.underruns == 1
+
+
+def test_the_tape_is_told_all() -> None:
+    ear = Ear()
+    notes: list[dict[str, Any]] = []
+    ear.player.note = lambda **fields: notes.append(fields)
+    ear.player.add(1, ramp(1600), [50])
+    ear.frames(4)
+    ear.player.pause()
+    outs = [note.get("out", note.get("in")) for note in notes]
+    assert outs[-2:] == ["clear", "media"]
+    assert outs.count("mark") == 2  # sent and returned
+    media = [note for note in notes if note.get("out") == "media"]
+    for one, other in pairwise(media[:-1]):
+        assert other["position"] == one["position"] + len(one["ulaw"])
+    assert media[-1]["position"] == 640
+    assert all(0 <= note["in_ms"] <= 60 for note in media)

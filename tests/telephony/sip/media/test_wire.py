@@ -1,0 +1,87 @@
+"""A call's audio on the network: sockets and media together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from msgspec.structs import replace
+
+from telephony.rtp import packet
+from telephony.rtp.codec import PCMU
+from telephony.rtp.parameters import Parameters
+from telephony.sip.media.audio import NotAcceptable
+from telephony.sip.media.ports import MediaSockets
+from telephony.sip.media.wire import Wire
+
+HOST = "127.0.0.1"
+LOUD = b"\x10\x20" * 160
+
+
+@asynccontextmanager
+async def wired(mux: bool = False) -> AsyncIterator[tuple[Wire, MediaSockets, Parameters, list[str]]]:
+    """A wire, its peer's sockets, what they agree on, and the keys that come."""
+    keys: list[str] = []
+    ours, theirs = MediaSockets(HOST, 30_200, 30_899), MediaSockets(HOST, 30_200, 30_899)
+    wire = Wire(ours, lambda: LOUD, keys.append, nat=False)
+    agreed = Parameters(
+        remote=(HOST, theirs.port),
+        control=(HOST, theirs.port + 1),
+        codecs={0: PCMU},
+        mux=mux,
+        event_type=101,
+        event_types=frozenset({101}),
+    )
+    yield wire, theirs, agreed, keys
+    wire.close()
+    theirs.close()
+
+
+async def test_frames_go_out_and_come_in() -> None:
+    async with wired() as (wire, peer, agreed, _):
+        assert wire.frame(0) is None
+        assert wire.silent_ms(1e9) == 0
+        wire.agree(agreed)
+        wire.open()
+        heard = wire.frame(1000 * asyncio.get_running_loop().time())
+        assert heard is not None
+        assert len(heard) == 320
+        data, source = await asyncio.wait_for(asyncio.get_running_loop().sock_recvfrom(peer.audio, 2000), 5)
+        assert PCMU.encode(LOUD) == packet.parse(data).payload
+        peer.audio.sendto(b"\x80\x00" + bytes(10) + PCMU.silence, source)
+        await asyncio.sleep(0.02)
+        assert wire.media is not None
+        assert wire.media.counters.received == 1
+
+
+async def test_keys_are_told() -> None:
+    async with wired() as (wire, peer, agreed, keys):
+        wire.agree(agreed)
+        wire.open()
+        wire.frame(0)
+        _, source = await asyncio.wait_for(asyncio.get_running_loop().sock_recvfrom(peer.audio, 2000), 5)
+        for number in range(3):
+            event = packet.Packet(101, number, 800, 9, bytes([5, 0x8A, 1, 64]), number == 0)
+            peer.audio.sendto(packet.encode(event), source)
+        await asyncio.sleep(0.02)
+        assert keys == ["5"]
+
+
+@pytest.mark.parametrize("mux", [False, True])
+async def test_the_last_report_says_goodbye_on_the_agreed_port(mux: bool) -> None:
+    async with wired(mux) as (wire, peer, agreed, _):
+        wire.agree(agreed)
+        wire.open()
+        wire.close()
+        wire.close()
+        loop = asyncio.get_running_loop()
+        data, source = await asyncio.wait_for(loop.sock_recvfrom(peer.audio if mux else peer.control, 2000), 5)
+        assert packet.is_rtcp(data)
+        assert (source[1] % 2 == 0) == mux
+
+
+async def test_names_of_hosts_are_not_looked_up() -> None:
+    async with wired() as (wire, _, agreed, _):
+        with pytest.raises(NotAcceptable, match="not an IP address"):
+            wire.agree(replace(agreed, remote=("media.example.com", 9)))
+        assert wire.media is None
