@@ -16,6 +16,8 @@ Speak = Callable[[str, str, float], tuple[FloatArray, int]]  # text, voice, spee
 FRAME = 20 * g711.SAMPLES_PER_MS
 BLOCK = 10 * g711.SAMPLES_PER_MS  # speech is looked for in blocks of 10 ms
 SPEECH_RANGE_DB = 28.0  # a block is speech when its RMS is within this of the loudest block's
+FLOOR_SHARE, ABOVE_FLOOR_DB = 0.1, 6.0  # and this far above the recording's own noise: its quietest tenth
+LEAST_RANGE_DB = 18.0  # where there is no pause, the quietest tenth is speech
 ONSET_BLOCKS = 3  # speech begins with so many speech blocks in a row
 FLOOR_S = 5.0  # the line's noise repeats after this
 BABBLE = (
@@ -91,12 +93,14 @@ def _mix(script: Script, text: str, audio: FloatArray, level_dbfs: float) -> Cli
 def find_speech(audio: FloatArray) -> tuple[int, int]:
     """Where speech begins and ends in mono 8 kHz audio, in samples.
 
-    It begins with the first of three blocks of 10 ms within 28 dB of the loudest, and ends with the last loud
-    sample of the last such block.
+    It begins with the first of three blocks of 10 ms within 28 dB of the loudest, and 6 dB above the noise of the
+    recording; it ends with the last loud sample of the last such block.
     """
     blocks = np.pad(audio, (0, -len(audio) % BLOCK)).reshape(-1, BLOCK)
     rms = np.sqrt(np.mean(np.square(blocks), axis=1))
-    threshold = rms.max() * 10 ** (-SPEECH_RANGE_DB / 20)
+    loudest = rms.max()
+    floor = np.quantile(rms, FLOOR_SHARE) * 10 ** (ABOVE_FLOOR_DB / 20)
+    threshold = max(loudest * 10 ** (-SPEECH_RANGE_DB / 20), min(floor, loudest * 10 ** (-LEAST_RANGE_DB / 20)))
     speech = rms >= threshold
     runs = np.convolve(speech, np.ones(ONSET_BLOCKS, np.int32), "valid") == ONSET_BLOCKS
     first = int(np.argmax(runs)) if runs.any() else int(np.argmax(speech))

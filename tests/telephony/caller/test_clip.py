@@ -50,6 +50,14 @@ def test_speech_is_found_between_silences() -> None:
     assert 8990 <= end <= 9003
 
 
+def test_the_room_before_speech_is_no_speech() -> None:
+    rng = np.random.default_rng(1)
+    audio = rng.standard_normal(16_000).astype(np.float32) * 0.0125  # 25 dB below the speech
+    audio[4000:12_000] += 0.3 * np.sin(np.arange(8000) * 0.5).astype(np.float32)
+    onset, end = find_speech(audio)
+    assert (onset, end) == (4000, pytest.approx(12_000, abs=80))
+
+
 def test_a_click_alone_is_found_too() -> None:
     audio = np.zeros(1000, np.float32)
     audio[500] = 0.5
