@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytest.importorskip("kokoro", reason="kokoro is for Python below 3.13")
+
 from agent.engine.kokoro.forward import Forward, Row, Spoken
 from agent.engine.kokoro.phonemes import Phonemizer
 from agent.engine.kokoro.synthesizer import KokoroSynthesizer
