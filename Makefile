@@ -1,7 +1,8 @@
 # Every target sets up .venv by itself when it is missing or out of date.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# Not compiled: most of what torch and transformers bring is never imported.
+INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo serve test check bench-line bench-turns bench-engine bench-replay clean
 
