@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Not compiled: most of what torch and transformers bring is never imported.
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test check bench-line bench-turns bench-engine bench-replay clean
+.PHONY: help demo serve test check bench-line bench-turns bench-engine bench-replay fuzz clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench-engine: .venv/test ## measure the models, with random weights: full-size o
 bench-replay: .venv/test ## replay the scripted calls a thousand times: the same decisions, and how fast
 	$(BIN)/python -m bench.replay
 
+fuzz: .venv/fuzz ## bytes made up by atheris for every parser that strangers reach, for FUZZ_S seconds (20)
+	$(BIN)/python -m tests.telephony.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)
+
 clean: ## remove the set-up and everything that was written
 	rm -rf .venv out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -51,4 +54,8 @@ clean: ## remove the set-up and everything that was written
 
 .venv/test: .venv/run
 	$(INSTALL) -e '.[embedded,gpu,plot,sip,dev]'
+	@touch $@
+
+.venv/fuzz: .venv/test
+	$(INSTALL) -e '.[fuzz]'
 	@touch $@

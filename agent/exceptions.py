@@ -4,6 +4,8 @@ VoxlineError (in config.exceptions)
 ├── SettingsError         the operator's: a setting or an agent's file is wrong
 └── ConversationError
     ├── EngineError       an engine cannot load, or cannot go on with a request
+    │   ├── OutOfMemory   there is no room for this request
+    │   └── DeviceLost    its GPU is lost to this process
     └── IllegalEvent      ours: an event came in a state that does not allow it
 """
 
@@ -16,6 +18,14 @@ class ConversationError(VoxlineError):
 
 class EngineError(ConversationError):
     """An engine cannot load, or cannot go on with a request; the message says what to do."""
+
+
+class OutOfMemory(EngineError):
+    """There is no room for this request; others go on."""
+
+
+class DeviceLost(EngineError):
+    """The GPU is lost to this process; the models go on in a new one."""
 
 
 class IllegalEvent(ConversationError):

@@ -2,28 +2,36 @@
 
 Voxtral and Kokoro with random weights in the genuine format: of the real size on a GPU; of the real depth and narrow
 on a CPU, where the cost of dispatching is what is measured. Each in one run: the steps of the decode loop beside the
-floor; conversations (3 s of speech, then 4 s of listening) and everybody at once, with the models in this process and
-in one of their own; the stock `generate()` and KPipeline. Prints tables and writes bench/results/engine-DATE.json.
+floor; conversations (3 s of speech, then 4 s of listening) and everybody at once, with the models in a process of their
+own and in this one; the stock `generate()` and KPipeline. Prints tables and writes bench/results/engine-DATE.json, anew
+after each part: what fails is told there and costs no other part, and what no time is left for is left out.
 """
 
 import argparse
 import asyncio
+import gc
+import sys
 import tempfile
-from collections.abc import Sequence
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import transformers
 
+from agent.engine.base import Engine
 from agent.engine.profiles import build_models
 from agent.engine.remote import in_process
-from bench.checkpoints import kokoro, voxtral
+from bench.checkpoints import voxtral
 from bench.machine import keep, table
 from bench.stock import stock_generate, stock_speech
 from bench.talkers import AGENT, Figures, talk
 from bench.voxtral_steps import steps
-from config.engine import EngineSettings, KokoroSettings, VoxtralSettings
+from config.engine import EngineSettings
 from telephony.caller.report import distribution
 
 # What the model says, whatever it hears: an answer of a front desk, a token a piece.
@@ -40,6 +48,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"depth": 2, "width": 64},
 }
 CASES = {"conversations": False, "all at once": True}
+SPARE_S = 15  # besides its length, that a run of conversations may take: the first turns, and cutting off
+LOAD_S = 60  # that an engine of the full size may take to load
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,67 +60,143 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", choices=SIZES, default="full" if device == "cuda" else "narrow")
     many = "1,8,32,64" if device == "cuda" else "1,2,4"  # speech alone fills a CPU
     parser.add_argument("--calls", default=many, help="conversations at once, one run each (default here: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=30, help="length of each run (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=12, help="length of each run (default %(default)s)")
+    parser.add_argument("--limit", type=float, default=540, help="seconds for everything (default %(default)s)")
     parser.add_argument("--checkpoints", type=Path, help="keep the checkpoints here, and use those that are there")
+    parser.add_argument("--results", type=Path, help="write the results to this folder")
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # who is stopped has shown what was found
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
-        settings = checkpoints(options.checkpoints or Path(temporary), options.size, options.device)
-        calls = [int(count) for count in options.calls.split(",")]
-        results = {
+        bench = Bench(options, options.checkpoints or Path(temporary))
+        bench.run()
+    print(f"\nwritten to {bench.path}")
+    if bench.failed:
+        sys.exit(f"failed: {', '.join(bench.failed)}")
+
+
+class Bench:
+    """One run of all parts; results are written after each."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        self.failed: list[str] = []
+        self.path: Path | None = None
+        self._options = options
+        self._end = time.monotonic() + options.limit
+        self._settings = settings_of(folder, options.size, options.device)
+        self._calls = [int(count) for count in options.calls.split(",")]
+        self._results: dict[str, Any] = {
             "size": options.size,
             "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
-            "versions": {"torch": torch.__version__},
-            "steps": steps(settings.voxtral, [1, 16, 64]),
-            "stock": [stock_generate(settings.voxtral, count) for count in calls[:2]] + [stock_speech(settings.kokoro)],
-            "conversations": conversations(settings, calls, options.seconds),
+            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
         }
-    print(f"\nwritten to {keep('engine', results)}")
+
+    def run(self) -> None:
+        """All parts, what matters most first."""
+        options, settings = self._options, self._settings
+        self._part("voxtral", lambda: build_voxtral(Path(settings.voxtral.model), options.size, options.device))
+        self._part("kokoro", lambda: build_kokoro(Path(settings.kokoro.model), options.size))
+        self._part("steps", lambda: steps(settings.voxtral, [1, 16, 64]))
+        self._results["conversations"] = []
+        for process in (True, False):
+            place = "own process" if process else "this process"
+            self._part(place, lambda process=process, place=place: self._conversations(place, process=process), LOAD_S)  # type: ignore[misc]
+        self._part("stock generate", lambda: stock_generate(settings.voxtral, self._calls[:2]), LOAD_S)
+        self._part("stock speech", lambda: stock_speech(settings.kokoro))
+
+    def _part(self, name: str, part: Callable[[], Any], takes_s: float = 0) -> None:
+        if time.monotonic() + takes_s > self._end:
+            self._results[name] = "left out: no time was left"
+        else:
+            begin = time.monotonic()
+            try:
+                self._results[name] = part()
+            except Exception as error:  # noqa: BLE001 (other parts may work)
+                traceback.print_exc()
+                self.failed.append(name)
+                self._results[name] = {"error": repr(error)}
+            print(f"{name}: {time.monotonic() - begin:.0f} s")
+        gc.collect()  # the next part needs the memory
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._keep()
+
+    def _keep(self) -> None:
+        self.path = keep("engine", self._results, self._options.results)
+
+    def _conversations(self, place: str, *, process: bool) -> str:
+        """Every number of calls, taking turns and all at once, with the models in one place."""
+        begin = len(self._results["conversations"])
+        try:
+            return asyncio.run(self._converse(place, process=process))
+        finally:
+            if rows := [row for row in self._results["conversations"][begin:] if "error" not in row]:
+                table(
+                    "Turn decided → words → audio, ms; how late another task of the loop was meanwhile, ms",
+                    list(rows[0]),
+                    [list(row.values()) for row in rows],
+                )
+
+    async def _converse(self, place: str, *, process: bool) -> str:
+        agents = {AGENT.name: AGENT}
+        settings = self._settings
+        engine = in_process(settings, agents) if process else build_models(settings, agents)
+        try:
+            for part in engine.parts():
+                await part.load()
+            for count in self._calls:
+                for case, at_once in CASES.items():
+                    if time.monotonic() + self._options.seconds + SPARE_S > self._end:
+                        return f"stopped before {case} with {count} calls: no time was left"
+                    self._results["conversations"].append(await self._one(engine, place, case, count, at_once=at_once))
+                    self._keep()
+        finally:
+            for part in engine.parts():
+                await part.close()
+        return "all of them"
+
+    async def _one(self, engine: Engine, place: str, case: str, calls: int, *, at_once: bool) -> dict[str, Any]:
+        try:
+            return _row(await talk(engine, calls, self._options.seconds, at_once=at_once), place, case, calls)
+        except Exception as error:  # noqa: BLE001 (other numbers of calls may work)
+            traceback.print_exc()
+            self.failed.append(f"{case} with {calls} calls")
+            return {"models in": place, "case": case, "calls": calls, "error": repr(error)}
 
 
-def checkpoints(folder: Path, size: str, device: str) -> EngineSettings:
-    """Random weights in the genuine format, and the settings that name them."""
-    hears, speaks = folder / f"voxtral-{size}", folder / f"kokoro-{size}"
-    if not hears.exists():
-        voxtral.build(hears, says=SAYS, device=device, **SIZES[size])
-    if not speaks.exists():
-        pace = 1.0 if size == "tiny" else kokoro.FRAMES_A_PHONEME  # a hurry costs less
-        kokoro.build(speaks, full=size == "full", pace=pace)
-    return EngineSettings(
-        profile="gpu",
-        voxtral=VoxtralSettings(model=str(hears), device=device, context=4096 if size == "full" else 2048),
-        kokoro=KokoroSettings(model=str(speaks), device=device),
+def settings_of(folder: Path, size: str, device: str) -> EngineSettings:
+    """Settings that name checkpoints in a folder."""
+    return EngineSettings.model_validate(
+        {
+            "profile": "gpu",
+            "voxtral": {
+                "model": str(folder / f"voxtral-{size}"),
+                "device": device,
+                "context": 4096 if size == "full" else 2048,
+            },
+            "kokoro": {"model": str(folder / f"kokoro-{size}"), "device": device},
+        }
     )
 
 
-def conversations(settings: EngineSettings, calls: list[int], seconds: float) -> list[dict[str, Any]]:
-    """Every number of calls, models in this process and in one of their own, taking turns and all at once."""
-    rows = [row for process in (False, True) for row in asyncio.run(_conversations(settings, calls, seconds, process))]
-    table(
-        "Turn decided → words → audio, ms; how late another task of the loop was meanwhile, ms",
-        list(rows[0]),
-        [list(row.values()) for row in rows],
-    )
-    return rows
+def build_voxtral(folder: Path, size: str, device: str) -> str:
+    """Random weights in the genuine format, unless they are there."""
+    if (folder / "tekken.json").exists() and (folder / "config.json").exists():
+        return "was there"
+    voxtral.build(folder, says=SAYS, device=device, **SIZES[size])
+    return "built"
 
 
-async def _conversations(
-    settings: EngineSettings, calls: list[int], seconds: float, process: bool
-) -> list[dict[str, Any]]:
-    agents = {AGENT.name: AGENT}
-    engine = in_process(settings, agents) if process else build_models(settings, agents)
-    place = "own process" if process else "this process"
-    try:
-        for part in engine.parts():
-            await part.load()
-        return [
-            _row(await talk(engine, count, seconds, at_once=at_once), place, case, count)
-            for case, at_once in CASES.items()
-            for count in calls
-        ]
-    finally:
-        for part in engine.parts():
-            await part.close()
+def build_kokoro(folder: Path, size: str) -> str:
+    """Likewise."""
+    from bench.checkpoints import kokoro  # noqa: PLC0415 (its package may be missing; Voxtral needs none of it)
+
+    if (folder / "voices").exists():
+        return "was there"
+    pace = 1.0 if size == "tiny" else kokoro.FRAMES_A_PHONEME  # a hurry costs less
+    kokoro.build(folder, full=size == "full", pace=pace)
+    return "built"
 
 
 def _row(figures: Figures, models: str, case: str, calls: int) -> dict[str, Any]:

@@ -1,143 +1,67 @@
 """What the line costs and how it holds under load. `make bench-line`, or python -m bench.line --help.
 
-Three parts, each in one run on one machine: the parts of a 20 ms frame's way (CPU time, no socket); a real server on
-one core under more and more simulated calls from another core; a caller with real human speech who interrupts.
+Four parts, each in one run on one machine: the parts of a 20 ms frame's way (CPU time, no socket); a real server on
+one core under more and more simulated calls from another core, by Twilio's socket and by SIP; the first audio of the
+embedded engine; a caller with real human speech who interrupts.
 Prints tables and writes bench/results/line-DATE.json.
 """
 
 import argparse
 import asyncio
-import json
 import os
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-import psutil
-from prometheus_client.parser import text_string_to_metric_families
-
 from agent.engine.embedded.synthesizer import say
-from bench.frame import FRAME_MS, frame_parts
+from bench.frame import frame_parts
+from bench.load import Columns, costs, kept_up, under_load
 from bench.machine import keep, table
+from bench.sip import show_sip, sip_under_load
 from telephony.caller.call import run_call
 from telephony.caller.report import CallReport, distribution
 from telephony.caller.script import Script
 from telephony.process import ServerProcess
 
-SCRIPT = Path(__file__).parent.parent / "telephony" / "caller" / "scripts" / "load.yaml"
 SPEECH = Path(os.environ.get("VOXLINE_SPEECH", Path(__file__).parent.parent.parent / "shared" / "speech"))
-SERVER_CORE, CALLER_CORE = 0, 1
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--calls", default="1,10,50,100,200,300", help="calls at once, one run each (default %(default)s)"
     )
+    parser.add_argument("--sip-calls", default="1,50,100,200", help="the same by SIP (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=30, help="length of each run (default %(default)s)")
     parser.add_argument("--reps", type=int, default=5, help="interruptions by each recording (default %(default)s)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     parts = frame_parts()
-    load = [under_load(int(calls), options.seconds) for calls in options.calls.split(",")]
+    load = [under_load(calls, options.seconds, {}, lambda server: server.url) for calls in _numbers(options.calls)]
     show_load(load)
-    results = {"frame_us": parts, "load": load, "embedded": first_audio(), "speech": human_speech(options.reps)}
+    sip = [sip_under_load(calls, options.seconds) for calls in _numbers(options.sip_calls)]
+    show_sip(sip)
+    speech = human_speech(options.reps) if options.reps else {}
+    results = {"frame_us": parts, "load": load, "sip": sip, "embedded": first_audio(), "speech": speech}
     print(f"\nwritten to {keep('line', results)}")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",") if number]
 
 
 # Many calls on one core
 
 
-def under_load(calls: int, seconds: float) -> dict[str, Any]:
-    """One run: a fresh server on its core, `calls` callers on the other."""
-    settings = {
-        "engine.profile": "simulated",
-        "engine.simulated.words": 8,
-        "call.capacity": 2 * calls + 10,
-    }
-    with ServerProcess(settings) as server, tempfile.TemporaryDirectory() as folder:
-        process = psutil.Process(server.process.pid)
-        process.cpu_affinity([SERVER_CORE])
-        idle_mb = process.memory_info().rss / 1e6
-        report_file = Path(folder) / "load.json"
-        ramp = max(2.0, calls / 40)
-        options = {"script": SCRIPT, "calls": calls, "ramp": ramp, "duration": ramp + seconds, "out": report_file}
-        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        caller = subprocess.Popen(
-            [sys.executable, "-m", "telephony.cli", "load", server.url, *arguments], stdout=subprocess.DEVNULL
-        )
-        psutil.Process(caller.pid).cpu_affinity([CALLER_CORE])
-        _wait_for_calls(server.url, calls, ramp + 20)
-        begun, cpu, frames = time.monotonic(), process.cpu_times(), _frames(server.url)
-        time.sleep(max(5.0, seconds - 8))
-        wall, used, received = time.monotonic() - begun, process.cpu_times(), _frames(server.url) - frames
-        memory_mb = process.memory_info().rss / 1e6
-        late = _tick_late_ms(server.url)
-        caller.wait(seconds + 60)
-        report = json.loads(report_file.read_text())
-    cpu_s = used.user + used.system - cpu.user - cpu.system
-    return {
-        "calls": calls,
-        "cpu_share": cpu_s / wall,
-        "cpu_us_per_frame": cpu_s / received * 1e6,
-        "cpu_s_per_call_minute": cpu_s / (received * FRAME_MS / 60_000),
-        "memory_mb": memory_mb,
-        "idle_mb": idle_mb,
-        "mb_per_call": (memory_mb - idle_mb) / calls,
-        "tick_late_p99_ms": late,
-        "report": report,
-    }
-
-
-def _wait_for_calls(url: str, calls: int, timeout_s: float) -> None:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        if httpx.get(url + "/readyz").json()["active"] >= calls:
-            return
-        time.sleep(0.2)
-
-
-def _frames(url: str) -> float:
-    return next(_samples(url, "voxline_frames_total"))[1]
-
-
-def _samples(url: str, name: str) -> Iterator[tuple[dict[str, str], float]]:
-    for family in text_string_to_metric_families(httpx.get(url + "/metrics").text):
-        for sample in family.samples:
-            if sample.name == name:
-                yield sample.labels, sample.value
-
-
-def _tick_late_ms(url: str) -> float:
-    """The bucket's bound below which 99 % of the ticks were late."""
-    buckets = sorted(
-        (float(labels["le"]), count) for labels, count in _samples(url, "voxline_tick_late_seconds_bucket")
-    )
-    return 1000 * next(bound for bound, count in buckets if count >= 0.99 * buckets[-1][1])
-
-
 def show_load(runs: list[dict[str, Any]]) -> None:
     """The runs side by side."""
-    columns: dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
-        "calls": lambda run, _: run["calls"],
-        "core %": lambda run, _: 100 * run["cpu_share"],
-        "µs/frame": lambda run, _: run["cpu_us_per_frame"],
-        "CPU-s/call-min": lambda run, _: f"{run['cpu_s_per_call_minute']:.3f}",
-        "MB/call": lambda run, _: f"{run['mb_per_call']:.2f}",
-        "tick late p99 ms": lambda run, _: run["tick_late_p99_ms"],
-        "underruns": lambda _, report: report["underruns"],
-        "failed": lambda _, report: report["failed"],
+    columns: Columns = costs() | {
         "clear p50": lambda _, report: report["barge_in_to_clear_ms"]["p50"],
         "p95 ms": lambda _, report: report["barge_in_to_clear_ms"]["p95"],
         "voice to voice p50": lambda _, report: report["voice_to_voice_ms"]["p50"],
         "p95": lambda _, report: report["voice_to_voice_ms"]["p95"],
         "start→audio p95": lambda _, report: report["start_to_first_audio_ms"]["p95"],
-        "caller kept up": lambda _, report: "yes" if report["generator"]["kept_up"] else "no",
+        "caller kept up": kept_up,
     }
     rows = [[show(run, run["report"]) for show in columns.values()] for run in runs]
     title = "A real server on one core, callers on another (engine: 100 ms to the first word, 100 ms to its audio)"

@@ -24,11 +24,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-def keep(name: str, results: dict[str, Any]) -> Path:
-    """Write results with date and machine to bench/results/NAME-DATE.json; gives the file."""
+def keep(name: str, results: dict[str, Any], folder: Path | None = None) -> Path:
+    """Write results with date and machine to NAME-DATE.json in bench/results or another folder; gives the file."""
     now = datetime.now(UTC)
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}-{now:%Y-%m-%d}.json"
+    folder = folder or RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{now:%Y-%m-%d}.json"
     path.write_text(
         json.dumps({"date": now.isoformat(timespec="seconds"), "machine": machine(), **results}, indent=2) + "\n"
     )

@@ -10,7 +10,6 @@ from typing import Any, cast
 import torch
 from transformers import TextIteratorStreamer, WhisperFeatureExtractor
 
-from agent.engine.kokoro.phonemes import Phonemizer
 from agent.engine.voxtral.checkpoint import Checkpoint, load
 from bench.machine import table
 from config.engine import KokoroSettings, VoxtralSettings
@@ -20,10 +19,16 @@ NEW_TOKENS = 25
 AUDIO_TOKEN, AUDIO_TOKENS = 24, 375
 
 
-def stock_generate(settings: VoxtralSettings, calls: int) -> dict[str, Any]:
-    """`calls` threads, each with one turn of 3 s: time to its second word and tokens a second of all together."""
+def stock_generate(settings: VoxtralSettings, counts: list[int]) -> list[dict[str, Any]]:
+    """So many threads, each with one turn of 3 s: time to its second word and tokens a second of all together."""
     checkpoint = load(settings)
     _generate(checkpoint)  # warm
+    rows = [_threads(checkpoint, count) for count in counts]
+    table("The stock way", list(rows[0]), [list(row.values()) for row in rows])
+    return rows
+
+
+def _threads(checkpoint: Checkpoint, calls: int) -> dict[str, Any]:
     found: list[tuple[float, int]] = []
     begin = time.perf_counter()
     threads = [threading.Thread(target=lambda: found.append(_generate(checkpoint))) for _ in range(calls)]
@@ -32,14 +37,12 @@ def stock_generate(settings: VoxtralSettings, calls: int) -> dict[str, Any]:
     for thread in threads:
         thread.join()
     wall = time.perf_counter() - begin
-    row = {
+    return {
         "what": f"generate(), {calls} threads",
         "first word p50 ms": statistics.median(first for first, _ in found),
         "worst ms": max(first for first, _ in found),
         "tokens/s": sum(count for _, count in found) / wall,
     }
-    table("The stock way", list(row), [list(row.values())])
-    return row
 
 
 @torch.inference_mode()
@@ -76,6 +79,8 @@ def _generate(checkpoint: Checkpoint) -> tuple[float, int]:
 def stock_speech(settings: KokoroSettings) -> dict[str, Any]:
     """Kokoro's own pipeline: the time to the first audio of one sentence."""
     from kokoro import KModel, KPipeline  # type: ignore[import-untyped] # noqa: PLC0415
+
+    from agent.engine.kokoro.phonemes import Phonemizer  # noqa: PLC0415
 
     folder = Path(settings.model)
     with warnings.catch_warnings():

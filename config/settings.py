@@ -6,7 +6,7 @@ VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TW
 
 import os
 from functools import reduce
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +22,7 @@ from pydantic_settings import (
 from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
+from config.sip import SipSettings
 
 HERE = Path(__file__).parent
 DEFAULT_FILE = HERE / "voxline.yaml"
@@ -29,7 +30,7 @@ ENV_PREFIX = "VOXLINE_"
 # Read by the command line and the tests, not settings of the server.
 OTHER_VARIABLES = {"VOXLINE_CONFIG", "VOXLINE_SPEECH"}
 
-SECRETS = ("auth_token", "api_key")
+SECRETS = ("auth_token", "api_key", "password")
 
 
 class ServerSettings(Group):
@@ -72,54 +73,6 @@ class TwilioSettings(Group):
     max_gap_ms: Milliseconds = 5000
     max_ahead_s: Annotated[Seconds, Field(gt=0)] = 10
     token_lifetime_s: Annotated[Seconds, Field(gt=0)] = 60
-
-
-class SipSettings(Group):
-    """The SIP line: phones, PBXs and trunks that call by SIP and RTP."""
-
-    enabled: bool = False
-    host: str = "127.0.0.1"
-    port: int = Field(default=5060, ge=0, le=65535)
-    transports: tuple[Literal["udp", "tcp", "tls"], ...] = ("udp", "tcp")
-    tls_port: int = Field(default=5061, ge=0, le=65535)
-    tls_cert: str = ""
-    tls_key: str = ""
-    advertised: str = ""
-    trusted: tuple[str, ...] = ()
-    users: dict[str, SecretStr] = Field(default_factory=dict)
-    realm: str = Field(default="voxline", pattern=r'^[^\s"\\]+$')
-    srtp: Literal["off", "allowed", "required"] = "allowed"
-    nat: bool = False
-    rtp_first_port: int = Field(default=20_000, ge=1024, le=65_534)
-    rtp_last_port: int = Field(default=29_999, ge=1025, le=65_535)
-    media_timeout_s: Annotated[Seconds, Field(gt=0)] = 20
-    connections: int = Field(default=200, ge=1, le=10_000)
-    ban_failures: int = Field(default=10, ge=2, le=1000)
-    ban_s: Seconds = 600
-
-    @field_validator("host", "advertised")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        if value:
-            ip_address(value)
-        return value
-
-    @field_validator("trusted")
-    @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ip_network(network)
-        return value
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.rtp_last_port - self.rtp_first_port < 3:
-            raise ValueError("rtp_last_port must be at least 3 above rtp_first_port: a call takes two ports")
-        if not self.transports:
-            raise ValueError("transports must name one of udp, tcp, tls")
-        if "tls" in self.transports and not self.tls_cert:
-            raise ValueError("tls_cert and tls_key must be set for the transport tls")
-        return self
 
 
 class PlayoutSettings(Group):
@@ -257,9 +210,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _sip_closed_by_default(self) -> Self:
         sip = self.sip
-        if sip.enabled and not is_loopback(sip.host) and not (sip.trusted or sip.users):
+        if sip.enabled and not is_loopback(sip.host) and not (sip.trusted or sip.users or sip.trunks):
             raise ValueError(
-                f"sip.host: without sip.trusted or sip.users SIP listens on loopback only, not {sip.host!r}; "
+                f"sip.host: without sip.trusted, sip.users or sip.trunks it is to be on loopback, not {sip.host!r}; "
                 "set sip.trusted to the networks of your trunk or PBX, or sip.users to names and passwords"
             )
         if sip.enabled and ip_address(sip.host).is_unspecified and not sip.advertised:

@@ -1,4 +1,4 @@
-"""The server: webhooks, the media socket, health and metrics."""
+"""The server: webhooks, the media socket, SIP, health and metrics, and the calls that are on."""
 
 import asyncio
 import gc
@@ -16,12 +16,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from agent.engine.base import Engine
 from agent.engine.profiles import build_engine
 from agent.vad import Vad, VadStream
-from config.agent import load_agents
+from config.agent import AgentSettings, load_agents
 from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.admission import Admission
 from telephony.bridge import Bridge, Shared
 from telephony.call import TwilioCall
+from telephony.control import Control
 from telephony.exceptions import ProtocolError
 from telephony.line import Line, Listener
 from telephony.metrics import Metrics
@@ -71,9 +72,11 @@ class App:
             is_ready=lambda: self.ready,
         )
         self.sip = self._sip_service() if settings.sip.enabled else None
+        self._control = Control(self.sip.dialling if self.sip else None, self.metrics)
         self.asgi = Starlette(
             routes=[
                 *self._webhooks.routes(),
+                *self._control.routes(),
                 WebSocketRoute("/twilio/media", self._media),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
@@ -96,6 +99,9 @@ class App:
         task = asyncio.create_task(ticker.run(), name="ticker")
         task.add_done_callback(lambda _: setattr(self, "ready", False))  # without it no call goes on
         self.ready = True
+        self._control.publish(self._settings.server.data)
+        if self.sip:
+            self.sip.register()
         logger.info("ready", extra={"profile": self._settings.engine.profile, "capacity": self._settings.call.capacity})
         try:
             yield
@@ -130,6 +136,8 @@ class App:
         """Take no new calls and wait for those that are on, at most `drain_s`; the last ones are said goodbye to."""
         settings = self._settings.server
         self.admission.drain()
+        if self.sip:
+            self.sip.drain()
         logger.info("draining", extra={"calls": self.admission.active})
         begin = time.monotonic()
         told: set[Line] = set()
@@ -195,6 +203,10 @@ class App:
             raise ProtocolError(NOT_ALLOWED, f"there is no agent {name[:40]!r}")
         if not self.admission.claim(call.call_id):
             raise ProtocolError(TRY_LATER, "no capacity, or this call has a stream already")
+        return self._connect(call, agent)
+
+    def _connect(self, call: Line, agent: AgentSettings) -> Listener:
+        """Connect a call, which has a place, with an agent."""
         call.log.info("started", extra={"agent": agent.name})
         try:
             bridge = Bridge(self.shared, call, agent, self._closed)
@@ -222,12 +234,18 @@ class App:
             admission=self.admission,
             metrics=self.metrics,
             accept=self._accept_sip,
+            connect=self._connect_sip,
             left=self._left,
             is_ready=lambda: self.ready,
         )
 
     def _accept_sip(self, call: SipCall, agent: str) -> Listener:
         listener = self._join(call, agent)
+        self._entered(call)
+        return listener
+
+    def _connect_sip(self, call: SipCall, agent: str) -> Listener:
+        listener = self._connect(call, self.agents[agent])
         self._entered(call)
         return listener
 

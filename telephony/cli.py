@@ -1,4 +1,4 @@
-"""The command line: serve, call, load, replay, sweep, report, demo."""
+"""The command line: serve, doctor, call, load, dial, replay, sweep, report, demo."""
 
 import argparse
 import os
@@ -39,15 +39,25 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_server(commands)
     _add_callers(commands)
+    _add_dial(commands)
     _add_tape_tools(commands)
     return parser
 
 
 def _add_server(commands: Commands) -> None:
     serve = commands.add_parser("serve", help="answer calls", description="Answer calls until SIGTERM or Ctrl-C.")
-    serve.add_argument("--config", type=Path, default=os.environ.get("VOXLINE_CONFIG"), help="a YAML file of settings")
-    _add_set(serve, "one setting, e.g. --set turn.endpoint_ms=500")
+    _add_settings(serve)
     serve.set_defaults(run=_serve)
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="say whether calls will come in",
+        description="Look at the settings and at this machine, change nothing, and say what keeps calls from coming in "
+        "and being answered. Exit status 1 if there is a problem.",
+    )
+    _add_settings(doctor)
+    doctor.add_argument("--json", action="store_true", help="print the findings as one JSON object")
+    doctor.set_defaults(run=_doctor)
 
     demo = commands.add_parser(
         "demo", help="a server and one call to it", description="Start a server, make one call, show what happened."
@@ -58,7 +68,7 @@ def _add_server(commands: Commands) -> None:
 
 def _add_callers(commands: Commands) -> None:
     call = commands.add_parser(
-        "call", help="make one simulated phone call", description="Call a running server as Twilio would."
+        "call", help="make one simulated phone call", description="Call a running server as Twilio would, or by SIP."
     )
     _add_caller_options(call, "demo.yaml")
     call.add_argument("--out", type=Path, default=Path("out/call"), help="folder for call.wav and report.json")
@@ -71,6 +81,22 @@ def _add_callers(commands: Commands) -> None:
     load.add_argument("--duration", type=float, metavar="S", help="begin calls anew until this many seconds are over")
     load.add_argument("--out", type=Path, help="write the report here as JSON")
     load.set_defaults(run=_load)
+
+
+def _add_dial(commands: Commands) -> None:
+    dial = commands.add_parser(
+        "dial",
+        help="let the running server call somebody",
+        description="Let the running server call somebody by SIP, and tell how the call goes. Ctrl-C gives it up. "
+        "Exit status 0: it was answered and has ended well; 1: anything else.",
+    )
+    dial.add_argument("to", help="a SIP address, such as sip:bob@example.com, or with --trunk a number")
+    dial.add_argument("--agent", default="", help="who talks (default: the trunk's agent, else call.agent)")
+    dial.add_argument("--trunk", default="", help="by which of sip.trunks, with its credentials (default: directly)")
+    dial.add_argument("--url", default=DEFAULT_URL, help=f"the server (default {DEFAULT_URL})")
+    dial.add_argument("--config", type=Path, default=os.environ.get("VOXLINE_CONFIG"), help="its settings, in YAML")
+    dial.add_argument("--data", type=Path, help="its data folder, with the token (default: server.data of --config)")
+    dial.set_defaults(run=_dial)
 
 
 def _add_tape_tools(commands: Commands) -> None:
@@ -106,12 +132,19 @@ def _add_tape_tools(commands: Commands) -> None:
     report.set_defaults(run=_report)
 
 
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=os.environ.get("VOXLINE_CONFIG"), help="a YAML file of settings")
+    _add_set(parser, "one setting, e.g. --set turn.endpoint_ms=500")
+
+
 def _add_set(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
 
 
 def _add_caller_options(parser: argparse.ArgumentParser, script: str) -> None:
-    parser.add_argument("url", nargs="?", default=DEFAULT_URL, help=f"server or webhook (default {DEFAULT_URL})")
+    parser.add_argument(
+        "url", nargs="?", default=DEFAULT_URL, help=f"server, webhook or SIP address (default {DEFAULT_URL})"
+    )
     parser.add_argument(
         "--script",
         type=Path,
@@ -124,6 +157,10 @@ def _add_caller_options(parser: argparse.ArgumentParser, script: str) -> None:
         help="sign requests with this token (default: TWILIO_AUTH_TOKEN)",
     )
     parser.add_argument("--public-url", help="sign for this address, the server's server.public_url")
+    parser.add_argument("--user", default="", help="SIP: the user name, where the server asks for one")
+    parser.add_argument(
+        "--password", default=os.environ.get("SIP_PASSWORD", ""), help="SIP: the password (default: SIP_PASSWORD)"
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -137,6 +174,15 @@ def _serve(options: argparse.Namespace) -> int:
     server = build_server(app.asgi, settings, app.drain)
     server.run()
     return 0 if server.started else 1
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from telephony.doctor import diagnose  # noqa: PLC0415
+    from telephony.doctor.finding import as_json, as_text  # noqa: PLC0415
+
+    findings = diagnose(load_settings(options.config, dict(map(_override, options.set))))
+    print(as_json(findings) if options.json else as_text(findings))
+    return 1 if any(finding.level == "problem" for finding in findings) else 0
 
 
 def _override(text: str) -> tuple[str, Any]:
@@ -169,6 +215,8 @@ def _call(options: argparse.Namespace) -> int:
             speak=say,
             auth_token=options.auth_token,
             public_url=options.public_url,
+            user=options.user,
+            password=options.password,
             out=options.out,
             on_line=print,
         )
@@ -189,6 +237,8 @@ def _load(options: argparse.Namespace) -> int:
             speak=say,
             auth_token=options.auth_token,
             public_url=options.public_url,
+            user=options.user,
+            password=options.password,
             ramp_s=options.ramp,
             duration_s=options.duration,
         )
@@ -199,6 +249,14 @@ def _load(options: argparse.Namespace) -> int:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(text + "\n", encoding="utf-8")
     return 0 if not report.failed else 1
+
+
+def _dial(options: argparse.Namespace) -> int:
+    from telephony.dialled import CallRequest  # noqa: PLC0415
+    from telephony.tools.dial import dial  # noqa: PLC0415
+
+    data = options.data or load_settings(options.config).server.data
+    return dial(CallRequest(options.to, options.agent, options.trunk), options.url, data)
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from collections import Counter as Sums
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -37,6 +37,12 @@ class Metrics:
         self.interruptions = Counter("voxline_interruptions", "Replies the caller talked over", registry=self.registry)
         self.resumed = Counter("voxline_resumes", "Pauses that were no interruption", registry=self.registry)
         self.wasted = Counter("voxline_replies_wasted", "Replies made early and thrown away", registry=self.registry)
+        self.registered = Gauge(
+            "voxline_sip_registered", "Whether a trunk's registrar knows us", ["trunk"], registry=self.registry
+        )
+        self.dialled = Counter(
+            "voxline_dialled", "Calls of ours, by what came of them", ["result"], registry=self.registry
+        )
         self.first_audio = self._histogram("voxline_greeting_seconds", "start to the first audio sent")
         self.reply_audio = self._histogram("voxline_reply_seconds", "Turn decided to the reply's first audio sent")
         self.endpoint = self._histogram("voxline_endpoint_seconds", "Last speech to turn decided, in audio time")

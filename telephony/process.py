@@ -58,7 +58,7 @@ class ServerProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            self.url: str = self.wait_for("listening", START_S)["url"]
+            self.url: str = self.wait_for("listening", START_S, logger="voxline.server")["url"]
         except ServerError:
             self.stop()
             raise

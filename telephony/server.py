@@ -1,14 +1,18 @@
-"""Runs the application under uvicorn, and ends it in peace: on SIGTERM or SIGINT calls are drained first."""
+"""Runs the application under uvicorn, and ends it in peace: on SIGTERM or SIGINT calls are drained first.
+
+The application's beginning and end are run here and not by uvicorn, which would make a traceback of what they refuse.
+"""
 
 import asyncio
 import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from config.exceptions import SettingsError
 from config.settings import Settings
@@ -22,8 +26,17 @@ logger = logging.getLogger("voxline.server")
 class DrainingServer(uvicorn.Server):
     """On the first signal it waits for `drain` and then stops; on the second it stops at once."""
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]], *, secured: bool) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        life: AbstractAsyncContextManager[object],
+        drain: Callable[[], Awaitable[None]],
+        *,
+        secured: bool,
+    ) -> None:
+        """`life` is entered before calls are taken and left when all are over; what it raises ends `run`."""
         super().__init__(config)
+        self._life = life
         self._drain = drain
         self._secured = secured
         self._draining: asyncio.Task[None] | None = None
@@ -40,11 +53,17 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server; tells where it listens, which with port 0 nobody knows before."""
+        await self._life.__aenter__()
         await super().startup(sockets)
         for server in self.servers if self.started else ():
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
                 logger.info("listening", extra={"url": f"http://{host}:{port}", "secured": self._secured})
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.Server."""
+        await super().shutdown(sockets)
+        await self._life.__aexit__(None, None, None)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called in the main thread, between two steps of the loop."""
@@ -83,13 +102,14 @@ def bind(host: str, port: int) -> list[socket.socket]:
     return bound
 
 
-def build_server(app: ASGIApp, settings: Settings, drain: Callable[[], Awaitable[None]]) -> DrainingServer:
+def build_server(app: Starlette, settings: Settings, drain: Callable[[], Awaitable[None]]) -> DrainingServer:
     """A server for the application, not started yet."""
     config = Config(
         app,
         host=settings.server.host,
         port=settings.server.port,
         loop="uvloop",
+        lifespan="off",  # see DrainingServer
         http=HttpConnection,
         ws=MediaConnection,
         ws_max_size=settings.twilio.max_message_bytes,
@@ -101,4 +121,4 @@ def build_server(app: ASGIApp, settings: Settings, drain: Callable[[], Awaitable
         server_header=False,
     )
     config.limits = settings.twilio
-    return DrainingServer(config, drain, secured=settings.secured)
+    return DrainingServer(config, app.router.lifespan_context(app), drain, secured=settings.secured)

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from config.exceptions import SettingsError
 from config.settings import TapeSettings
 
 FLUSH_S = 0.2
@@ -53,6 +54,7 @@ class Tapes:
     """The folder of tapes, its writer and its limit."""
 
     def __init__(self, folder: Path, settings: TapeSettings) -> None:
+        """Raises SettingsError where there can be no such folder."""
         self._folder = folder
         self._max_bytes = round(settings.max_mb * 1e6)
         self._open: set[Tape] = set()
@@ -60,7 +62,10 @@ class Tapes:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ending = False
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"server.data: cannot make {folder} for tapes: {error.strerror}") from None
         self._thread = threading.Thread(target=self._run, name="tapes", daemon=True)
         self._thread.start()
 

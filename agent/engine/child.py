@@ -205,6 +205,8 @@ class Child:
         status = self._exit.result() if self._exit.done() else None
         if status is None:
             how = "dropped its connection"
+        elif status == wire.DEVICE_LOST:
+            how = "has lost its GPU and ended"
         else:
             how = f"died (signal {-status})" if status < 0 else f"died (status {status})"
         return EngineError(f"the engine's process {how}: what it wrote last is in the log; it is started again")

@@ -1,5 +1,7 @@
 """Profiles: which backends hear, think and speak. Backends are imported only when their profile is chosen."""
 
+import msgspec
+
 from agent.engine.base import Engine, Recognizer, Synthesizer
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
@@ -37,7 +39,8 @@ def missing_package(settings: EngineSettings, error: ImportError) -> EngineError
 
 
 def build_models(settings: EngineSettings, agents: Agents) -> Engine:
-    """The parts of a profile that depends on models, in this process and without a fall-back."""
+    """The parts of a profile that depends on models, in this process and without a fall-back. An embedded recognizer
+    is none of them: the fall-back has it already."""
     match settings.profile:
         case "gpu":
             return _gpu(settings, agents)
@@ -58,7 +61,10 @@ def _with_fallback(settings: EngineSettings, agents: Agents) -> Engine:
         models = in_process(settings, agents)
     else:
         models = build_models(settings, agents)
-    return with_fallback(models, _embedded(settings, agents), settings.fallback, agents)
+    embedded = _embedded(settings, agents)
+    if settings.profile == "cascade" and settings.cascade.recognizer == "embedded":
+        models = msgspec.structs.replace(models, recognizer=embedded.recognizer)
+    return with_fallback(models, embedded, settings.fallback, agents)
 
 
 def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
@@ -69,7 +75,9 @@ def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
     if settings.voxtral.transcripts == "voxtral":
         recognizer = model.transcriber
     elif settings.voxtral.transcripts == "realtime":
-        recognizer = _recognizer("realtime", settings, agents)
+        from agent.engine.voxtral.listening import Overhearing  # noqa: PLC0415
+
+        recognizer = Overhearing(_recognizer("realtime", settings, agents), model.listening)
     return Engine(model, _synthesizer("kokoro", settings), recognizer, beside=True)
 
 
@@ -80,7 +88,7 @@ def _cascade(settings: EngineSettings, agents: Agents) -> Engine:
     return Engine(
         ChatModel(settings.openai.model_copy(update={"audio": cascade.audio}), agents),
         _synthesizer(cascade.synthesizer, settings),
-        _recognizer(cascade.recognizer, settings, agents),
+        None if cascade.recognizer == "embedded" else _recognizer(cascade.recognizer, settings, agents),
         beside=cascade.audio,
     )
 

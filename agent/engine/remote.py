@@ -33,7 +33,7 @@ def shape_of(settings: EngineSettings) -> Shape:
         case "gpu":
             return Shape(recognizer=settings.voxtral.transcripts != "off", beside=True)
         case "cascade":
-            return Shape(recognizer=True, beside=settings.cascade.audio)
+            return Shape(recognizer=settings.cascade.recognizer != "embedded", beside=settings.cascade.audio)
         case "openai":
             return Shape(recognizer=True, beside=settings.openai.audio)
         case _:

@@ -32,7 +32,7 @@ import uvloop
 from agent.engine import wire
 from agent.engine.base import Engine
 from agent.engine.profiles import missing_package
-from agent.exceptions import EngineError
+from agent.exceptions import DeviceLost, EngineError
 from config.agent import AgentSettings
 from config.engine import EngineSettings
 from config.logging import configure_logging
@@ -134,6 +134,8 @@ class Worker:
         except asyncio.CancelledError:  # by a part that was told to cancel; after a Stop nobody reads it
             self.channel.send(wire.Failed(request.id, "the request was cancelled"))
             raise
+        except DeviceLost as error:
+            _end_at_once(error)
         except EngineError as error:
             self.channel.send(wire.Failed(request.id, str(error)))
         except Exception as error:
@@ -170,6 +172,13 @@ def _make(factory: str, settings: EngineSettings, agents: dict[str, AgentSetting
     module, _, function = factory.rpartition(".")
     engine: Engine = getattr(import_module(module), function)(settings, agents)
     return engine
+
+
+def _end_at_once(error: DeviceLost) -> None:
+    """Nothing can be saved, and closing may hang on the GPU; the server starts a new process."""
+    logger.critical("the process of the models ends: %s", error)
+    logging.shutdown()
+    os._exit(wire.DEVICE_LOST)
 
 
 def _end_by_force(end: socket.socket, grace_s: float) -> None:

@@ -1,6 +1,5 @@
-"""The caller's sounds, made ready for the line: mu-law frames in base64, rendered once and shared by all calls."""
+"""The caller's sounds, made ready for the line: mu-law frames, rendered once and shared by all calls."""
 
-import base64
 from collections.abc import Callable
 
 import msgspec
@@ -34,7 +33,7 @@ class Clip(msgspec.Struct, frozen=True):
     """A sound of the caller. `onset` and `end` are its first and behind its last sample of speech."""
 
     text: str  # what is said, or the name of the sound
-    frames: tuple[bytes, ...]  # 20 ms each, mu-law in base64
+    frames: tuple[bytes, ...]  # 20 ms of mu-law each
     onset: int
     end: int
     noise: bool = False
@@ -140,4 +139,4 @@ def _floor(count: int, level_dbfs: float) -> FloatArray:
 
 def _frames(audio: FloatArray) -> tuple[bytes, ...]:
     ulaw = g711.encode(resample.to_pcm16(audio))
-    return tuple(base64.b64encode(ulaw[at : at + FRAME]) for at in range(0, len(ulaw), FRAME))
+    return tuple(ulaw[at : at + FRAME] for at in range(0, len(ulaw), FRAME))

@@ -2,21 +2,23 @@
 
 import asyncio
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-import httpx
 import msgspec
 
 from config.exceptions import SettingsError
-from telephony.caller.call import PhoneCall
-from telephony.caller.clip import Clip, Speak, line_noise, render
+from telephony.caller.carrier import Carrier, carrier_of
+from telephony.caller.clip import Speak, line_noise, render
+from telephony.caller.identity import Identity
+from telephony.caller.phone import Caller, PhoneCall
 from telephony.caller.report import CallReport, Distribution, Outcome, distribution
 from telephony.caller.script import Script
 from telephony.caller.ticker import Ticker
-from telephony.caller.webhooks import new_client, webhook_of
 
 PAUSE_S = 0.5  # between two calls of one caller
+MOST_GAPS = 5_000_000
 BUSY_SHARE = 0.01  # of late frames; above it the figures say more about this machine than about the server
 
 
@@ -49,6 +51,7 @@ class LoadReport(msgspec.Struct, kw_only=True):
     voice_to_voice_ms: Distribution
     barge_in_to_clear_ms: Distribution
     barge_in_to_clear_audio_ms: Distribution
+    arrival_gap_ms: Distribution  # between messages of one talkspurt, or packets, of all calls
     longest_arrival_gap_ms: Distribution  # of each call
     unheard_barge_ins: int
     early_answers: int
@@ -68,24 +71,11 @@ class LoadReport(msgspec.Struct, kw_only=True):
 class Load:
     """The callers of one load test."""
 
-    def __init__(
-        self,
-        url: str,
-        script: Script,
-        clips: Sequence[Clip | None],
-        *,
-        http: httpx.AsyncClient,
-        auth_token: str | None,
-        public_url: str | None,
-        on_line: Callable[[str], None] | None,
-    ) -> None:
+    def __init__(self, carrier: Carrier, caller: Caller, on_line: Callable[[str], None] | None) -> None:
         self.reports: list[CallReport] = []
+        self.gaps = array("f")  # ms between what came, of all calls
         self.most_at_once = 0
-        self._url, self._script, self._clips = url, script, clips
-        self._floor = line_noise(script.noise_floor_dbfs)
-        self._http, self._on_line = http, on_line
-        self._auth_token, self._public_url = auth_token, public_url
-        self._ticker = Ticker()
+        self._carrier, self._caller, self._on_line = carrier, caller, on_line
         self._calls: set[PhoneCall] = set()
         self._over = False
 
@@ -93,14 +83,14 @@ class Load:
         """Let the callers call: once each, or again and again until `duration_s` is over."""
         async with asyncio.TaskGroup() as group:
             for number in range(callers):
-                group.create_task(self._caller(ramp_s * number / callers, once=duration_s is None))
+                group.create_task(self._call_again(ramp_s * number / callers, once=duration_s is None))
             if duration_s is not None:
                 await asyncio.sleep(duration_s)
                 self._over = True
                 for call in tuple(self._calls):
                     call.hang_up()
 
-    async def _caller(self, delay_s: float, *, once: bool) -> None:
+    async def _call_again(self, delay_s: float, *, once: bool) -> None:
         await asyncio.sleep(delay_s)
         while not self._over:
             await self._call()
@@ -109,16 +99,7 @@ class Load:
             await asyncio.sleep(PAUSE_S)
 
     async def _call(self) -> None:
-        call = PhoneCall(
-            self._url,
-            self._script,
-            self._clips,
-            self._floor,
-            http=self._http,
-            ticker=self._ticker,
-            auth_token=self._auth_token,
-            public_url=self._public_url,
-        )
+        call = self._carrier.call(self._caller)
         self._calls.add(call)
         self.most_at_once = max(self.most_at_once, len(self._calls))
         try:
@@ -126,6 +107,8 @@ class Load:
         finally:
             self._calls.discard(call)
         self.reports.append(report)
+        if call.talk is not None and len(self.gaps) < MOST_GAPS:
+            self.gaps.extend(call.talk.arrivals)
         if self._on_line is not None and not report.ok:
             self._on_line(f"{report.call_sid}: {failure(report)}")
 
@@ -148,6 +131,8 @@ async def run_load(
     speak: Speak,
     auth_token: str | None = None,
     public_url: str | None = None,
+    user: str = "",
+    password: str = "",
     ramp_s: float = 0.0,
     duration_s: float | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -161,14 +146,19 @@ async def run_load(
     """
     if calls < 1:
         raise SettingsError(f"{calls} calls: at least one is needed")
-    webhook = webhook_of(url)
+    identity = Identity(auth_token=auth_token, public_url=public_url, user=user, password=password)
+    carrier = carrier_of(url, identity)
     clips = await asyncio.to_thread(render, script, speak)
-    async with new_client() as http:
-        load = Load(webhook, script, clips, http=http, auth_token=auth_token, public_url=public_url, on_line=on_line)
+    caller = Caller(script, clips, line_noise(script.noise_floor_dbfs), Ticker())
+    load = Load(carrier, caller, on_line)
+    await carrier.open()
+    try:
         cpu, wall = time.process_time(), time.monotonic()
         await load.run(calls, ramp_s, duration_s)
         cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    return _report(webhook, script, calls, load, cpu=cpu, wall=wall)
+    finally:
+        await carrier.close()
+    return _report(carrier.url, script, calls, load, cpu=cpu, wall=wall)
 
 
 def _report(url: str, script: Script, callers: int, load: Load, *, cpu: float, wall: float) -> LoadReport:
@@ -196,6 +186,7 @@ def _report(url: str, script: Script, callers: int, load: Load, *, cpu: float, w
         ),
         barge_in_to_clear_ms=_over(item.clear_ms for report in reports for item in report.interruptions),
         barge_in_to_clear_audio_ms=_over(item.clear_audio_ms for report in reports for item in report.interruptions),
+        arrival_gap_ms=distribution(load.gaps),
         longest_arrival_gap_ms=_over(report.traffic.arrival_gap_ms.max for report in reports),
         unheard_barge_ins=sum(report.summary.unheard_barge_ins for report in reports),
         early_answers=sum(report.summary.early_answers for report in reports),

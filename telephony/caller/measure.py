@@ -1,4 +1,4 @@
-"""The figures of a call, taken from the record that its stream holds. Sans-I/O."""
+"""The figures of a call, taken from the record of its talk. Sans-I/O."""
 
 from collections.abc import Sequence
 
@@ -7,24 +7,21 @@ from telephony.caller.ear import JOIN, Talkspurt
 from telephony.caller.performer import Utterance
 from telephony.caller.playback import Underrun
 from telephony.caller.report import CallReport, Dry, Interruption, Summary, Traffic, Turn, distribution
-from telephony.caller.stream import CallerStream
+from telephony.caller.talk import Talk
 
 
-def measure(report: CallReport, stream: CallerStream, now: int) -> None:
-    """Fill in what the stream knows; it ended at `now`."""
-    said = stream.performer.said
-    report.stream_sid = stream.out.stream_sid
-    report.steps_done = stream.performer.steps_done
+def measure(report: CallReport, talk: Talk, now: int) -> None:
+    """Fill in what the talk knows; it ended at `now`."""
+    said = talk.performer.said
+    report.steps_done = talk.performer.steps_done
     report.duration_ms = _ms(now)
-    report.start_to_first_audio_ms = None if stream.first_media is None else _ms(stream.first_media)
-    heard = [_interruption(item, said, stream, now) for item in said]
+    report.start_to_first_audio_ms = None if talk.first_media is None else _ms(talk.first_media)
+    heard = [_interruption(item, said, talk, now) for item in said]
     report.interruptions = [item for item in heard if item is not None]
-    report.turns = [_turn(item, cut, said, stream) for item, cut in zip(said, heard, strict=True) if item.answer]
-    report.underruns = [
-        Dry(_ms(gap.at), _ms(gap.length)) for gap in stream.playback.underruns if not _answers(gap, said)
-    ]
-    report.traffic = _traffic(stream, now)
-    report.summary = _summary(report, waited=bool(stream.performer.error))
+    report.turns = [_turn(item, cut, said, talk) for item, cut in zip(said, heard, strict=True) if item.answer]
+    report.underruns = [Dry(_ms(gap.at), _ms(gap.length)) for gap in talk.playback.underruns if not _answers(gap, said)]
+    report.traffic = _traffic(talk, now)
+    report.summary = _summary(report, waited=bool(talk.performer.error))
 
 
 def _ms(samples: int) -> float:
@@ -41,11 +38,11 @@ def _next_onset(item: Utterance, said: Sequence[Utterance]) -> float:
     return next((other.onset for other in said if other.onset > item.onset and not other.noise), float("inf"))
 
 
-def _interruption(item: Utterance, said: Sequence[Utterance], stream: CallerStream, now: int) -> Interruption | None:
+def _interruption(item: Utterance, said: Sequence[Utterance], talk: Talk, now: int) -> Interruption | None:
     """How the agent took it that the caller made a sound; None when the agent was not speaking."""
     onset, until = item.onset, _next_onset(item, said)
-    spurt = next((spurt for spurt in reversed(stream.ear.spurts) if spurt.start < onset), None)
-    clear = next((clear for clear in stream.clears if onset <= clear.at < until), None)
+    spurt = next((spurt for spurt in reversed(talk.ear.spurts) if spurt.start < onset), None)
+    clear = next((clear for clear in talk.clears if onset <= clear.at < until), None)
     # At a pause within its talkspurt the agent may be silent, with more to come.
     pausing = spurt is not None and onset - spurt.end <= JOIN and clear is not None and clear.dropped > 0
     if spurt is None or not (spurt.end > onset or pausing):
@@ -64,12 +61,12 @@ def _interruption(item: Utterance, said: Sequence[Utterance], stream: CallerStre
     )
 
 
-def _turn(item: Utterance, interruption: Interruption | None, said: Sequence[Utterance], stream: CallerStream) -> Turn:
+def _turn(item: Utterance, interruption: Interruption | None, said: Sequence[Utterance], talk: Talk) -> Turn:
     after = item.onset
     if interruption is not None:  # what was spoken on is no answer
         cleared = interruption.clear_ms
         after = item.end if cleared is None else item.onset + round(cleared * g711.SAMPLES_PER_MS)
-    answer = _first_after(after, stream.ear.spurts)
+    answer = _first_after(after, talk.ear.spurts)
     if answer is not None and answer.start > _next_onset(item, said):
         answer = None
     return Turn(
@@ -86,20 +83,20 @@ def _first_after(after: int, spurts: Sequence[Talkspurt]) -> Talkspurt | None:
     return next((spurt for spurt in spurts if spurt.start > after), None)
 
 
-def _traffic(stream: CallerStream, now: int) -> Traffic:
+def _traffic(talk: Talk, now: int) -> Traffic:
     return Traffic(
-        frames_sent=stream.frames_sent,
-        frames_late=stream.frames_late,
-        latest_frame_ms=_ms(stream.latest),
-        media_received=stream.media_received,
-        audio_received_ms=_ms(stream.playback.received),
-        audio_played_ms=_ms(stream.playback.played(now)),
-        audio_cut_off_ms=_ms(stream.unplayed),
-        marks_received=stream.marks_received,
-        clears_received=len(stream.clears),
-        arrival_gap_ms=distribution(stream.arrivals),
-        rejected=stream.error_count,
-        rejected_examples=tuple(stream.errors),
+        frames_sent=talk.frames_sent,
+        frames_late=talk.frames_late,
+        latest_frame_ms=_ms(talk.latest),
+        media_received=talk.media_received,
+        audio_received_ms=_ms(talk.playback.received),
+        audio_played_ms=_ms(talk.playback.played(now)),
+        audio_cut_off_ms=_ms(talk.unplayed),
+        marks_received=talk.marks_received,
+        clears_received=len(talk.clears),
+        arrival_gap_ms=distribution(talk.arrivals),
+        rejected=talk.error_count,
+        rejected_examples=tuple(talk.errors),
     )
 
 

@@ -1,21 +1,21 @@
 """Tells a call as it happens, line by line, for a person to read. Sans-I/O."""
 
 from telephony.audio import g711
-from telephony.caller.stream import CallerStream, Cleared
+from telephony.caller.talk import Cleared, Talk
 
 
 class Narrator:
-    """Watches a stream; a line tells one utterance of the caller, when it begins, or of the agent, when it is over."""
+    """Watches a talk; a line tells one utterance of the caller, when it begins, or of the agent, when it is over."""
 
-    def __init__(self, stream: CallerStream, quiet_ms: int) -> None:
-        self._stream = stream
+    def __init__(self, talk: Talk, quiet_ms: int) -> None:
+        self._talk = talk
         self._quiet = quiet_ms * g711.SAMPLES_PER_MS
         self._said = 0  # utterances of the caller that are told
         self._heard = 0  # talkspurts of the agent that are told
 
     def look(self, now: int, *, over: bool = False) -> list[str]:
-        """What is to be told now; when the stream is over, the rest."""
-        said = self._stream.performer.said
+        """What is to be told now; when the talk is over, the rest."""
+        said = self._talk.performer.said
         lines = self._agent(now, over=over)
         for item in said[self._said :]:
             way = "talks over the agent: " if item.interrupts else ""
@@ -25,10 +25,10 @@ class Narrator:
 
     def _agent(self, now: int, *, over: bool) -> list[str]:
         """Utterances of the agent that are over: talkspurts with neither a `clear` nor a long silence between them."""
-        spurts, lines = self._stream.ear.spurts, []
+        spurts, lines = self._talk.ear.spurts, []
         while self._heard < len(spurts):
             start, last = spurts[self._heard].start, self._heard
-            clear = next((clear for clear in self._stream.clears if clear.at >= start), None)
+            clear = next((clear for clear in self._talk.clears if clear.at >= start), None)
             until = float("inf") if clear is None else clear.at
             while last + 1 < len(spurts) and spurts[last + 1].start < min(spurts[last].end + self._quiet, until):
                 last += 1
@@ -40,7 +40,7 @@ class Narrator:
         return lines
 
     def _line(self, start: int, end: int, clear: Cleared | None) -> str:
-        said = self._stream.performer.said
+        said = self._talk.performer.said
         asked = next((item for item in reversed(said) if item.answer and item.onset < start), None)
         line = f"{_seconds(start)}  agent  ▸ speaks {(end - start) / g711.RATE:.1f} s"
         if asked is None:

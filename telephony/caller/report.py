@@ -23,6 +23,7 @@ class Distribution(msgspec.Struct, frozen=True):
     count: int = 0
     p50: float | None = None
     p95: float | None = None
+    p99: float | None = None
     max: float | None = None
 
 
@@ -125,14 +126,12 @@ class CallReport(msgspec.Struct, kw_only=True):
 
 
 def distribution(values: Iterable[float]) -> Distribution:
-    """Count, median, 95th percentile and maximum, to 0.1."""
+    """Count, median, 95th and 99th percentile and maximum, to 0.1."""
     data = np.fromiter(values, np.float64)
     if not data.size:
         return Distribution()
-    p50, p95 = np.percentile(data, [50, 95])
-    return Distribution(
-        count=int(data.size), p50=round(float(p50), 1), p95=round(float(p95), 1), max=round(float(data.max()), 1)
-    )
+    p50, p95, p99 = (round(float(value), 1) for value in np.percentile(data, [50, 95, 99]))
+    return Distribution(count=int(data.size), p50=p50, p95=p95, p99=p99, max=round(float(data.max()), 1))
 
 
 def describe(report: CallReport) -> list[str]:

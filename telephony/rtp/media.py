@@ -94,6 +94,11 @@ class Media:
         self._locked = self._control_from = None
 
     @property
+    def source(self) -> Address | None:
+        """Whose RTP alone is taken; None while it is not locked."""
+        return self._locked
+
+    @property
     def remote(self) -> Address | None:
         """Where RTP goes: to where it comes from, before that to the address agreed on."""
         return self._locked or self._parameters.remote

@@ -2,7 +2,7 @@
 
 import logging
 
-from config.settings import SipSettings
+from config.sip import SipSettings
 from telephony.sip.digest import Accepted, Digest, Stale
 from telephony.sip.guard import Guard, GuardSettings
 from telephony.sip.syntax.address import Address
@@ -21,10 +21,11 @@ class Door:
     def __init__(self, settings: SipSettings) -> None:
         """Without networks and users, this machine alone may call."""
         users = {name: secret.get_secret_value() for name, secret in settings.users.items()}
-        trusted = settings.trusted or (() if users else LOOPBACK)
+        named = [*settings.trusted, *(network for trunk in settings.trunks.values() for network in trunk.trusted)]
+        trusted = named or (() if users else LOOPBACK)
         limits = GuardSettings(failures=settings.ban_failures, ban_ms=1000 * settings.ban_s)
         self.guard = Guard(trusted, strangers=bool(users), settings=limits)
-        self._digest = Digest(settings.realm, users) if users else None
+        self._digest = Digest(settings.realm, users, algorithms=settings.digest) if users else None
 
     def admit(self, ip: str, now_ms: float) -> bool:
         """Whether to parse a packet; False: no answer."""
@@ -38,8 +39,10 @@ class Door:
     def authorized(self, request: Request, source: Address, now_ms: float) -> Refusal | None:
         """Whether a new INVITE may be: a trunk's, or one with good credentials; else the challenge."""
         ip = source.host
-        if self._digest is None or self.guard.is_trunk(ip):
+        if self.guard.is_trunk(ip):
             return None
+        if self._digest is None:  # somebody whom we have called
+            return Refusal(403, "a call from outside of the trunks")
         why, stale = "no credentials", False
         for header in request.headers.all("Authorization")[:MAX_CREDENTIALS]:
             verdict = self._digest.check(request.method, request.uri, header, now_ms, ip)

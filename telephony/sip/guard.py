@@ -53,6 +53,8 @@ class Guard:
         """`trunks` are networks or addresses; ValueError if one is neither. `strangers` are let in if true."""
         self.counters = Counters()
         self._trunks = [ip_network(trunk) for trunk in trunks]
+        self._registrars: frozenset[str] = frozenset()
+        self._expected: OrderedDict[str, float] = OrderedDict()  # addresses to the time until which they may answer
         # A /64 that a trunk has a part of only is counted by whole addresses, lest its neighbours pass as trunks.
         self._shared = {
             net.network_address.packed[:8] for net in self._trunks if net.version == 6 and net.prefixlen > 64
@@ -66,7 +68,21 @@ class Guard:
         """Whether the address is on the allow-list."""
         address = ip_address(ip)
         address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in trunk for trunk in self._trunks)
+        return ip in self._registrars or any(address in trunk for trunk in self._trunks)
+
+    def trust(self, registrars: frozenset[str]) -> None:
+        """Addresses that are trunks' too from now on, and no others but the networks."""
+        self._shared |= {inet_pton(AF_INET6, ip)[:8] for ip in registrars if ":" in ip}
+        for ip in registrars ^ self._registrars:
+            self._sources.pop(self._key(ip), None)  # what was counted of it, it begins anew
+        self._registrars = registrars
+
+    def expect(self, ip: str, until_ms: float) -> None:
+        """A request of ours goes to this address: its answers are let in, strangers or not."""
+        self._expected[ip] = until_ms
+        self._expected.move_to_end(ip)
+        if len(self._expected) > self._settings.max_addresses:
+            self._expected.popitem(last=False)
 
     def admit(self, ip: str, now_ms: float) -> bool:
         """Whether to parse a packet from this address; False: drop it without an answer."""
@@ -74,7 +90,7 @@ class Guard:
         if now_ms < source.banned_until:
             self.counters.banned += 1
             return False
-        if not source.trunk and not self._open:
+        if not source.trunk and not self._open and self._expected.get(ip, 0.0) <= now_ms:
             self.counters.not_allowed += 1
             return False
         if not source.bucket.take(now_ms):
@@ -110,7 +126,7 @@ class Guard:
         return f"SIP ban begins: host={ip} failures={self._settings.failures} seconds={self._settings.ban_ms / 1000:g}"
 
     def _source(self, ip: str) -> "_Source":
-        key = ip if ":" not in ip else self._ipv6_key(ip)
+        key = self._key(ip)
         source = self._sources.get(key)
         if source is not None:
             self._sources.move_to_end(key)
@@ -121,8 +137,10 @@ class Guard:
             self._sources.popitem(last=False)
         return source
 
-    def _ipv6_key(self, ip: str) -> str | bytes:
-        """What an IPv6 address is counted by; an IPv4 address in IPv6's clothes by itself."""
+    def _key(self, ip: str) -> str | bytes:
+        """What an address is counted by; an IPv4 address, in IPv6's clothes too, by itself."""
+        if ":" not in ip:
+            return ip
         packed = inet_pton(AF_INET6, ip.partition("%")[0])
         if packed[:12] == b"\0" * 10 + b"\xff\xff":
             return ".".join(map(str, packed[12:]))

@@ -122,13 +122,18 @@ class SipCall(Line):
         self._wire.agree(parameters)
         return answer
 
+    def offered(self) -> None:
+        """Our offer is on its way to whom we call. What comes early, such as ringing tones, is not heard."""
+        self._offered = True
+        self._wire.open()
+
     def open(self, listener: Listener) -> None:
-        """Somebody listens from now on; it starts when the caller has our answer."""
+        """Somebody listens from now on; it starts when the peer has our answer, or we its."""
         self.listener = listener
         self._wire.open()
 
     def acknowledged(self, body: bytes) -> None:
-        """The caller has our answer."""
+        """The peer has our answer, or we have its."""
         if self._offered:
             self._offered = False
             try:

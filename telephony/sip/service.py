@@ -3,83 +3,102 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Container
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 
+from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.admission import Admission
-from telephony.exceptions import CommandError, ProtocolError
-from telephony.line import Listener
 from telephony.metrics import Metrics
+from telephony.sip.answering import RETRY_S, Accept, Answering
 from telephony.sip.calls.core import Config
 from telephony.sip.calls.events import (
     Acked,
-    Cause,
+    Answered,
     Ended,
     Event,
     Info,
     Invited,
+    Progress,
     Refused,
+    Registered,
+    RegistrationFailed,
     Reinvited,
     Send,
     TransferProgress,
 )
 from telephony.sip.calls.user_agent import UserAgent
+from telephony.sip.dialling import Connect, Dialling
 from telephony.sip.door import Door
 from telephony.sip.line import SipCall
-from telephony.sip.media.audio import Capabilities, NotAcceptable
-from telephony.sip.media.offer import Negotiation
-from telephony.sip.media.ports import MediaSockets, NoPort
+from telephony.sip.lines import Lines
+from telephony.sip.locator import Locator
+from telephony.sip.outbox import Outbox
+from telephony.sip.registrations import Registrations
 from telephony.sip.syntax.address import Address
-from telephony.sip.syntax.header import parse_uri
 from telephony.sip.syntax.message import Message, MessageError
-from telephony.sip.transactions.answers import Refusal
 from telephony.sip.transport import Transports
+from telephony.sip.trunks import Trunks
 
 SPARE_CALLS = 64  # beyond the capacity: those that are being turned away or ended
-RETRY_S = 10  # after which a caller who found no room may try again
-LAST_S = 1.0  # at the end of the server, for the answers to our BYEs
-QUIET = (Cause.LOCAL, Cause.REMOTE, Cause.CANCELLED, Cause.REJECTED)  # ends that nobody is to blame for
+LAST_S = 1.0  # at the end of the server, for the answers to our BYEs and to what takes us off registrars
 
 logger = logging.getLogger("voxline.sip")
 
-Accept = Callable[[SipCall, str], Listener]  # told the agent's name; ProtocolError refuses the call
-
 
 class SipService:
-    """The SIP line of one server. `accept` gives a call its listener; `left` is told when a call is gone."""
+    """The SIP line of one server. `accept` gives a call that comes in its listener, `connect` one of ours that is
+    answered; `left` is told when a call is gone. Raises SettingsError for trunks that cannot be."""
 
     def __init__(
         self,
         settings: Settings,
-        agents: Container[str],
+        agents: Mapping[str, object],
         *,
         admission: Admission,
         metrics: Metrics,
         accept: Accept,
+        connect: Connect,
         left: Callable[[SipCall], None],
         is_ready: Callable[[], bool],
     ) -> None:
-        self.lines: dict[str, SipCall] = {}  # by call id
         sip = settings.sip
         self.door = Door(sip)
         self._settings = settings
-        self._agents = agents
-        self._admission = admission
-        self._metrics = metrics
-        self._accept = accept
+        self._refusals = metrics.refused
         self._left = left
-        self._is_ready = is_ready
         self._ua: UserAgent | None = None
         self._transports = Transports(
             sip,
             admit=self._admit,
+            trusted=self.door.guard.is_trunk,
             receive=self._receive,
             malformed=self._malformed,
             unreachable=self._unreachable,
         )
+        locator = Locator([transport.upper() for transport in sip.transports], 6 if ":" in sip.host else 4)
+        self._outbox = Outbox(self._transports, locator, expect=self._expect, failed=self._failed)
+        self.lines = Lines(sip, self._flush, self._gone)
+        self._trunks = trunks = Trunks(sip)
+        for name, trunk in trunks.items():
+            if trunk.settings.agent and trunk.settings.agent not in agents:
+                raise SettingsError(f"sip.trunks.{name}.agent: no agent {trunk.settings.agent!r}")
+        self._answering = Answering(
+            settings, agents, trunks, self.lines, admission=admission, accept=accept, is_ready=is_ready
+        )
+        self.dialling = Dialling(
+            settings,
+            agents,
+            trunks,
+            self.lines,
+            locator,
+            admission=admission,
+            metrics=metrics,
+            connect=connect,
+            is_ready=is_ready,
+            changed=self._flush,
+        )
+        self._registrations = Registrations(trunks, locator, metrics, changed=self._flush, moved=self._trust)
         self._telling = False
-        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def ports(self) -> dict[str, int]:
@@ -100,21 +119,32 @@ class SipService:
             ),
             admit=self.door.authorized,
         )
+        self.dialling.start(self._ua)
         logger.info("listening", extra={"sip": host, "ports": self.ports})
+
+    def register(self) -> None:
+        """Calls can be taken: let the registrars of the trunks know."""
+        if self._ua is not None:
+            self._registrations.start(self._ua)
+
+    def drain(self) -> None:
+        """Neither take nor make new calls; those that are on go on."""
+        self.dialling.drain()
+        self._registrations.stop(_now_ms())
 
     async def stop(self) -> None:
         """End all calls and close everything."""
+        self.drain()
         if self._ua is not None:
             for call in self._ua.calls:
                 call.hang_up(_now_ms())
             self._flush()
             begin = time.monotonic()
-            while self._ua.calls and time.monotonic() - begin < LAST_S:
+            while (self._ua.calls or self._registrations.running) and time.monotonic() - begin < LAST_S:
                 self.tick(_now_ms())
                 await asyncio.sleep(0.02)
-        for line in list(self.lines.values()):
-            line.ended("the server ended", failed=False)
-        await asyncio.gather(*self._closing)
+        await self.lines.close()
+        self._outbox.close()
         await self._transports.close()
 
     def tick(self, now_ms: float) -> None:
@@ -141,6 +171,9 @@ class SipService:
         self._safely(lambda ua: ua.malformed(error, source))
 
     def _unreachable(self, to: Address) -> None:
+        self._outbox.unreachable(to)
+
+    def _failed(self, to: Address) -> None:
         self._safely(lambda ua: ua.unreachable(to, _now_ms()))
 
     def _safely(self, do: Callable[[UserAgent], None]) -> None:
@@ -151,6 +184,13 @@ class SipService:
         except Exception:
             logger.exception("a SIP message could not be dealt with")  # it costs that message only
         self._flush()
+
+    def _expect(self, ip: str) -> None:
+        """A request of ours goes there: its answers, and what follows while the call is on, are to be let in."""
+        self.door.guard.expect(ip, _now_ms() + 1000 * (self._settings.call.max_s + 60))
+
+    def _trust(self) -> None:
+        self.door.guard.trust(self._trunks.registrars)
 
     # What the user agent says
 
@@ -169,7 +209,7 @@ class SipService:
     def _deal_with(self, item: Send | Event) -> None:
         try:
             if isinstance(item, Send):
-                self._transports.send(item.data, item.to)
+                self._outbox.send(item.data, item.to)
             else:
                 self._told(item)
         except Exception:
@@ -178,101 +218,28 @@ class SipService:
     def _told(self, event: Event) -> None:
         match event:
             case Invited():
-                self._invited(event)
+                self._answering.invited(event, _now_ms())
             case Refused():
                 self._refused(event)
-            case Acked() | Reinvited() | Info() | TransferProgress() | Ended():
-                line = self.lines.get(event.call.id)
-                if line is not None:
-                    _tell(line, event)
+            case Registered() | RegistrationFailed():
+                self._registrations.told(event)
+            case Progress():
+                self.dialling.told(event)
+            case Answered() | Ended():
+                self.dialling.told(event)
+                self.lines.tell(event)
+            case Acked() | Reinvited() | Info() | TransferProgress():
+                self.lines.tell(event)
 
     def _refused(self, event: Refused) -> None:
-        self._metrics.refused.labels(f"sip {event.status}").inc()
+        self._refusals.labels(f"sip {event.status}").inc()
         level = logging.INFO if event.status == 401 else logging.WARNING
         extra = {"status": event.status, "method": event.method, "peer": str(event.source), "call": event.call_id[:128]}
         logger.log(level, "refused: %s", event.why, extra=extra)
 
-    def _invited(self, invited: Invited) -> None:
-        refusal = self._no_room()
-        if refusal is None:
-            refusal = self._answer(invited)
-        if refusal is not None:
-            retry_s = RETRY_S if refusal.status in (486, 503) else 0
-            invited.call.reject(refusal.status, _now_ms(), retry_after_s=retry_s, why=refusal.why)
-
-    def _no_room(self) -> Refusal | None:
-        if not self._is_ready() or self._admission.draining:
-            return Refusal(503, "not ready")
-        return Refusal(486, "no capacity") if self._admission.free <= 0 else None
-
-    def _answer(self, invited: Invited) -> Refusal | None:
-        """Answer a call, or say why not."""
-        sip, call = self._settings.sip, invited.call
-        try:
-            sockets = MediaSockets(sip.host, sip.rtp_first_port, sip.rtp_last_port)
-        except NoPort as error:
-            return Refusal(503, str(error))
-        capabilities = Capabilities(address=sip.advertised or sip.host, port=sockets.port, secure=sip.srtp)
-        line = SipCall(
-            call,
-            sockets,
-            Negotiation(capabilities),
-            media_timeout_s=sip.media_timeout_s,
-            nat=sip.nat,
-            changed=self._flush,
-            over=self._over,
-        )
-        peer = {"peer": str(invited.source), "sip_call": invited.request.headers.get("Call-ID")[:128]}
-        line.log.info("call", extra=peer)
-        try:
-            ours = line.describe(invited.body)
-            user = parse_uri(invited.request.uri).user or ""
-            listener = self._accept(line, user if user in self._agents else self._settings.call.agent)
-        except NotAcceptable as error:
-            sockets.close()
-            return Refusal(error.status, str(error))
-        except ProtocolError as error:
-            sockets.close()
-            return Refusal(486, error.reason)
-        except Exception as error:
-            sockets.close()
-            line.log.exception("call failed: %s", error)
-            return Refusal(500, "internal error")
-        self.lines[call.id] = line
-        line.open(listener)
-        with suppress(CommandError):  # cancelled in between; Ended follows
-            call.accept(ours, _now_ms())
-        return None
-
-    def _over(self, line: SipCall) -> None:
-        self.lines.pop(line.call_id, None)
-        task = asyncio.get_running_loop().create_task(self._close(line), name="close")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    async def _close(self, line: SipCall) -> None:
-        try:
-            if line.listener is not None:
-                await line.listener.closed()
-        except Exception as error:
-            line.log.exception("call failed: %s", error)
-        finally:
-            self._left(line)
-
-
-def _tell(line: SipCall, event: Acked | Reinvited | Info | TransferProgress | Ended) -> None:
-    match event:
-        case Acked():
-            line.acknowledged(event.body)
-        case Reinvited():
-            line.reinvited(event.body)
-        case Info():
-            line.key(event.content_type, event.body)
-        case TransferProgress():
-            line.transferred(event.status, final=event.final)
-        case Ended():
-            reason = "the caller hung up" if event.cause is Cause.REMOTE else event.cause.value
-            line.ended(reason, failed=event.cause not in QUIET)
+    def _gone(self, line: SipCall) -> None:
+        self.dialling.left(line)
+        self._left(line)
 
 
 def _now_ms() -> float:

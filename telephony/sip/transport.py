@@ -5,27 +5,23 @@ request came on; a request of ours, when that is closed, by a new one.
 """
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Callable
 from ipaddress import ip_address
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 from config.exceptions import SettingsError
-from config.settings import SipSettings
+from config.sip import SipSettings
+from telephony.sip.connection import MAX_UNSENT, Connection
+from telephony.sip.sockets import bind_tcp, bind_udp, reason, show
 from telephony.sip.syntax.address import Address
-from telephony.sip.syntax.message import MAX_BYTES, KeepAlive, Message, MessageError, StreamParser, is_keep_alive, parse
+from telephony.sip.syntax.message import Message, MessageError, is_keep_alive, parse
+from telephony.sip.tls import ServerTls, client_context, server_context
 
-MAX_UNSENT = 4 * MAX_BYTES  # bytes that a peer leaves unread before it is disconnected
 MAX_WAITING = 64  # messages that wait for one connection to open
 OPEN_S = 5.0
 TRIES = 20  # for a port that is free on UDP and TCP both, where any will do
-WHOLE_MS = 10_000.0  # in which a message that has begun must be there
-FIRST_MS = 10_000.0  # in which a new connection must say something
-IDLE_MS = 900_000.0
-
-logger = logging.getLogger("voxline.sip")
 
 Admit = Callable[[str], bool]  # told an IP, for each packet
 Receive = Callable[[Message, Address], None]
@@ -44,18 +40,21 @@ class Transports:
         receive: Receive,
         malformed: Malformed,
         unreachable: Unreachable,
+        trusted: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`unreachable` is told where something could not be sent."""
+        """`trusted` IPs, the trunks', always find room; `unreachable` is told where something could not be sent."""
         self.admit = admit
+        self.trusted = trusted
         self.receive = receive
         self.malformed = malformed
         self.connections: dict[int, Connection] = {}
         self.ports: dict[str, int] = {}  # by transport: where we listen
         self.most = settings.connections
         self._settings = settings
+        self._version = ip_address(settings.host).version
         self._unreachable = unreachable
         self._numbers = count(1)
-        self._udp: asyncio.DatagramTransport | None = None
+        self._udp: Any | None = None  # asyncio.DatagramTransport, whose type knows no get_write_buffer_size
         self._servers: list[asyncio.Server] = []
         self._opening: dict[Address, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,13 +63,16 @@ class Transports:
         """Listen. Raises SettingsError where that cannot be."""
         settings = self._settings
         secure = server_context(settings) if "tls" in settings.transports else None
+        port, ports = settings.port, "sip.port"
         try:
             await self._listen_plain()
             if secure is not None:
-                await self._listen("TLS", settings.tls_port, secure)
+                port, ports = settings.tls_port, "sip.tls_port"
+                await self._listen("TLS", port, secure)
         except OSError as error:
             await self.close()
-            raise SettingsError(f"sip.host, sip.port: cannot listen on {settings.host}: {error.strerror}") from None
+            where = show(settings.host, port)
+            raise SettingsError(f"sip.host, {ports}: cannot listen on {where}: {reason(error)}") from None
 
     async def _listen_plain(self) -> None:
         """UDP and TCP, on the same port. Port 0: one that the system finds free for UDP may be taken on TCP."""
@@ -90,9 +92,9 @@ class Transports:
                     self._udp.close()
 
     async def _bind_udp(self) -> asyncio.DatagramTransport:
-        address = (self._settings.host, self._settings.port)
+        bound = bind_udp(self._settings.host, self._settings.port)
         loop = asyncio.get_running_loop()
-        return (await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=address))[0]
+        return (await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=bound))[0]
 
     async def close(self) -> None:
         """Close everything."""
@@ -106,7 +108,7 @@ class Transports:
             connection.close()
 
     def send(self, data: bytes, to: Address) -> None:
-        """Send one message, now or when a connection is open."""
+        """Send one message to an IP address, now or when a connection is open."""
         if to.transport == "UDP":
             self._send_datagram(data, to)
             return
@@ -114,7 +116,7 @@ class Transports:
         if connection is not None:
             connection.send(data)
             return
-        target = Address(to.transport, to.host, to.port)
+        target = Address(to.transport, to.host, to.port, name=to.name)
         for known in self.connections.values():
             if known.peer == target:
                 known.send(data)
@@ -133,43 +135,43 @@ class Transports:
 
     def opened(self, connection: "Connection") -> int:
         """A connection is there: its number; 0 if there are too many, or its peer is not let in."""
-        if len(self.connections) >= self.most or not (connection.ours or self.admit(connection.peer.host)):
+        ip = connection.peer.host
+        if not (connection.ours or (self.admit(ip) and self._has_room(ip))) or len(self.connections) >= self.most:
             return 0
         number = next(self._numbers)
         self.connections[number] = connection
         return number
 
+    def _has_room(self, ip: str) -> bool:
+        """Whether somebody may have one more: strangers get three quarters of all, and one of them a quarter."""
+        if self.trusted(ip):
+            return True
+        theirs = [known.peer.host for known in self.connections.values() if not known.ours]
+        strangers = [host for host in theirs if not self.trusted(host)]
+        return len(strangers) < max(1, 3 * self.most // 4) and strangers.count(ip) < max(1, self.most // 4)
+
     def _send_datagram(self, data: bytes, to: Address) -> None:
         try:
-            ip_address(to.host)
-        except ValueError:  # a name: the loop's resolver must not be waited for
-            self._keep(self._resolve(data, to))
-            return
-        try:
-            if self._udp is None or not to.port:
+            # ValueError for a name, which would be looked up while all wait.
+            if self._udp is None or not to.port or ip_address(to.host).version != self._version:
                 raise OSError("no way there")
-            self._udp.sendto(data, (to.host, to.port))
-        except (OSError, ValueError):  # of the other IP version, for one
+            if self._udp.get_write_buffer_size() < MAX_UNSENT:  # else it is lost, as on the network
+                self._udp.sendto(data, (to.host, to.port))
+        except (OSError, ValueError):
             asyncio.get_running_loop().call_soon(self._unreachable, to)
-
-    async def _resolve(self, data: bytes, to: Address) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(to.host, to.port or 5060)
-        except OSError:
-            self._unreachable(to)
-            return
-        if self._udp is not None:
-            self._udp.sendto(data, found[0][4][:2])
 
     async def _connect(self, target: Address, to: Address) -> None:
         loop = asyncio.get_running_loop()
-        secure = ssl.create_default_context() if target.transport == "TLS" else None
+        secure = client_context() if target.transport == "TLS" else None
         port = target.port or (5061 if secure else 5060)
         try:
             async with asyncio.timeout(OPEN_S):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self, target.transport, ours=True), target.host, port, ssl=secure
+                    lambda: Connection(self, target.transport, ours=True, name=target.name),
+                    target.host,
+                    port,
+                    ssl=secure,
+                    server_hostname=target.name or None,
                 )
             for data in self._opening[target]:
                 connection.send(data)
@@ -179,9 +181,10 @@ class Transports:
             del self._opening[target]
 
     async def _listen(self, transport: str, port: int, secure: ssl.SSLContext | None) -> None:
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self, transport), self._settings.host, port, ssl=secure
-        )
+        def connection() -> Connection:
+            return Connection(self, transport, tls=ServerTls(secure) if secure is not None else None)
+
+        server = await asyncio.get_running_loop().create_server(connection, sock=bind_tcp(self._settings.host, port))
         self._servers.append(server)
         self.ports[transport] = server.sockets[0].getsockname()[1]
 
@@ -204,9 +207,10 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """See asyncio.DatagramProtocol."""
-        transports, source = self._transports, Address("UDP", addr[0], addr[1])
-        if not transports.admit(addr[0]) or is_keep_alive(data):
+        transports = self._transports
+        if not transports.admit(addr[0]) or is_keep_alive(data):  # first of all: this is what a flood costs
             return
+        source = Address("UDP", addr[0], addr[1])
         try:
             transports.receive(parse(data), source)
         except MessageError as error:
@@ -214,112 +218,3 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """See asyncio.DatagramProtocol. Whose it is, nobody says; what waits for an answer has its own time-out."""
-
-
-class Connection(asyncio.Protocol):
-    """One TCP or TLS connection."""
-
-    def __init__(self, transports: Transports, kind: str, *, ours: bool = False) -> None:
-        """`ours`: we have opened it."""
-        self.ours = ours
-        self.number = 0
-        self.peer = Address(kind, "")
-        self._kind = kind
-        self._transports = transports
-        self._parser = StreamParser()
-        self._transport: asyncio.Transport | None = None
-        self._heard_ms = self._begun_ms = _now_ms()
-        self._partial = True  # nothing whole has come yet
-
-    @property
-    def address(self) -> Address:
-        """Where answers to what comes by it go."""
-        return Address(self._kind, self.peer.host, self.peer.port, self.number)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
-        self._transport = cast(asyncio.Transport, transport)
-        host, port = transport.get_extra_info("peername")[:2]
-        self.peer = Address(self._kind, host, port)
-        self.number = self._transports.opened(self)
-        if not self.number:
-            self._transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """See asyncio.Protocol."""
-        self._transports.lost(self)
-
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        if not self.number:
-            return
-        if not self.ours and not self._transports.admit(self.peer.host):
-            self.abort()
-            return
-        self._heard_ms = _now_ms()
-        if not self._partial:
-            self._begun_ms, self._partial = self._heard_ms, True
-        while True:
-            try:
-                found = self._parser.feed(data)
-            except MessageError as error:
-                self._take(error.before)
-                self._transports.malformed(error, self.address)
-                if error.fatal:
-                    self.close()
-                    return
-                data = b""
-                continue
-            self._take(found)
-            return
-
-    def watch(self, now_ms: float) -> None:
-        """Close it if the peer is slow, silent for long, or does not read."""
-        slow = self._partial and now_ms - self._begun_ms > (WHOLE_MS if not self.ours else IDLE_MS)
-        if slow or now_ms - self._heard_ms > IDLE_MS:
-            self.close()
-
-    def send(self, data: bytes) -> None:
-        """Send; a peer that does not read is disconnected."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        transport.write(data)
-        if transport.get_write_buffer_size() > MAX_UNSENT:
-            self.abort()
-
-    def close(self) -> None:
-        """Close it when everything is sent."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """Close it now."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _take(self, found: list[Message | KeepAlive]) -> None:
-        if found:
-            self._partial = False
-        for number, message in enumerate(found):
-            if number and not self.ours and not self._transports.admit(self.peer.host):
-                self.abort()
-                return
-            if isinstance(message, KeepAlive):
-                self.send(b"\r\n")
-            else:
-                self._transports.receive(message, self.address)
-
-
-def server_context(settings: SipSettings) -> ssl.SSLContext:
-    """TLS with the operator's certificate. Raises SettingsError if that cannot be read."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"sip.tls_cert, sip.tls_key: {error}") from None
-    return context
-
-
-def _now_ms() -> float:
-    return 1000 * asyncio.get_running_loop().time()

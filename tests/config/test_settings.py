@@ -69,7 +69,20 @@ def test_the_secret_comes_from_twilios_own_variable_and_is_never_shown(monkeypat
         ("sip: {host: example.com}", ["sip.host", "example.com"]),
         ("sip: {trusted: [10.0.0.1/8]}", ["sip.trusted", "10.0.0.1/8"]),
         ("sip: {transports: [tls]}", ["sip", "tls_cert"]),
+        ("sip: {advertised: '2001:db8::1'}", ["sip", "advertised", "IPv6"]),
         ("sip: {transports: [sctp]}", ["sip.transports", "tcp"]),
+        ("sip: {trunks: {acme: {}}}", ["sip.trunks.acme.server", "required"]),
+        ("sip: {trunks: {acme: {server: pbx.example.com}}}", ["sip.trunks.acme.server", "pbx.example.com"]),
+        ("sip: {trunks: {acme: {server: 'sip:bob@pbx'}}}", ["sip.trunks.acme.server", "bob@pbx"]),
+        ("sip: {trunks: {acme: {server: 'sip:pbx;transport=ws'}}}", ["sip.trunks.acme.server", "ws"]),
+        ("sip: {trunks: {acme: {server: 'sip:pbx', from: bob}}}", ["sip.trunks.acme.from", "bob"]),
+        ("sip: {trunks: {acme: {server: 'sip:pbx', expires_s: 1}}}", ["sip.trunks.acme.expires_s", "10"]),
+        ("sip: {trunks: {acme: {server: 'sip:pbx', trusted: [pbx]}}}", ["sip.trunks.acme.trusted", "pbx"]),
+        ("sip: {trunks: {acme: {server: 'sip:pbx', register: true}}}", ["sip.trunks.acme", "register needs user"]),
+        ("sip: {trunks: {acme: {server: 'sip:pbx', password: x}}}", ["sip.trunks.acme", "password without user"]),
+        ("sip: {trunks: {acme: {server: 'sip:pbx', registers: true}}}", ["acme.registers", "no such setting"]),
+        ("sip: {trunks: {'a b': {server: 'sip:pbx'}}}", ["sip.trunks.a b"]),
+        ("sip: {ring_timeout_s: 0}", ["sip.ring_timeout_s"]),
         ("sip: {rtp_first_port: 30000}", ["sip", "rtp_last_port"]),
         ("[1, 2]", ["groups of settings"]),
         ("turn: {", ["YAML"]),
@@ -86,7 +99,8 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, named: list[s
 
 
 def test_sip_listens_on_other_addresses_once_somebody_is_known() -> None:
-    for known in ({"sip.trusted": ["192.0.2.0/24"]}, {"sip.users": {"ann": "s3cret"}}):
+    trunk = {"acme": {"server": "sip:pbx.example.com", "user": "ann", "password": "s3cret"}}
+    for known in ({"sip.trusted": ["192.0.2.0/24"]}, {"sip.users": {"ann": "s3cret"}}, {"sip.trunks": trunk}):
         settings = load_settings(overrides={"sip.enabled": True, "sip.host": "192.0.2.1"} | known)
         assert settings.sip.enabled
         assert "s3cret" not in repr(settings)
@@ -96,6 +110,17 @@ def test_a_password_of_sip_is_not_shown_even_if_it_is_wrong() -> None:
     with pytest.raises(SettingsError) as error:
         load_settings(overrides={"sip.users": {"ann": 31337}})
     assert "sip.users.ann" in str(error.value)
+    assert "31337" not in str(error.value)
+
+
+def test_a_trunk_from_the_environment_keeps_its_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk = {"server": "sip:pbx.example.com:5070;transport=tcp", "user": "ann", "register": True, "from": "sip:a@b"}
+    monkeypatch.setenv("VOXLINE_SIP__TRUNKS__ACME__PASSWORD", "s3cret")
+    acme = load_settings(overrides={"sip.trunks": {"acme": trunk}}).sip.trunks["acme"]
+    assert (acme.registers, acme.caller, acme.password.get_secret_value()) == (True, "sip:a@b", "s3cret")
+    with pytest.raises(SettingsError) as error:
+        load_settings(overrides={"sip.trunks": {"acme": trunk | {"password": 31337}}})
+    assert "sip.trunks.acme.password" in str(error.value)
     assert "31337" not in str(error.value)
 
 

@@ -4,9 +4,12 @@ import asyncio
 import base64
 import itertools
 import json
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -240,3 +243,28 @@ async def dial() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
 def in_thread() -> Callable[..., Awaitable[Any]]:
     """Runs what blocks, such as `server.wait_for`, while calls go on: `await in_thread(server.wait_for, "ended")`."""
     return asyncio.to_thread
+
+
+MakeCertificate = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def make_certificate(tmp_path: Path) -> MakeCertificate:
+    """Makes certificates that sign themselves, as settings: `make_certificate("DNS:voice.example.com", days=2)`."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, which makes the certificate")
+
+    def make(names: str = "IP:127.0.0.1,IP:::1", *, days: int = 60, name: str = "sip") -> dict[str, str]:
+        files = {"tls_cert": str(tmp_path / f"{name}.pem"), "tls_key": str(tmp_path / f"{name}.key")}
+        make = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days {days} -subj /CN=voxline"
+        add = ["-addext", f"subjectAltName={names}", "-keyout", files["tls_key"], "-out", files["tls_cert"]]
+        subprocess.run([*make.split(), *add], check=True, capture_output=True)
+        return files
+
+    return make
+
+
+@pytest.fixture
+def certificate(make_certificate: MakeCertificate) -> dict[str, str]:
+    """One for loopback, as settings."""
+    return make_certificate()

@@ -118,3 +118,26 @@ def test_port_in_use_is_said() -> None:
         port = taken.getsockname()[1]
         line = complaint(serve(*SIMULATED, "--set", f"server.port={port}"))
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in line
+
+
+def test_sip_that_is_refused_is_said_before_anything_is_loaded() -> None:
+    sip = ("--set", "sip.enabled=true", "--set", "sip.port=0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        line = complaint(serve(*SIMULATED, *sip, "--set", f"sip.port={port}"))
+    assert line == f"voxline: sip.host, sip.port: cannot listen on 127.0.0.1:{port}: Address already in use"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        line = complaint(serve(*SIMULATED, *sip, "--set", f"sip.port={port}", "--set", "sip.transports=[tcp]"))
+    assert line == f"voxline: sip.host, sip.port: cannot listen on 127.0.0.1:{port}: Address already in use"
+    foreign = ("--set", "sip.host=192.0.2.1", "--set", "sip.trusted=[192.0.2.0/24]")
+    line = complaint(serve(*SIMULATED, *sip, *foreign))
+    assert line == "voxline: sip.host, sip.port: cannot listen on 192.0.2.1:0: Cannot assign requested address"
+    line = complaint(serve(*SIMULATED, *sip, "--set", "sip.transports=[tls]", "--set", "sip.tls_cert=/nowhere.pem"))
+    assert line == "voxline: sip.tls_cert: cannot read '/nowhere.pem': No such file or directory"
+
+
+def test_what_fails_while_it_starts_is_said_too() -> None:
+    line = complaint(serve(*SIMULATED, "--set", "server.data=/dev/null", "--set", "tape.mode=full"))
+    assert line == "voxline: server.data: cannot make /dev/null/tapes for tapes: Not a directory"

@@ -77,6 +77,8 @@ class PocketsphinxRecognizer:
     async def load(self) -> None:
         """See Recognizer."""
         for name, dialogue in self._dialogues.items():
+            if name in self._pools:
+                continue  # it is two parts of an engine: what callers are heard with, and what it falls back on
             pool: asyncio.Queue[Decoder] = asyncio.Queue()
             for decoder in await self._work(build_decoders, name, dialogue, self._count):
                 pool.put_nowait(decoder)

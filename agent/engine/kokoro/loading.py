@@ -1,5 +1,6 @@
 """Kokoro's files to a model that can speak, or the reason why not."""
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,23 @@ PARTS = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")
 MIN_SHARE = 0.5  # of a part's tensors that must be in the file: genuine ones lack the scales of the normalizations
 VOICE_SHAPE = (510, 1, 256)
 MIB = 2**20
-# GPU memory of the largest run that `waiting` makes up, by arithmetic: 1536 phonemes x 3.5 frames x about 480 KiB.
-RUN_MIB = 2600
+FRAMES_A_PHONEME = 3.5  # the pace of a person
 
 
-def load_model(folder: Path, device: str) -> Any:
-    """A KModel, ready to run on `device`; raises EngineError when a file is missing or no Kokoro."""
+def load_model(folder: Path, device: str, phonemes: int = 0) -> Any:
+    """A KModel, ready to run on `device`, where there must be room to speak so many phonemes in one run; raises
+    EngineError when there is not, a file is missing, or is no Kokoro."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise EngineError(f"{folder} is no Kokoro model: {name} is missing")
     require_gpu(device, "engine.kokoro")
     if device == "cuda":
-        check_memory(torch.cuda.mem_get_info()[0], (folder / WEIGHTS).stat().st_size)
+        config = json.loads((folder / CONFIG).read_text())
+        check_memory(
+            torch.cuda.mem_get_info()[0],
+            (folder / WEIGHTS).stat().st_size,
+            run_bytes(config, round(phonemes * FRAMES_A_PHONEME)),
+        )
     try:
         with warnings.catch_warnings():
             # torch about how Kokoro's own classes are written: weight_norm is old, dropout of a single layer is idle.
@@ -46,13 +52,30 @@ def load_model(folder: Path, device: str) -> Any:
         raise EngineError(f"the GPU has no room for Kokoro: {_brief(error)}") from error
 
 
-def check_memory(free: int, weights: int) -> None:
+def run_bytes(config: dict[str, Any], frames: int) -> int:
+    """What a run takes besides the weights, for so many frames of 25 ms in all rows, padding included.
+
+    The decoder goes through stages, each of which makes the sound finer by its rate and has half the channels of the
+    one before; two steps a frame come in. At the largest stage ten such tensors live at once: what comes in, the sum
+    over the kernels, and within a residual block its input, norm, activation and result, with masks for the padding.
+    Besides there are the features of the stage before all, of 1024 channels, eight times.
+    """
+    sound = config["istftnet"]
+    steps, channels, largest = 2, int(sound["upsample_initial_channel"]), 0
+    for rate in sound["upsample_rates"]:
+        steps, channels = steps * int(rate), channels // 2
+        largest = max(largest, steps * channels)
+    return 4 * frames * (10 * largest + 8 * 2 * 1024)
+
+
+def check_memory(free: int, weights: int, run: int) -> None:
     """Raises EngineError when a GPU with so many free bytes cannot hold the weights and one run."""
-    needed = weights + RUN_MIB * MIB
+    needed = weights + run
     if free < needed:
         raise EngineError(
-            f"Kokoro needs {needed // MIB} MiB of GPU memory ({weights // MIB} for its weights, {RUN_MIB} to speak), "
-            f"and {free // MIB} are free: give the other models less, or set engine.kokoro.device to cpu"
+            f"Kokoro needs {needed // MIB} MiB of GPU memory ({weights // MIB} for its weights, {run // MIB} to speak)"
+            f", and {free // MIB} are free: give the other models less, lower engine.kokoro.batch, or set "
+            "engine.kokoro.device to cpu"
         )
 
 

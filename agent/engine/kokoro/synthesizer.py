@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from agent.engine.base import SpeakRequest, Speech
+from agent.engine.faults import judge
 from agent.engine.host import find_folder
 from agent.engine.kokoro.forward import Forward, Row
 from agent.engine.kokoro.loading import FILES, Voices, load_model
 from agent.engine.kokoro.phonemes import Phonemes, Phonemizer
 from agent.engine.kokoro.speech import finish
-from agent.engine.kokoro.waiting import Job, Waiting, is_first
-from agent.exceptions import EngineError
+from agent.engine.kokoro.waiting import Job, Waiting, is_first, most_phonemes
+from agent.exceptions import DeviceLost, EngineError
 from config.engine import KokoroSettings
 
 WARM_UP = ("Sure.", "Sure, I can do that for you right now.")
@@ -49,7 +50,7 @@ class KokoroSynthesizer:
     def _load(self) -> None:
         settings = self._settings
         folder = find_folder(settings.model, "engine.kokoro", FILES)
-        model = load_model(folder, settings.device)
+        model = load_model(folder, settings.device, most_phonemes(self._batch))
         self._vocabulary: dict[str, int] = model.vocab
         self._voices = Voices(folder, settings.device)
         self._phonemizer = Phonemizer(model.vocab)
@@ -139,8 +140,10 @@ class KokoroSynthesizer:
                 sound = np.isfinite(spoken.audio).all()
                 job.deliver(spoken if sound else EngineError("Kokoro made no sound of this text, but broken numbers"))
         except Exception as error:  # noqa: BLE001 (torch may raise anything)
-            if len(jobs) > 1:
+            fault = judge(error, "Kokoro", "lower engine.kokoro.batch, or give the other models less")
+            if len(jobs) > 1 and not isinstance(fault, DeviceLost):
                 for job in jobs:
                     self._speak([job])
                 return
-            jobs[0].deliver(EngineError(f"Kokoro cannot speak this text: {type(error).__name__}: {error}"))
+            for job in jobs:
+                job.deliver(type(fault)(str(fault)))

@@ -8,6 +8,7 @@ import threading
 import msgspec
 
 from agent.engine.kokoro.forward import Row, Spoken
+from agent.engine.kokoro.phonemes import MAX_PHONEMES
 from agent.exceptions import EngineError
 
 SLACK = 12  # phonemes by which texts may differ and still be spoken together
@@ -41,6 +42,11 @@ class Job(msgspec.Struct, frozen=True, eq=False):
             self.result.exception()  # a later piece of a text that has failed already is not asked
         else:
             self.result.set_result(spoken)
+
+
+def most_phonemes(batch: int) -> int:
+    """Of one run, padding included."""
+    return max(MAX_PHONEMES, min(MAX_PADDED, batch * MAX_PHONEMES))
 
 
 def is_first(request: str) -> bool:

@@ -6,13 +6,13 @@ It belongs to one thread. Whatever has audio ready takes part in the next step; 
 import heapq
 import logging
 
-import torch
 from transformers import VoxtralRealtimeProcessor
 
 from agent.engine.base import SpeechBlock, Transcript
+from agent.engine.faults import judge
 from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.utterance import Answer, Utterance
-from agent.exceptions import EngineError
+from agent.exceptions import EngineError, OutOfMemory
 
 MAX_UTTERANCES = 1000  # at once, those included that wait for a slot
 
@@ -162,14 +162,8 @@ class Transcriber:
 
     def _shed(self, utterance: Utterance, error: Exception) -> None:
         """A step has failed: let the newest utterance go, so that the others can go on."""
-        full = isinstance(error, torch.OutOfMemoryError)
-        log.error("a step of Voxtral Realtime failed: %s", error, exc_info=None if full else error)
-        if full:
-            torch.cuda.empty_cache()
-            advice = "the GPU's memory is full, lower engine.realtime.streams"
-        else:
-            advice = f"{type(error).__name__}: {error}"
-        utterance.failed = EngineError(f"Voxtral Realtime could not go on with an utterance: {advice}")
+        utterance.failed = judge(error, "Voxtral Realtime", "lower engine.realtime.streams")
+        log.error("%s", utterance.failed, exc_info=None if isinstance(utterance.failed, OutOfMemory) else error)
         if utterance.last_answer is not None:
             self._utterances = {name: item for name, item in self._utterances.items() if item is not utterance}
         self._release(utterance, utterance.failed)

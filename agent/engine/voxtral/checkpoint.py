@@ -9,15 +9,15 @@ from mistral_common.exceptions import MistralCommonException
 from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV7
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from safetensors import SafetensorError
-from transformers import LlamaConfig, PretrainedConfig, VoxtralConfig, VoxtralForConditionalGeneration
+from transformers import PretrainedConfig, VoxtralConfig, VoxtralForConditionalGeneration
 from transformers.utils.logging import disable_progress_bar
 
 from agent.engine.host import find_folder, require_gpu
+from agent.engine.voxtral.memory import memory_needed
 from agent.exceptions import EngineError
 from config.engine import VoxtralSettings
 
 GIB = 1 << 30
-HEAD_ROOM = 4 * GIB  # on a GPU, for what a step computes and for CUDA graphs
 FILES = ["config.json", "generation_config.json", "tekken.json", "model*.safetensors", "model.safetensors.index.json"]
 
 
@@ -50,29 +50,6 @@ def load(settings: VoxtralSettings) -> Checkpoint:
         raise EngineError(f"the weights of {settings.model} do not fit on the GPU: {error}") from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # RuntimeError: they have other sizes
         raise EngineError(f"{folder}: its weights cannot be loaded: {error}") from error
-
-
-def memory_needed(config: VoxtralConfig, settings: VoxtralSettings, dtype: torch.dtype) -> dict[str, int]:
-    """Bytes of the weights, of the slots' keys and values, and of what a step needs besides."""
-    layers, heads, size = cache_shape(config)
-    with torch.device("meta"):
-        weights = sum(weight.numel() for weight in VoxtralForConditionalGeneration(config).parameters())
-    per_token = 2 * layers * heads * size * dtype.itemsize
-    return {
-        "weights": weights * dtype.itemsize,
-        f"{settings.slots} slots x {settings.context} tokens x {per_token} bytes": settings.slots
-        * (settings.context + 1)
-        * per_token,
-        "head room": HEAD_ROOM if settings.device == "cuda" else 0,
-    }
-
-
-def cache_shape(config: VoxtralConfig) -> tuple[int, int, int]:
-    """Layers, heads and the size of one head's keys, of the language model."""
-    text = config.text_config
-    assert isinstance(text, LlamaConfig)
-    heads = text.num_attention_heads
-    return text.num_hidden_layers, text.num_key_value_heads or heads, text.head_dim or text.hidden_size // heads
 
 
 def _refuse_too_little_memory(config: VoxtralConfig, settings: VoxtralSettings, dtype: torch.dtype) -> None:

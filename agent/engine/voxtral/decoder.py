@@ -9,17 +9,14 @@ from typing import NamedTuple
 
 import torch
 
-from agent.engine.voxtral.checkpoint import Checkpoint, cache_shape
+from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.graphs import Graphs
-from agent.engine.voxtral.mel import BANDS, FRAMES, Mel
+from agent.engine.voxtral.mel import BANDS, FRAMES, Mel, last_30_s
+from agent.engine.voxtral.memory import KEPT_AUDIO, MAX_PREFILL, MIN_LENGTH, PREFILL
 from agent.engine.voxtral.sampling import choose
-from agent.engine.voxtral.slots import MIN_ROWS, SlotCache, bucket, common
+from agent.engine.voxtral.slots import MIN_ROWS, SlotCache, bucket, cache_shape, common, sizes
 
 log = logging.getLogger(__name__)
-
-MIN_LENGTH = 512  # positions read at once
-PREFILL, MAX_PREFILL = 128, 1024  # tokens read at once are a multiple of this; more are read without a graph
-KEPT_AUDIO = 16  # turns; what a reply has heard, the transcriber wants as well
 
 
 class Row(NamedTuple):
@@ -59,16 +56,16 @@ class Decoder:
         self._prefixes: list[Prefix] = []
 
     def warm_up(self) -> None:
-        """Run every size once: graphs are captured now, and not while somebody waits."""
+        """Run every size once: graphs are captured now, and not while somebody waits. The largest come first, and the
+        others find room in the memory that these have taken."""
         self._graphs.run("hear", 1, self._encode, torch.zeros(1, BANDS, FRAMES))
-        lengths = _sizes(MIN_LENGTH, self.context) if self._graphs.enabled else [min(MIN_LENGTH, self.context)]
-        for length in lengths:
-            for rows in _sizes(MIN_ROWS, self.slots) if self._graphs.enabled else [1]:
+        every = self._graphs.enabled
+        for length in reversed(sizes(MIN_LENGTH, self.context)) if every else [min(MIN_LENGTH, self.context)]:
+            for rows in reversed(sizes(MIN_ROWS, self.slots)) if every else [1]:
                 self.step([Row(rows - 1, 0, length - 1, 0.0, 1.0, 0.0)])
-            for count in range(PREFILL, min(MAX_PREFILL, length) + 1, PREFILL):
+            most = min(MAX_PREFILL, length) // PREFILL * PREFILL
+            for count in range(most, 0, -PREFILL) if every else [PREFILL]:
                 self.pick(self.prefill(0, [0] * count, b"", length - count), Row(0, 0, 0, 0.0, 1.0, 0.0), None)
-                if not self._graphs.enabled:
-                    break
 
     def learn(self, ids: list[int]) -> None:
         """Read the beginning of prompts to come, once; the first slot must be free."""
@@ -89,19 +86,28 @@ class Decoder:
 
     def prefill(self, slot: int, ids: list[int], audio: bytes, start: int) -> torch.Tensor:
         """Read the tokens of a prompt into a slot, from position `start` on, with the audio (8 kHz mono PCM16) where
-        `ids` have audio tokens. Gives the logits [1, vocabulary] of the token that follows."""
+        `ids` have audio tokens. Gives the logits [1, vocabulary] of the token that follows. Raises ValueError where
+        they are too many: a GPU that is told to write beyond its cache is lost."""
+        if start + len(ids) > self.context:
+            raise ValueError(f"{start + len(ids)} tokens, and there is room for {self.context}")
         embedded = self._embed(torch.tensor([ids], device=self.device))
         if audio:
             first = ids.index(self._audio_token)
             heard = self.hear(audio)
             embedded[0, first : first + len(heard)] = heard
-        count, room = len(ids), self.context - start
-        padded = min(-(-count // PREFILL) * PREFILL, room) if count <= MAX_PREFILL else count
+        for first in range(0, len(ids), MAX_PREFILL):
+            logits = self._read_part(slot, embedded[:, first : first + MAX_PREFILL], start + first)
+        return logits
+
+    def _read_part(self, slot: int, embedded: torch.Tensor, start: int) -> torch.Tensor:
+        """At most MAX_PREFILL tokens; all but those at the end of a slot as one of a few sizes."""
+        count, room = embedded.shape[1], self.context - start
+        padded = min(-(-count // PREFILL) * PREFILL, room)
         embedded = torch.nn.functional.pad(embedded, (0, 0, 0, padded - count))
         length = bucket(start + padded, MIN_LENGTH, self.context)
         positions = torch.arange(start, start + padded)
         inputs = embedded, torch.tensor([slot]), positions[None], torch.tensor([count - 1])
-        if padded % PREFILL or padded > MAX_PREFILL:
+        if padded % PREFILL:
             return self._read(length, *(each.to(self.device) for each in inputs))
         return self._graphs.run("read", (padded, length), lambda *each: self._read(length, *each), *inputs)
 
@@ -125,11 +131,14 @@ class Decoder:
         tokens = self._graphs.run("choose", count, choose, logits, chances).tolist()
         return [tokens[row.slot] for row in rows]
 
-    def hear(self, audio: bytes) -> torch.Tensor:
-        """8 kHz mono PCM16 → embeddings [375, width]; the last few turns are kept."""
+    def hear(self, audio: bytes, bands: torch.Tensor | None = None) -> torch.Tensor:
+        """8 kHz mono PCM16 → embeddings [375, width]; the last few turns are kept. `bands` are the spectrogram's
+        frames, where they are known."""
+        audio = last_30_s(audio)
         heard = self._heard.pop(audio, None)
         if heard is None:
-            heard = self._graphs.run("hear", 1, self._encode, self._mel(audio)).clone()
+            spectrogram = self._mel(audio) if bands is None else self._mel.spectrogram(bands)
+            heard = self._graphs.run("hear", 1, self._encode, spectrogram).clone()
         self._heard[audio] = heard
         if len(self._heard) > KEPT_AUDIO:
             self._heard.popitem(last=False)
@@ -167,11 +176,3 @@ class Decoder:
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self._model.lm_head(hidden)
         return logits
-
-
-def _sizes(smallest: int, largest: int) -> list[int]:
-    """All that `bucket` can give."""
-    sizes = [bucket(1, smallest, largest)]
-    while sizes[-1] < largest:
-        sizes.append(bucket(sizes[-1] + 1, smallest, largest))
-    return sizes

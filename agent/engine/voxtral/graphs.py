@@ -1,11 +1,14 @@
 """CUDA graphs: a step of the model is some 1,500 small operations, which cost the host more time than the GPU.
 
-On a GPU each function is captured once for every shape and replayed after that; elsewhere it is simply called.
+On a GPU each function is captured once for every shape and replayed after that; elsewhere it is simply called. A replay
+does again what the kernels did, at the same addresses: what goes in is copied into buffers that stay, the weights and
+the cache stay, and everything between lies in memory that all graphs share. So a result must be copied, or used as the
+input of the next graph, before anything else is run.
 """
 
 import logging
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -14,10 +17,17 @@ log = logging.getLogger(__name__)
 Function = Callable[..., torch.Tensor]
 
 
+class Graph(Protocol):
+    """What was captured."""
+
+    def replay(self) -> None:
+        """Do it again."""
+
+
 class Captured(NamedTuple):
     """A graph with the buffers it reads and writes, whose addresses never change."""
 
-    graph: torch.cuda.CUDAGraph
+    graph: Graph
     inputs: list[torch.Tensor]
     output: torch.Tensor
 
@@ -29,6 +39,8 @@ class Graphs:
         self.enabled = enabled
         self._device = device
         self._captured: dict[Hashable, Captured] = {}
+        self._stream: torch.cuda.Stream | None = None  # on which they are captured
+        self._pool: Any = None  # of the memory that they share
         self._failed: set[str] = set()  # kinds of functions that could not be captured
 
     def run(self, kind: str, size: Hashable, function: Function, *inputs: torch.Tensor) -> torch.Tensor:
@@ -56,17 +68,22 @@ class Graphs:
 
     def _capture(self, function: Function, inputs: tuple[torch.Tensor, ...]) -> Captured:
         buffers = [value.to(self._device, copy=True) for value in inputs]
+        graph, output = self._record(lambda: function(*buffers))
+        return Captured(graph, buffers, output)
+
+    def _record(self, work: Callable[[], torch.Tensor]) -> tuple[Graph, torch.Tensor]:
+        # One stream for all: each has workspaces of its own in cuBLAS, and keeps the memory that was freed on it.
+        self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
         # Libraries set themselves up in the first runs, which a capture does not allow; not on the default stream,
         # whose work would be joined with everybody else's.
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
             for _ in range(2):
-                function(*buffers)
-        torch.cuda.current_stream().wait_stream(stream)
+                work()
+        torch.cuda.current_stream().wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        pool = next((other.graph.pool() for other in self._captured.values()), None)
         # "thread_local": other threads (the synthesizer's) may allocate memory meanwhile.
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            output = function(*buffers)
-        return Captured(graph, buffers, output)
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+            output = work()
+        self._pool = graph.pool()
+        return graph, output

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import torch
 
+from agent.engine.faults import judge
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.slots import Slots
-from agent.exceptions import EngineError
+from agent.exceptions import DeviceLost, EngineError, OutOfMemory
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class Job:
     id: str
     ids: list[int]  # the prompt's tokens
     audio: bytes = b""  # 8 kHz mono PCM16, where the prompt has audio tokens
+    bands: torch.Tensor | None = None  # its spectrogram's frames, if they are known (see GrowingMel)
     call: str = ""  # whose prompts begin alike
     shared: int = 0  # tokens that the call's next prompt may begin with: those before the audio
     max_tokens: int = 250
@@ -91,7 +93,8 @@ class DecodeLoop:
         self._changed = threading.Condition()
         self._closing = False
         self._ready = threading.Event()
-        self._failure: Exception | None = None
+        self._failure: Exception | None = None  # of the warm-up
+        self._lost: DeviceLost | None = None  # why the loop is over, if not by `close`
         self._thread = threading.Thread(target=self._run, name="voxtral", daemon=True)
 
     def start(self) -> None:
@@ -105,7 +108,7 @@ class DecodeLoop:
         """Let a job wait for a slot; raises EngineError when too many wait already."""
         with self._changed:
             if self._closing:
-                raise EngineError("Voxtral has been closed")
+                raise self._over()
             if len(self._waiting) + len(self._patient) >= self._max_waiting:
                 if job.patient or not self._patient:
                     raise EngineError(
@@ -149,12 +152,15 @@ class DecodeLoop:
         try:
             while self._turn(first):
                 self._flush()
+        except DeviceLost as error:
+            log.exception("the decode loop is over")
+            self._lost = error
         except Exception:
             log.exception("the decode loop has failed")
         with self._changed:
             self._closing = True
         for job in [*(running.job for running in self._running), *self._waiting, *self._patient]:
-            self._events.append(Event(job, EngineError("Voxtral has been closed")))
+            self._events.append(Event(job, self._over()))
         self._flush()
 
     def _turn(self, first: torch.Tensor) -> bool:
@@ -187,11 +193,13 @@ class DecodeLoop:
         self.slots.hold(running.slot, "", [])
         self._running.append(running)
         try:
+            if job.bands is not None:
+                self._decoder.hear(job.audio, job.bands)
             known = self._decoder.inherit(running.slot, job.ids, source, length)
             logits = self._decoder.prefill(running.slot, job.ids[known:], job.audio, known)
             token = self._decoder.pick(logits, running.row(), first if job.forbidden else None)
         except Exception as error:  # noqa: BLE001 (a bad job costs nobody else anything)
-            self._shed(running, error)
+            self._shed([running], error)
             return
         self.slots.hold(running.slot, job.call, job.ids[: job.shared])
         running.length = len(job.ids)
@@ -200,12 +208,8 @@ class DecodeLoop:
     def _step(self) -> None:
         try:
             tokens = self._decoder.step([running.row() for running in self._running])
-        except torch.OutOfMemoryError as error:
-            self._shed(self._running[-1], error)  # the others repeat the step
-            return
-        except Exception as error:  # noqa: BLE001 (what made the step fail cannot be known: all in it are lost)
-            for running in list(self._running):
-                self._shed(running, error)
+        except Exception as error:  # noqa: BLE001 (whatever torch raises)
+            self._shed(self._running, error)
             return
         for running, token in zip(list(self._running), tokens, strict=True):
             running.length += 1
@@ -222,21 +226,25 @@ class DecodeLoop:
             self._release(running)
             self._events.append(Event(running.job, None))
 
-    def _shed(self, running: Running, error: Exception) -> None:
-        """Give up a job, and what it held."""
-        self._release(running)
-        if isinstance(error, torch.OutOfMemoryError):
-            log.error("%s: the GPU is out of memory", running.job.id)
-            torch.cuda.empty_cache()
-            reason = "the GPU is out of memory: lower engine.voxtral.slots or engine.voxtral.context"
-        else:
-            log.error("%s: the model failed", running.job.id, exc_info=error)
-            reason = f"the model failed: {error}"
-        self._events.append(Event(running.job, EngineError(reason)))
+    def _shed(self, among: list[Running], error: Exception) -> None:
+        """Something has failed for these jobs. The newest gives way where memory was short, and the others repeat the
+        step; else what was at fault cannot be known, and all are given up. Raises DeviceLost where nothing can go on.
+        """
+        fault = judge(error, "Voxtral", "lower engine.voxtral.slots or engine.voxtral.context")
+        if isinstance(fault, DeviceLost):
+            raise fault from error
+        given_up = among[-1:] if isinstance(fault, OutOfMemory) else list(among)
+        for running in given_up:
+            log.error("%s: %s", running.job.id, fault, exc_info=None if isinstance(fault, OutOfMemory) else error)
+            self._release(running)
+            self._events.append(Event(running.job, fault))
 
     def _release(self, running: Running) -> None:
         self._running.remove(running)
         self.slots.give_back(running.slot)
+
+    def _over(self) -> EngineError:
+        return DeviceLost(str(self._lost)) if self._lost else EngineError("Voxtral has been closed")
 
     def _flush(self) -> None:
         with self._changed:

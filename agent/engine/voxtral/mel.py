@@ -1,7 +1,14 @@
-"""The caller's audio as the encoder wants it: Whisper's log-mel spectrogram of the last 30 s, at 16 kHz."""
+"""The caller's audio as the encoder wants it: Whisper's log-mel spectrogram of the last 30 s, at 16 kHz.
+
+A frame depends on 29 ms of audio around it and nothing else, so frames are computed while the caller speaks, and only
+the last ones and the measure by the loudest band are left for the turn's end.
+"""
+
+from collections import deque
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 from transformers.audio_utils import mel_filter_bank
 
@@ -10,48 +17,155 @@ from agent.engine.base import CALLER_RATE
 RATE = 2 * CALLER_RATE  # Hz, the model's
 BANDS, FRAMES = 128, 3000
 WINDOW, HOP = 400, 160  # samples at 16 kHz
-MAX_BYTES = 2 * CALLER_RATE * 30  # of PCM16; of what is longer, the end is heard
 SILENCE = 1e-10  # the least power of a band
 RANGE = 8.0  # decades below the loudest band; what is fainter counts as silent
 HALF_TAPS = 32  # samples at 8 kHz on each side that make a sample between two: 4 ms
 
+# In samples at 8 kHz:
+STEP, HALF = HOP // 2, WINDOW // 4  # from frame to frame; half a window
+LONGEST = STEP * FRAMES  # of what is longer, the end is heard
+EDGE = -(-(HALF + HALF_TAPS - 1) // STEP)  # frames that the beginning of the audio reaches into
+
+Samples = NDArray[np.int16]
+
 
 class Mel:
-    """Computes spectrograms on one device. One run is some 20 small operations, so nothing is computed ahead."""
+    """Computes spectrograms on one device."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._between = _between(HALF_TAPS).to(device)
-        self._window = torch.hann_window(WINDOW, device=device)
+        self._window = torch.hann_window(WINDOW).to(device)
         filters = mel_filter_bank(1 + WINDOW // 2, BANDS, 0.0, RATE / 2, RATE, norm="slaney", mel_scale="slaney")
         self._filters = torch.from_numpy(filters).to(device, torch.float32)
 
     def __call__(self, pcm: bytes) -> torch.Tensor:
         """8 kHz mono PCM16 → float32 [1, 128, 3000] on the device, silence after the audio's end."""
-        samples = np.frombuffer(pcm[-MAX_BYTES:], "<i2").astype(np.float32)
-        return self.spectrogram(self.widen(torch.from_numpy(samples).to(self._device) / 32768))
+        samples = samples_of(last_30_s(pcm))
+        return self.spectrogram(self.frames(samples, 0, frames_of(len(samples))))
 
-    def widen(self, audio: torch.Tensor) -> torch.Tensor:
-        """8 → 16 kHz, without delay: the samples stay, and those between them come from a short filter."""
-        padded = functional.pad(audio, (HALF_TAPS - 1, HALF_TAPS))
-        between = functional.conv1d(padded[None, None], self._between[None, None])[0, 0]
-        return torch.stack((audio, between), dim=1).flatten()
+    @torch.inference_mode()
+    def spectrogram(self, bands: torch.Tensor) -> torch.Tensor:
+        """All frames of some audio, [frames, 128] as `frames` gives them → [1, 128, 3000] as WhisperFeatureExtractor
+        makes it: faint bands raised to RANGE below the loudest, and scaled."""
+        bands = bands.to(self._device)
+        floor = bands.max() - RANGE
+        whole = torch.empty(1, BANDS, FRAMES, device=self._device)
+        whole[0, :, : len(bands)] = bands.maximum(floor).T
+        whole[0, :, len(bands) :] = floor.clamp(min=float(np.log10(SILENCE)))
+        return whole.add_(4).div_(4)
 
-    def spectrogram(self, audio: torch.Tensor) -> torch.Tensor:
-        """16 kHz mono float32 of at most 30 s → [1, 128, 3000], as WhisperFeatureExtractor makes it."""
-        # A frame reaches half a window to both sides; only those that touch the audio need to be computed. The very
-        # beginning is mirrored, and so is the end of 30 s that are full.
-        half = WINDOW // 2
-        frames = min(FRAMES, -(-(len(audio) + half) // HOP))
-        audio = functional.pad(audio, (0, max(frames * HOP + half, half + 1) - len(audio)))[: FRAMES * HOP]
-        if len(audio) == FRAMES * HOP:
-            audio = torch.cat((audio, audio[-half - 1 : -1].flip(0)))
-        audio = torch.cat((audio[1 : half + 1].flip(0), audio))
-        spectrum = torch.fft.rfft(audio.unfold(0, WINDOW, HOP)[:frames] * self._window)
+    @torch.inference_mode()
+    def frames(self, samples: Samples, first: int, stop: int) -> torch.Tensor:
+        """The frames `first` to `stop` of at most 30 s at 8 kHz, [stop - first, 128], in decades of power."""
+        if stop <= first:
+            return torch.empty(0, BANDS, device=self._device)
+        low, high = STEP * first - HALF, max(STEP * (stop - 1) + HALF, HALF + 1)  # the samples in these windows
+        wide = self._widen_part(samples, max(0, low), min(len(samples), high))
+        # Behind the audio is silence up to 30 s, and both ends of these are mirrored.
+        wide = _pad(wide, 0, max(0, 2 * (min(high, LONGEST) - len(samples))))
+        if high > LONGEST:
+            wide = torch.cat((wide, wide[2 * (LONGEST - high) - 1 : -1].flip(0)))
+        if low < 0:
+            wide = torch.cat((wide[1 : 1 - 2 * low].flip(0), wide))
+        spectrum = torch.fft.rfft(wide.unfold(0, WINDOW, HOP)[: stop - first] * self._window)
         power = spectrum.real.square() + spectrum.imag.square()
-        bands = (power @ self._filters).clamp(min=SILENCE).log10()
-        whole = functional.pad(bands, (0, 0, 0, FRAMES - frames), value=float(np.log10(SILENCE)))
-        return ((whole.maximum(whole.max() - RANGE) + 4) / 4).T[None]
+        bands: torch.Tensor = (power @ self._filters).clamp(min=SILENCE).log10()
+        return bands
+
+    def widen(self, samples: Samples) -> torch.Tensor:
+        """8 → 16 kHz, without delay: the samples stay, and those between them come from a short filter."""
+        return self._widen_part(samples, 0, len(samples))
+
+    def _widen_part(self, samples: Samples, start: int, stop: int) -> torch.Tensor:
+        """The part of the whole's that begins with sample `start`: no seam shows where it was cut."""
+        before, behind = start - HALF_TAPS + 1, stop + HALF_TAPS
+        part = samples[max(0, before) : behind].astype(np.float32)
+        audio = torch.from_numpy(part).to(self._device) / 32768
+        audio = _pad(audio, max(0, -before), max(0, behind - len(samples)))
+        between = functional.conv1d(audio[None, None], self._between[None, None])[0, 0]
+        return torch.stack((audio[HALF_TAPS - 1 : -HALF_TAPS], between), dim=1).flatten()
+
+
+class GrowingMel:
+    """The frames of one utterance, computed as its audio comes. It holds no more than the last 30 s."""
+
+    def __init__(self, mel: Mel) -> None:
+        self._mel = mel
+        self._pcm = bytearray()  # from the sample `_start` on, the first that is still heard
+        self._start = 0
+        self._pieces: deque[torch.Tensor] = deque()
+        self._kept = 0  # frames before the first piece
+        self._done = 0  # frames before what is still to be computed
+
+    def add(self, pcm: bytes) -> None:
+        """More audio, 8 kHz mono PCM16."""
+        self._pcm += pcm
+        count = self._start + len(self._pcm) // 2
+        self._forget_before(first_sample(count))
+        begin = self._start // STEP
+        # A frame is computed when all that reaches into it is there; the first is mirrored, which takes one more.
+        stop = (count - HALF - HALF_TAPS - 1) // STEP + 1
+        if stop > self._done:
+            self._pieces.append(self._mel.frames(samples_of(bytes(self._pcm)), self._done - begin, stop - begin))
+            self._done = stop
+
+    def bands(self, audio: bytes) -> torch.Tensor | None:
+        """All frames of `audio`, which begins with what was added; nothing if it does not, or had hardly begun."""
+        if not audio.startswith(self._pcm, 2 * self._start):
+            return None
+        return self._frames(audio[2 * self._start :])
+
+    def whole(self) -> tuple[bytes, torch.Tensor | None]:
+        """The last 30 s of what was added, and all frames of it, as `bands` gives them."""
+        audio = bytes(self._pcm)
+        return audio, self._frames(audio)
+
+    def _frames(self, audio: bytes) -> torch.Tensor | None:
+        """All frames of what begins with the first sample that is still heard."""
+        start = first_sample(self._start + len(audio) // 2)
+        samples = samples_of(audio)[start - self._start :]
+        begin = start // STEP
+        fresh = begin + EDGE if begin else 0  # those before were computed as if something had come before them
+        if self._done <= fresh:
+            return None
+        rest = self._mel.frames(samples, self._done - begin, frames_of(len(samples)))
+        if not fresh:
+            return torch.cat((*self._pieces, rest))
+        edge = self._mel.frames(samples, 0, EDGE)
+        return torch.cat((edge, torch.cat(tuple(self._pieces))[fresh - self._kept :], rest))
+
+    def _forget_before(self, sample: int) -> None:
+        del self._pcm[: 2 * (sample - self._start)]
+        self._start = sample
+        while self._pieces and self._kept + len(self._pieces[0]) <= sample // STEP:
+            self._kept += len(self._pieces.popleft())
+        if not self._pieces:
+            self._kept = self._done = max(self._done, sample // STEP)
+
+
+def samples_of(pcm: bytes) -> Samples:
+    """PCM16 as numbers; half a sample at the end is left out."""
+    return np.frombuffer(pcm, "<i2", len(pcm) // 2)
+
+
+def frames_of(samples: int) -> int:
+    """How many frames the audio reaches into; those behind it are silent."""
+    return min(FRAMES, -(-(samples + HALF) // STEP))
+
+
+def first_sample(count: int) -> int:
+    """Where the last 30 s of so many samples begin: at a frame, so that those computed before need not be again."""
+    return max(0, -(-(count - LONGEST) // STEP) * STEP)
+
+
+def last_30_s(pcm: bytes) -> bytes:
+    """What is heard of 8 kHz PCM16."""
+    return pcm[2 * first_sample(len(pcm) // 2) :]
+
+
+def _pad(values: torch.Tensor, before: int, behind: int) -> torch.Tensor:
+    return functional.pad(values, (before, behind)) if before or behind else values
 
 
 def _between(half: int) -> torch.Tensor:

@@ -5,10 +5,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
+import torch
+
 from agent.engine.base import Done, ModelEvent, ReplyRequest, Text
 from agent.engine.prompt import conclude
 from agent.engine.voxtral.checkpoint import Checkpoint, load
 from agent.engine.voxtral.decoder import Decoder
+from agent.engine.voxtral.listening import Listening
 from agent.engine.voxtral.loop import DecodeLoop, Job
 from agent.engine.voxtral.prompt import Prompts, transcription
 from agent.engine.voxtral.streams import Streams
@@ -53,7 +56,8 @@ class VoxtralModel:
         self._loaded: Loaded | None = None
         self._loading = asyncio.Lock()
         self._jobs: dict[str, Job] = {}
-        self.transcriber = VoxtralTranscriber(self.load, self._transcribe, self.cancel)
+        self.listening = Listening()
+        self.transcriber = VoxtralTranscriber(self.listening, self.load, self._transcribe, self.cancel)
 
     async def load(self) -> None:
         """See SpeechModel."""
@@ -71,6 +75,7 @@ class VoxtralModel:
             request.id,
             prompt.ids,
             request.audio if prompt.audio else b"",
+            bands=self.listening.bands(request.call, request.audio) if prompt.audio else None,
             call=request.call,
             shared=prompt.shared,
             max_tokens=settings.max_tokens,
@@ -118,13 +123,15 @@ class VoxtralModel:
             raise EngineError("Voxtral is not loaded")
         return self._loaded
 
-    async def _transcribe(self, utterance: str, audio: bytes, agent: str) -> AsyncGenerator[str, None]:
+    async def _transcribe(
+        self, utterance: str, audio: bytes, bands: torch.Tensor | None, agent: str
+    ) -> AsyncGenerator[str, None]:
         """What is said in 8 kHz PCM16, in pieces, once nobody waits for a reply."""
         loaded = self._ready()
         settings = self._agents.get(agent)
         prompt = transcription(loaded.tokenizer, settings.language.split("-")[0] if settings else "en")
         most = min(TRANSCRIPT_TOKENS, self._settings.context - len(prompt.ids))
-        job = Job(utterance, prompt.ids, audio, max_tokens=most, patient=True)
+        job = Job(utterance, prompt.ids, audio, bands, max_tokens=most, patient=True)
         reading = Reading(loaded.vocabulary, markers=False)
         async with aclosing(self._tokens(loaded, job)) as tokens:
             async for token in tokens:

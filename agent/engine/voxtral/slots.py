@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import LlamaConfig, VoxtralConfig
 from transformers.cache_utils import Cache
 
 MIN_ROWS = 8  # decoded at once: fewer would hardly be faster, and slots that rest keep what their call may need again
@@ -119,3 +120,19 @@ def bucket(least: int, smallest: int, largest: int) -> int:
         if size == largest:
             break
     return size
+
+
+def cache_shape(config: VoxtralConfig) -> tuple[int, int, int]:
+    """Layers, heads and the size of one head's keys, of the language model."""
+    text = config.text_config
+    assert isinstance(text, LlamaConfig)
+    heads = text.num_attention_heads
+    return text.num_hidden_layers, text.num_key_value_heads or heads, text.head_dim or text.hidden_size // heads
+
+
+def sizes(smallest: int, largest: int) -> list[int]:
+    """All that `bucket` can give."""
+    sizes = [bucket(1, smallest, largest)]
+    while sizes[-1] < largest:
+        sizes.append(bucket(sizes[-1] + 1, smallest, largest))
+    return sizes

@@ -12,7 +12,7 @@ from enum import Enum
 
 from telephony.exceptions import CommandError
 from telephony.sip.calls.checks import content_type_of
-from telephony.sip.calls.core import ALLOW, Core
+from telephony.sip.calls.core import Core
 from telephony.sip.calls.dialog import Dialog
 from telephony.sip.calls.events import Acked, Cause, Ended, Info
 from telephony.sip.calls.exchange import Credentials, Exchange
@@ -43,8 +43,8 @@ class Call(ABC):
 
     owner = False  # of the Call-ID
 
-    def __init__(self, core: Core, credentials: Credentials | None) -> None:
-        self.id = core.token()
+    def __init__(self, core: Core, credentials: Credentials | None, call_id: str = "") -> None:
+        self.id = call_id or core.token()
         self.state = CallState.RINGING
         self.core = core
         self.peer_allows: set[str] = set()
@@ -143,7 +143,7 @@ class Call(ABC):
         elif request.method == "REFER":
             self._transfer.receive(transaction, now_ms)
         else:
-            self.core.answer(transaction, 200, now_ms, headers=[ALLOW])
+            self.core.answer(transaction, 200, now_ms, headers=[self.core.allow])
 
     def acknowledged(self, ack: Request, now_ms: float) -> None:
         """An ACK of a 2xx has come."""

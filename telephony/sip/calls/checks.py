@@ -1,6 +1,6 @@
 """What is wrong with a request, before anything is kept of it (RFC 3261 8.2)."""
 
-from telephony.sip.calls.core import ALLOW, ALLOWED, SDP, SUPPORTED
+from telephony.sip.calls.core import ALLOWED, SDP, SUPPORTED
 from telephony.sip.calls.dialog import contact_of, routes_of
 from telephony.sip.syntax.header import parse_params, parse_uri
 from telephony.sip.syntax.message import Request
@@ -11,11 +11,11 @@ _REGISTERED = {"MESSAGE", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"} 
 _ACCEPT = (("Accept", SDP),)
 
 
-def unknown_method(request: Request, also: tuple[str, ...] = ()) -> Refusal | None:
-    """405 or 501 for a method that is not served; those of `also` are."""
-    if request.method in (*ALLOWED, *also):
+def unknown_method(request: Request, allow: tuple[str, str]) -> Refusal | None:
+    """405 or 501 for a method that is not served. REFER is: `allow`, our Allow header, says whether it may be."""
+    if request.method in (*ALLOWED, "REFER"):
         return None
-    return Refusal(405 if request.method in _REGISTERED else 501, f"{request.method} is not served", (ALLOW,))
+    return Refusal(405 if request.method in _REGISTERED else 501, f"{request.method} is not served", (allow,))
 
 
 def unsupported(request: Request) -> Refusal | None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SDP = "application/sdp"
 ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
-ALLOW = ("Allow", ", ".join(ALLOWED))
 SUPPORTED = ("Supported", "timer")
 WITH_SDP = ("Content-Type", SDP)
 
@@ -57,6 +56,7 @@ class Core:
         self.calls: dict[str, Call] = {}  # by our id
         self.dialogs: dict[Id, Call] = {}
         self.out: list[Send | Event] = []
+        self.allow = ("Allow", ", ".join((*ALLOWED, *(("REFER",) if config.allow_refer else ()))))
         self.way = Address("UDP", "")  # where the message came from that is being read
         self._secret = token().encode()
 

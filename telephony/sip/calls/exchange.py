@@ -12,6 +12,7 @@ from telephony.sip.transactions.client import Answered, ClientState, ClientTrans
 from telephony.sip.transactions.timers import GIVE_UP
 
 _CHALLENGES = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
+HURRY_MS = 6_000.0  # without a word from one server, where there is another
 MOST_ATTEMPTS = 5  # a proxy and a server ask, and both nonces are stale
 
 
@@ -66,6 +67,11 @@ class Exchange:
             request.headers.add(name, self._authorize(request, challenge))
         self._attempts += 1
         self._transaction = self._core.request(request, self._to(), self._receive, now_ms)
+
+    def hurry(self, now_ms: float) -> None:
+        """Take a short silence as a 408 already."""
+        if self._transaction is not None and self._transaction.state is ClientState.TRYING:
+            self._transaction.give_up_at(now_ms + HURRY_MS)
 
     def cancel(self, now_ms: float) -> None:
         """Give an INVITE up: at once if somebody has it, else as soon as that is known. It is answered all the same.

@@ -3,7 +3,7 @@
 from telephony.exceptions import CommandError
 from telephony.sip.calls.call import Call, CallState, reason_of
 from telephony.sip.calls.checks import sdp_of
-from telephony.sip.calls.core import ALLOW, SUPPORTED, WITH_SDP, Core
+from telephony.sip.calls.core import SUPPORTED, WITH_SDP, Core
 from telephony.sip.calls.dialog import Dialog
 from telephony.sip.calls.events import Cause, Invited
 from telephony.sip.syntax.address import Address
@@ -36,7 +36,7 @@ class InboundCall(Call):
     def progress(self, status: int, now_ms: float) -> None:
         """180 to 183, without early media. Raises CommandError if the call does not ring any more."""
         self._require_ringing(f"progress {status}")
-        self.core.answer(self._invite, status, now_ms, headers=[self.contact(), ALLOW])
+        self.core.answer(self._invite, status, now_ms, headers=[self.contact(), self.core.allow])
 
     def accept(self, body: bytes, now_ms: float) -> None:
         """Answer with our SDP: the answer, or the offer where the INVITE had none. Raises CommandError if the call
@@ -46,7 +46,7 @@ class InboundCall(Call):
         self.state = CallState.ANSWERED
         self.reinvites.sent_body = body
         session = self.session.accept(self._invite.request, now_ms)
-        headers = [self.contact(), ALLOW, SUPPORTED, *session, WITH_SDP]
+        headers = [self.contact(), self.core.allow, SUPPORTED, *session, WITH_SDP]
         self.reinvites.confirm(self._invite, headers, body, now_ms)
 
     def reject(

@@ -5,7 +5,7 @@ from functools import partial
 import msgspec
 
 from telephony.sip.calls.call import Call, CallState, retry_after
-from telephony.sip.calls.core import ALLOW, WITH_SDP, Core
+from telephony.sip.calls.core import WITH_SDP, Core
 from telephony.sip.calls.dialog import Dialog, towards
 from telephony.sip.calls.events import Answered, Cause, Progress, Send
 from telephony.sip.calls.exchange import Credentials, Exchange
@@ -24,9 +24,11 @@ class Outgoing(msgspec.Struct, frozen=True):
     caller: NameAddr  # our From, without a tag
     credentials: Credentials | None = None
     proxy: Address | None = None  # where everything is sent first; else where the URI says
+    spares: tuple[Address, ...] = ()  # servers that are tried in turn while nobody answers
     transport: str = "UDP"  # for a URI that does not say
     headers: tuple[tuple[str, str], ...] = ()
     ring_ms: float = 60_000
+    id: str = ""  # the call's; made up if empty
 
 
 class OutboundCall(Call):
@@ -41,16 +43,25 @@ class OutboundCall(Call):
             raise ValueError("only SIP addresses can be called")
         self._hop = outgoing.proxy or towards(uri, Address(outgoing.transport, ""))
         Headers([*outgoing.headers, ("From", str(outgoing.caller))])  # raises for what cannot stand there
-        super().__init__(core, outgoing.credentials)
+        super().__init__(core, outgoing.credentials, outgoing.id)
         self._outgoing = outgoing
         self._call_id = core.token()
         self._from = str(msgspec.structs.replace(outgoing.caller, params={"tag": core.token()}))
         self._sequence = core.random.randint(1, 9999)
         self._forks: dict[str, Send] = {}  # ACKs by the tags of those who answered too late
         self.reinvites.sent_body = outgoing.body
-        self._exchange = Exchange(core, self._make, lambda: self._hop, outgoing.credentials, self._receive)
-        self._exchange.start(now_ms)
+        self._spares = list(outgoing.spares)
+        self._heard = False  # anything from a server that takes care of the call
+        self._try(now_ms)
         self._patience = core.timers.start(now_ms + outgoing.ring_ms, self._unanswered)
+
+    def _try(self, now_ms: float) -> None:
+        """Send the INVITE to the server whose turn it is."""
+        credentials = self._outgoing.credentials
+        self._exchange = Exchange(self.core, self._make, lambda: self._hop, credentials, self._receive)
+        self._exchange.start(now_ms)
+        if self._spares:
+            self._exchange.hurry(now_ms)
 
     def _make(self) -> Request:
         self._sequence += 1
@@ -58,12 +69,13 @@ class OutboundCall(Call):
         headers.add("Call-ID", self._call_id)
         headers.add("CSeq", f"{self._sequence} INVITE")
         contact = self.core.contact(self._hop.transport, secure=self._outgoing.to.lower().startswith("sips:"))
-        for name, value in (contact, ALLOW, *self.session.offered(), *self._outgoing.headers, WITH_SDP):
+        for name, value in (contact, self.core.allow, *self.session.offered(), *self._outgoing.headers, WITH_SDP):
             headers.add(name, value)
         return Request("INVITE", self._outgoing.to, headers, self._outgoing.body)
 
     def _receive(self, response: Response, now_ms: float) -> None:
         if response.status < 200:
+            self._heard = True
             if response.status > 100 and self.state is CallState.RINGING:
                 self.core.tell(Progress(self, response.status, response.body))
         elif response.status < 300:
@@ -113,6 +125,11 @@ class OutboundCall(Call):
     def _refused(self, response: Response, now_ms: float) -> None:
         if response.status == 422 and self.state is CallState.RINGING and self.session.raised(response):
             self._exchange.start(now_ms)
+            return
+        nobody = response.status in (408, 503) and not self._heard
+        if nobody and self._spares and self.state is CallState.RINGING:
+            self._hop = self._spares.pop(0)
+            self._try(now_ms)
             return
         self._patience.stop()
         cause = Cause.UNANSWERED if response.status == 408 else Cause.REFUSED

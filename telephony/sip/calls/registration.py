@@ -26,6 +26,7 @@ class Account(msgspec.Struct, frozen=True):
     credentials: Credentials | None = None
     expires_s: int = 3600
     proxy: Address | None = None
+    spares: tuple[Address, ...] = ()  # servers that are tried in turn while nobody answers
     transport: str = "UDP"  # for a URI that does not say
 
 
@@ -38,7 +39,9 @@ class Registration:
         parse_uri(account.address)
         self.account = account
         self._core = core
-        self._hop = account.proxy or towards(registrar, Address(account.transport, ""))
+        self.hop = account.proxy or towards(registrar, Address(account.transport, ""))  # where requests go
+        self.hops = [self.hop, *account.spares]  # all servers of the registrar
+        self._untried = self.hops[1:]
         self._expires_s = account.expires_s
         self._call_id = core.token()
         self._tag = core.token()
@@ -60,10 +63,20 @@ class Registration:
         if self._exchange is None or not self._exchange.waiting:
             self._send(now_ms)
 
+    def move(self, hops: list[Address]) -> None:
+        """The registrar's servers are these now: where the next attempt after a failure goes, in turn."""
+        self.hops = hops or self.hops
+
     def _send(self, now_ms: float) -> None:
-        exchange = Exchange(self._core, self._make, lambda: self._hop, self.account.credentials, self._receive)
+        exchange = Exchange(self._core, self._make, lambda: self.hop, self.account.credentials, self._receive)
         self._exchange = exchange
         exchange.start(now_ms)
+        if self._untried:
+            exchange.hurry(now_ms)
+
+    def _begin_again(self, now_ms: float) -> None:
+        self.hop, *self._untried = self.hops
+        self._send(now_ms)
 
     def _make(self) -> Request:
         self._sequence += 1
@@ -71,7 +84,7 @@ class Registration:
         headers.add("To", f"<{self.account.address}>")
         headers.add("Call-ID", self._call_id)
         headers.add("CSeq", f"{self._sequence} REGISTER")
-        headers.add(*self._core.contact(self._hop.transport))
+        headers.add(*self._core.contact(self.hop.transport))
         headers.add("Expires", str(0 if self._stopping else self._expires_s))
         return Request("REGISTER", self.account.registrar, headers)
 
@@ -108,7 +121,7 @@ class Registration:
 
     def _granted(self, response: Response) -> int:
         """For how many seconds: as it says at our Contact, or for all, or what we have asked for."""
-        ours = parse_name_addr(self._core.contact(self._hop.transport)[1]).uri
+        ours = parse_name_addr(self._core.contact(self.hop.transport)[1]).uri
         for value in response.headers.all("Contact"):
             try:
                 contact = parse_name_addr(value)
@@ -127,12 +140,16 @@ class Registration:
         return True
 
     def _failed(self, response: Response, now_ms: float) -> None:
+        if response.status in (408, 503) and self._untried:
+            self.hop = self._untried.pop(0)
+            self._send(now_ms)
+            return
         pause_ms = min(FIRST_PAUSE_MS * 2 ** min(self._failures, 20), LONGEST_PAUSE_MS)
         pause_ms *= self._core.random.uniform(0.5, 1.0)  # many that failed at once do not come back at once
         pause_ms = max(pause_ms, 1000.0 * retry_after(response.headers))
         self._failures += 1
         self._raised = False
-        self._next = self._core.timers.start(now_ms + pause_ms, self._send)
+        self._next = self._core.timers.start(now_ms + pause_ms, self._begin_again)
         self._core.tell(RegistrationFailed(self, response.status, response.reason, pause_ms))
 
 

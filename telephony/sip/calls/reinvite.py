@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from telephony.exceptions import CommandError
 from telephony.sip.calls.checks import foreign_body
 from telephony.sip.calls.confirmation import Confirmation
-from telephony.sip.calls.core import ALLOW, SUPPORTED, WITH_SDP
+from telephony.sip.calls.core import SUPPORTED, WITH_SDP
 from telephony.sip.calls.events import Cause, Reanswered, Reinvited, ReinviteWithdrawn, Send
 from telephony.sip.calls.exchange import Exchange
 from telephony.sip.calls.session_timer import too_small
@@ -101,14 +101,14 @@ class Reinvites:
 
     def _make_invite(self) -> Request:
         request = self._call.dialog.request("INVITE")
-        for name, value in (self._call.contact(), ALLOW, *self._call.session.offered(), WITH_SDP):
+        for name, value in (self._call.contact(), self._core.allow, *self._call.session.offered(), WITH_SDP):
             request.headers.add(name, value)
         request.body = self._offered
         return request
 
     def _make_update(self) -> Request:
         request = self._call.dialog.request("UPDATE")
-        for name, value in (self._call.contact(), ALLOW, *self._call.session.offered()):
+        for name, value in (self._call.contact(), self._core.allow, *self._call.session.offered()):
             request.headers.add(name, value)
         return request
 
@@ -202,7 +202,7 @@ class Reinvites:
         """Answer 200."""
         transaction = self._take()
         session = self._call.session.accept(transaction.request, now_ms)
-        headers = [self._call.contact(), ALLOW, SUPPORTED, *session]
+        headers = [self._call.contact(), self._core.allow, SUPPORTED, *session]
         if body:
             self.sent_body = body
             headers.append(WITH_SDP)

@@ -12,7 +12,7 @@ from random import Random, SystemRandom
 from telephony.exceptions import CommandError
 from telephony.sip.calls.call import Call
 from telephony.sip.calls.checks import unfit_invite, unknown_method, unsupported
-from telephony.sip.calls.core import ALLOW, SDP, SUPPORTED, Config, Core
+from telephony.sip.calls.core import SDP, SUPPORTED, Config, Core
 from telephony.sip.calls.events import Event, Send
 from telephony.sip.calls.inbound import InboundCall
 from telephony.sip.calls.outbound import OutboundCall, Outgoing
@@ -25,7 +25,6 @@ from telephony.sip.transactions.answers import Refusal, reply_to, stamp_via
 from telephony.sip.transactions.server import ServerState
 
 Admit = Callable[[Request, Address, float], Refusal | None]
-_SHOWN = (ALLOW, SUPPORTED, ("Accept", SDP))
 
 
 def _token() -> str:
@@ -94,7 +93,7 @@ class UserAgent:
         if isinstance(message, Response):
             self._response(message, now_ms)
         else:
-            stamp_via(message, source)
+            stamp_via(message, source, nat=self._core.config.follow_source)
             self._request(message, source, now_ms)
 
     def malformed(self, error: MessageError, source: Address) -> None:
@@ -103,7 +102,7 @@ class UserAgent:
             self.stray += 1
             return
         try:
-            stamp_via(error.request, source)
+            stamp_via(error.request, source, nat=self._core.config.follow_source)
             self._turn_away(error.request, Refusal(error.status, error.reason), source)
         except ValueError:  # what an answer repeats is too bad to be repeated
             self.stray += 1
@@ -160,18 +159,19 @@ class UserAgent:
         refusal = None
         if not call.dialog.take_sequence(request):
             refusal = Refusal(500, f"CSeq {sequence_of(request)} is not above that of the last request")
-        refusal = refusal or unknown_method(request, also=("REFER",)) or unsupported(request)
+        refusal = refusal or unknown_method(request, self._core.allow) or unsupported(request)
         if refusal is not None:
             self._core.refuse(transaction, refusal, now_ms)
         else:
             call.receive(transaction, source, now_ms)
 
     def _outside(self, request: Request, source: Address, now_ms: float) -> None:
-        refusal = unknown_method(request, also=("REFER",)) or unsupported(request) or self._looped(request)
+        refusal = unknown_method(request, self._core.allow) or unsupported(request) or self._looped(request)
         if refusal is not None:
             self._turn_away(request, refusal, source)
         elif request.method == "OPTIONS":
-            self._core.answer_once(request, reply_to(request, source), 200, _SHOWN)
+            shown = (self._core.allow, SUPPORTED, ("Accept", SDP))
+            self._core.answer_once(request, reply_to(request, source), 200, shown)
         elif request.method == "INVITE":
             self._invited(request, source, now_ms)
         elif request.method == "REFER":

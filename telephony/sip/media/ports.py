@@ -7,10 +7,11 @@ from contextlib import suppress
 
 from telephony.exceptions import LineError
 from telephony.rtp.parameters import Address
+from telephony.sip.sockets import bind_udp
 
 TRIES = 64
 MAX_DATAGRAM = 2048  # bytes; audio has 172
-RECEIVE_BUFFER = 65_536  # bytes that the kernel keeps of a peer that floods
+RECEIVE_BUFFER = 212_992  # bytes, the most that Linux grants unasked: 0.1 s of 5,000 packets/s from others
 AT_ONCE = 16  # datagrams that are read before others have their turn
 
 
@@ -24,16 +25,13 @@ class MediaSockets:
     def __init__(self, host: str, first: int, last: int, choose: Callable[[int], int] | None = None) -> None:
         """Ports from `first` to `last`; `choose(n)` gives a number below n. Raises NoPort."""
         choose = choose or random.SystemRandom().randrange
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         for _ in range(TRIES):
             port = (first + 1) // 2 * 2 + 2 * choose((last + 1) // 2 - (first + 1) // 2)
             bound: list[socket.socket] = []
             try:
                 for number in (port, port + 1):
-                    bound.append(socket.socket(family, socket.SOCK_DGRAM))
-                    bound[-1].setblocking(False)
+                    bound.append(bind_udp(host, number))
                     bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-                    bound[-1].bind((host, number))
             except OSError:
                 for opened in bound:
                     opened.close()

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from telephony.rtp.media import Media, NextFrame
 from telephony.rtp.parameters import Address, Parameters
-from telephony.sip.media import ports
+from telephony.sip.media import ports, sieve
 from telephony.sip.media.audio import NotAcceptable
 from telephony.sip.media.ports import MediaSockets
 
@@ -23,6 +23,7 @@ class Wire:
         self._next_frame = next_frame
         self._pressed = pressed
         self._nat = nat
+        self._source: Address | None = None  # whose RTP alone the kernel lets through
         self._loop = asyncio.get_running_loop()
 
     def agree(self, parameters: Parameters) -> None:
@@ -34,6 +35,7 @@ class Wire:
             self.media = Media(parameters, self._next_frame, self._now_ms(), nat=self._nat)
         else:
             self.media.update(parameters, self._now_ms())
+            self._sift(self.media)
 
     def open(self) -> None:
         """Listen."""
@@ -69,8 +71,14 @@ class Wire:
     def _take(self, data: bytes, source: Address) -> None:
         if self.media is not None:
             key = self.media.receive(data, source, self._now_ms())
+            self._sift(self.media)
             if key is not None:
                 self._pressed(key)
+
+    def _sift(self, media: Media) -> None:
+        if media.source is not self._source:
+            self._source = media.source
+            sieve.only_from(self._sockets.audio, media.source)
 
     def _take_control(self, data: bytes, source: Address) -> None:
         if self.media is not None:

@@ -76,12 +76,13 @@ def respond(
     return Response(status, REASONS.get(status, "Refused"), copied, body)
 
 
-def stamp_via(request: Request, source: Address) -> None:
-    """Write into the first Via where the request really came from: `received`, and `rport` if it is asked for."""
+def stamp_via(request: Request, source: Address, *, nat: bool = False) -> None:
+    """Write into the first Via where the request really came from: `received`, and `rport` if it is asked for, or if
+    with `nat` the peer is taken to need it."""
     first, *others = request.headers.all("Via")
     via = parse_via(first)
     params = dict(via.params)
-    if "rport" in params:
+    if nat or "rport" in params:
         params["rport"] = str(source.port)
     if "rport" in params or via.host.lower() != source.host.lower():
         params["received"] = source.host

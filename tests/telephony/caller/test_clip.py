@@ -1,6 +1,5 @@
 """The caller's sounds on the line."""
 
-import base64
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from telephony.caller.script import ScriptError
 
 def samples(frames: tuple[bytes, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Back to floats, as the agent hears them."""
-    decoded = [base64.b64decode(frame) for frame in frames]
-    assert {len(frame) for frame in decoded} == {FRAME}
-    return np.frombuffer(g711.decode(b"".join(decoded)), "<i2") / 32768
+    assert {len(frame) for frame in frames} == {FRAME}
+    return np.frombuffer(g711.decode(b"".join(frames)), "<i2") / 32768
 
 
 def dbfs(audio: Any) -> float:

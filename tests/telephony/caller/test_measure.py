@@ -10,9 +10,9 @@ import pytest
 from telephony.audio import g711
 from telephony.caller.clip import FRAME, render
 from telephony.caller.measure import measure
-from telephony.caller.messages import StreamMessages, new_sid
 from telephony.caller.report import CallReport
-from telephony.caller.stream import CallerStream
+from telephony.caller.twilio.messages import StreamMessages, new_sid
+from telephony.caller.twilio.stream import TwilioTalk
 
 MS = 8
 
@@ -22,8 +22,8 @@ class Rehearsal:
 
     def __init__(self, script: Any, speak: Any, tone: Callable[[int], bytes]) -> None:
         out = StreamMessages(call_sid=new_sid("CA"), account_sid=new_sid("AC"))
-        floor = (base64.b64encode(g711.SILENCE * FRAME),)
-        self.stream = CallerStream(script, render(script, speak), floor, out, keep_audio=True)
+        floor = (g711.SILENCE * FRAME,)
+        self.stream = TwilioTalk(script, render(script, speak), floor, out, keep_audio=True)
         self.tone = tone
 
     def run(self, plan: dict[int, str | int], until_ms: int) -> CallReport:

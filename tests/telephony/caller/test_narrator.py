@@ -1,24 +1,21 @@
 """The call told in lines."""
 
-import base64
 from typing import Any
 
 from telephony.audio import g711
 from telephony.caller.clip import FRAME
 from telephony.caller.ear import Talkspurt
-from telephony.caller.messages import StreamMessages, new_sid
 from telephony.caller.narrator import Narrator
 from telephony.caller.performer import Utterance
-from telephony.caller.stream import CallerStream, Cleared
+from telephony.caller.talk import Cleared, Talk
 
 MS = 8
 
 
 def test_a_call_is_told_in_order(script: Any) -> None:
-    out = StreamMessages(call_sid=new_sid("CA"), account_sid=new_sid("AC"))
-    stream = CallerStream(script("wait"), [None], (base64.b64encode(g711.SILENCE * FRAME),), out, keep_audio=False)
-    narrator = Narrator(stream, quiet_ms=500)
-    said, spurts = stream.performer.said, stream.ear.spurts
+    talk = Talk(script("wait"), [None], (g711.SILENCE * FRAME,), keep_audio=False)
+    narrator = Narrator(talk, quiet_ms=500)
+    said, spurts = talk.performer.said, talk.ear.spurts
 
     assert narrator.look(0) == []
     spurts += [Talkspurt(100 * MS, 600 * MS), Talkspurt(1000 * MS, 1500 * MS)]
@@ -33,7 +30,7 @@ def test_a_call_is_told_in_order(script: Any) -> None:
     spurts.append(Talkspurt(3000 * MS, 4000 * MS))
     said.append(Utterance(step=3, text="no", noise=False, answer=True, interrupts=True, onset=4000 * MS, end=4500 * MS))
     assert narrator.look(4000 * MS) == ["   4.00  caller ▸ talks over the agent: no"]
-    stream.clears.append(Cleared(at=4090 * MS, audio_at=4080 * MS, dropped=9))
+    talk.clears.append(Cleared(at=4090 * MS, audio_at=4080 * MS, dropped=9))
     assert narrator.look(4100 * MS) == [
         "   3.00  agent  ▸ speaks 1.0 s, 500 ms after the caller; stopped 90 ms after being talked over"
     ]

@@ -1,6 +1,5 @@
 """The stereo recording: one time axis."""
 
-import base64
 import wave
 from pathlib import Path
 from typing import Any
@@ -8,18 +7,15 @@ from typing import Any
 import numpy as np
 
 from telephony.audio import g711
-from telephony.caller.messages import StreamMessages, new_sid
 from telephony.caller.recording import write_recording
-from telephony.caller.stream import CallerStream
+from telephony.caller.talk import Talk
 
 
 def test_both_sides_lie_where_they_were_heard(script: Any, tone: Any, tmp_path: Path) -> None:
-    out = StreamMessages(call_sid=new_sid("CA"), account_sid=new_sid("AC"))
-    caller = base64.b64encode(tone(20))
-    stream = CallerStream(script({"silence": 1000}), [None], (caller,), out, keep_audio=True)
-    stream.tick(160 * 10)
-    stream.playback.play(tone(20), 800)
-    write_recording(tmp_path / "call.wav", stream)
+    talk = Talk(script({"silence": 1000}), [None], (tone(20),), keep_audio=True)
+    assert len(list(talk.due(160 * 10))) == 10
+    talk.playback.play(tone(20), 800)
+    write_recording(tmp_path / "call.wav", talk)
     with wave.open(str(tmp_path / "call.wav")) as file:
         assert (file.getnchannels(), file.getframerate(), file.getnframes()) == (2, 8000, 1600)
         left, right = np.frombuffer(file.readframes(1600), "<i2").reshape(-1, 2).T

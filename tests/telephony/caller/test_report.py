@@ -22,8 +22,8 @@ def test_a_call_is_right_or_wrong() -> None:
 
 def test_distributions() -> None:
     assert distribution([]) == Distribution()
-    assert distribution([3.0]) == Distribution(1, 3.0, 3.0, 3.0)
-    assert distribution(range(101)) == Distribution(101, 50.0, 95.0, 100.0)
+    assert distribution([3.0]) == Distribution(1, 3.0, 3.0, 3.0, 3.0)
+    assert distribution(range(101)) == Distribution(101, 50.0, 95.0, 99.0, 100.0)
 
 
 def test_a_report_survives_json() -> None:

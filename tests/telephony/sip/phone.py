@@ -1,6 +1,7 @@
 """A SIP phone over real sockets, for tests: the user agent as the caller, and media that is kept packet by packet."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -65,8 +66,20 @@ async def server(engine: Engine | None = None, **changes: Any) -> AsyncIterator[
 class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
     """One phone with at most one call."""
 
-    def __init__(self, transport: str = "UDP", credentials: Credentials | None = None) -> None:
+    def __init__(
+        self,
+        transport: str = "UDP",
+        credentials: Credentials | None = None,
+        *,
+        host: str = HOST,
+        says: str = "",
+        authority: str = "",
+    ) -> None:
+        """`says` is the address that it takes for its own, where that is not `host`; `authority` is the file of who
+        has signed the server's certificate."""
         self.transport = transport
+        self.host = host
+        self.says = says or host
         self.events: list[Event] = []
         self.messages: list[Message] = []  # received
         self.heard: list[tuple[float, Packet]] = []
@@ -74,8 +87,9 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self.media: Media | None = None
         self.talking = True  # whether RTP is sent
         self._credentials = credentials
-        self._sockets = MediaSockets(HOST, 31_000, 32_699)
-        self.negotiation = Negotiation(Capabilities(address=HOST, port=self._sockets.port, secure=self.secure))
+        self._authority = authority
+        self._sockets = MediaSockets(host, 31_000, 32_699)
+        self.negotiation = Negotiation(Capabilities(address=self.says, port=self._sockets.port, secure=self.secure))
         self._words: list[bytes] = []
         self._parser = StreamParser()
         self._news = asyncio.Event()
@@ -84,15 +98,19 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
 
     async def open(self, app: App) -> "Phone":
         assert app.sip
-        port = app.sip.ports[self.transport]
+        return await self.open_at(app.sip.ports[self.transport])
+
+    async def open_at(self, port: int) -> "Phone":
+        """Open it towards a server that need not be in this process."""
         if self.transport == "UDP":
-            self._connection, _ = await self._loop.create_datagram_endpoint(lambda: self, local_addr=(HOST, 0))
-            self.server = Address("UDP", HOST, port)
+            self._connection, _ = await self._loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
+            self.server = Address("UDP", self.host, port)
         else:
-            self._connection, _ = await self._loop.create_connection(lambda: self, HOST, port)
-            self.server = Address("TCP", HOST, port, 1)
+            secure = ssl.create_default_context(cafile=self._authority) if self.transport == "TLS" else None
+            self._connection, _ = await self._loop.create_connection(lambda: self, self.host, port, ssl=secure)
+            self.server = Address(self.transport, self.host, port, 1)
         self.address = self._connection.get_extra_info("sockname")[:2]
-        self.ua = UserAgent(Config({self.transport: self.address}, allow_refer=self.obliging))
+        self.ua = UserAgent(Config({self.transport: (self.says, self.address[1])}, allow_refer=self.obliging))
         self._loop.add_reader(self._sockets.audio, ports.receive, self._sockets.audio, self._audio)
         self._clock = asyncio.create_task(self._run())
         return self
@@ -107,8 +125,9 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
     # What a caller does
 
     def dial(self, user: str = "1000", body: bytes | None = None) -> None:
+        where = f"[{self.host}]" if ":" in self.host else self.host
         outgoing = Outgoing(
-            to=f"sip:{user}@{HOST}:{self.server.port}",
+            to=f"{self.scheme}:{user}@{where}:{self.server.port}",
             body=self.negotiation.offer() if body is None else body,
             caller=NameAddr("Ann", parse_uri("sip:ann@127.0.0.1")),
             credentials=self._credentials,
@@ -148,7 +167,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Anything, on the socket."""
         if self.transport == "UDP":
-            self._connection.sendto(data, (HOST, self.server.port))
+            self._connection.sendto(data, (self.host, self.server.port))
         else:
             self._connection.write(data)
 
@@ -190,6 +209,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self._news.set()
 
     lost = False
+    scheme = "sip"
     secure: Any = "off"
     obliging = True  # does what it is asked to by REFER
 
@@ -226,6 +246,8 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         return self._words.pop(0) if self._words else None
 
     def _audio(self, data: bytes, source: tuple[str, int]) -> None:
+        if self.media is None and self.secure == "required":
+            return  # before the answer, which has the key
         if self.media is not None and self.media.srtp is not None and not packet.is_rtcp(data):
             data = self.media.srtp.unprotect(data) or b""
         if data and not packet.is_rtcp(data):
@@ -264,3 +286,9 @@ def likeness(sent: bytes, heard: bytes) -> float:
     first, last = max(0, lag), min(len(theirs), lag + len(ours))
     a, b = ours[first - lag : last - lag], theirs[first:last]
     return float(a @ b / np.sqrt((a @ a) * (b @ b) + 1e-9)) if last - first > 800 else 0.0
+
+
+def likenesses(sent: bytes, heard: bytes, piece_ms: int = 200) -> list[float]:
+    """The same of each piece for itself: a jitter buffer stretches pauses, so that longer ones fit nowhere."""
+    size = 16 * piece_ms
+    return [likeness(sent[at : at + size], heard) for at in range(0, len(sent) - size, size)]

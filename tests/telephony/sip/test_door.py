@@ -1,6 +1,6 @@
 """Who may call, by network and by password; the rest is in test_guard.py and test_digest.py."""
 
-from config.settings import SipSettings
+from config.sip import SipSettings, TrunkSettings
 from telephony.sip import digest
 from telephony.sip.door import Door
 from telephony.sip.syntax.address import Address
@@ -35,7 +35,7 @@ def test_with_both_a_trunk_needs_no_password_and_others_do() -> None:
     assert both.authorized(invite(), TRUNK, 0) is None
     asked = both.authorized(invite(), STRANGER, 0)
     assert asked is not None
-    assert (asked.status, asked.why, len(asked.headers)) == (401, "no credentials", 2)
+    assert (asked.status, asked.why, len(asked.headers)) == (401, "no credentials", 1)
     challenge = asked.headers[0][1]
     good = invite(add=credentials(challenge, "ann", "s3cret"))
     assert both.authorized(good, STRANGER, 10) is None
@@ -60,3 +60,28 @@ def test_guesses_are_counted_and_stale_nonces_are_not() -> None:
         strict.authorized(invite(), STRANGER, 100_000)
     assert not strict.admit(STRANGER.host, 100_001)
     assert strict.admit(STRANGER.host, 100_001 + 600_000)
+
+
+def test_sha_256_is_offered_where_it_is_asked_for_only() -> None:
+    """Telephones with libre 1 (baresip 1) give up where it is offered, beside MD5 too; sipp looks at the first."""
+    for algorithms in (("MD5",), ("SHA-256", "MD5")):
+        one = door(users={"ann": "s3cret"}, digest=algorithms)
+        asked = one.authorized(invite(), STRANGER, 0)
+        assert asked is not None
+        assert [name for _, value in asked.headers for name in ("SHA-256", "MD5") if name in value] == list(algorithms)
+
+
+def test_networks_of_trunks_count_like_the_others() -> None:
+    trunks = door(trunks={"acme": TrunkSettings(server="sip:192.0.2.1", trusted=("192.0.2.0/28",))})
+    assert [trunks.admit(ip, 0) for ip in (TRUNK.host, STRANGER.host, "127.0.0.1")] == [True, False, False]
+    assert trunks.authorized(invite(), TRUNK, 0) is None
+
+
+def test_whom_we_have_called_may_answer_but_not_call() -> None:
+    for users in ({}, {"ann": "s3cret"}):
+        some = door(trusted=("192.0.2.0/24",), users=users)
+        some.guard.expect(STRANGER.host, 1000)
+        assert some.admit(STRANGER.host, 0)
+        refusal = some.authorized(invite(), STRANGER, 0)
+        assert refusal is not None
+        assert refusal.status == (401 if users else 403)

@@ -154,3 +154,31 @@ def _timed(door: Guard, ip: str) -> float:
     for _ in range(2000):
         door.admit(ip, 1.0)
     return (time.process_time() - started) / 2000
+
+
+def test_registrars_are_trunks_while_they_know_us() -> None:
+    guard = Guard(["192.0.2.0/24"])
+    for ip in ("198.51.100.9", "2001:db8::9"):
+        assert not guard.admit(ip, 0)
+    guard.trust(frozenset({"198.51.100.9", "2001:db8::9"}))
+    assert guard.admit("198.51.100.9", 1)
+    assert guard.admit("2001:db8::9", 1)
+    assert not guard.admit("2001:db8::8", 1)  # its neighbour
+    assert guard.is_trunk("198.51.100.9")
+    guard.trust(frozenset())
+    assert not guard.admit("198.51.100.9", 2)
+    assert not guard.admit("2001:db8::9", 2)
+    assert guard.admit("192.0.2.7", 2)
+
+
+def test_who_is_expected_may_answer_for_a_time_and_no_faster_than_strangers() -> None:
+    guard = Guard(["192.0.2.0/24"], settings=GuardSettings(stranger=Rate(0, 3), max_addresses=2))
+    guard.expect("198.51.100.9", 1000)
+    assert [guard.admit("198.51.100.9", ms) for ms in (0, 999, 1000)] == [True, True, False]
+    assert not guard.is_trunk("198.51.100.9")
+    guard.expect("198.51.100.9", 2000)
+    assert [guard.admit("198.51.100.9", 1500) for _ in range(3)] == [True, False, False]
+    for ip in ("203.0.113.1", "203.0.113.2"):
+        guard.expect(ip, 5000)
+    assert not guard.admit("198.51.100.9", 1600)  # forgotten: two are remembered
+    assert guard.admit("203.0.113.2", 1600)

@@ -265,7 +265,7 @@ async def test_transfer_by_refer(
         one = await phone(app)
         one.dial()
         await one.wait(Answered)
-        line_of(app)._call.peer_allows.add("REFER")  # phones say so in Allow; this one's user agent does not
+        line_of(app)._call.peer_allows.add("REFER")  # although the other phone does not say so
         await one.wait(Ended)
         refer = next(m for m in one.messages if isinstance(m, Request) and m.method == "REFER")
         assert refer.headers.get("Refer-To") == "<sip:+15550100199@127.0.0.1>"
@@ -275,7 +275,10 @@ async def test_transfer_by_refer(
         assert f'voxline_calls_total{{outcome="{outcome}"}} 1.0' in app.metrics.exposition().decode()
 
 
-async def test_transfer_that_the_peer_cannot_do_ends_the_call(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
+async def test_transfer_that_the_peer_cannot_do_ends_the_call(
+    phone: Open, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Phone, "obliging", False, raising=False)
     async with server(engine(Next.TRANSFER)) as app:
         one = await phone(app)
         one.dial()

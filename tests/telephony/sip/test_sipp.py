@@ -1,79 +1,105 @@
 """Calls by sipp, a SIP stack that is not ours; skipped where it is not installed (Debian: sip-tester)."""
 
-import asyncio
-import shutil
-import socket
+import os
 from pathlib import Path
+from statistics import median
 
 import pytest
 
-from telephony.sip.line import SipCall
-from tests.telephony.sip.phone import likeness, over, server
+from tests.telephony.sip.clients import scenarios
+from tests.telephony.sip.clients.local import free_port
+from tests.telephony.sip.clients.notes import singing
+from tests.telephony.sip.clients.relay import relay
+from tests.telephony.sip.clients.sipp import call, needs_sipp
+from tests.telephony.sip.phone import likenesses, over, server
 
-SCENARIO = Path(__file__).parent / "sipp" / "uac_ulaw.xml"
-
-pytestmark = [
-    pytest.mark.alone,  # sipp says back what it hears, when it hears it
-    pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed (Debian: sip-tester)"),
-]
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+DTMF = Path("/usr/share/sip-tester")  # sipp's own recordings of keys
+pytestmark = needs_sipp
 
 
-async def sipp(folder: Path, port: int, *options: str) -> tuple[int, str]:
-    """Run the scenario against a port; its exit status and what it wrote."""
-    local, media = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM) & ~3
-    arguments = f"-sf {SCENARIO} -s 1000 127.0.0.1:{port} -i 127.0.0.1 -p {local} -mi 127.0.0.1 -mp {media} -nostdin"
-    process = await asyncio.create_subprocess_exec(
-        "sipp",
-        *arguments.split(),
-        *options,
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={"TERM": "dumb", "PATH": "/usr/bin:/bin"},
-    )
-    async with asyncio.timeout(30):
-        said, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode(errors="replace")[-3000:]
+@pytest.mark.alone  # sipp says back what it hears, when it hears it
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+async def test_sipp_hears_the_greeting_and_says_it_back(
+    sent: list[bytes], heard: list[bytes], tmp_path: Path, transport: str
+) -> None:
+    async with server(singing()) as app:
+        assert app.sip
+        port = app.sip.ports["UDP" if transport == "u1" else "TCP"]
+        await call(scenarios.call(3000), tmp_path, port, "-rtp_echo", "-t", transport)
+        await over(app)
+    same = likenesses(b"".join(sent), b"".join(heard))
+    assert median(same) > 0.9
+
+
+@pytest.mark.alone
+async def test_many_calls_at_once(tmp_path: Path) -> None:
+    async with server(call__capacity=20) as app:
+        assert app.sip
+        await call(scenarios.call(2000), tmp_path, app.sip.ports["UDP"], *"-m 20 -l 20 -r 20".split())
+        await over(app)
+        assert 'voxline_calls_total{outcome="hangup"} 20.0' in app.metrics.exposition().decode()
 
 
 @pytest.mark.parametrize("transport", ["u1", "t1"])
-async def test_sipp_hears_the_greeting_and_says_it_back(
-    sent: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
-) -> None:
-    heard: list[bytes] = []
-    entered = SipCall.open
+@pytest.mark.parametrize("password", ["s3cret", "guess"])
+async def test_password(tmp_path: Path, transport: str, password: str) -> None:
+    good = password == "s3cret"
+    async with server(sip__users={"ann": "s3cret"}) as app:
+        assert app.sip
+        port = app.sip.ports["UDP" if transport == "u1" else "TCP"]
+        scenario = scenarios.DIGEST if good else scenarios.DIGEST_REFUSED
+        await call(scenario, tmp_path, port, "-au", "ann", "-ap", password, "-t", transport)
+        await over(app)
+        text = app.metrics.exposition().decode()
+    assert f'voxline_refused_total{{reason="sip 401"}} {1 if good else 2}.0' in text
+    assert ('voxline_calls_total{outcome="hangup"} 1.0' in text) == good
 
-    def overheard(self: SipCall, listener: object) -> None:
-        audio = listener.audio  # type: ignore[attr-defined]
 
-        def both(pcm: bytes) -> None:
-            heard.append(pcm)
-            audio(pcm)
-
-        listener.audio = both  # type: ignore[attr-defined]
-        entered(self, listener)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(SipCall, "open", overheard)
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+async def test_cancel_that_crosses_the_answer(tmp_path: Path, transport: str) -> None:
+    """Calls are answered at once: the CANCEL is too late, is answered, and changes nothing (RFC 3261, 9.2)."""
     async with server() as app:
         assert app.sip
         port = app.sip.ports["UDP" if transport == "u1" else "TCP"]
-        status, said = await sipp(tmp_path, port, "-m", "1", "-rtp_echo", "-t", transport)
-        assert status == 0, said
+        await call(scenarios.CANCEL, tmp_path, port, "-t", transport)
         await over(app)
-    assert likeness(b"".join(sent), b"".join(heard)) > 0.9
+        assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
 
 
-async def test_many_calls_of_sipp_at_once(tmp_path: Path) -> None:
-    async with server(call__capacity=20) as app:
+@pytest.mark.skipif(os.geteuid() != 0, reason="sipp plays recorded packets by a raw socket, which only root may open")
+async def test_keys_reach_the_agent(tmp_path: Path, pressed: list[str]) -> None:
+    files = [str(DTMF / f"dtmf_2833_{key}.pcap") for key in ("1", "5", "star", "pound", "0")]
+    playing = scenarios.scenario(
+        scenarios.invite(), scenarios.answered(), scenarios.ack(), scenarios.play(*files), scenarios.hang_up()
+    )
+    async with server() as app:
         assert app.sip
-        status, said = await sipp(tmp_path, app.sip.ports["UDP"], *"-m 20 -l 20 -r 20".split())
-        assert status == 0, said
+        await call(playing, tmp_path, app.sip.ports["UDP"])
         await over(app)
-        assert 'voxline_calls_total{outcome="hangup"} 20.0' in app.metrics.exposition().decode()
+    assert pressed == ["1", "5", "*", "#", "0"]
+
+
+async def test_calls_through_a_network_that_loses_and_reorders(tmp_path: Path) -> None:
+    """Signalling: a fifth is lost each way and a fifth comes late. Each call is one call, and none is left over."""
+    async with server(call__capacity=10) as app:
+        assert app.sip
+        async with relay(app.sip.ports["UDP"], seed=4, loss=0.2, late=0.2, late_ms=120) as network:
+            await call(scenarios.call(500), tmp_path, network.port, *"-m 10 -l 10 -r 20".split())
+            await over(app)
+            assert all(lost > 3 and late > 3 for lost, late in network.counts()), network.counts()
+        text = app.metrics.exposition().decode()
+    assert 'voxline_calls_total{outcome="hangup"} 10.0' in text
+
+
+@pytest.mark.alone
+async def test_audio_through_such_a_network(sent: list[bytes], heard: list[bytes], tmp_path: Path) -> None:
+    """Audio: 2 % is lost each way and 30 % comes up to 50 ms late; what was said is still what was heard."""
+    media = free_port()
+    async with server(singing()) as app, relay(media, seed=4, loss=0.02, late=0.3, late_ms=50) as network:
+        assert app.sip
+        port = app.sip.ports["UDP"]
+        await call(scenarios.call(3000), tmp_path, port, "-rtp_echo", media=media, advertised=network.port)
+        await over(app)
+        assert all(lost and late for lost, late in network.counts()), network.counts()
+    same = likenesses(b"".join(sent), b"".join(heard))
+    assert median(same) > 0.85

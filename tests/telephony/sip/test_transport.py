@@ -1,19 +1,17 @@
 """UDP, TCP and TLS over real sockets: what is let in, framing, time-outs, limits, and where messages go."""
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.exceptions import SettingsError
-from config.settings import SipSettings
+from config.sip import SipSettings
 from telephony.sip import transport as t
+from telephony.sip.sockets import bind_udp
 from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.message import Message, MessageError, Request, encode
 from telephony.sip.transport import Transports
@@ -31,10 +29,12 @@ class Server:
         self.malformed: list[tuple[MessageError, Address]] = []
         self.unreachable: list[Address] = []
         self.allowed = 1_000_000  # packets
+        self.trusted = True
         values = {"port": 0, "tls_port": 0} | settings
         self.transports = Transports(
             SipSettings(**values),
             admit=self._admit,
+            trusted=lambda ip: self.trusted,
             receive=lambda message, source: self.received.append((message, source)),
             malformed=lambda error, source: self.malformed.append((error, source)),
             unreachable=self.unreachable.append,
@@ -195,6 +195,19 @@ async def test_connections_are_bounded() -> None:
             one.close()
 
 
+async def test_a_stranger_gets_a_quarter_of_the_connections_and_trunks_what_is_left() -> None:
+    async with listening(connections=8) as server:
+        server.trusted = False
+        opened = [await dial(server) for _ in range(3)]
+        await until(lambda: len(server.transports.connections) == 2)
+        assert await opened[2][0].read() == b""
+        server.trusted = True
+        opened += [await dial(server) for _ in range(7)]
+        await until(lambda: len(server.transports.connections) == 8)
+        for _, writer in opened:
+            writer.close()
+
+
 async def test_peer_that_does_not_read_is_let_go() -> None:
     async with listening() as server:
         reader, writer = await dial(server)
@@ -238,33 +251,35 @@ async def test_what_cannot_be_reached_is_told() -> None:
             await until(lambda to=to: to in server.unreachable)
 
 
-async def test_names_are_looked_up_and_other_kinds_of_addresses_fail() -> None:
+async def test_names_and_other_kinds_of_addresses_fail() -> None:
     async with listening() as server:
-        transport, peer = await datagrams(server)
-        port = transport.get_extra_info("sockname")[1]
-        server.transports.send(b"by name", Address("UDP", "localhost", port))
-        await until(lambda: peer.received == [b"by name"] or server.unreachable)
-        server.transports.send(b"x", Address("UDP", "nowhere.invalid", port))
-        await until(lambda: server.unreachable)
-        transport.close()
+        for host in ("localhost", "nowhere.invalid", "::1"):
+            to = Address("UDP", host, 5060)
+            server.transports.send(b"x", to)
+            await until(lambda to=to: to in server.unreachable)
 
 
 async def test_taken_port_is_named() -> None:
     async with listening() as server:
-        with pytest.raises(SettingsError, match=r"sip\.host, sip\.port: cannot listen on 127\.0\.0\.1"):
-            async with listening(port=server.transports.ports["UDP"]):
+        port = server.transports.ports["UDP"]
+        with pytest.raises(
+            SettingsError, match=rf"sip\.host, sip\.port: cannot listen on 127\.0\.0\.1:{port}: Address al"
+        ):
+            async with listening(port=port):
                 pass
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> dict[str, str]:
-    """One for 127.0.0.1, as settings."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, which makes the certificate")
-    make = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
-    name = ("-addext", "subjectAltName=IP:127.0.0.1")
-    subprocess.run([*make.split(), *name], cwd=tmp_path, check=True, capture_output=True)
-    return {"tls_cert": str(tmp_path / "cert.pem"), "tls_key": str(tmp_path / "key.pem")}
+async def test_ipv6_is_ipv6_only() -> None:
+    async with listening(host="::") as server:
+        transport, _ = await datagrams(server)
+        transport.sendto(ONE)
+        with pytest.raises(ConnectionRefusedError):
+            await dial(server)
+        port = server.transports.ports["UDP"]
+        bind_udp(HOST, port).close()
+        await asyncio.sleep(0.05)
+        assert not server.received
+        transport.close()
 
 
 async def test_tls(certificate: dict[str, str]) -> None:
@@ -281,8 +296,66 @@ async def test_tls(certificate: dict[str, str]) -> None:
         await until(lambda: not server.transports.connections)
 
 
+async def test_peers_count_from_before_their_tls_handshake_which_must_be_quick(certificate: dict[str, str]) -> None:
+    async with listening(transports=("tls",), connections=2, **certificate) as server:
+        port = server.transports.ports["TLS"]
+        silent, slow = [await asyncio.open_connection(HOST, port) for _ in range(2)]
+        slow[1].write(b"\x16\x03\x01\x02\x00")  # the first bytes of a handshake
+        await until(lambda: len(server.transports.connections) == 2)
+        with pytest.raises((OSError, ssl.SSLError)):
+            await asyncio.open_connection(HOST, port, ssl=ssl.create_default_context(cafile=certificate["tls_cert"]))
+        server.watch_in(9000)
+        await asyncio.sleep(0.02)
+        assert len(server.transports.connections) == 2
+        server.watch_in(10_500)
+        await until(lambda: not server.transports.connections)
+        for _, writer in (silent, slow):
+            writer.close()
+
+
+async def test_no_handshake_with_who_is_not_let_in(certificate: dict[str, str]) -> None:
+    async with listening(transports=("tls",), **certificate) as server:
+        server.allowed = 0
+        reader, writer = await asyncio.open_connection(HOST, server.transports.ports["TLS"])
+        with pytest.raises(ConnectionError):
+            assert await reader.read() == b""
+            raise ConnectionResetError
+        writer.close()
+
+
+async def test_what_is_no_tls_is_closed_and_what_cannot_agree_is_told(certificate: dict[str, str]) -> None:
+    async with listening(transports=("tls",), **certificate) as server:
+        port = server.transports.ports["TLS"]
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(ONE)
+        assert await reader.read() == b""
+        writer.close()
+        old = ssl.create_default_context(cafile=certificate["tls_cert"])
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        old.set_ciphers("AES128-SHA")
+        with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+            await asyncio.open_connection(HOST, port, ssl=old)
+        assert not server.received
+
+
+async def test_a_stream_of_many_messages_over_tls_and_its_end(certificate: dict[str, str]) -> None:
+    async with listening(transports=("tls",), **certificate) as server:
+        context = ssl.create_default_context(cafile=certificate["tls_cert"])
+        reader, writer = await asyncio.open_connection(HOST, server.transports.ports["TLS"], ssl=context)
+        writer.write(ONE * 200)
+        await until(lambda: len(server.received) == 200)
+        source = server.received[0][1]
+        for _ in range(50):
+            server.transports.send(b"x" * 4000, source)
+        assert len(await reader.readexactly(200_000)) == 200_000
+        server.transports.connections[source.connection].close()
+        assert await reader.read() == b""
+        await until(lambda: server.unreachable == [source])
+        writer.close()
+
+
 async def test_certificate_that_is_not_there_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"sip\.tls_cert"):
+    with pytest.raises(SettingsError, match=r"sip\.tls_cert: cannot read '/nowhere\.pem': No such file"):
         async with listening(transports=("tls",), tls_cert="/nowhere.pem"):
             pass
 

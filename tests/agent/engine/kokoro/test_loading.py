@@ -1,13 +1,28 @@
 """What is said when Kokoro cannot be loaded."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from agent.engine.kokoro.loading import MIB, RUN_MIB, VOICES, WEIGHTS, Voices, check_memory, load_model
+from agent.engine.kokoro.forward import Forward, Row
+from agent.engine.kokoro.loading import (
+    CONFIG,
+    FRAMES_A_PHONEME,
+    MIB,
+    VOICES,
+    WEIGHTS,
+    Voices,
+    check_memory,
+    load_model,
+    run_bytes,
+)
+from agent.engine.kokoro.waiting import most_phonemes
 from agent.exceptions import EngineError
+from bench.checkpoints.kokoro import GENUINE_RATES, _config, build
+from tests.agent.engine.live import Live
 
 
 @pytest.fixture
@@ -60,9 +75,28 @@ def test_no_gpu(folder: Path) -> None:
 
 def test_too_little_gpu_memory() -> None:
     weights = 330 * MIB
-    check_memory((330 + RUN_MIB) * MIB, weights)
-    with pytest.raises(EngineError, match=rf"needs {330 + RUN_MIB} MiB .*330 for its weights.* and 2000 are free"):
-        check_memory(2000 * MIB, weights)
+    check_memory(3330 * MIB, weights, 3000 * MIB)
+    with pytest.raises(EngineError, match=r"needs 3330 MiB .*330 for its weights, 3000 to speak.* and 2000 are free"):
+        check_memory(2000 * MIB, weights, 3000 * MIB)
+
+
+@pytest.mark.parametrize(("full", "rows"), [(True, (6,)), (True, (6, 5)), (False, (60,)), (False, (30, 20, 25))])
+def test_a_run_takes_no_more_memory_than_was_counted(tmp_path: Path, full: bool, rows: tuple[int, ...]) -> None:
+    """Beside the bytes of all tensors that live at once; with padding and without."""
+    model = load_model(build(tmp_path, full=full, voices=()), "cpu")
+    forward = Forward(model)
+    with Live(*model.parameters(), *model.buffers()) as live:
+        spoken = forward([Row((5,) * count, torch.randn(1, 256) * 0.1) for count in rows])
+    frames = max(int(each.durations.sum()) for each in spoken) * len(rows)
+    bound = run_bytes(json.loads((tmp_path / CONFIG).read_text()), frames)
+    assert live.peak <= bound < 3 * live.peak
+
+
+def test_the_largest_run_of_the_genuine_model() -> None:
+    frames = round(most_phonemes(8) * FRAMES_A_PHONEME)
+    assert frames == 1536 * 3.5
+    assert run_bytes(_config(True, GENUINE_RATES), frames) == pytest.approx(3.6e9, rel=0.1)
+    assert most_phonemes(1) == 510
 
 
 def test_voices(folder: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from agent.engine.base import SpeakRequest, Speech
 from agent.engine.kokoro.forward import RATE
 from agent.engine.kokoro.speech import PEAK
 from agent.engine.kokoro.synthesizer import KokoroSynthesizer
-from agent.exceptions import EngineError
+from agent.exceptions import DeviceLost, EngineError
 from config.engine import KokoroSettings
 from tests.agent.engine.kokoro.conftest import Gate
 
@@ -145,6 +146,20 @@ async def test_one_bad_text_costs_the_others_nothing(
     assert "out of memory" in str(busy_failed)
     assert gate.runs == [1, 2, 1, 1]  # the two fail together, and succeed apart
     assert all(isinstance(pieces, list) and len(pieces) == 1 for pieces in rest)
+
+
+async def test_a_gpu_that_is_lost_is_told_to_all_who_were_spoken_together(
+    synthesizer: KokoroSynthesizer, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthesizer._waiting, "_batch", 8)
+    busy = start(synthesizer, "CA0/1.0")
+    await gate.started()
+    tasks = [start(synthesizer, f"CA{call}/1.0", "No, sorry.") for call in (1, 2)]
+    await waiting(synthesizer, 2)
+    lost = torch.AcceleratorError("CUDA error: device-side assert triggered")
+    gate.failing = [lost, lost]
+    assert all(isinstance(outcome, DeviceLost) for outcome in await _open(gate, busy, *tasks))
+    assert gate.runs == [1, 2]  # nothing is tried again
 
 
 async def _open(gate: Gate, *tasks: "asyncio.Task[list[Speech]]") -> list[list[Speech] | BaseException]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agent.engine.base import Transcript
 from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.transcriber import MAX_UTTERANCES, Transcriber
-from agent.exceptions import EngineError
+from agent.exceptions import DeviceLost, EngineError
 from tests.agent.engine.realtime.conftest import STREAMS, Parts
 from tests.agent.engine.realtime.hearing import Answers, block, blocks, tones
 
@@ -142,6 +142,17 @@ def test_a_failing_step_at_the_end_of_an_utterance(
     run(transcriber)
     assert isinstance(answers[0], EngineError)
     assert finish(transcriber, "u") == [Transcript("", final=True)]
+
+
+def test_a_gpu_that_is_lost_is_told(transcriber: Transcriber, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    hear(transcriber, "u", tones(1, 1))
+    answers = finish(transcriber, "u")
+    monkeypatch.setattr(parts.network.lm_head, "forward", lose)
+    run(transcriber)
+    assert isinstance(answers[0], DeviceLost)
 
 
 def test_utterances_are_bounded(transcriber: Transcriber) -> None:

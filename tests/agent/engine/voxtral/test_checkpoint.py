@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import VoxtralConfig
 
-from agent.engine.voxtral.checkpoint import HEAD_ROOM, load, memory_needed
+from agent.engine.voxtral.checkpoint import load
 from agent.exceptions import EngineError
-from bench.checkpoints.voxtral import FULL_VOCABULARY, _pieces, _sizes, build
+from bench.checkpoints.voxtral import FULL_VOCABULARY, _pieces, build
 from config.engine import VoxtralSettings
 
 
@@ -113,15 +112,6 @@ def test_too_little_memory_is_said_with_the_sum(tmp_path: Path) -> None:
     (wide / "config.json").write_text(json.dumps(config))
     with pytest.raises(EngineError, match=r"64 slots x 32768 tokens x \d+ bytes.*lower engine.voxtral.slots"):
         load(settings(wide, slots=64, context=32_768))
-
-
-def test_the_memory_of_the_real_model() -> None:
-    config = VoxtralConfig(**_sizes(FULL_VOCABULARY, 0, 0, full=True))
-    needed = memory_needed(config, settings("m", device="cuda", slots=64, context=4096), torch.bfloat16)
-    weights, cache, room = needed.values()
-    assert weights == pytest.approx(2 * 4.676e9, rel=0.001)
-    assert cache == 64 * 4097 * 122_880
-    assert room == HEAD_ROOM
 
 
 def test_the_real_vocabulary_is_filled_with_short_words() -> None:

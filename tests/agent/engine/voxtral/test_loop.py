@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.loop import DecodeLoop, Event, Job
-from agent.exceptions import EngineError
+from agent.exceptions import DeviceLost, EngineError, OutOfMemory
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, generate, pcm, prompt
 
 WAIT_S = 20.0
@@ -284,6 +284,52 @@ def test_after_a_step_that_failed_the_next_jobs_are_served(voxtral: Checkpoint, 
     listener.loop.submit(second)
     listener.until_ended(second)
     assert listener.tokens[second.id] == generate(voxtral, second.ids, second.audio, 12)
+
+
+def test_a_gpu_that_is_lost_ends_everything(voxtral: Checkpoint, start: Start) -> None:
+    """The model itself raises what torch raises; nobody waits for ever, and nobody is taken any more."""
+    listener = start(Decoder(voxtral, SLOTS, CONTEXT), stepped=True, end=-1)
+    running, waiting, late = endless(1), endless(2), endless(3)
+    listener.loop.submit(running)
+    listener.next()
+
+    def lose(*_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    hook = voxtral.model.lm_head.register_forward_pre_hook(lose)
+    try:
+        listener.loop.submit(waiting)
+        listener.stepped = False
+        listener.go.release()
+        listener.until_ended(running, waiting)
+    finally:
+        hook.remove()
+    for each in (running, waiting):
+        assert isinstance(listener.ended[each.id], DeviceLost)
+    with pytest.raises(DeviceLost, match="illegal memory access"):
+        listener.loop.submit(late)
+
+
+def test_memory_that_the_model_wants_in_vain_costs_the_newest_job(voxtral: Checkpoint, start: Start) -> None:
+    listener = start(Decoder(voxtral, SLOTS, CONTEXT), stepped=True)
+    old, new = job(voxtral, 1, max_tokens=20), job(voxtral, 2, max_tokens=20)
+    listener.loop.submit(old)
+    listener.next()
+
+    def greedy(*_: object) -> None:
+        hook.remove()
+        torch.empty(1 << 60)
+
+    listener.loop.submit(new)
+    while new.id not in listener.tokens:
+        listener.go.release()
+        listener.next()
+    hook = voxtral.model.lm_head.register_forward_pre_hook(greedy)
+    listener.stepped = False
+    listener.go.release()
+    listener.until_ended(old, new)
+    assert listener.tokens[old.id] == generate(voxtral, old.ids, old.audio, 20)
+    assert isinstance(listener.ended[new.id], OutOfMemory)
 
 
 def test_a_job_without_room_fails_alone(decoder: Decoder, start: Start) -> None:

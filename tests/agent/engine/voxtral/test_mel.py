@@ -1,39 +1,128 @@
+"""The spectrogram is Whisper's, and the same however the audio comes."""
+
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
-from agent.engine.voxtral.mel import MAX_BYTES, Mel
-from tests.agent.engine.voxtral.speaking import pcm
+from agent.engine.voxtral.mel import FRAMES, LONGEST, STEP, GrowingMel, Mel, samples_of
+
+
+def loud_and_soft() -> bytes:
+    """33 s of noise, ten times a second another loudness."""
+    random = np.random.default_rng(1)
+    loudness = np.repeat(10 ** random.uniform(2.5, 3.8, 330), 800)
+    return (random.standard_normal(len(loudness)) * loudness).astype("<i2").tobytes()
+
 
 MEL = Mel(torch.device("cpu"))
+SPEECH = loud_and_soft()
+BLOCK = 3200  # bytes of 200 ms
+ROUNDING = 1e-4  # of four decades
 
 
-@pytest.mark.parametrize("samples", [1, 150, 8000, 32_037, 80_000, 479_700, 479_999, 480_000])
+def whispers(audio: bytes) -> torch.Tensor:
+    """What WhisperFeatureExtractor makes of it at 16 kHz."""
+    wide = MEL.widen(samples_of(audio)).numpy()
+    features: torch.Tensor = WhisperFeatureExtractor(feature_size=128)(
+        wide, sampling_rate=16_000, return_tensors="pt"
+    ).input_features
+    return features
+
+
+def grown(audio: bytes, sizes: list[int]) -> GrowingMel:
+    """The audio in blocks of these sizes, again and again."""
+    growing, at = GrowingMel(MEL), 0
+    for size in itertools.cycle(sizes):
+        if at >= len(audio):
+            return growing
+        growing.add(audio[at : at + size])
+        at += size
+    raise AssertionError
+
+
+@pytest.mark.parametrize("samples", [1, 75, 101, 4000, 16_019, 40_000, 239_850, 239_999, LONGEST])
 def test_it_is_whispers_spectrogram(samples: int) -> None:
-    audio = (np.random.default_rng(samples).standard_normal(samples) * 0.1).astype(np.float32)
-    expected = WhisperFeatureExtractor(feature_size=128)(audio, sampling_rate=16_000, return_tensors="pt")
-    torch.testing.assert_close(
-        MEL.spectrogram(torch.from_numpy(audio)), expected.input_features, atol=1e-5, rtol=0, check_dtype=True
-    )
+    audio = SPEECH[: 2 * samples]
+    torch.testing.assert_close(MEL(audio), whispers(audio), atol=ROUNDING, rtol=0, check_dtype=True)
 
 
 def test_silence_is_silent() -> None:
-    expected = WhisperFeatureExtractor(feature_size=128)(
-        np.zeros(16_000, np.float32), sampling_rate=16_000, return_tensors="pt"
-    )
-    torch.testing.assert_close(MEL(bytes(16_000)), expected.input_features, atol=1e-5, rtol=0)
+    torch.testing.assert_close(MEL(bytes(16_000)), whispers(bytes(16_000)), atol=ROUNDING, rtol=0)
 
 
 @pytest.mark.parametrize("frequency", [300, 1000, 2500, 3400])
 def test_a_tone_of_the_telephone_is_the_same_tone_at_twice_the_rate(frequency: int) -> None:
-    tone = torch.sin(2 * torch.pi * frequency * torch.arange(8000) / 8000)
-    expected = torch.sin(2 * torch.pi * frequency * torch.arange(16_000) / 16_000)
+    tone = (np.sin(2 * np.pi * frequency * np.arange(8000) / 8000) * 32_000).astype("<i2")
+    expected = torch.sin(2 * torch.pi * frequency * torch.arange(16_000) / 16_000) * 32_000 / 32_768
     inside = slice(200, -200)
     assert (MEL.widen(tone) - expected)[inside].abs().max() < 0.003  # images at least 50 dB down
 
 
 def test_the_end_of_what_is_too_long_is_heard() -> None:
-    audio = pcm(1, seconds=31)
-    torch.testing.assert_close(MEL(audio), MEL(audio[-MAX_BYTES:]))
-    assert not torch.equal(MEL(audio), MEL(audio[:MAX_BYTES]))
+    torch.testing.assert_close(MEL(SPEECH), MEL(SPEECH[-2 * LONGEST :]))
+    assert not torch.equal(MEL(SPEECH), MEL(SPEECH[: 2 * LONGEST]))
+
+
+@given(
+    length=st.integers(2, 40_000),
+    sizes=st.lists(st.integers(1, 9000), min_size=1, max_size=8),
+    rest=st.integers(0, 5000),
+)
+@settings(max_examples=60, deadline=None)
+def test_frame_by_frame_it_is_the_same(length: int, sizes: list[int], rest: int) -> None:
+    """For any cut of the audio, half samples included, and whatever comes after the last block."""
+    growing = grown(SPEECH[:length], sizes)
+    audio = SPEECH[: (length + rest) // 2 * 2]
+    bands = growing.bands(audio)
+    if bands is None:
+        assert length < 300 or len(audio) < length, "what has hardly begun, or lost half a sample, is computed at once"
+        return
+    torch.testing.assert_close(MEL.spectrogram(bands), whispers(audio), atol=ROUNDING, rtol=0)
+
+
+@given(
+    length=st.integers(LONGEST - 20_000, len(SPEECH) // 2),
+    sizes=st.lists(st.integers(1, 60_000), min_size=1, max_size=3).filter(lambda sizes: sum(sizes) > 9000),
+    rest=st.integers(0, 4000),
+)
+@settings(max_examples=12, deadline=None)
+def test_so_it_is_beyond_thirty_seconds(length: int, sizes: list[int], rest: int) -> None:
+    audio = SPEECH[: 2 * (length + rest)]
+    growing = grown(SPEECH[: 2 * length], sizes)
+    bands = growing.bands(audio)
+    assert bands is not None
+    assert len(bands) <= FRAMES
+    excess = len(audio) // 2 - LONGEST
+    heard = audio[2 * max(0, -(-excess // STEP) * STEP) :]
+    torch.testing.assert_close(MEL.spectrogram(bands), whispers(heard), atol=ROUNDING, rtol=0)
+    kept, bands = growing.whole()
+    assert bands is not None
+    torch.testing.assert_close(MEL.spectrogram(bands), whispers(kept), atol=ROUNDING, rtol=0)
+
+
+def test_it_holds_no_more_than_thirty_seconds() -> None:
+    growing = grown(SPEECH * 3, [BLOCK])
+    assert len(growing.whole()[0]) <= 2 * LONGEST
+    assert sum(map(len, growing._pieces)) <= FRAMES + BLOCK // 2 // STEP + 1
+
+
+@pytest.mark.parametrize("blocks", [1, 40, 160])
+def test_of_a_turn_only_the_rest_is_computed_at_its_end(blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    growing = grown(SPEECH[: blocks * BLOCK], [BLOCK])
+    computed: list[int] = []
+    frames = Mel.frames
+    monkeypatch.setattr(Mel, "frames", lambda *each: computed.append(each[3] - each[2]) or frames(*each))  # type: ignore[func-returns-value]
+    assert growing.bands(SPEECH[: blocks * BLOCK + 1600]) is not None
+    assert sum(computed) < 20  # of 100 frames a second
+
+
+def test_other_audio_is_not_taken_for_its_own() -> None:
+    growing = grown(SPEECH[:32_000], [BLOCK])
+    assert growing.bands(SPEECH[:31_998]) is None
+    assert growing.bands(SPEECH[2:64_000]) is None
+    assert growing.bands(SPEECH[:32_000]) is not None

@@ -3,11 +3,11 @@ import asyncio
 import pytest
 
 from agent.engine.base import SpeechBlock, Transcript
-from agent.engine.voxtral import model, transcriber
-from agent.engine.voxtral.mel import MAX_BYTES
+from agent.engine.voxtral import listening, model
+from agent.engine.voxtral.mel import LONGEST, Mel
 from agent.engine.voxtral.model import VoxtralModel
 from tests.agent.engine.voxtral.speaking import pcm
-from tests.agent.engine.voxtral.test_model import polite, rambling
+from tests.agent.engine.voxtral.test_model import events, polite, rambling, request
 
 __all__ = ["polite", "rambling"]
 
@@ -37,6 +37,20 @@ async def test_it_is_the_audio_that_is_written_down(rambling: VoxtralModel) -> N
         await recognizer.hear(block(name, pcm(seed, 2)))
         texts.append((await recognizer.finish(name)).text)
     assert texts[0] == texts[1] != texts[2]
+
+
+async def test_a_reply_finds_what_was_heard_while_the_caller_spoke(
+    rambling: VoxtralModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request("r", audio=pcm(11, 2.1))
+    expected = await events(rambling, asked)
+    assert rambling._loaded
+    rambling._loaded.streams._loop._decoder._heard.clear()
+    for at in range(0, 32_000, 3200):
+        await rambling.transcriber.hear(SpeechBlock("k", asked.call, "desk", asked.audio[at : at + 3200]))
+    monkeypatch.setattr(Mel, "__call__", lambda *_: pytest.fail("it was computed at once"))
+    assert await events(rambling, asked) == expected
+    assert (await rambling.transcriber.finish("k")).text
 
 
 async def test_the_agents_language_is_told(rambling: VoxtralModel) -> None:
@@ -80,9 +94,11 @@ async def test_audio_is_bounded(polite: VoxtralModel, monkeypatch: pytest.Monkey
     recognizer = polite.transcriber
     for _ in range(4):
         await recognizer.hear(block("h", pcm(1, 10)))
-    assert len(recognizer._utterances["h"].audio) == MAX_BYTES
-    monkeypatch.setattr(transcriber, "MAX_UTTERANCES", 1)
+    item = polite.listening.get("h")
+    assert item
+    assert len(item.mel.whole()[0]) == 2 * LONGEST
+    monkeypatch.setattr(listening, "MAX_UTTERANCES", 1)
     await recognizer.hear(block("i", pcm(1)))
-    assert list(recognizer._utterances) == ["i"], "the oldest is forgotten"
+    assert list(polite.listening._utterances) == ["i"], "the oldest is forgotten"
     await recognizer.close()
-    assert not recognizer._utterances
+    assert not polite.listening._utterances

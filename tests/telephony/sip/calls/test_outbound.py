@@ -187,3 +187,56 @@ def test_our_own_call_comes_back() -> None:
     looped.headers.set("Via", vias[0])
     out: list[Message] = bench.give(looped)
     assert statuses(out) == [482]
+
+
+FIRST, SECOND = Address("UDP", "10.0.0.3", 5060), Address("TCP", "10.0.0.4", 5060)
+
+
+def test_next_server_is_tried_soon_where_the_first_one_is_silent() -> None:
+    """RFC 3263 4.3: the same call anew, by another transport too."""
+    bench = Bench()
+    call, sent = dial(bench, proxy=FIRST, spares=(SECOND,))
+    assert bench.sent[-1].to == FIRST
+    later = [(ms, again) for ms, again in bench.run(10_000) if bench.sent[-1].to == SECOND]
+    ms, again = later[-1]
+    assert ms == 6000
+    assert isinstance(again, Request)
+    assert again.headers.get("Call-ID") == sent.headers.get("Call-ID")
+    assert again.headers.get("Via") != sent.headers.get("Via")
+    assert again.headers.get("Contact").endswith(";transport=tcp>")
+    assert methods(bench.give(answer_to(again, 200, body=SDP))) == ["ACK"]
+    assert bench.told(Answered).call == call
+
+
+@pytest.mark.parametrize("status", [408, 503])
+def test_next_server_is_tried_at_once_where_the_first_one_cannot(status: int) -> None:
+    bench = Bench()
+    call, sent = dial(bench, proxy=FIRST, spares=(SECOND,), id="mine")
+    assert call.id == "mine"
+    assert methods(bench.give(answer_to(sent, status))) == ["ACK", "INVITE"]
+    bench.untold(Ended)
+    bench.ua.unreachable(SECOND, bench.now)
+    assert bench.take() == []
+    assert bench.told(Ended).status == 503
+    bench.run(32_000)
+    assert bench.ua.idle
+
+
+def test_server_that_takes_care_of_a_call_keeps_it() -> None:
+    for status, first in ((486, 0), (503, 180), (404, 100)):
+        bench = Bench()
+        _, sent = dial(bench, proxy=FIRST, spares=(SECOND,))
+        if first:
+            bench.give(answer_to(sent, first))
+        bench.run(7000 if first else 0)
+        assert methods(bench.give(answer_to(sent, status))) == ["ACK"]
+        assert bench.told(Ended).status == status
+
+
+def test_given_up_call_is_not_tried_elsewhere() -> None:
+    bench = Bench()
+    call, sent = dial(bench, proxy=FIRST, spares=(SECOND,))
+    call.hang_up(bench.now)
+    assert methods(bench.give(answer_to(sent, 503))) == ["ACK"]
+    bench.run(40_000)
+    assert bench.ua.idle

@@ -183,3 +183,24 @@ def test_bad_account(registrar: str, address: str) -> None:
     with pytest.raises(ValueError):
         bench.ua.register(Account(registrar, address), bench.now)
     assert bench.ua.idle
+
+
+def test_next_server_of_the_registrar() -> None:
+    """The first says nothing: soon the second one is asked, and stays, until it fails; then all are asked in turn."""
+    first, second = Address("UDP", "10.0.0.3", 5060), Address("UDP", "10.0.0.4", 5060)
+    bench = Bench()
+    registration, _ = register(bench, proxy=first, spares=(second,))
+    assert bench.sent[-1].to == first
+    again = [sent for _, sent in bench.run(6000)][-1]
+    assert isinstance(again, Request)
+    assert bench.sent[-1].to == registration.hop == second
+    assert registered(bench, again, Expires="60").expires_s == 60
+    _, renewal = next_sent(bench, 31_000)
+    assert bench.sent[-1].to == second
+    bench.give(answer_to(renewal, 503))
+    assert bench.told(RegistrationFailed).status == 503
+    moved = Address("UDP", "10.0.0.5", 5060)
+    registration.move([moved, second])
+    registration.move([])  # DNS knows nothing at the moment
+    next_sent(bench, 6000)
+    assert bench.sent[-1].to == registration.hop == moved

@@ -164,3 +164,12 @@ def test_refusals_are_told_for_the_log() -> None:
     refused = bench.told(Refused)
     assert (str(refused.source), refused.call_id) == ("udp:10.0.0.2:5070", "1-331@10.0.0.2")
     assert refused.why == "a required extension is not supported"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_allow_names_refer_where_peers_may_ask_for_transfers(allowed: bool) -> None:
+    bench = Bench(allow_refer=allowed)
+    ok = answered(bench)
+    refused = bench.give(within("PUBLISH", ok, 2, "z9hG4bK-p"))
+    for response in (ok, refused[0]):
+        assert ("REFER" in response.headers.all("Allow")) is allowed

@@ -85,3 +85,23 @@ async def test_names_of_hosts_are_not_looked_up() -> None:
         with pytest.raises(NotAcceptable, match="not an IP address"):
             wire.agree(replace(agreed, remote=("media.example.com", 9)))
         assert wire.media is None
+
+
+async def test_who_sends_is_locked_until_another_address_is_agreed_on() -> None:
+    async with wired() as (wire, peer, agreed, _):
+        other = MediaSockets(HOST, 30_200, 30_899)
+        wire.agree(agreed)
+        wire.open()
+        assert wire.media is not None
+        to = wire._sockets.audio.getsockname()
+
+        async def received(sender: MediaSockets, sequence: int) -> bool:
+            before = wire.media.counters.received if wire.media else 0
+            sender.audio.sendto(packet.encode(packet.Packet(0, sequence, 160 * sequence, 7, PCMU.silence)), to)
+            await asyncio.sleep(0.02)
+            return wire.media is not None and wire.media.counters.received == before + 1
+
+        assert [await received(each, n) for n, each in enumerate((peer, other, peer))] == [True, False, True]
+        wire.agree(replace(agreed, remote=(HOST, other.port), control=(HOST, other.port + 1)))
+        assert [await received(each, n) for n, each in enumerate((other, peer, other), 3)] == [True, False, True]
+        other.close()

@@ -69,6 +69,13 @@ def test_answers_go_where_the_request_came_from(via: str, source: Address, stamp
     assert reply_to(request, source) == to
 
 
+def test_behind_a_nat_answers_go_back_the_same_way_though_nobody_asked_for_it() -> None:
+    request = invite(Via="SIP/2.0/UDP 192.168.1.5:5062;branch=z")
+    stamp_via(request, NATTED, nat=True)
+    assert request.headers.get("Via").endswith(":5062;branch=z;rport=31337;received=81.2.69.142")
+    assert reply_to(request, NATTED) == NATTED
+
+
 def test_answers_go_by_the_connection() -> None:
     request = invite(Via="SIP/2.0/TCP 192.168.1.5:5060;branch=z")
     stamp_via(request, OVER_TCP)

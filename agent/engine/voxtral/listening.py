@@ -1,0 +1,88 @@
+"""What callers are saying just now: their utterances as they come, and the spectrograms that grow with them."""
+
+import torch
+
+from agent.engine.base import Recognizer, SpeechBlock, Transcript
+from agent.engine.voxtral.mel import GrowingMel, Mel
+
+MAX_UTTERANCES = 256  # of 2 MB at most each; the oldest one's call must have been lost
+
+
+class Utterance:
+    """One that goes on."""
+
+    def __init__(self, block: SpeechBlock, mel: Mel) -> None:
+        self.call = block.call
+        self.agent = block.agent
+        self.mel = GrowingMel(mel)
+
+
+class Listening:
+    """Hears every block once, some 0.2 ms each, so that a turn's end finds its spectrogram almost ready."""
+
+    def __init__(self) -> None:
+        self._mel = Mel(torch.device("cpu"))
+        self._utterances: dict[str, Utterance] = {}
+        self._last: dict[str, Utterance] = {}  # of each call
+
+    def hear(self, block: SpeechBlock) -> None:
+        """The next block of an utterance."""
+        utterance = self._utterances.get(block.utterance)
+        if utterance is None:
+            if len(self._utterances) >= MAX_UTTERANCES:
+                self.forget(next(iter(self._utterances)))
+            utterance = self._utterances[block.utterance] = self._last[block.call] = Utterance(block, self._mel)
+        utterance.mel.add(block.audio)
+
+    def get(self, name: str) -> Utterance | None:
+        """An utterance by its id."""
+        return self._utterances.get(name)
+
+    def bands(self, call: str, audio: bytes) -> torch.Tensor | None:
+        """The spectrogram's frames of a call's turn, if its utterance has been heard; see GrowingMel."""
+        utterance = self._last.get(call)
+        return utterance.mel.bands(audio) if utterance else None
+
+    def forget(self, name: str) -> Utterance | None:
+        """An utterance is over, or was none; gives it if it was known."""
+        utterance = self._utterances.pop(name, None)
+        if utterance and self._last.get(utterance.call) is utterance:
+            del self._last[utterance.call]
+        return utterance
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._utterances.clear()
+        self._last.clear()
+
+
+class Overhearing:
+    """Another Recognizer, whose blocks the model listens to as well."""
+
+    def __init__(self, recognizer: Recognizer, listening: Listening) -> None:
+        self._recognizer = recognizer
+        self._listening = listening
+
+    async def load(self) -> None:
+        """See Recognizer."""
+        await self._recognizer.load()
+
+    async def hear(self, block: SpeechBlock) -> Transcript:
+        """See Recognizer."""
+        self._listening.hear(block)
+        return await self._recognizer.hear(block)
+
+    async def finish(self, utterance: str) -> Transcript:
+        """See Recognizer."""
+        self._listening.forget(utterance)
+        return await self._recognizer.finish(utterance)
+
+    def cancel(self, utterance: str) -> None:
+        """See Recognizer."""
+        self._listening.forget(utterance)
+        self._recognizer.cancel(utterance)
+
+    async def close(self) -> None:
+        """See Recognizer."""
+        self._listening.clear()
+        await self._recognizer.close()

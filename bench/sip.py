@@ -1,0 +1,42 @@
+"""The line by SIP under load: the same server, engine and script as by Twilio's socket, over UDP and RTP.
+
+Gaps are between a call's RTP packets as the callers' kernel stamped them on arrival, which on loopback is when the
+server sent them. What a caller hears has come through a jitter buffer of 40 ms.
+"""
+
+from typing import Any
+
+from bench.load import Columns, costs, kept_up, under_load
+from bench.machine import table
+from telephony.process import ServerProcess
+
+SETTINGS = {"sip.enabled": True, "sip.port": 0}
+
+
+def sip_under_load(calls: int, seconds: float) -> dict[str, Any]:
+    """One run: see `under_load`."""
+    return under_load(calls, seconds, SETTINGS, _address)
+
+
+def _address(server: ServerProcess) -> str:
+    """The port is the system's choice, and stands in the log."""
+    port = server.wait_for("listening", logger="voxline.sip")["ports"]["UDP"]
+    return f"sip:front_desk@127.0.0.1:{port}"
+
+
+def show_sip(runs: list[dict[str, Any]]) -> None:
+    """The runs side by side."""
+    columns: Columns = costs() | {
+        "gap p50": lambda _, report: report["arrival_gap_ms"]["p50"],
+        "p99": lambda _, report: report["arrival_gap_ms"]["p99"],
+        "worst ms": lambda _, report: report["arrival_gap_ms"]["max"],
+        "barge-in p50": lambda _, report: report["barge_in_to_clear_ms"]["p50"],
+        "p95 ms": lambda _, report: report["barge_in_to_clear_ms"]["p95"],
+        "voice to voice p50": lambda _, report: report["voice_to_voice_ms"]["p50"],
+        "p95": lambda _, report: report["voice_to_voice_ms"]["p95"],
+        "caller kept up": kept_up,
+    }
+    rows = [[show(run, run["report"]) for show in columns.values()] for run in runs]
+    table(
+        "The same by SIP and RTP (barge-in: onset → last audible sample, jitter buffer included)", list(columns), rows
+    )

@@ -1,0 +1,34 @@
+"""`voxline doctor`: whether calls will come in and be answered, told before the first one. It changes nothing."""
+
+from collections.abc import Iterator
+
+import httpx
+
+from config.settings import Settings
+from telephony.doctor import engine, files, sip, twilio
+from telephony.doctor.finding import Finding
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to ask where a server listens everywhere)
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """All findings, from the settings and from what this machine shows."""
+    return list(_findings(settings, running=is_running(settings)))
+
+
+def is_running(settings: Settings) -> bool:
+    """Whether a voxline with these settings answers already: then its ports are taken by itself."""
+    host = EVERYWHERE.get(settings.server.host, settings.server.host)
+    where = f"[{host}]" if ":" in host else host
+    try:
+        answer = httpx.get(f"http://{where}:{settings.server.port}/healthz", timeout=1, trust_env=False)
+        return bool(answer.json() == {"status": "ok"})
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return False
+
+
+def _findings(settings: Settings, *, running: bool) -> Iterator[Finding]:
+    yield from twilio.check(settings, running=running)
+    yield from sip.check(settings, running=running)
+    yield from engine.check(settings)
+    yield from files.check(settings)

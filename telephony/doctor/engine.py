@@ -1,0 +1,161 @@
+"""The engine: the agents, the packages of its profile, its models, a GPU. Nothing is loaded."""
+
+import socket
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent import silero
+from agent.exceptions import EngineError
+from config.agent import load_agents
+from config.engine import EngineSettings
+from config.exceptions import SettingsError
+from config.settings import Settings, is_loopback
+from telephony.doctor.finding import Finding, Level
+
+PACKAGES = {
+    "embedded": ("pocketsphinx", "espeakng_loader"),
+    "voxtral": ("torch", "transformers", "mistral_common"),
+    "realtime": ("torch", "transformers", "mistral_common"),
+    "kokoro": ("torch", "kokoro", "misaki"),
+    "openai": (),
+}
+WEIGHTS = ("*.safetensors", "*.pth", "*.pt")
+CONNECT_S = 1.0
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """All of the engine."""
+    engine = settings.engine
+    yield _agents(settings)
+    yield _voice_detector()
+    parts = parts_of(engine)
+    missing = sorted({name for part in parts for name in PACKAGES[part] if find_spec(name) is None})
+    if missing:
+        advice = "pip install -c constraints.txt -e '.[embedded,gpu]'"
+        yield _found(
+            "problem", f"profile {engine.profile} needs packages that are missing: {', '.join(missing)}", advice
+        )
+        return
+    yield _found("ok", f"profile {engine.profile}: its packages are there")
+    for part in parts:
+        yield from _part(engine, part)
+
+
+def parts_of(engine: EngineSettings) -> list[str]:
+    """What hears, thinks and speaks in a profile, with what callers fall back on."""
+    match engine.profile:
+        case "gpu":
+            realtime = ["realtime"] if engine.voxtral.transcripts == "realtime" else []
+            return ["voxtral", *realtime, "kokoro", "embedded"]
+        case "cascade":
+            return list(dict.fromkeys(["openai", engine.cascade.recognizer, engine.cascade.synthesizer, "embedded"]))
+        case "openai":
+            return ["openai", "embedded"]
+        case "embedded":
+            return ["embedded"]
+        case _:
+            return []
+
+
+def _part(engine: EngineSettings, part: str) -> Iterator[Finding]:
+    match part:
+        case "voxtral":
+            yield from _model(engine.voxtral.model, engine.voxtral.device, "engine.voxtral")
+        case "realtime":
+            yield from _model(engine.realtime.model, engine.realtime.device, "engine.realtime")
+        case "kokoro":
+            yield from _model(engine.kokoro.model, engine.kokoro.device, "engine.kokoro")
+        case "openai":
+            yield _api(engine)
+        case "embedded":
+            yield _espeak()
+
+
+def _agents(settings: Settings) -> Finding:
+    try:
+        agents = load_agents(settings.agents_folder)
+    except SettingsError as error:
+        return _found("problem", str(error))
+    name = settings.call.agent
+    if name not in agents:
+        return _found("problem", f"call.agent: no agent {name!r}; there are {', '.join(agents)}")
+    lost = sorted(trunk.agent for trunk in settings.sip.trunks.values() if trunk.agent and trunk.agent not in agents)
+    if lost:
+        return _found("problem", f"sip.trunks: no agent {lost[0]!r}; there are {', '.join(agents)}")
+    return _found("ok", f"agents: {', '.join(agents)}; {name} answers")
+
+
+def _voice_detector() -> Finding:
+    try:
+        return _found("ok", f"voice detector: {silero.model_path()}")
+    except EngineError as error:
+        return _found("problem", str(error))
+
+
+def _espeak() -> Finding:
+    import espeakng_loader  # noqa: PLC0415 (an extra)
+
+    for path in (espeakng_loader.get_library_path(), espeakng_loader.get_data_path()):
+        if not Path(path).exists():
+            return _found("problem", f"espeak-ng: {path} is missing", "reinstall espeakng_loader")
+    return _found("ok", "espeak-ng: its library and its voices are there")
+
+
+def _model(model: str, device: str, setting: str) -> Iterator[Finding]:
+    from agent.engine.host import require_gpu  # noqa: PLC0415 (imports torch)
+
+    yield _weights(model, setting)
+    try:
+        require_gpu(device, setting)
+    except EngineError as error:
+        yield _found("problem", str(error))
+    else:
+        slow = "; full-size models are far too slow there" if device == "cpu" else ""
+        yield _found("warning" if slow else "ok", f"{setting}.device: {device}{slow}")
+
+
+def _weights(model: str, setting: str) -> Finding:
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 (an extra)
+    from huggingface_hub.constants import HF_HUB_OFFLINE  # noqa: PLC0415
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        if folder.is_absolute() or model.startswith((".", "~")):
+            return _found(
+                "problem", f"{setting}.model: there is no folder {folder}", "name the folder with the weights"
+            )
+        try:
+            folder = Path(snapshot_download(model, local_files_only=True))
+        except HFValidationError:
+            return _found("problem", f"{setting}.model: {model!r} is neither a folder nor a name on the hub")
+        except LocalEntryNotFoundError:
+            if HF_HUB_OFFLINE:
+                return _found("problem", f"{setting}.model: {model} is not here, and HF_HUB_OFFLINE is set")
+            text = f"{setting}.model: {model} is not here yet; the first start fetches it, which takes long"
+            return _found("warning", text, f"fetch it before: hf download {model}")
+    if not any(next(folder.glob(pattern), None) for pattern in WEIGHTS):
+        return _found("problem", f"{setting}.model: {folder} holds no weights ({', '.join(WEIGHTS)})")
+    return _found("ok", f"{setting}.model: {folder}")
+
+
+def _api(engine: EngineSettings) -> Finding:
+    """A server on this machine is knocked at, one elsewhere is not."""
+    url = urlsplit(engine.openai.url)
+    host = url.hostname or ""
+    if not is_loopback(host):
+        if not engine.openai.api_key.get_secret_value():
+            return _found("warning", f"engine.openai.url: {engine.openai.url} is asked without a key (api_key)")
+        return _found("ok", f"engine.openai.url: {engine.openai.url}, which was not tried")
+    try:
+        socket.create_connection((host, url.port or (443 if url.scheme == "https" else 80)), CONNECT_S).close()
+    except OSError as error:
+        text = f"engine.openai.url: nobody answers at {engine.openai.url}: {error.strerror or error}"
+        return _found("problem", text, "start that server first; deploy/vllm.md shows one")
+    return _found("ok", f"engine.openai.url: a server listens at {engine.openai.url}")
+
+
+def _found(level: Level, text: str, advice: str = "") -> Finding:
+    return Finding(level, "engine", text, advice)

@@ -1,0 +1,51 @@
+"""The folder for tapes and bookings, the room on its disk, and the number of files and sockets."""
+
+import os
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from config.settings import Settings
+from telephony.doctor.finding import Finding, Level
+
+LEAST_MB = 500  # free, for what is written besides tapes
+OTHER_FILES = 200  # libraries, logs, models, HTTP
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """All of it."""
+    folder = settings.server.data.absolute()
+    above = next(path for path in (folder, *folder.parents) if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        advice = f"give the user that voxline runs as the folder {folder}, or set server.data to another one"
+        yield _found("problem", f"server.data: {above} is no folder that can be written to", advice)
+    else:
+        made = "" if above == folder else ", which is made when something is written"
+        yield _found("ok", f"server.data: {folder}{made}")
+        yield _room(settings, above)
+    yield _open_files(settings)
+
+
+def _room(settings: Settings, folder: Path) -> Finding:
+    tape = settings.tape
+    free_mb = shutil.disk_usage(folder).free / 1e6
+    wanted_mb = LEAST_MB + (tape.max_mb if tape.mode != "off" else 0)
+    text = f"{free_mb:,.0f} MB are free on its disk"
+    if free_mb >= wanted_mb:
+        return _found("ok", text)
+    return _found("warning", f"{text}; {wanted_mb:,.0f} are wanted", "make room, or lower tape.max_mb")
+
+
+def _open_files(settings: Settings) -> Finding:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    wanted = OTHER_FILES + settings.call.capacity * (4 if settings.sip.enabled else 2)
+    wanted += settings.sip.connections if settings.sip.enabled else 0
+    text = f"{most} files and sockets may be open at once; {wanted} may be needed"
+    if most == resource.RLIM_INFINITY or most >= wanted:
+        return _found("ok", text)
+    return _found("problem", text, f"ulimit -n {wanted}, or LimitNOFILE={wanted} in the unit, or lower call.capacity")
+
+
+def _found(level: Level, text: str, advice: str = "") -> Finding:
+    return Finding(level, "files", text, advice)

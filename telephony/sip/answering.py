@@ -1,0 +1,91 @@
+"""Calls that come in: which agent answers, or why nobody does."""
+
+from collections.abc import Callable, Container
+from contextlib import suppress
+
+from config.settings import Settings
+from telephony.admission import Admission
+from telephony.exceptions import CommandError, ProtocolError
+from telephony.line import Listener
+from telephony.sip.calls.events import Invited
+from telephony.sip.line import SipCall
+from telephony.sip.lines import Lines
+from telephony.sip.media.audio import NotAcceptable
+from telephony.sip.media.ports import NoPort
+from telephony.sip.syntax.header import parse_uri
+from telephony.sip.transactions.answers import Refusal
+from telephony.sip.trunks import Trunk, Trunks
+
+RETRY_S = 10  # after which a caller who found no room may try again
+
+Accept = Callable[[SipCall, str], Listener]  # told the agent's name; ProtocolError refuses the call
+
+
+class Answering:
+    """`accept` gives a call its listener; `agents` are those there are."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: Container[str],
+        trunks: Trunks,
+        lines: Lines,
+        *,
+        admission: Admission,
+        accept: Accept,
+        is_ready: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._trunks = trunks
+        self._lines = lines
+        self._admission = admission
+        self._accept = accept
+        self._is_ready = is_ready
+
+    def invited(self, invited: Invited, now_ms: float) -> None:
+        """Answer a call or turn it away."""
+        refusal = self._no_room() or self._answer(invited, now_ms)
+        if refusal is not None:
+            retry_s = RETRY_S if refusal.status in (486, 503) else 0
+            invited.call.reject(refusal.status, now_ms, retry_after_s=retry_s, why=refusal.why)
+
+    def _no_room(self) -> Refusal | None:
+        if not self._is_ready() or self._admission.draining:
+            return Refusal(503, "not ready")
+        return Refusal(486, "no capacity") if self._admission.free <= 0 else None
+
+    def _answer(self, invited: Invited, now_ms: float) -> Refusal | None:
+        call, trunk = invited.call, self._trunks.of(invited.source.host)
+        try:
+            sockets = self._lines.sockets()
+        except NoPort as error:
+            return Refusal(503, str(error))
+        line = self._lines.make(call, sockets, self._lines.negotiation(sockets))
+        peer = {"peer": str(invited.source), "sip_call": invited.request.headers.get("Call-ID")[:128]}
+        line.log.info("call", extra=peer | ({"trunk": trunk.name} if trunk else {}))
+        try:
+            ours = line.describe(invited.body)
+            listener = self._accept(line, self._agent(invited, trunk))
+        except NotAcceptable as error:
+            sockets.close()
+            return Refusal(error.status, str(error))
+        except ProtocolError as error:
+            sockets.close()
+            return Refusal(486, error.reason)
+        except Exception as error:
+            sockets.close()
+            line.log.exception("call failed: %s", error)
+            return Refusal(500, "internal error")
+        self._lines[call.id] = line
+        line.open(listener)
+        with suppress(CommandError):  # cancelled in between; Ended follows
+            call.accept(ours, now_ms)
+        return None
+
+    def _agent(self, invited: Invited, trunk: Trunk | None) -> str:
+        """The trunk's own agent, else the one that is named by the user part, else the usual one."""
+        if trunk is not None and trunk.settings.agent:
+            return trunk.settings.agent
+        user = parse_uri(invited.request.uri).user or ""
+        return user if user in self._agents else self._settings.call.agent

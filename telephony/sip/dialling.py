@@ -1,0 +1,238 @@
+"""Calls that go out: placed, followed until they are answered or not, and told of afterwards."""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Container
+
+from config.logging import Log
+from config.settings import Settings
+from telephony.admission import Admission
+from telephony.dialled import Dialled
+from telephony.exceptions import CommandError, LineError
+from telephony.line import Listener
+from telephony.metrics import Metrics
+from telephony.sip.calls.events import Answered, Cause, Ended, Progress
+from telephony.sip.calls.outbound import OutboundCall, Outgoing
+from telephony.sip.calls.user_agent import UserAgent
+from telephony.sip.line import SipCall
+from telephony.sip.lines import Lines
+from telephony.sip.locator import LocateError, Locator
+from telephony.sip.media.audio import NotAcceptable
+from telephony.sip.media.ports import MediaSockets, NoPort
+from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.header import NameAddr, Uri, parse_uri
+from telephony.sip.trunks import Trunk, Trunks
+
+MOST_KEPT = 1000  # calls that are over and can still be asked for
+_RESULTS = {408: "unanswered", 480: "unanswered", 486: "busy", 600: "busy", 603: "declined", 607: "declined"}
+
+Connect = Callable[[SipCall, str], Listener]  # told the agent's name; its seat is taken already
+
+
+class DialError(LineError):
+    """A call cannot be placed: `now` if it could at another time, else because of what was asked for."""
+
+    def __init__(self, reason: str, *, now: bool = False) -> None:
+        self.now = now
+        super().__init__(reason)
+
+
+class Dialling:
+    """The calls of one server. `connect` gives a call that is answered its listener."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: Container[str],
+        trunks: Trunks,
+        lines: Lines,
+        locator: Locator,
+        *,
+        admission: Admission,
+        metrics: Metrics,
+        connect: Connect,
+        is_ready: Callable[[], bool],
+        changed: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._trunks = trunks
+        self._lines = lines
+        self._locator = locator
+        self._admission = admission
+        self._results = metrics.dialled
+        self._connect = connect
+        self._is_ready = is_ready
+        self._changed = changed
+        self._ua: UserAgent | None = None
+        self._dialled: dict[str, Dialled] = {}
+        self._finished: deque[str] = deque()
+        self._calls: dict[str, OutboundCall] = {}
+        self._placing: dict[str, asyncio.Task[None]] = {}
+        self._given_up: set[str] = set()
+
+    def start(self, ua: UserAgent) -> None:
+        """From now on calls can be placed."""
+        self._ua = ua
+
+    def dial(self, to: str, agent: str = "", trunk: str = "") -> Dialled:
+        """Place a call to a SIP address, or to a number at a trunk. Raises DialError."""
+        if self._ua is None or not self._is_ready() or self._admission.draining:
+            raise DialError("the server is not ready, or about to end", now=True)
+        via = self._trunks.get(trunk)
+        if trunk and via is None:
+            raise DialError(f"there is no trunk {trunk[:40]!r}; there are: {', '.join(self._trunks) or 'none'}")
+        agent = agent or (via.settings.agent if via else "") or self._settings.call.agent
+        if agent not in self._agents:
+            raise DialError(f"there is no agent {agent[:40]!r}")
+        uri = _target(to, via)
+        call_id = secrets.token_hex(10)
+        if not self._admission.claim(call_id):
+            raise DialError("no capacity", now=True)
+        dialled = self._dialled[call_id] = Dialled(call_id, str(uri), agent, trunk)
+        _log(dialled).info("dial", extra={"to": dialled.to, "agent": agent, "trunk": trunk})
+        place = self._place(self._ua, dialled, uri, via)
+        task = self._placing[call_id] = asyncio.get_running_loop().create_task(place, name="dial")
+        task.add_done_callback(lambda _: self._placing.pop(call_id, None))
+        return dialled
+
+    def get(self, call_id: str) -> Dialled | None:
+        """A call that was placed here, if it is not too long ago."""
+        return self._dialled.get(call_id)
+
+    def cancel(self, call_id: str) -> None:
+        """Give a call up, however far it has come: CANCEL or BYE. What is over stays as it is."""
+        dialled, call = self._dialled.get(call_id), self._calls.get(call_id)
+        if dialled is None or dialled.over:
+            return
+        self._given_up.add(call_id)
+        if call is not None:
+            call.hang_up(_now_ms())
+            self._changed()
+        elif task := self._placing.get(call_id):
+            task.cancel()
+            self._finish(dialled, "cancelled")
+
+    def drain(self) -> None:
+        """Give up all that nobody has answered."""
+        for dialled in list(self._dialled.values()):
+            if dialled.state in ("calling", "ringing"):
+                self.cancel(dialled.id)
+
+    async def _place(self, ua: UserAgent, dialled: Dialled, uri: Uri, trunk: Trunk | None) -> None:
+        log, sockets = _log(dialled), None
+        try:
+            hops = await self._locator.locate(trunk.server if trunk else uri)
+            sockets = self._lines.sockets()
+            negotiation = self._lines.negotiation(sockets)
+            outgoing = self._outgoing(dialled, trunk, hops, negotiation.offer())
+            call = ua.invite(outgoing, _now_ms())
+            line = self._lines.make(call, sockets, negotiation)
+        except (LocateError, NoPort, NotAcceptable, CommandError, ValueError) as error:
+            self._not_placed(dialled, sockets, str(error))
+            return
+        except Exception as error:
+            log.exception("call failed: %s", error)
+            self._not_placed(dialled, sockets, "internal error")
+            return
+        self._calls[dialled.id] = call
+        self._lines[dialled.id] = line
+        line.offered()
+        self._changed()
+
+    def _not_placed(self, dialled: Dialled, sockets: MediaSockets | None, reason: str) -> None:
+        if sockets is not None:
+            sockets.close()
+        self._finish(dialled, "failed", reason=reason)
+
+    def _outgoing(self, dialled: Dialled, trunk: Trunk | None, hops: list[Address], offer: bytes) -> Outgoing:
+        sip = self._settings.sip
+        return Outgoing(
+            to=dialled.to,
+            body=offer,
+            caller=trunk.caller if trunk else NameAddr("", Uri("sip", "voxline", sip.advertised or sip.host)),
+            credentials=trunk.credentials if trunk else None,
+            proxy=hops[0],
+            spares=tuple(hops[1:]),
+            ring_ms=1000 * sip.ring_timeout_s,
+            id=dialled.id,
+        )
+
+    # What becomes of it
+
+    def told(self, event: Progress | Answered | Ended) -> None:
+        """Something has happened in a call, before its line is told."""
+        dialled = self._dialled.get(event.call.id)
+        if dialled is None or dialled.over:
+            return
+        match event:
+            case Progress():
+                if dialled.state == "calling":
+                    dialled.state = "ringing"
+                    _log(dialled).info("ringing", extra={"status": event.status})
+            case Answered():
+                self._answered(dialled, event.call)
+            case Ended() if dialled.state != "answered":
+                self._refused(dialled, event)
+
+    def left(self, line: SipCall) -> None:
+        """The conversation of a call that was answered is over."""
+        dialled = self._dialled.get(line.call_id)
+        if dialled is not None:
+            dialled.outcome = type(line.outcome).__name__.lower()
+            self._finish(dialled, "ended", reason=line.end.reason if line.end else "")
+
+    def _answered(self, dialled: Dialled, call: OutboundCall) -> None:
+        line = self._lines[dialled.id]
+        try:
+            listener = self._connect(line, dialled.agent)
+        except Exception as error:
+            line.log.exception("call failed: %s", error)
+            self._finish(dialled, "failed", reason="internal error")
+            call.hang_up(_now_ms())
+            return
+        dialled.state = "answered"
+        self._results.labels("answered").inc()
+        line.open(listener)
+
+    def _refused(self, dialled: Dialled, ended: Ended) -> None:
+        if dialled.id in self._given_up:
+            self._finish(dialled, "cancelled")
+            return
+        unanswered = ended.cause is Cause.UNANSWERED
+        result = "unanswered" if unanswered else _RESULTS.get(ended.status, "failed")
+        self._finish(dialled, result, ended.status, ended.reason or ended.cause.value)
+
+    def _finish(self, dialled: Dialled, state: str, status: int = 0, reason: str = "") -> None:
+        if dialled.state != "answered":
+            self._results.labels(state).inc()
+            self._admission.release(dialled.id)
+            _log(dialled).info("not answered", extra={"result": state, "status": status, "reason": reason})
+        dialled.state, dialled.status, dialled.reason = state, status, reason
+        self._calls.pop(dialled.id, None)
+        self._given_up.discard(dialled.id)
+        self._finished.append(dialled.id)
+        if len(self._finished) > MOST_KEPT:
+            del self._dialled[self._finished.popleft()]
+
+
+def _target(to: str, trunk: Trunk | None) -> Uri:
+    """Whom to call. Raises DialError."""
+    text = trunk.uri(to) if trunk and ":" not in to else to
+    try:
+        uri = parse_uri(text)
+    except ValueError as error:
+        raise DialError(f"to: {error}") from None
+    if uri.scheme not in ("sip", "sips") or uri.headers:
+        raise DialError("to: a SIP address is wanted, such as sip:bob@example.com, or a number and a trunk")
+    return uri
+
+
+def _log(dialled: Dialled) -> Log:
+    return Log(logging.getLogger("voxline.call"), {"call": dialled.id})
+
+
+def _now_ms() -> float:
+    return 1000 * asyncio.get_running_loop().time()

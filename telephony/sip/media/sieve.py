@@ -1,0 +1,45 @@
+"""A socket filter for a call's audio: once its source is known, the kernel drops what all others send.
+
+Else a flood would fill the socket's buffer between two looks at it, and the caller's packets would be lost. Linux only;
+elsewhere the media session alone turns strangers away.
+"""
+
+import ctypes
+import socket
+import struct
+import sys
+from contextlib import suppress
+from ipaddress import ip_address
+
+from telephony.rtp.parameters import Address
+
+_ATTACH, _DETACH = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER
+_LOAD_WORD, _LOAD_HALF, _EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
+_IP_HEADER = 0xFFF0_0000  # SKF_NET_OFF; from 0 on is UDP's
+_SOURCE = {4: 12, 6: 8}  # where in the IP header it is
+
+
+def only_from(sock: socket.socket, source: Address | None) -> None:
+    """Take nothing but `source`'s datagrams from now on; anybody's for None."""
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(OSError):  # a kernel without it; or there is none to detach
+        if source is None:
+            sock.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
+            return
+        program = _program(source)
+        code = ctypes.create_string_buffer(program)
+        sock.setsockopt(socket.SOL_SOCKET, _ATTACH, struct.pack("HP", len(program) // 8, ctypes.addressof(code)))
+
+
+def _program(source: Address) -> bytes:
+    """Classic BPF: compare the address word by word, then the port."""
+    ip = ip_address(source[0])
+    words = struct.unpack(f"!{len(ip.packed) // 4}I", ip.packed)
+    first = _IP_HEADER + _SOURCE[ip.version]
+    tests = [(_LOAD_WORD, first + 4 * number, word) for number, word in enumerate(words)]
+    tests.append((_LOAD_HALF, 0, source[1]))
+    code = b""
+    for left, (load, where, wanted) in zip(reversed(range(len(tests))), tests, strict=True):
+        code += struct.pack("HBBI", load, 0, 0, where) + struct.pack("HBBI", _EQUAL, 0, 2 * left + 1, wanted)
+    return code + struct.pack("HBBI", _RETURN, 0, 0, 0xFFFF_FFFF) + struct.pack("HBBI", _RETURN, 0, 0, 0)

@@ -1,0 +1,85 @@
+"""TLS for SIP: the operator's certificate towards callers, the system's authorities towards those we call."""
+
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+from config.exceptions import SettingsError
+from config.sip import SipSettings
+
+REASONS = {"KEY_VALUES_MISMATCH": "the key is not the certificate's", "EE_KEY_TOO_SMALL": "the key is too short"}
+
+
+class ServerTls:
+    """The server's end of one TLS connection, without I/O: the network's bytes in, plain ones out, and back.
+
+    Not asyncio's own, which counts and admits a peer only after its handshake, or after a minute without one.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._in, self._out, server_side=True)
+        self._shaken = False
+        self.over = False  # the peer has said that it sends no more
+
+    def receive(self, data: bytes) -> bytes:
+        """What the peer says. Raises ssl.SSLError; `take` has what it is told then too."""
+        self._in.write(data)
+        plain = bytearray()
+        with suppress(ssl.SSLWantReadError):
+            if not self._shaken:
+                self._ssl.do_handshake()
+                self._shaken = True
+            try:
+                while piece := self._ssl.read(65_536):
+                    plain += piece
+            except ssl.SSLZeroReturnError:
+                pass
+            self.over = True
+        return bytes(plain)
+
+    def send(self, data: bytes) -> None:
+        """Say something; before the handshake is done it is lost."""
+        if self._shaken:
+            self._ssl.write(data)
+
+    def close(self) -> None:
+        """Say that nothing more comes."""
+        if self._shaken:
+            with suppress(ssl.SSLError):
+                self._ssl.unwrap()
+
+    def take(self) -> bytes:
+        """What is to be sent now."""
+        return self._out.read()
+
+
+def server_context(settings: SipSettings) -> ssl.SSLContext:
+    """The operator's certificate and key. Raises SettingsError with the reason if they are of no use."""
+    key = "sip.tls_key" if settings.tls_key else "sip.tls_cert"
+    _look("sip.tls_cert", settings.tls_cert, "CERTIFICATE-----")
+    _look(key, settings.tls_key or settings.tls_cert, "PRIVATE KEY-----")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
+    except ssl.SSLError as error:
+        reason = error.reason or "not what OpenSSL can read"
+        raise SettingsError(f"sip.tls_cert, {key}: {REASONS.get(reason, reason.replace('_', ' ').lower())}") from None
+    return context
+
+
+def client_context() -> ssl.SSLContext:
+    """For connections of ours: the peer's certificate must be good for the name that we call."""
+    return ssl.create_default_context()
+
+
+def _look(setting: str, path: str, kind: str) -> None:
+    """What OpenSSL says of a wrong file names neither it nor the fault, and for a password it asks the terminal."""
+    try:
+        text = Path(path).read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise SettingsError(f"{setting}: cannot read {path!r}: {error.strerror}") from None
+    if kind not in text:
+        raise SettingsError(f"{setting}: {path!r} has no PEM text with {kind.strip('-')}")
+    if kind.startswith("PRIVATE") and "ENCRYPTED" in text:
+        raise SettingsError(f"{setting}: the key in {path!r} has a password; a key without one is needed")

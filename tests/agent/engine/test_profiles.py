@@ -1,0 +1,35 @@
+"""Which parts a profile consists of."""
+
+from pathlib import Path
+
+import pytest
+
+import config
+from agent.engine.fallback.model import FallbackModel
+from agent.engine.fallback.recognizer import FallbackRecognizer
+from agent.engine.profiles import build_engine, build_models
+from config.agent import load_agents
+from config.engine import EngineSettings
+
+AGENTS = load_agents(Path(config.__file__).parent / "agents")
+
+
+@pytest.mark.parametrize("process", [True, False])
+async def test_a_cascade_hears_with_the_recognizer_that_it_falls_back_on(process: bool) -> None:
+    """pocketsphinx's decoders (54 MB for four) are there once and not in two processes."""
+    values = {"profile": "cascade", "process": process, "embedded": {"decoders": 1}}
+    cascade = {"recognizer": "embedded", "synthesizer": "embedded"}
+    settings = EngineSettings.model_validate({**values, "cascade": cascade})
+    assert build_models(settings, AGENTS).recognizer is None
+    engine = build_engine(settings, AGENTS)
+    assert isinstance(engine.recognizer, FallbackRecognizer)
+    assert isinstance(engine.model, FallbackModel)
+    recognizer = engine.model._recognizer
+    assert recognizer
+    assert engine.recognizer._recognizer is engine.recognizer._embedded is recognizer
+    await engine.recognizer.load()
+    pools = dict(recognizer._pools)  # type: ignore[attr-defined]
+    await recognizer.load()  # as the model does that falls back on it
+    assert recognizer._pools == pools  # type: ignore[attr-defined]
+    await engine.recognizer.close()
+    await recognizer.close()

@@ -1,0 +1,82 @@
+"""When packets came, by the kernel's stamps, and what the buffer tells of them."""
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from telephony.caller.sip.arrivals import Arrivals, receive, stamp
+from telephony.rtp.codec import FRAME, PCMU
+from telephony.rtp.packet import Packet
+
+VOICE = b"\x20" * FRAME
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A sender, and a receiver that stamps."""
+    with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.setblocking(False)
+        other.bind(("127.0.0.1", 0))
+        stamp(other)
+        one.connect(other.getsockname())
+        yield one, other
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps")
+def test_the_kernel_knows_when_a_packet_came(pair: tuple[socket.socket, socket.socket]) -> None:
+    sender, receiver = pair
+    before = time.time_ns()
+    sender.send(b"a")
+    sent = time.time_ns()
+    time.sleep(0.05)  # the receiver is busy with other things
+    sender.send(b"b")
+    read = time.time_ns()
+    (a, source, age_a), (b, _, age_b) = receive(receiver)
+    after = time.time_ns()
+    assert (a, b, source) == (b"a", b"b", sender.getsockname())
+    assert (read - sent) / 1e6 <= age_a <= (after - before) / 1e6
+    assert age_b < age_a - 49
+    assert list(receive(receiver)) == []
+
+
+class Telling:
+    """An Arrivals that is fed every 20 ms, and what it told."""
+
+    def __init__(self) -> None:
+        self.gaps: list[float] = []
+        self.breaks: list[tuple[float, float]] = []
+        self.buffer = Arrivals(self.gaps.append, lambda at, length: self.breaks.append((at, length)))
+        self.sequence = 0
+
+    def push(self, payload: bytes, *, marker: bool = False, late_ms: float = 0) -> None:
+        packet = Packet(0, self.sequence, self.sequence * FRAME, 1, payload, marker)
+        assert self.buffer.push(packet, PCMU.decode(payload), 20.0 * self.sequence + late_ms)
+        self.sequence += 1
+
+
+def test_gaps_are_those_between_arrivals() -> None:
+    telling = Telling()
+    for late in (0, 0, 15, 0):
+        telling.push(VOICE, late_ms=late)
+    assert telling.gaps == [20, 35, 5]
+
+
+@pytest.mark.parametrize(("silent", "told"), [(0, False), (1, True), (25, True), (26, False)])
+def test_a_voice_that_goes_on_soon_with_a_marker_was_not_ready(silent: int, told: bool) -> None:
+    telling = Telling()
+    telling.push(PCMU.silence, marker=True)
+    telling.push(VOICE, marker=True)
+    for _ in range(silent):
+        telling.push(PCMU.silence)
+    telling.push(VOICE, marker=True)
+    assert telling.breaks == ([(40, 20 * silent)] if told else [])
+
+
+def test_a_pause_of_the_voice_itself_is_none() -> None:
+    telling = Telling()
+    for payload in (VOICE, PCMU.silence, PCMU.silence, VOICE):
+        telling.push(payload, marker=telling.sequence == 0)
+    assert telling.breaks == []

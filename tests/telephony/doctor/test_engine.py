@@ -1,0 +1,107 @@
+"""What the doctor says of the engine; models from folders and names, without loading any."""
+
+import importlib.util
+import socket
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.engine import EngineSettings
+from telephony.doctor import engine
+from tests.telephony.doctor.findings import of, settings, text
+
+
+def test_the_default_is_in_order() -> None:
+    found = list(engine.check(settings()))
+    assert {finding.level for finding in found} == {"ok"}
+    assert "agents: front_desk; front_desk answers" in text(found)
+    assert "espeak-ng: its library and its voices are there" in text(found)
+
+
+def test_agents_that_are_not_there(tmp_path: Path) -> None:
+    assert "no agent 'nobody'; there are front_desk" in of("problem", engine.check(settings(call__agent="nobody")))[0]
+    assert str(tmp_path) in of("problem", engine.check(settings(agents=str(tmp_path))))[0]
+    trunks = {"telco": {"server": "sip:192.0.2.9", "agent": "night"}}
+    assert "sip.trunks: no agent 'night'" in of("problem", engine.check(settings(sip__trunks=trunks)))[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        ({"profile": "embedded"}, ["embedded"]),
+        ({"profile": "simulated"}, []),
+        ({"profile": "openai"}, ["openai", "embedded"]),
+        ({"profile": "gpu"}, ["voxtral", "kokoro", "embedded"]),
+        ({"profile": "gpu", "voxtral": {"transcripts": "realtime"}}, ["voxtral", "realtime", "kokoro", "embedded"]),
+        ({"profile": "cascade"}, ["openai", "realtime", "kokoro", "embedded"]),
+        (
+            {"profile": "cascade", "cascade": {"recognizer": "openai", "synthesizer": "embedded"}},
+            ["openai", "embedded"],
+        ),
+    ],
+)
+def test_parts_of_a_profile(values: dict[str, Any], parts: list[str]) -> None:
+    assert engine.parts_of(EngineSettings(**values)) == parts
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+
+    def without(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name in ("kokoro", "pocketsphinx") else find(name, package)
+
+    monkeypatch.setattr(engine, "find_spec", without)
+    for profile, names in (("embedded", "pocketsphinx"), ("gpu", "kokoro, pocketsphinx")):
+        found = list(engine.check(settings(engine__profile=profile)))
+        assert of("problem", found) == [f"profile {profile} needs packages that are missing: {names}"]
+        assert "pip install" in found[-1].advice
+
+
+def test_models_in_folders_and_on_the_hub(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    model = {"engine__profile": "gpu", "engine__voxtral__device": "cpu", "engine__kokoro__device": "cpu"}
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    empty.mkdir()
+    full.mkdir()
+    (full / "model.safetensors").touch()
+    for voxtral, level, said in (
+        (str(full), "ok", f"engine.voxtral.model: {full}"),
+        (str(empty), "problem", f"engine.voxtral.model: {empty} holds no weights"),
+        ("/nowhere/voxtral", "problem", "engine.voxtral.model: there is no folder /nowhere/voxtral"),
+        ("not a name!", "problem", "is neither a folder nor a name on the hub"),
+        ("nobody/nothing", "problem", "nobody/nothing is not here, and HF_HUB_OFFLINE is set"),
+    ):
+        found = engine.check(settings(**model, engine__voxtral__model=voxtral, engine__kokoro__model=str(full)))
+        assert any(said in line for line in of(level, found)), voxtral
+    slow = engine.check(settings(**model, engine__voxtral__model=str(full), engine__kokoro__model=str(full)))
+    assert of("warning", slow) == [
+        f"engine.{part}.device: cpu; full-size models are far too slow there" for part in ("voxtral", "kokoro")
+    ]
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    (tmp_path / "model.safetensors").touch()
+    model = {"engine__voxtral__model": str(tmp_path), "engine__kokoro__model": str(tmp_path)}
+    found = of("problem", engine.check(settings(engine__profile="gpu", **model)))
+    assert [line.partition(" ")[0] for line in found] == ["engine.voxtral.device", "engine.kokoro.device"]
+
+
+def test_a_server_of_this_machine_is_knocked_at_and_others_are_not() -> None:
+    def said(url: str, key: str = "") -> str:
+        openai = {"engine__profile": "openai", "engine__openai__url": url, "engine__openai__api_key": key}
+        return text(engine.check(settings(**openai)))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        assert f"ok: engine.openai.url: a server listens at {url}" in said(url)
+    assert f"problem: engine.openai.url: nobody answers at {url}: Connection refused" in said(url)
+    assert "which was not tried" in said("https://api.example.com/v1", "secret-key")
+    assert "secret-key" not in said("https://api.example.com/v1", "secret-key")
+    assert "warning: engine.openai.url: https://api.example.com/v1 is asked without a key" in said(
+        "https://api.example.com/v1"
+    )

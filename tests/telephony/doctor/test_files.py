@@ -1,0 +1,44 @@
+"""What the doctor says of folders, disk and open files."""
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from telephony.doctor import files
+from tests.telephony.doctor.findings import of, settings, text
+
+
+def test_a_folder_that_is_there_or_will_be_and_nothing_is_made(tmp_path: Path) -> None:
+    assert f"ok: server.data: {tmp_path} " in text(files.check(settings(server__data=str(tmp_path))))
+    later = tmp_path / "a" / "b"
+    assert "which is made when something is written" in text(files.check(settings(server__data=str(later))))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_folder() -> None:
+    assert of("problem", files.check(settings(server__data="/dev/null/out"))) == [
+        "server.data: /dev/null is no folder that can be written to"
+    ]
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    plenty = {"server__data": str(tmp_path), "tape__max_mb": 1e12}
+    assert of("warning", files.check(settings(**plenty))) == []  # no tapes are kept
+    assert "are wanted" in of("warning", files.check(settings(**plenty, tape__mode="full")))[0]
+
+
+@pytest.fixture
+def few_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_files")
+def test_few_open_files() -> None:
+    assert of("problem", files.check(settings(call__capacity=40))) == []
+    found = of("problem", files.check(settings(call__capacity=60)))
+    assert found == ["600 files and sockets may be open at once; 640 may be needed"]

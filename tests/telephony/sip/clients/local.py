@@ -1,0 +1,66 @@
+"""What the tests' programs share: free ports, and ends that leave nothing running."""
+
+import asyncio
+import random
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HOST = "127.0.0.1"
+FIRST, LAST = 10_000, 19_999  # neither the kernel's choice nor voxline's RTP nor the tests' own phones
+STOP_S = 5
+WAIT_S = 20  # for anything a test waits for; far more than it should take
+
+
+def free_port() -> int:
+    """A multiple of 8 that is free for UDP and TCP, as are the next four: for RTP, RTCP, and sipp's own use."""
+    while True:
+        port = random.randrange(FIRST, LAST, 8)
+        if all(_is_free(port + n) for n in range(4)):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as one:
+            try:
+                one.bind((HOST, port))
+            except OSError:
+                return False
+    return True
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for what nobody tells of."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End a program, by force if it does not end by itself."""
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def certificate(folder: Path) -> Path:
+    """A new certificate for 127.0.0.1 with its key, in one file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, which makes the certificate")
+    both, key, cert = (folder / f"{name}.pem" for name in ("both", "key", "cert"))
+    name = f"-days 2 -subj /CN={HOST} -addext subjectAltName=IP:{HOST}"
+    make = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {cert} {name}"
+    subprocess.run(make.split(), check=True, capture_output=True)
+    both.write_text(key.read_text() + cert.read_text())
+    return both

@@ -1,0 +1,132 @@
+"""Calls by baresip, a telephone that is not ours; skipped where it is not installed (Debian: baresip-core)."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.engine.embedded.synthesizer import say
+from config.agent import load_agents
+from telephony.audio import wav
+from telephony.audio.resample import to_line
+from telephony.rtp import srtp
+from telephony.sip.line import SipCall
+from tests.telephony.sip.clients import baresip
+from tests.telephony.sip.clients.baresip import microphone, needs_baresip
+from tests.telephony.sip.clients.local import HOST, certificate, until
+from tests.telephony.sip.phone import likeness, over, server
+
+ACCOUNT = "audio_codecs=PCMU;mediaenc=srtp-mand;auth_user=bob;auth_pass=s3cret"
+
+pytestmark = [
+    pytest.mark.alone,  # real audio in real time
+    needs_baresip,
+    pytest.mark.skipif(not srtp.available(), reason=srtp.MISSING),
+]
+
+
+def spoken(text: str) -> bytes:
+    """A synthetic voice on the telephone."""
+    return to_line(*say(text, "en-us+adam", 0.9))
+
+
+async def test_an_encrypted_call_with_keys_and_hold(
+    sent: list[bytes], heard: list[bytes], pressed: list[str], tmp_path: Path
+) -> None:
+    """TLS, SRTP both ways, a password; keys both ways; hold and resume."""
+    cert = certificate(tmp_path)
+    tls = {"sip__tls_cert": str(cert), "sip__tls_key": str(cert), "sip__transports": ["tls"], "sip__tls_port": 0}
+    words = spoken("Good morning to you.")
+    mouth = microphone(10_000, (2200, words))  # after the greeting
+    async with server(**tls, sip__srtp="required", sip__users={"bob": "s3cret"}) as app:
+        assert app.sip
+        async with baresip.running(tmp_path / "bob", mouth, ACCOUNT, cert) as bob:
+            bob.do("dial", f"sip:1000@{HOST}:{app.sip.ports['TLS']};transport=tls")
+            await bob.event("CALL_REMOTE_SDP", param="answer")
+            await bob.event("CALL_MENC", param="0,audio,AES_CM_128_HMAC_SHA1_80")
+            await bob.event("CALL_ESTABLISHED")
+            (line,) = app.calls
+            assert isinstance(line, SipCall)
+            assert line.media
+            assert line.media.srtp
+            await asyncio.sleep(4)  # both have spoken
+            for key in "15#":
+                bob.do("sndcode", key)
+            await until(lambda: pressed == ["1", "5", "#"])
+            line.media.press("7*")
+            await bob.event("CALL_DTMF_START", param="7")
+            await bob.event("CALL_DTMF_START", param="*")
+
+            counters = line.media.counters
+            bob.do("hold")  # it may go on talking, but wants to hear nothing
+            await bob.event("CALL_REMOTE_SDP", param="answer")
+            on_hold = counters.sent
+            await asyncio.sleep(0.3)
+            assert counters.sent - on_hold <= 1
+            bob.do("resume")
+            await until(lambda: counters.sent > on_hold + 5)
+            bob.do("hangup")
+            await over(app)
+            greeting = likeness(b"".join(sent)[: 2 * 8000], bob.heard())
+            assert greeting > 0.9
+            assert line.end
+            assert line.end.reason == "the caller hung up"
+    said = likeness(words, b"".join(heard))
+    assert said > 0.9
+
+
+def agents_with_reception(folder: Path, target: str) -> Path:
+    """The agents that ship; whoever asks for a person is put through to `target`."""
+    shipped = Path(__file__).parents[3] / "config" / "agents" / "front_desk.yaml"
+    folder.mkdir()
+    (folder / "front_desk.yaml").write_text(shipped.read_text().replace('"+15550100199"', f'"{target}"'))
+    assert load_agents(folder)["front_desk"].transfers == {"reception": target}
+    return folder
+
+
+async def test_the_front_desk_talked_over_by_a_person_and_putting_through(
+    serve: Callable[..., Any], speech: Path, tmp_path: Path
+) -> None:
+    """Encrypted, to the embedded engine: a question, its answer talked over by a recorded person, what that person
+    said not understood, 0 for a colleague; REFER, which baresip follows, and the colleague answers."""
+    cert = certificate(tmp_path)
+    person = to_line(*wav.read(speech / "librivox-0880.wav"))
+    mouth = microphone(40_000, (4_200, spoken("What are your opening hours?")), (8_500, person))
+    async with server(sip__users={"bob": "s3cret"}) as colleague:
+        assert colleague.sip
+        target = f"sip:colleague@{HOST}:{colleague.sip.ports['UDP']}"
+        agents = agents_with_reception(tmp_path / "agents", target)
+        tls = {"sip.tls_cert": str(cert), "sip.tls_key": str(cert), "sip.transports": ["tls"], "sip.tls_port": 0}
+        settings = {"sip.enabled": True, "sip.srtp": "required", "agents": str(agents)}
+        desk = serve({**tls, **settings})
+        (port,) = desk.wait_for("listening", logger="voxline.sip")["ports"].values()
+        async with baresip.running(tmp_path / "bob", mouth, ACCOUNT, cert) as bob:
+            bob.do("dial", f"sip:front_desk@{HOST}:{port};transport=tls")
+            await asyncio.to_thread(desk.wait_for, "interrupted", 30)
+            await until(lambda: len(turns(desk, "caller")) == 2)
+            bob.do("sndcode", "0")
+            await until(lambda: colleague.calls)
+            (line,) = colleague.calls
+            assert isinstance(line, SipCall)
+            await until(lambda: line.media and line.media.srtp and line.media.counters.received > 5)
+            ended = await asyncio.to_thread(desk.wait_for, "ended", 20)
+            bob.do("hangup")
+            await over(colleague)
+    assert (ended["reason"], ended["outcome"], ended["underruns"]) == ("transferred", "transfer", 0)
+    asked, disturbed, key = turns(desk, "caller")
+    assert asked["text"] == "what are your opening hours"
+    assert {"disposed", "young", "man"} & set(disturbed["text"].split())
+    assert key["text"] == "0"
+    agent = turns(desk, "agent")
+    assert agent[1]["interrupted"]
+    assert agent[1]["text"].startswith("We're open Monday")
+    assert "anything else" not in agent[1]["text"]
+    assert agent[-1]["text"] == "Of course. One moment please, I'll put you through."
+    assert not agent[-1]["interrupted"]
+
+
+def turns(desk: Any, role: str) -> list[dict[str, Any]]:
+    """What was said, from the server's log."""
+    return [line for line in list(desk.log) if line["message"] == "said" and line["role"] == role]

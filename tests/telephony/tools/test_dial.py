@@ -1,0 +1,165 @@
+"""`voxline dial` as people use it: processes of their own, real sockets."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from telephony.cli import main
+from telephony.sip.syntax.message import Request, encode, parse
+from telephony.sip.transactions.answers import respond
+
+ROOT = Path(__file__).parents[3]
+SIP: dict[str, Any] = {
+    "engine.profile": "simulated",
+    "engine.simulated.first_word_ms": 0,
+    "engine.simulated.first_audio_ms": 0,
+    "engine.simulated.words": 4,
+    "engine.simulated.audio_ms_per_word": 100,
+    "sip.enabled": True,
+    "sip.port": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def ours(serve: Callable[..., Any]) -> Any:
+    """The server that calls."""
+    return serve(SIP)
+
+
+@pytest.fixture(scope="module")
+def theirs(serve: Callable[..., Any]) -> Any:
+    """The server that is called, and hangs up."""
+    return serve(SIP | {"call.max_s": 1})
+
+
+class Bob:
+    """Somebody who is called, without a user agent."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(50)
+        self.uri = f"sip:bob@127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def take(self, method: str, status: int) -> None:
+        """Wait for the next request of that kind, and answer it."""
+        while True:
+            data, source = self._socket.recvfrom(65_535)
+            request = parse(data)
+            if isinstance(request, Request) and request.method == method:
+                self._socket.sendto(encode(respond(request, status, tag="bob")), source)
+                return
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def bob() -> Iterator[Bob]:
+    """Bob, for one test."""
+    one = Bob()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def start(ours: Any) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `voxline dial`; what has not ended is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("VOXLINE_", "TWILIO_"))}
+        command = [sys.executable, "-m", "telephony.cli", "dial", *arguments]
+        options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, cwd=ROOT, env=clean, **options))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def address(server: Any) -> str:
+    port = server.wait_for("listening", sip="127.0.0.1")["ports"]["UDP"]
+    return f"sip:front_desk@127.0.0.1:{port}"
+
+
+def where(server: Any) -> list[str]:
+    return ["--url", server.url, "--data", str(server.data)]
+
+
+def test_a_call_from_one_server_to_another(ours: Any, theirs: Any, start: Callable[..., Any]) -> None:
+    dial = start(address(theirs), *where(ours))
+    out, errors = dial.communicate(timeout=50)
+    assert (dial.returncode, errors) == (0, "")
+    first, *between, last = out.splitlines()
+    assert first.startswith(f"calling {address(theirs)} (call ")
+    assert between in (["answered"], [])  # which a busy machine may be too late to see
+    assert last == "ended: the called party hung up (hangup)"
+    call = first.split()[-1].rstrip(")")
+    assert ours.wait_for("ended", call=call)["outcome"] == "hangup"
+
+
+def test_ctrl_c_gives_the_call_up(ours: Any, start: Callable[..., Any], bob: Bob) -> None:
+    dial = start(bob.uri, *where(ours))
+    bob.take("INVITE", 180)
+    assert dial.stdout.readline().startswith("calling ")
+    assert dial.stdout.readline() == "ringing\n"
+    dial.send_signal(signal.SIGINT)
+    bob.take("CANCEL", 200)
+    out, errors = dial.communicate(timeout=50)
+    assert (dial.returncode, out, errors) == (1, "cancelled\n", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(486, "busy: 486 Busy Here"), (603, "declined: 603 Decline"), (404, "failed: 404 Not Found")]
+)
+def test_who_does_not_answer(ours: Any, start: Callable[..., Any], bob: Bob, status: int, said: str) -> None:
+    dial = start(bob.uri, *where(ours))
+    bob.take("INVITE", status)
+    out, _ = dial.communicate(timeout=50)
+    assert (dial.returncode, out.splitlines()[1:]) == (1, [said])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sip:bob@127.0.0.1", "--trunk", "acme"], "there is no trunk 'acme'; there are: none (422)"),
+        (["bob"], "to: a URI without a scheme"),
+        (["sip:bob@127.0.0.1", "--data", "/nowhere"], "cannot read /nowhere/control-token, which a running server"),
+        (["sip:bob@127.0.0.1", "--url", "http://127.0.0.1:1"], "no answer from http://127.0.0.1:1"),
+    ],
+)
+def test_what_went_wrong_is_said_in_one_line(
+    ours: Any, start: Callable[..., Any], arguments: list[str], said: str
+) -> None:
+    dial = start(arguments[0], *where(ours), *arguments[1:])
+    out, errors = dial.communicate(timeout=50)
+    assert (dial.returncode, out) == (1, "")
+    assert errors.startswith("voxline: ")
+    assert said in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_token_of_another_server(ours: Any, theirs: Any, start: Callable[..., Any]) -> None:
+    dial = start("sip:bob@127.0.0.1", "--url", ours.url, "--data", str(theirs.data))
+    _, errors = dial.communicate(timeout=50)
+    assert dial.returncode == 1
+    assert "the token is missing or wrong; is it the data folder of this server? (401)" in errors
+
+
+def test_help_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["dial", "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for part in ("to ", "--agent", "--trunk", "--url", "--config", "--data", "Ctrl-C", "Exit status"):
+        assert part in text
