@@ -13,7 +13,7 @@ class Outcome(StrEnum):
     HUNG_UP_BY_CALLER = "hung_up_by_caller"
     HUNG_UP_BY_AGENT = "hung_up_by_agent"
     TRANSFERRED = "transferred"
-    REFUSED = "refused"  # no stream: the agent's side rejected the call or only said something, such as "busy"
+    REFUSED = "refused"  # no talk: the agent's side rejected the call or only said something, such as "busy"
     FAILED = "failed"  # see `error`
 
 
@@ -39,7 +39,11 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Interruption(msgspec.Struct, frozen=True):
-    """A sound of the caller while the agent spoke."""
+    """A sound of the caller while the agent spoke.
+
+    SIP knows no `clear`: there it is the agent's last audible sample before it fell silent under the caller's words, as
+    it was heard through the caller's jitter buffer; `clear_ms` and `heard_ms` are then the same.
+    """
 
     step: int
     text: str
@@ -73,18 +77,18 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """What went over the socket."""
+    """What went over the line."""
 
     frames_sent: int = 0
     frames_late: int = 0  # by more than 10 ms: the caller's machine was busy
     latest_frame_ms: float = 0.0
-    media_received: int = 0
+    media_received: int = 0  # messages, or packets
     audio_received_ms: float = 0.0
     audio_played_ms: float = 0.0
     audio_cut_off_ms: float = 0.0  # not played yet when the stream ended
     marks_received: int = 0
     clears_received: int = 0
-    arrival_gap_ms: Distribution = Distribution()  # between media messages of one talkspurt
+    arrival_gap_ms: Distribution = Distribution()  # between media messages of one talkspurt, or packets
     rejected: int = 0  # messages that Twilio would have rejected
     rejected_examples: tuple[str, ...] = ()
 
@@ -94,7 +98,7 @@ class CallReport(msgspec.Struct, kw_only=True):
 
     script: str
     url: str
-    call_sid: str
+    call_sid: str  # by SIP the Call-ID, once it is answered
     outcome: Outcome = Outcome.FAILED
     error: str = ""  # empty: nothing went wrong on the line
     expected: str = ""  # what the script expects as outcome; empty: anything

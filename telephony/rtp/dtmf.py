@@ -29,6 +29,7 @@ class KeyReceiver:
         self.ignored = 0  # packets that hold no key: other events, or too short
         self._ssrc = -1  # of the events, which may differ from that of the audio
         self._timestamp = 0  # of the last key
+        self._sequence = 0  # of the newest packet
         self._held = ""  # the key that is down
         self._duration = 0
         self._heard_ms = 0.0
@@ -43,7 +44,10 @@ class KeyReceiver:
         if packet.ssrc == self._ssrc:
             ahead = packet.timestamp - self._timestamp & 0xFFFF_FFFF
             recent = now_ms - self._heard_ms < FORGET_MS
-            if ahead >> 31 and recent:
+            newer = 0 < (packet.sequence - self._sequence & 0xFFFF) < 0x8000
+            if newer:
+                self._sequence = packet.sequence
+            if ahead >> 31 and recent and not newer:
                 return None  # of a key before the last
             if ahead == 0 and (recent or not packet.marker):
                 self._update(key, end, duration, now_ms)
@@ -59,7 +63,8 @@ class KeyReceiver:
         return self._held if now_ms - self._heard_ms < HELD_MS else ""
 
     def _begin(self, packet: Packet, key: str, end: bool, duration: int, now_ms: float) -> None:
-        self._ssrc, self._timestamp, self._duration = packet.ssrc, packet.timestamp, 0
+        self._ssrc, self._timestamp, self._sequence = packet.ssrc, packet.timestamp, packet.sequence
+        self._duration = 0
         self._update(key, end, duration, now_ms)
 
     def _update(self, key: str, end: bool, duration: int, now_ms: float) -> None:

@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
         self.ours = ours
         self._tls = tls
         self.number = 0
+        self.trusted = False
         self.peer = Address(kind, "")
         self._kind = kind
         self._name = name
@@ -46,9 +47,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
-        host, port = transport.get_extra_info("peername")[:2]
-        self.peer = Address(self._kind, host, port, name=self._name)
-        self.number = self._transports.opened(self)
+        peer = transport.get_extra_info("peername")  # None: it is gone already
+        if peer is not None:
+            self.peer = Address(self._kind, peer[0], peer[1], name=self._name)
+            self.number = self._transports.opened(self)
         if not self.number:
             self._transport.abort()
 

@@ -136,18 +136,18 @@ class Transports:
     def opened(self, connection: "Connection") -> int:
         """A connection is there: its number; 0 if there are too many, or its peer is not let in."""
         ip = connection.peer.host
-        if not (connection.ours or (self.admit(ip) and self._has_room(ip))) or len(self.connections) >= self.most:
+        if not (connection.ours or self.admit(ip)) or len(self.connections) >= self.most:
+            return 0
+        connection.trusted = connection.ours or self.trusted(ip)
+        if not connection.trusted and not self._has_room(ip):
             return 0
         number = next(self._numbers)
         self.connections[number] = connection
         return number
 
     def _has_room(self, ip: str) -> bool:
-        """Whether somebody may have one more: strangers get three quarters of all, and one of them a quarter."""
-        if self.trusted(ip):
-            return True
-        theirs = [known.peer.host for known in self.connections.values() if not known.ours]
-        strangers = [host for host in theirs if not self.trusted(host)]
+        """Whether a stranger may have one more: all together have three quarters of the places, one has a quarter."""
+        strangers = [known.peer.host for known in self.connections.values() if not known.trusted]
         return len(strangers) < max(1, 3 * self.most // 4) and strangers.count(ip) < max(1, self.most // 4)
 
     def _send_datagram(self, data: bytes, to: Address) -> None:

@@ -25,7 +25,7 @@ from telephony.sip.transactions.answers import Refusal
 from telephony.sip.transport import Transports
 
 RING_MS = 15_000.0  # as long as Twilio waits for a webhook
-LAST_S = 2.0  # at the end, for the answers to our BYEs
+LAST_S = 2.0  # at the end, for what the server answers to our last words
 MOST_CALLS = 10_000
 
 logger = logging.getLogger("voxline.caller")
@@ -78,14 +78,15 @@ class Trunk:
         assert self._ua is not None
         assert self._outbox is not None
         assert self._transports is not None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_S):
-                while self._ua.calls:  # noqa: ASYNC110 (nobody tells)
-                    await asyncio.sleep(0.01)
+        ua, connections = self._ua, self._transports.connections
+        await _until(lambda: not ua.calls)
         if self._timer is not None:
             self._timer.cancel()
         self._outbox.close()
         await self._transports.close()
+        await _until(lambda: not connections)  # TLS says goodbye, and waits for an answer
+        for connection in list(connections.values()):
+            connection.abort()
 
     @property
     def secure(self) -> bool:
@@ -170,6 +171,14 @@ class Trunk:
             self.lost = f"{to} cannot be reached"
             self._ua.unreachable(to, self.now_ms())
             self.flush()
+
+
+async def _until(over: Callable[[], bool]) -> None:
+    """Wait for it, but not for long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_S):
+            while not over():  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.01)
 
 
 def _parse(url: str) -> Uri:

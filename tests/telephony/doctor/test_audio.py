@@ -45,5 +45,5 @@ def test_a_kernel_that_keeps_little(tmp_path: Path) -> None:
     small = tmp_path / "rmem_max"
     small.write_text("4096\n")
     found = of("warning", audio.check(sip(30_900, 30_999), 10, rmem_max=small))
-    assert found == ["the kernel keeps 4096 bytes for a socket, where 212992 are wanted: bursts may be lost"]
+    assert found == ["the kernel keeps 4096 bytes for a socket, where 65536 are wanted: bursts may be lost"]
     assert of("warning", audio.check(sip(30_900, 30_999), 10, rmem_max=tmp_path / "none")) == []

@@ -6,6 +6,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from telephony.rtp.dtmf import KEYS, MAX_QUEUED, Key, KeyReceiver, KeySender, parse_info
 from telephony.rtp.packet import Packet
@@ -127,6 +128,17 @@ def test_a_clock_that_was_set_back_does_not_silence_the_keys() -> None:
     receiver = KeyReceiver()
     assert receiver.receive(event("4", 160, 900_000), 0) == "4"
     assert receiver.receive(event("5", 160, 1000), 600) == "5"
+
+
+def test_a_key_whose_clock_goes_back_is_told_when_its_packets_are_newer() -> None:
+    """sipp's recordings of keys have each a clock of its own."""
+    receiver = KeyReceiver()
+    one, other = event("1", 160, 50_000, marker=True), event("0", 160, 1000, marker=True)
+    newer, older = (structs.replace(other, sequence=number) for number in (1, 0xFFFF))
+    assert receiver.receive(one, 0) == "1"
+    assert receiver.receive(older, 100) is None
+    assert receiver.receive(newer, 120) == "0"
+    assert receiver.receive(newer, 140) is None
 
 
 @pytest.mark.parametrize("payload", [b"", b"\1\1\1", b"\x10\0\0\0", b"\xff\xff\xff\xff"])

@@ -16,6 +16,7 @@ from telephony.sip.line import SipCall
 from tests.telephony.sip.clients import baresip
 from tests.telephony.sip.clients.baresip import microphone, needs_baresip
 from tests.telephony.sip.clients.local import HOST, certificate, until
+from tests.telephony.sip.clients.notes import singing
 from tests.telephony.sip.phone import likeness, over, server
 
 ACCOUNT = "audio_codecs=PCMU;mediaenc=srtp-mand;auth_user=bob;auth_pass=s3cret"
@@ -40,7 +41,7 @@ async def test_an_encrypted_call_with_keys_and_hold(
     tls = {"sip__tls_cert": str(cert), "sip__tls_key": str(cert), "sip__transports": ["tls"], "sip__tls_port": 0}
     words = spoken("Good morning to you.")
     mouth = microphone(10_000, (2200, words))  # after the greeting
-    async with server(**tls, sip__srtp="required", sip__users={"bob": "s3cret"}) as app:
+    async with server(singing(), **tls, sip__srtp="required", sip__users={"bob": "s3cret"}) as app:
         assert app.sip
         async with baresip.running(tmp_path / "bob", mouth, ACCOUNT, cert) as bob:
             bob.do("dial", f"sip:1000@{HOST}:{app.sip.ports['TLS']};transport=tls")

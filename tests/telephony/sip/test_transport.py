@@ -1,12 +1,15 @@
 """UDP, TCP and TLS over real sockets: what is let in, framing, time-outs, limits, and where messages go."""
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from config.exceptions import SettingsError
 from config.sip import SipSettings
@@ -193,6 +196,24 @@ async def test_connections_are_bounded() -> None:
         assert len(server.transports.connections) == 2
         for _, one in (*opened, (reader, writer)):
             one.close()
+
+
+def test_peers_that_are_gone_before_they_are_accepted(caplog: pytest.LogCaptureFixture) -> None:
+    """uvloop, which the server runs on, knows no address of theirs."""
+
+    async def scanned() -> None:
+        async with listening() as server:
+            for _ in range(5):
+                with socket.create_connection((HOST, server.transports.ports["TCP"])) as scanner:
+                    scanner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST, no FIN
+            _, writer = await dial(server)
+            writer.write(ONE)
+            await until(lambda: server.received)
+            writer.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scanned())
+    assert caplog.records == []
 
 
 async def test_a_stranger_gets_a_quarter_of_the_connections_and_trunks_what_is_left() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.telephony.sip.clients.local import HOST, free_port, stop
+from tests.telephony.sip.clients.local import BLOCK, HOST, free_port, stop
 
 WAIT_S = 20
 RATE = 8000
@@ -135,7 +135,7 @@ async def running(folder: Path, microphone: bytes, account: str, certificate: Pa
 def _configure(folder: Path, account: str, **values: Any) -> None:
     folder.mkdir()
     rtp = free_port()
-    config = CONFIG.format(host=HOST, modules=MODULES, folder=folder, rtp=rtp, rtp_end=rtp + 200, **values)
+    config = CONFIG.format(host=HOST, modules=MODULES, folder=folder, rtp=rtp, rtp_end=rtp + BLOCK - 1, **values)
     (folder / "config").write_text(config)
     (folder / "accounts").write_text(f'"Bob" <sip:bob@{HOST}:{values["port"]}>;regint=0;{account}\n')
     (folder / "contacts").write_text("")

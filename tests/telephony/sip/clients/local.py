@@ -1,6 +1,7 @@
 """What the tests' programs share: free ports, and ends that leave nothing running."""
 
 import asyncio
+import atexit
 import random
 import shutil
 import socket
@@ -13,15 +14,32 @@ import pytest
 
 HOST = "127.0.0.1"
 FIRST, LAST = 10_000, 19_999  # neither the kernel's choice nor voxline's RTP nor the tests' own phones
+BLOCK = 7  # for RTP and RTCP of a few calls, and for what programs open beside the port that they are told
 STOP_S = 5
 WAIT_S = 20  # for anything a test waits for; far more than it should take
 
 
+_claims: list[socket.socket] = []  # of blocks of ports, by their last one
+
+
+@atexit.register
+def _give_back() -> None:
+    for claim in _claims:
+        claim.close()
+
+
 def free_port() -> int:
-    """A multiple of 8 that is free for UDP and TCP, as are the next four: for RTP, RTCP, and sipp's own use."""
+    """The first of `BLOCK` ports that are free for UDP and TCP, and that no other process of tests is given."""
     while True:
-        port = random.randrange(FIRST, LAST, 8)
-        if all(_is_free(port + n) for n in range(4)):
+        port = random.randrange(FIRST, LAST, BLOCK + 1)
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind((HOST, port + BLOCK))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        if all(_is_free(port + n) for n in range(BLOCK)):
             return port
 
 
