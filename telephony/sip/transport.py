@@ -171,7 +171,7 @@ class Transports:
                     target.host,
                     port,
                     ssl=secure,
-                    server_hostname=target.name or None,
+                    server_hostname=(target.name or None) if secure else None,
                 )
             for data in self._opening[target]:
                 connection.send(data)

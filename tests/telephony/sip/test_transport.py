@@ -242,7 +242,8 @@ async def test_peer_that_does_not_read_is_let_go() -> None:
         assert reader is not None
 
 
-async def test_connection_is_opened_where_there_is_none() -> None:
+@pytest.mark.parametrize("name", ["", "example.com"])
+async def test_connection_is_opened_where_there_is_none(name: str) -> None:
     got: list[bytes] = []
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -255,7 +256,7 @@ async def test_connection_is_opened_where_there_is_none() -> None:
     peer = await asyncio.start_server(accept, HOST, 0)
     port = peer.sockets[0].getsockname()[1]
     async with listening() as server:
-        to = Address("TCP", HOST, port, 99)  # a connection that has closed meanwhile
+        to = Address("TCP", HOST, port, 99, name)  # a connection that has closed meanwhile
         server.transports.send(b"one, ", to)
         server.transports.send(b"two.", to)
         await until(lambda: server.received)
