@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Not compiled: most of what torch and transformers bring is never imported.
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test check bench-line bench-turns bench-engine bench-replay fuzz clean
+.PHONY: help demo serve test test-slow check bench-line bench-turns bench-engine bench-replay fuzz clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -15,9 +15,12 @@ demo: .venv/run ## set up, start a server, make one call to it, show what was sa
 serve: .venv/run ## set up and answer calls on http://127.0.0.1:8080
 	$(BIN)/voxline serve
 
-test: .venv/test ## set up and run all tests
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
-	$(BIN)/pytest -m alone
+test: .venv/test ## set up and run the tests
+	$(BIN)/pytest -n 3 --dist loadfile -m 'not alone and not slow'
+	$(BIN)/pytest -m 'alone and not slow'
+
+test-slow: .venv/test ## the rest of the tests: floods, benchmarks in small, processes that lose their GPU
+	$(BIN)/pytest -m slow
 
 check: .venv/test ## types, style, import contracts
 	$(BIN)/ruff check .

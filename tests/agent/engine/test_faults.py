@@ -103,6 +103,7 @@ def build(settings: EngineSettings, agents: Any) -> Any:
     return Engine(Model(settings.voxtral, agents), Voice(), Ears(), beside=True)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # two processes import the models' packages
 async def test_a_process_that_has_lost_its_gpu_ends_and_a_new_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

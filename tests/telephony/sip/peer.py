@@ -20,7 +20,7 @@ SDP = b"v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm
 OURS = b"v=0\r\no=- 5 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n"
 ME = NameAddr("Front desk", parse_uri("sip:+15550001111@voice.example.com"))
 
-# As sipp sends it (prototypes: uac_ulaw.xml); {} are filled in by `text`.
+# As sipp sends it; {} are filled in by `text`.
 INVITE = """\
 INVITE sip:1000@10.0.0.1:5060 SIP/2.0
 Via: SIP/2.0/UDP 10.0.0.2:5070;branch={branch};rport

@@ -23,7 +23,7 @@ from tests.telephony.sip.peer import invite
 from tests.telephony.sip.phone import HOST, QUICK, Phone, over, server
 
 Open = Callable[..., Awaitable[Phone]]
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 CALLS = 20
 ELSEWHERE = "127.0.0.66"  # an address of loopback that no phone has
