@@ -23,6 +23,7 @@ ACCOUNT = "audio_codecs=PCMU;mediaenc=srtp-mand;auth_user=bob;auth_pass=s3cret"
 
 pytestmark = [
     pytest.mark.alone,  # real audio in real time
+    pytest.mark.slow,
     needs_baresip,
     pytest.mark.skipif(not srtp.available(), reason=srtp.MISSING),
 ]
