@@ -22,7 +22,7 @@ from telephony.tools.replay import replay_all
 
 pytest.importorskip("kokoro")
 # The first test waits for the models' packages and two checkpoints. Alone, since a model thinks with all cores.
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(180)]
 
 ANSWER = "Good morning this is the front desk speaking."  # one piece, so that no machine is too slow to go on
 QUIET = {"wait": {"quiet_ms": 2500}}  # a busy machine is slow between the pieces of an answer
