@@ -15,7 +15,7 @@ from typing import Any
 
 from agent.engine.embedded.synthesizer import say
 from bench.frame import frame_parts
-from bench.load import Columns, costs, kept_up, under_load
+from bench.load import Columns, show, under_load
 from bench.machine import keep, table
 from bench.sip import show_sip, sip_under_load
 from telephony.caller.call import run_call
@@ -55,17 +55,15 @@ def _numbers(text: str) -> list[int]:
 
 def show_load(runs: list[dict[str, Any]]) -> None:
     """The runs side by side."""
-    columns: Columns = costs() | {
+    columns: Columns = {
         "clear p50": lambda _, report: report["barge_in_to_clear_ms"]["p50"],
         "p95 ms": lambda _, report: report["barge_in_to_clear_ms"]["p95"],
         "voice to voice p50": lambda _, report: report["voice_to_voice_ms"]["p50"],
         "p95": lambda _, report: report["voice_to_voice_ms"]["p95"],
         "start→audio p95": lambda _, report: report["start_to_first_audio_ms"]["p95"],
-        "caller kept up": kept_up,
     }
-    rows = [[show(run, run["report"]) for show in columns.values()] for run in runs]
     title = "A real server on one core, callers on another (engine: 100 ms to the first word, 100 ms to its audio)"
-    table(title, list(columns), rows)
+    show(title, runs, columns)
 
 
 # One caller

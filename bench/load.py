@@ -14,6 +14,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.frame import FRAME_MS
+from bench.machine import table
 from telephony.process import ServerProcess
 
 SCRIPT = Path(__file__).parent.parent / "telephony" / "caller" / "scripts" / "load.yaml"
@@ -64,7 +65,7 @@ def under_load(
     }
 
 
-def costs() -> Columns:
+def _costs() -> Columns:
     """The columns that every table of loads begins with."""
     return {
         "calls": lambda run, _: run["calls"],
@@ -78,8 +79,13 @@ def costs() -> Columns:
     }
 
 
-def kept_up(_: dict[str, Any], report: dict[str, Any]) -> str:
-    """Whether the figures say anything about the server."""
+def show(title: str, runs: list[dict[str, Any]], columns: Columns) -> None:
+    """The runs side by side: what every load costs, these columns, and whether the figures say anything."""
+    every = _costs() | columns | {"caller kept up": _kept_up}
+    table(title, list(every), [[cell(run, run["report"]) for cell in every.values()] for run in runs])
+
+
+def _kept_up(_: dict[str, Any], report: dict[str, Any]) -> str:
     return "yes" if report["generator"]["kept_up"] else "no"
 
 

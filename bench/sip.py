@@ -6,8 +6,7 @@ server sent them. What a caller hears has come through a jitter buffer of 40 ms.
 
 from typing import Any
 
-from bench.load import Columns, costs, kept_up, under_load
-from bench.machine import table
+from bench.load import Columns, show, under_load
 from telephony.process import ServerProcess
 
 SETTINGS = {"sip.enabled": True, "sip.port": 0}
@@ -26,7 +25,7 @@ def _address(server: ServerProcess) -> str:
 
 def show_sip(runs: list[dict[str, Any]]) -> None:
     """The runs side by side."""
-    columns: Columns = costs() | {
+    columns: Columns = {
         "gap p50": lambda _, report: report["arrival_gap_ms"]["p50"],
         "p99": lambda _, report: report["arrival_gap_ms"]["p99"],
         "worst ms": lambda _, report: report["arrival_gap_ms"]["max"],
@@ -34,9 +33,5 @@ def show_sip(runs: list[dict[str, Any]]) -> None:
         "p95 ms": lambda _, report: report["barge_in_to_clear_ms"]["p95"],
         "voice to voice p50": lambda _, report: report["voice_to_voice_ms"]["p50"],
         "p95": lambda _, report: report["voice_to_voice_ms"]["p95"],
-        "caller kept up": kept_up,
     }
-    rows = [[show(run, run["report"]) for show in columns.values()] for run in runs]
-    table(
-        "The same by SIP and RTP (barge-in: onset → last audible sample, jitter buffer included)", list(columns), rows
-    )
+    show("The same by SIP and RTP (barge-in: onset → last audible sample, jitter buffer included)", runs, columns)

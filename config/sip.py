@@ -70,6 +70,11 @@ class SipSettings(Group):
     ban_failures: int = Field(default=10, ge=2, le=1000)
     ban_s: Seconds = 600
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Those that may call without a password: `trusted`, and the trunks'."""
+        return self.trusted + tuple(network for trunk in self.trunks.values() for network in trunk.trusted)
+
     @field_validator("host", "advertised")
     @classmethod
     def _is_address(cls, value: str) -> str:

@@ -74,13 +74,13 @@ def _reached(sip: SipSettings) -> Iterator[Finding]:
     elif theirs.is_global:
         yield _found("ok", f"reached at {address}, this machine's own; a firewall must let in {to_forward(sip)}")
     else:
-        level: Level = "warning" if any(ip_network(net).is_global for net in _trusted(sip)) else "ok"
+        level: Level = "warning" if any(ip_network(net).is_global for net in sip.networks) else "ok"
         advice = f"for others set sip.advertised to the router's public address, and forward {to_forward(sip)}"
         yield _found(level, f"reached at {address}, a private address: from the same network only", advice)
 
 
 def _callers(sip: SipSettings) -> Iterator[Finding]:
-    trusted = _trusted(sip)
+    trusted = sip.networks
     if not trusted and not sip.users:
         yield _found("ok", "closed: without sip.trusted and sip.users only this machine may call")
         return
@@ -132,10 +132,6 @@ def _encryption(sip: SipSettings) -> Iterator[Finding]:
         yield _found("warning", text, "set sip.transports: [tls]")
     else:
         yield _found("ok", f"encrypted audio (SRTP) is {sip.srtp}")
-
-
-def _trusted(sip: SipSettings) -> list[str]:
-    return [*sip.trusted, *(network for trunk in sip.trunks.values() for network in trunk.trusted)]
 
 
 def _found(level: Level, text: str, advice: str = "") -> Finding:

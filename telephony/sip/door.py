@@ -21,8 +21,7 @@ class Door:
     def __init__(self, settings: SipSettings) -> None:
         """Without networks and users, this machine alone may call."""
         users = {name: secret.get_secret_value() for name, secret in settings.users.items()}
-        named = [*settings.trusted, *(network for trunk in settings.trunks.values() for network in trunk.trusted)]
-        trusted = named or (() if users else LOOPBACK)
+        trusted = settings.networks or (() if users else LOOPBACK)
         limits = GuardSettings(failures=settings.ban_failures, ban_ms=1000 * settings.ban_s)
         self.guard = Guard(trusted, strangers=bool(users), settings=limits)
         self._digest = Digest(settings.realm, users, algorithms=settings.digest) if users else None

@@ -132,7 +132,7 @@ def cache_shape(config: VoxtralConfig) -> tuple[int, int, int]:
 
 def sizes(smallest: int, largest: int) -> list[int]:
     """All that `bucket` can give."""
-    sizes = [bucket(1, smallest, largest)]
-    while sizes[-1] < largest:
-        sizes.append(bucket(sizes[-1] + 1, smallest, largest))
-    return sizes
+    found = [bucket(1, smallest, largest)]
+    while found[-1] < largest:
+        found.append(bucket(found[-1] + 1, smallest, largest))
+    return found

@@ -108,8 +108,8 @@ def _check_host(host: str, address: str) -> None:
         raise NotAcceptable("the description names no address")
     try:
         ip, ours = ip_address(host), ip_address(address)
-    except ValueError:
-        return  # a name, for the caller to look up
+    except ValueError:  # looking a name up would hold up all calls
+        raise NotAcceptable("the description names a host, not an IP address") from None
     if ip.is_multicast or str(ip) == "255.255.255.255":
         raise NotAcceptable("audio to many receivers is not sent")
     if ip.version != ours.version:

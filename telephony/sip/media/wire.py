@@ -3,12 +3,10 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from telephony.rtp.media import Media, NextFrame
 from telephony.rtp.parameters import Address, Parameters
 from telephony.sip.media import ports, sieve
-from telephony.sip.media.audio import NotAcceptable
 from telephony.sip.media.ports import MediaSockets
 
 
@@ -27,10 +25,7 @@ class Wire:
         self._loop = asyncio.get_running_loop()
 
     def agree(self, parameters: Parameters) -> None:
-        """Go on as agreed with the peer. Raises NotAcceptable for a host's name: looking it up would hold up all."""
-        for address in (parameters.remote, parameters.control):
-            if address is not None and not _is_ip(address[0]):
-                raise NotAcceptable("the description names a host, not an IP address")
+        """Go on as agreed with the peer."""
         if self.media is None:
             self.media = Media(parameters, self._next_frame, self._now_ms(), nat=self._nat)
         else:
@@ -91,11 +86,3 @@ class Wire:
 
     def _now_ms(self) -> float:
         return 1000 * self._loop.time()
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

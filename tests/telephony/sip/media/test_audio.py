@@ -80,6 +80,7 @@ def test_an_encrypted_line_is_taken_before_a_plain_one() -> None:
         (ASTERISK.replace(b"RTP/AVP", b"RTP/SAVP"), "allowed", "without a=crypto"),
         (FREEPBX_SRTP.replace(b"CM_128", b"CM_999"), "allowed", "AES_CM_999"),
         (ASTERISK.replace(b"c=IN IP4 192.0.2.10\r\n", b""), "allowed", "no address"),
+        (ASTERISK.replace(b"c=IN IP4 192.0.2.10", b"c=IN IP4 media.example.com"), "allowed", "not an IP address"),
         (ASTERISK.replace(b"c=IN IP4 192.0.2.10", b"c=IN IP4 224.2.1.1/127"), "allowed", "many receivers"),
         (ASTERISK.replace(b"c=IN IP4 192.0.2.10", b"c=IN IP4 255.255.255.255"), "allowed", "many receivers"),
         (IPV6, "allowed", "only IPv4"),

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from telephony.rtp import packet
 from telephony.rtp.codec import PCMU
 from telephony.rtp.parameters import Parameters
-from telephony.sip.media.audio import NotAcceptable
 from telephony.sip.media.ports import MediaSockets
 from telephony.sip.media.wire import Wire
 
@@ -78,13 +77,6 @@ async def test_the_last_report_says_goodbye_on_the_agreed_port(mux: bool) -> Non
         data, source = await asyncio.wait_for(loop.sock_recvfrom(peer.audio if mux else peer.control, 2000), 5)
         assert packet.is_rtcp(data)
         assert (source[1] % 2 == 0) == mux
-
-
-async def test_names_of_hosts_are_not_looked_up() -> None:
-    async with wired() as (wire, _, agreed, _):
-        with pytest.raises(NotAcceptable, match="not an IP address"):
-            wire.agree(replace(agreed, remote=("media.example.com", 9)))
-        assert wire.media is None
 
 
 async def test_who_sends_is_locked_until_another_address_is_agreed_on() -> None:
