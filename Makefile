@@ -19,7 +19,7 @@ test: .venv/test ## set up and run the tests
 	$(BIN)/pytest -n 3 --dist loadfile -m 'not alone and not slow'
 	$(BIN)/pytest -m 'alone and not slow'
 
-test-slow: .venv/test ## the rest of the tests: floods, baresip, models in calls, benchmarks in small
+test-slow: .venv/test ## the rest of the tests: floods, leaks, baresip, models in calls, the front desk, benchmarks in small
 	$(BIN)/pytest -m slow
 
 check: .venv/test ## types, style, import contracts

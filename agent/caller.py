@@ -5,11 +5,13 @@ from collections import deque
 from agent.endpoint import PAUSES_KEPT, wait_ms
 from agent.engine.base import Expect, Meaning
 from agent.level import Level
+from agent.silence import Silence
 from agent.turn import TurnDetector
-from agent.utterance import Utterance
+from agent.utterance import BYTES_PER_MS, Utterance
 from config.settings import TurnSettings
 
 MAX_DIGITS = 64
+RISING_MS = 200  # a turn that is over waits at most so long for what may be speech going on
 
 
 class Caller:
@@ -19,6 +21,7 @@ class Caller:
         self.detector = TurnDetector(settings)
         self.utterance = Utterance(settings.preroll_ms, settings.max_utterance_ms)
         self.level = Level()
+        self._silence = Silence()
         self.digits = ""
         self.over = False  # the turn began while the agent was talking
         self.meaning: Meaning | None = None  # of the recognizer's present guess
@@ -34,14 +37,19 @@ class Caller:
         return self.utterance.open and self.detector.speaking
 
     @property
+    def pausing(self) -> bool:
+        """Whether a turn is open and the caller is silent."""
+        return self.utterance.open and self.detector.speaking and self.detector.silence_ms > 0
+
+    @property
     def turn_speech_ms(self) -> int:
         """Speech in the present turn."""
         return self.speech_ms + (self.detector.speech_ms if self.detector.speaking else 0)
 
-    def hear(self, pcm: bytes) -> None:
-        """Take the next piece of audio."""
-        self.utterance.add(pcm)
-        self.level.add(pcm)
+    def hear(self, pcm: bytes, wide: bytes = b"") -> None:
+        """Take the next piece of audio, at 8 kHz and, on a wide-band line, at 16."""
+        self.utterance.add(pcm, wide)
+        self._silence.add(len(pcm) / BYTES_PER_MS, self.level.add(pcm))
 
     def begin(self, *, over: bool = False) -> None:
         """Speech was noticed: a new turn, or more of the one that is open."""
@@ -55,6 +63,18 @@ class Caller:
         """The recognizer hears the turn from its beginning, under a new number."""
         self.utterance.begin()
         self.meaning = self.complete = None
+
+    @property
+    def speech_end_ms(self) -> float:
+        """Where the last speech ended, as well as can be known now."""
+        spoke_ms = self.detector.last_speech_ms
+        return self._silence.since_ms(spoke_ms, self.level.burst) if self._settings.adapt_loudness else spoke_ms
+
+    def is_over(self, silence_ms: float, wait_ms: float) -> bool:
+        """Whether so long a silence ends the turn that ends after `wait_ms`: it does, unless speech seems to go on."""
+        if silence_ms < wait_ms:
+            return False
+        return silence_ms >= wait_ms + RISING_MS or not (self._settings.adapt_loudness and self._silence.rising)
 
     def paused_and_went_on(self) -> None:
         """A pause inside a turn is remembered: this caller makes such pauses."""

@@ -30,12 +30,14 @@ class Conversation:
         settings: Settings,
         *,
         on_command: Callable[[e.Command], None],
-        to_line: Callable[[FloatArray, int], bytes],
+        to_line: Callable[[FloatArray, int], tuple[bytes, bytes]],
         log: Log,
         data: Path,
         record: Record | None = None,
+        keys: str = "",
     ) -> None:
-        self.session = Session(call, agent.name, settings, agent.transfers)
+        """`keys` are pressed before the greeting."""
+        self.session = Session(call, agent.name, settings, agent.transfers, keys)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
         self._record = record
@@ -43,7 +45,7 @@ class Conversation:
             call,
             agent,
             engine,
-            Tools(agent.tools, data),
+            Tools(agent.tools, data, presses=agent.press_keys),
             settings.reply,
             emit=self.handle,
             to_line=to_line,

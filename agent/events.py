@@ -1,12 +1,14 @@
 """What comes into a `Session` and what goes out of it, as plain data.
 
-Times are media time: milliseconds of caller audio received since the call began. Line audio is mono 16-bit PCM at
-8 kHz. A `reply` is the number of one spoken answer in its call, an `utterance` that of one piece of caller speech.
+Times are media time: milliseconds of caller audio received since the call began. Line audio (`pcm`) is mono 16-bit PCM
+at 8 kHz. On a wide-band line `wide` is the same moment at 16 kHz, for engines and ears; everything is decided by `pcm`.
+A `reply` is the number of one spoken answer in its call, an `utterance` that of one piece of caller speech.
 """
 
 import msgspec
 
 from agent.engine.base import Cue, Done, Expect, Meaning, ReplyRequest, ToolCall, ToolResult, Word
+from config.keys import checked
 
 
 class Event(msgspec.Struct, frozen=True, tag=True):
@@ -20,6 +22,7 @@ class CallerAudio(Event, frozen=True):
     """The next piece of the caller's audio; the clock of the call."""
 
     pcm: bytes
+    wide: bytes = b""
 
 
 class SpeechProbability(Event, frozen=True):
@@ -94,11 +97,12 @@ class ReplyUnfinished(Event, frozen=True):
 
 
 class ReplyAudio(Event, frozen=True):
-    """The next piece of the reply's audio, at the line's rate; word times from this piece's start."""
+    """The next piece of the reply's audio; word times from its start."""
 
     reply: int
     pcm: bytes
     words: tuple[Word, ...] = ()
+    wide: bytes = b""
 
 
 class ReplyDone(Event, frozen=True):
@@ -150,6 +154,7 @@ class Hear(Command, frozen=True):
     pcm: bytes
     expect: Expect
     over: bool = False  # said while the agent was talking
+    wide: bytes = b""
 
 
 class ForgetUtterance(Command, frozen=True):
@@ -194,6 +199,7 @@ class Play(Command, frozen=True):
     reply: int
     pcm: bytes
     marks: tuple[float, ...]
+    wide: bytes = b""
 
 
 class Pause(Command, frozen=True):
@@ -214,6 +220,19 @@ class Drop(Command, frozen=True):
     """Forget what was not heard of a paused reply."""
 
     reply: int
+
+
+class Press(Command, frozen=True):
+    """Press keys. Everything said before them has been heard, and nothing else is played until they are out, which
+    `Played` tells: they have a number of their own, as replies have. ValueError for other keys than config.keys allows.
+    """
+
+    reply: int
+    keys: str
+
+    def __post_init__(self) -> None:
+        """See above."""
+        checked(self.keys)
 
 
 class HangUp(Command, frozen=True):

@@ -30,19 +30,26 @@ class Level:
         self._frames.clear()
         self._frames.extend(now)
 
-    def add(self, pcm: bytes) -> None:
-        """The next frame, PCM16."""
-        self._frames.append(audioop.rms(pcm, 2))
+    def add(self, pcm: bytes) -> int:
+        """The next frame, PCM16; gives its RMS."""
+        rms = audioop.rms(pcm, 2)
+        self._frames.append(rms)
+        return rms
+
+    @property
+    def burst(self) -> float:
+        """The RMS of the burst: the mean of its loudest frames."""
+        return _mean(sorted(self._frames)[-max(1, round(LOUD_SHARE * len(self._frames))) :])
 
     @property
     def burst_db(self) -> float:
-        """The level of the burst: the mean of its loudest frames."""
-        return _mean_db(sorted(self._frames)[-max(1, round(LOUD_SHARE * len(self._frames))) :])
+        """The level of the burst."""
+        return _db(self.burst)
 
     @property
     def now_db(self) -> float:
         """The level of the last 100 ms."""
-        return _mean_db(list(self._frames)[-NOW:])
+        return _db(_mean(list(self._frames)[-NOW:]))
 
     def learn(self) -> None:
         """The burst was a turn of the caller's."""
@@ -54,6 +61,9 @@ class Level:
         return self.usual_db is None or level_db >= self.usual_db - below_db
 
 
-def _mean_db(frames: Sequence[int]) -> float:
-    rms = sum(frames) / len(frames) if frames else 0
+def _mean(frames: Sequence[int]) -> float:
+    return sum(frames) / len(frames) if frames else 0.0
+
+
+def _db(rms: float) -> float:
     return 20 * log10(rms / FULL_SCALE) if rms else SILENCE_DB

@@ -50,18 +50,25 @@ class Memory:
         self.history.add(Turn("agent", text, interrupted))
         return e.Said("agent", text, interrupted, at_ms)
 
+    def pressed(self, keys: str) -> None:
+        """So do keys that the agent pressed."""
+        self._results = ()
+        self.history.add(Turn("keys", keys))
+
     def request(self, reply: Reply, cue: Cue, caller: Caller, paused: Reply | None) -> ReplyRequest:
         """What a model is asked. What was heard of a paused reply counts as if the caller had cut it off there."""
         history = self.history.turns()
         if paused and (heard := paused.heard.text()):
             history = (*history, Turn("agent", heard, interrupted=True))
         answer = cue is Cue.ANSWER
+        audio, wide = caller.utterance.whole() if answer and caller.utterance.open else (b"", b"")
         return ReplyRequest(
             id=f"{self._call}/{reply.number}.{reply.rounds}",
             call=self._call,
             agent=self._agent,
             cue=cue,
-            audio=caller.utterance.audio() if answer and caller.utterance.open else b"",
+            audio=audio,
+            wide=wide,
             digits=caller.digits if answer else "",
             history=history,
             state=self._state,

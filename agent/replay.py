@@ -47,7 +47,7 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
         raise TapeError(
             f"the tape of {head.call} holds {head.mode} only: without audio and words it cannot be replayed"
         )
-    session = Session(head.call, head.agent, settings_of(head), head.transfers)
+    session = Session(head.call, head.agent, settings_of(head), head.transfers, head.keys)
     if vad:
         [steps] = judged_anew([list(steps)], vad)
     recent: list[str] = []

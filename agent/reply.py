@@ -34,7 +34,8 @@ MAX_WAITING_BLOCKS = 256  # of 200 ms; speech the recognizer has not yet taken
 
 
 class Replies:
-    """Runs the engine for one call. `emit` gives events to the session, `to_line` makes line audio of a chunk."""
+    """Runs the engine for one call. `emit` gives events to the session, `to_line` makes line audio of a chunk:
+    at 8 kHz and, for a wide-band line, at 16."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Replies:
         settings: ReplySettings,
         *,
         emit: Callable[[e.Event], None],
-        to_line: Callable[[FloatArray, int], bytes],
+        to_line: Callable[[FloatArray, int], tuple[bytes, bytes]],
         log: Log,
     ) -> None:
         self.room = asyncio.Event()  # set while the line wants more audio
@@ -79,6 +80,7 @@ class Replies:
             command.pcm,
             command.expect,
             command.over,
+            command.wide,
         )
         try:
             self._blocks.put_nowait((command.utterance, block))
@@ -241,7 +243,8 @@ class Replies:
                 deadline.reschedule(None)  # the caller's ear may take its time
                 await self.room.wait()
                 deadline.reschedule(loop.time() + self._settings.timeout_s)
-                self._emit(e.ReplyAudio(reply, self._to_line(piece.audio, piece.rate), piece.words))
+                pcm, wide = self._to_line(piece.audio, piece.rate)
+                self._emit(e.ReplyAudio(reply, pcm, piece.words, wide))
 
     async def _run_tools(self, command: e.RunTools) -> None:
         results = [await self._tools.run(self._call, call) for call in command.calls]

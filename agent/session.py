@@ -7,6 +7,10 @@ idle ──reply──▶ processing ──audio──▶ speaking ──speech�
 
 While the caller has only paused, a reply is made early and held: it is played when the turn is decided, or thrown away
 without a trace when the caller goes on.
+
+Keys are the end of a reply: they are pressed once its last word has been heard. From the moment the model asks for them
+no speech pauses it, as with a goodbye, so that they go out exactly once. A reply that was paused before and is cut off,
+or that is thrown away, has pressed nothing, and the history tells the model so.
 """
 
 from collections.abc import Callable
@@ -15,8 +19,9 @@ from typing import Any
 from agent import events as e
 from agent.burst import Burst
 from agent.caller import Caller
-from agent.engine.base import Cue, Next, ToolCall, Word
+from agent.engine.base import Cue, Next, ToolCall
 from agent.exceptions import IllegalEvent
+from agent.history import Heard
 from agent.interruption import Verdict, meaning_of
 from agent.memory import Memory
 from agent.spoken import LAST_WORDS, Reply
@@ -35,13 +40,17 @@ Commands = list[e.Command]
 class Session:
     """The conversation of one call. `handle` takes every event, in order, and says what is to be done."""
 
-    def __init__(self, call: str, agent: str, settings: Settings, transfers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, call: str, agent: str, settings: Settings, transfers: dict[str, str] | None = None, keys: str = ""
+    ) -> None:
+        """`keys` are pressed before the greeting, such as an extension."""
         self.state = State.IDLE
         self.now_ms = 0.0
         self.memory = Memory(call, agent, settings.reply.max_history_turns)
         self.wasted = 0  # early replies thrown away
         self._settings = settings.turn
         self._transfers = transfers or {}
+        self._keys = keys
         self._caller = Caller(settings.turn)
         self._reply: Reply | None = None  # being made, spoken or paused
         self._held: Reply | None = None  # made early
@@ -89,7 +98,12 @@ class Session:
         """The call has begun: greet."""
         if self.state is not State.IDLE:
             raise IllegalEvent(f"start in state {self.state}")
-        return self._start_reply(Cue.GREET)
+        if not self._keys:
+            return self._start_reply(Cue.GREET)
+        self._move(Trigger.REPLY)
+        self._reply = Reply(self._next_number(), Cue.GREET)  # one without words
+        self._reply.keys.append(self._keys)
+        return self._finish_if_over()
 
     def handle(self, event: e.Event) -> Commands:
         """Take one event. After the end every event is ignored, since engines and carriers lag behind."""
@@ -103,14 +117,16 @@ class Session:
 
     def _on_audio(self, event: e.CallerAudio) -> Commands:
         self.now_ms += len(event.pcm) / BYTES_PER_MS
-        self._caller.hear(event.pcm)
+        self._caller.hear(event.pcm, event.wide)
         commands = self._due() if self.now_ms >= self._timers.next_ms else []
         if self._caller.utterance.open and (block := self._caller.utterance.block()):
-            commands.append(self._hear(block))
+            commands.append(self._hear(*block))
+        if self.state is State.LISTENING and self._caller.pausing:
+            commands += self._silence()
         return commands
 
-    def _hear(self, block: bytes) -> e.Hear:
-        return e.Hear(self._caller.utterance.number, block, self.memory.expect, self._caller.over)
+    def _hear(self, pcm: bytes, wide: bytes) -> e.Hear:
+        return e.Hear(self._caller.utterance.number, pcm, self.memory.expect, self._caller.over, wide)
 
     def _on_probability(self, event: e.SpeechProbability) -> Commands:
         detector = self._caller.detector
@@ -124,7 +140,7 @@ class Session:
         if self.state is State.INTERRUPTED:
             return self._judge()
         if self.state is State.LISTENING:
-            return self._silence() if detector.silence_ms else []
+            return self._silence() if self._caller.pausing else []
         return self._let_pass()  # a turn that was too long for its answer to wait
 
     def _speech_without_turn(self, change: Change) -> Commands:
@@ -157,12 +173,12 @@ class Session:
 
     def _silence(self) -> Commands:
         """The caller's turn is open, and he is silent."""
-        caller, silence_ms = self._caller, self._caller.detector.silence_ms
-        held = self._held
+        caller, held = self._caller, self._held
+        silence_ms = self.now_ms - caller.speech_end_ms
         if caller.turn_speech_ms < self._settings.min_speech_ms and not caller.digits:
             return self._forget_noise() if silence_ms >= self._settings.endpoint_ms else []
         answered = None if held is None else False if held.unfinished else bool(held.text) or None
-        if silence_ms >= caller.wait_ms(self.memory.expect, answered=answered):
+        if caller.is_over(silence_ms, caller.wait_ms(self.memory.expect, answered=answered)):
             return self._decide()
         if held is None and silence_ms >= self._settings.eager_ms and not self._closing:
             return self._hold(silence_ms)
@@ -208,8 +224,8 @@ class Session:
         if held.calls:
             commands += self._run_tools(held, held.calls)
         waiting, held.waiting = held.waiting, []
-        for pcm, words in waiting:
-            commands += self._speak(held, pcm, words)
+        for piece in waiting:
+            commands += self._speak(held, piece)
         if not held.generating:
             commands += self._all_made(held)
         return commands
@@ -327,9 +343,12 @@ class Session:
 
     def _on_played(self, event: e.Played) -> Commands:
         reply = self._reply
-        if reply is None or event.reply != reply.number:
+        if reply is None or event.reply not in (reply.number, reply.pressing):
             return []
-        reply.heard.played(event.ms)
+        if event.reply == reply.pressing:
+            reply.pressing = 0
+        else:
+            reply.heard.played(event.ms)
         return self._finish_if_over() if self.state is State.SPEAKING else []
 
     def _on_hung_up(self, _: e.HungUp) -> Commands:
@@ -397,24 +416,39 @@ class Session:
         if reply is None or not event.pcm:
             return []
         if reply.held:
-            reply.waiting.append((event.pcm, event.words))
+            reply.waiting.append(event)
             return []
-        return self._speak(reply, event.pcm, event.words)
+        return self._speak(reply, event)
 
-    def _speak(self, reply: Reply, pcm: bytes, words: tuple[Word, ...]) -> Commands:
-        commands: Commands = []
-        if self.state is State.PROCESSING:
-            self._move(Trigger.AUDIO)
-            self._wary = False
-            commands = self._commit(reply)
-        marks = reply.heard.add(len(pcm) / BYTES_PER_MS, words)
-        return [*commands, e.Play(reply.number, pcm, marks)]
+    def _speak(self, reply: Reply, piece: e.ReplyAudio) -> Commands:
+        commands = self._begin_audio(reply)
+        marks = reply.heard.add(len(piece.pcm) / BYTES_PER_MS, piece.words)
+        return [*commands, e.Play(reply.number, piece.pcm, marks, piece.wide)]
+
+    def _press(self, reply: Reply) -> Commands:
+        """Its words have been heard: now its keys."""
+        commands = self._begin_audio(reply) + self._heard_out(reply)
+        keys = reply.keys.pop(0)
+        self.memory.pressed(keys)
+        self._failures = 0
+        reply.pressing = self._next_number()
+        return [*commands, e.Press(reply.pressing, keys)]
+
+    def _begin_audio(self, reply: Reply) -> Commands:
+        """Something of it goes to the line."""
+        if self.state is not State.PROCESSING:
+            return []
+        self._move(Trigger.AUDIO)
+        self._wary = False
+        return self._commit(reply)
 
     def _on_done(self, event: e.ReplyDone) -> Commands:
         reply = self._current(event.reply)
         if reply is None:
             return []
         reply.done = event.done
+        if event.done.keys:
+            reply.keys.append(event.done.keys)
         if reply.held:
             reply.calls = event.calls
             return self._evidence(reply)
@@ -490,11 +524,11 @@ class Session:
             self._timers.unset(timer)
         self._move(Trigger.REPLY)
         self._reply = reply
-        return [e.TurnDecided(reply.number, reply.cue, self.now_ms, self._caller.detector.last_speech_ms)]
+        return [e.TurnDecided(reply.number, reply.cue, self.now_ms, self._caller.speech_end_ms)]
 
     def _rest_of_turn(self) -> Commands:
         block = self._caller.utterance.block(rest=True)
-        return [self._hear(block)] if block else []
+        return [self._hear(*block)] if block else []
 
     def _ask(self, reply: Reply, cue: Cue | None = None) -> e.StartReply:
         cue = cue or reply.cue
@@ -511,7 +545,7 @@ class Session:
             return []
         self._reply = None
         self._move(Trigger.SPEECH)
-        if not reply.interruptible:
+        if reply.ends_call:
             self._closing = self._closing or Cue.FAREWELL
         commands: Commands = [e.CancelReply(reply.number)]
         if self._caller.utterance.open:
@@ -539,10 +573,11 @@ class Session:
         reply = self._reply
         if reply is None or not reply.over:
             return []
+        if reply.keys:
+            return self._press(reply)
         commands = self._commit(reply) if self.state is State.PROCESSING else []
-        if reply.text and self.state is State.SPEAKING:
-            commands.append(self.memory.caller_heard(reply.text.strip(), self.now_ms))
-            self._failures = 0
+        if self.state is State.SPEAKING:
+            commands += self._heard_out(reply)
         self._reply = None
         silent = self.state is State.PROCESSING
         self._move(Trigger.FINISHED)
@@ -550,9 +585,20 @@ class Session:
             return commands + self._end(e.HangUp())
         if reply.done.next is Next.TRANSFER:
             return commands + self._end(e.Transfer(self._transfers.get(reply.done.transfer_to, "")))
-        if self._closing or (silent and self._cut and reply.cue is Cue.ANSWER):
-            return commands + self._start_reply(self._closing or Cue.REPROMPT)
+        cue = Cue.REPROMPT if silent and self._cut and reply.cue is Cue.ANSWER else None
+        if self._keys:  # those before the greeting
+            self._keys, cue = "", Cue.GREET
+        if cue := self._closing or cue:
+            return commands + self._start_reply(cue)
         return commands + self._listen()
+
+    def _heard_out(self, reply: Reply) -> Commands:
+        """All words of a reply have reached the caller's ear, and go into the history, once."""
+        text, reply.text, reply.heard = reply.text.strip(), "", Heard()
+        if not text:
+            return []
+        self._failures = 0
+        return [self.memory.caller_heard(text, self.now_ms)]
 
     def _listen(self) -> Commands:
         if self._caller.detector.speaking:  # the caller spoke through the end of a reply

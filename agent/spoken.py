@@ -1,6 +1,7 @@
 """One spoken answer, from the request to the last word heard. Sans-I/O."""
 
-from agent.engine.base import Cue, Done, Meaning, Next, ToolCall, Word
+from agent import events as e
+from agent.engine.base import Cue, Done, Meaning, Next, ToolCall
 from agent.history import Heard
 
 LAST_WORDS = frozenset({Cue.FAREWELL, Cue.SHUTDOWN})  # replies after which the call ends, whatever the model says
@@ -27,12 +28,14 @@ class Reply:
         self.running_tools = False
         self.held = held
         self.unfinished = False  # the model wants more of the caller's turn first
-        self.waiting: list[tuple[bytes, tuple[Word, ...]]] = []  # audio, while it is held
+        self.keys: list[str] = []  # to be pressed when its words have been heard, of each round of tools
+        self.pressing = 0  # the number under which keys are on their way
+        self.waiting: list[e.ReplyAudio] = []  # while it is held
 
     @property
     def over(self) -> bool:
-        """Whether everything it will say has been made and heard."""
-        return not self.generating and not self.running_tools and self.heard.complete
+        """Whether everything it will say has been made and heard, and no key is on its way."""
+        return not self.generating and not self.running_tools and not self.pressing and self.heard.complete
 
     @property
     def said(self) -> bool:
@@ -41,11 +44,16 @@ class Reply:
 
     @property
     def interruptible(self) -> bool:
-        """A goodbye is heard to its end, and so is what the model says must be."""
-        return self.cue not in LAST_WORDS and self.done.next is Next.LISTEN and self.done.interruptible
+        """A goodbye is heard to its end, and so is what the model says must be, and what keys follow."""
+        return not self.ends_call and self.done.interruptible and not (self.keys or self.pressing)
+
+    @property
+    def ends_call(self) -> bool:
+        """Whether the call ends with it, here at least."""
+        return self.cue in LAST_WORDS or self.done.next is not Next.LISTEN
 
     @property
     def unheard_ms(self) -> float:
         """Audio made and not yet heard."""
-        waiting = sum(len(pcm) for pcm, _ in self.waiting) / 16
+        waiting = sum(len(piece.pcm) for piece in self.waiting) / 16
         return waiting + self.heard.audio_ms - self.heard.heard_ms

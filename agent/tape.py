@@ -1,6 +1,7 @@
 """A call's tape: every event with the commands it led to, as JSON lines in media time. Sans-I/O.
 
-Audio is kept as G.711 mu-law, which is what the line carries; in commands only its length and checksum are kept, since
+Audio is kept as G.711 mu-law at 8 kHz, which is what most lines carry and what everything is decided by: what a
+wide-band line has besides (`wide`) is not on the tape. In commands only the audio's length and checksum are kept, since
 it is there once already. The same tape gives the same commands to the bit (`agent.replay`).
 """
 
@@ -22,7 +23,8 @@ VERSION = 1
 # What a session's decisions depend on.
 GROUPS = ("turn", "reply", "playout", "call")
 WORDS = frozenset(
-    "text heard transcript words history arguments results tool_results result error state calls digits digit".split()
+    "text heard transcript words history arguments results tool_results result error state calls digits digit "
+    "keys".split()
 )
 
 
@@ -38,6 +40,7 @@ class Header(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     settings_hash: str
     transfers: dict[str, str] = {}
+    keys: str = ""  # pressed before the greeting
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -96,7 +99,7 @@ def describe_event(event: e.Event) -> dict[str, Any]:
             return {"type": "CallerAudio", "ulaw": b64encode(_ulaw(event.pcm)).decode()}
         case e.ReplyAudio():
             plain: dict[str, Any] = msgspec.to_builtins(event)
-            del plain["pcm"]
+            del plain["pcm"], plain["wide"]
             return plain | {"ulaw": b64encode(_ulaw(event.pcm)).decode()}
         case _:
             return dict(msgspec.to_builtins(event))
@@ -106,9 +109,10 @@ def describe_command(command: e.Command) -> dict[str, Any]:
     """A command as plain data, of audio only its length and checksum."""
     plain: dict[str, Any] = msgspec.to_builtins(command)
     if isinstance(command, e.Hear | e.Play):
-        del plain["pcm"]
+        del plain["pcm"], plain["wide"]
         plain["audio"] = _digest(command.pcm)
     elif isinstance(command, e.StartReply):
+        del plain["request"]["wide"]
         plain["request"]["audio"] = _digest(command.request.audio)
     return plain
 

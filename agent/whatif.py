@@ -19,6 +19,7 @@ from agent.session import Session
 from agent.state import State
 from agent.tape import Header, Step, settings_of
 from config.exceptions import TapeError
+from config.keys import duration_ms
 
 WENT_ON_MS = 900  # after a turn was decided, speech so soon after its last speech means that it was cut off
 FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Partial, e.HungUp)
@@ -111,7 +112,7 @@ class _Line:
 class _Again:
     def __init__(self, head: Header, steps: list[Step], changes: dict[str, Any]) -> None:
         self._settings = settings_of(head, changes)
-        self._session = Session(head.call, head.agent, self._settings, head.transfers)
+        self._session = Session(head.call, head.agent, self._settings, head.transfers, head.keys)
         self._engine, self._line = _Engine(steps), _Line()
         self._steps = steps
         self._coming: list[tuple[float, int, e.Event]] = []
@@ -168,6 +169,8 @@ class _Again:
                     if (end := self._waiting.pop(command.reply, None)) is not None:
                         self._outcome.gaps.append(now - end)
                     self._later(self._line.play(command, now))
+                case e.Press():
+                    self._later([(now + duration_ms(command.keys), e.Played(command.reply, 0.0))])
                 case e.Pause():
                     self._outcome.pauses += 1
                     self._heard = self._line.pause(now)

@@ -9,8 +9,10 @@ from telephony.playout import Mark, Playout
 class Carrier:
     """A carrier `delay` ms away (each direction), exact to the sample; its clock goes in steps of some ms."""
 
-    def __init__(self, playout: Playout, delay: int) -> None:
+    def __init__(self, playout: Playout, delay: int, per_ms: int = 8) -> None:
+        """`per_ms`: samples a ms."""
         self.playout = playout
+        self._per_ms = per_ms
         self._delay = delay
         self._now = 0
         self._position = 0  # of the next sample handed over
@@ -29,7 +31,7 @@ class Carrier:
     def pause(self, ms: int) -> None:
         """Pause for so many ms, then resume."""
         fade, heard_ms = self.playout.pause(self._now)
-        position = round(8 * heard_ms)
+        position = round(self._per_ms * heard_ms)
         self._coming += [(self._now + self._delay, "clear"), (self._now + self._delay, (position, fade))]
         self._coming.append((self._now + self._delay, ("next", position)))
         for _ in range(ms):
@@ -43,7 +45,7 @@ class Carrier:
     def _step(self, ms: int) -> None:
         while self._coming and self._coming[0][0] <= self._now:
             self._arrive(self._coming.pop(0)[1])
-        self._play(16 * ms)
+        self._play(2 * self._per_ms * ms)
         self._now += ms
         while self._marks and self._marks[0][0] <= self._now:
             self.playout.returned(self._marks.pop(0)[1], self._now)

@@ -17,7 +17,7 @@ from agent.engine.embedded.synthesizer import say
 from bench.frame import frame_parts
 from bench.load import Columns, show, under_load
 from bench.machine import keep, table
-from bench.sip import show_sip, sip_under_load
+from bench.sip import show_sip, sip_in_silence, sip_under_load
 from telephony.caller.call import run_call
 from telephony.caller.report import CallReport, distribution
 from telephony.caller.script import Script
@@ -40,9 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     load = [under_load(calls, options.seconds, {}, lambda server: server.url) for calls in _numbers(options.calls)]
     show_load(load)
     sip = [sip_under_load(calls, options.seconds) for calls in _numbers(options.sip_calls)]
-    show_sip(sip)
+    silent = [sip_in_silence(calls, options.seconds) for calls in _numbers(options.sip_calls)]
+    show_sip(sip, silent)
     speech = human_speech(options.reps) if options.reps else {}
-    results = {"frame_us": parts, "load": load, "sip": sip, "embedded": first_audio(), "speech": speech}
+    results = {"frame_us": parts, "load": load, "sip": sip, "sip_in_silence": silent}
+    results |= {"embedded": first_audio(), "speech": speech}
     print(f"\nwritten to {keep('line', results)}")
 
 

@@ -27,7 +27,11 @@ Columns = dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]]  # of a tab
 
 
 def under_load(
-    calls: int, seconds: float, settings: Mapping[str, Any], address: Callable[[ServerProcess], str]
+    calls: int,
+    seconds: float,
+    settings: Mapping[str, Any],
+    address: Callable[[ServerProcess], str],
+    script: Path = SCRIPT,
 ) -> dict[str, Any]:
     """One run: a fresh server on its core with these settings besides, `calls` callers of `address` on the other."""
     simulated = {"engine.profile": "simulated", "engine.simulated.words": 8, "call.capacity": 2 * calls + 10}
@@ -37,7 +41,7 @@ def under_load(
         idle_mb = process.memory_info().rss / 1e6
         report_file = Path(folder) / "load.json"
         ramp = max(RAMP_S, calls / CALLS_A_SECOND)
-        options = {"script": SCRIPT, "calls": calls, "ramp": ramp, "duration": ramp + seconds, "out": report_file}
+        options = {"script": script, "calls": calls, "ramp": ramp, "duration": ramp + seconds, "out": report_file}
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         caller = subprocess.Popen(
             [sys.executable, "-m", "telephony.cli", "load", address(server), *arguments], stdout=subprocess.DEVNULL

@@ -4,17 +4,25 @@ Gaps are between a call's RTP packets as the callers' kernel stamped them on arr
 server sent them. What a caller hears has come through a jitter buffer of 40 ms.
 """
 
+from pathlib import Path
 from typing import Any
 
 from bench.load import Columns, show, under_load
 from telephony.process import ServerProcess
 
 SETTINGS = {"sip.enabled": True, "sip.port": 0}
+SILENCE = Path(__file__).parent / "silence.yaml"
+SAYS_NOTHING = {"engine.simulated.greeting": False, "turn.reprompt_ms": 3_600_000}
 
 
 def sip_under_load(calls: int, seconds: float) -> dict[str, Any]:
     """One run: see `under_load`."""
     return under_load(calls, seconds, SETTINGS, _address)
+
+
+def sip_in_silence(calls: int, seconds: float) -> dict[str, Any]:
+    """One run in which nobody speaks: media and signalling only."""
+    return under_load(calls, seconds, SETTINGS | SAYS_NOTHING, _address, SILENCE)
 
 
 def _address(server: ServerProcess) -> str:
@@ -23,15 +31,19 @@ def _address(server: ServerProcess) -> str:
     return f"sip:front_desk@127.0.0.1:{port}"
 
 
-def show_sip(runs: list[dict[str, Any]]) -> None:
+def show_sip(runs: list[dict[str, Any]], silent: list[dict[str, Any]]) -> None:
     """The runs side by side."""
-    columns: Columns = {
+    gaps: Columns = {
         "gap p50": lambda _, report: report["arrival_gap_ms"]["p50"],
         "p99": lambda _, report: report["arrival_gap_ms"]["p99"],
         "worst ms": lambda _, report: report["arrival_gap_ms"]["max"],
+    }
+    heard: Columns = {
         "barge-in p50": lambda _, report: report["barge_in_to_clear_ms"]["p50"],
         "p95 ms": lambda _, report: report["barge_in_to_clear_ms"]["p95"],
         "voice to voice p50": lambda _, report: report["voice_to_voice_ms"]["p50"],
         "p95": lambda _, report: report["voice_to_voice_ms"]["p95"],
     }
-    show("The same by SIP and RTP (barge-in: onset → last audible sample, jitter buffer included)", runs, columns)
+    title = "The same by SIP and RTP (barge-in: onset → last audible sample, jitter buffer included)"
+    show(title, runs, gaps | heard)
+    show("By SIP, and nobody speaks: media and signalling only", silent, gaps)

@@ -27,8 +27,8 @@ REAL = ("No.", "Stop.", "Wait.", "No, wait, that is not what I meant.", "I'd lik
 BACKCHANNELS = ("uh huh", "umhum")  # as espeak-ng must be told to say "uh-huh" and "mm-hmm"
 
 
-def paused_sentences(folder: Path, pause_ms: int) -> list[tuple[Path, float]]:
-    """Sentences with a pause of true silence in them: files, and where their second part begins, in ms."""
+def paused_sentences(folder: Path, pause_ms: int) -> list[Path]:
+    """Files of sentences with a pause of true silence in them."""
     made = []
     parts: list[tuple[FloatArray, FloatArray]] = [
         (_trimmed(first), _trimmed(second)) for first, second in (map(_spoken, pair) for pair in SENTENCES)
@@ -38,7 +38,7 @@ def paused_sentences(folder: Path, pause_ms: int) -> list[tuple[Path, float]]:
         silence = np.zeros(8 * pause_ms, np.float32)
         path = folder / f"paused-{pause_ms}-{number}.wav"
         _write(path, np.concatenate([first, silence, second]))
-        made.append((path, (len(first) + len(silence)) / 8))
+        made.append(path)
     return made
 
 
@@ -64,10 +64,10 @@ def _halves(path: Path) -> tuple[FloatArray, FloatArray]:
     return _trimmed(audio[:cut]), _trimmed(audio[cut:])
 
 
-def turns_script(files: list[tuple[Path, float]], noise: float) -> Script:
+def turns_script(files: list[Path], noise: float) -> Script:
     """A caller who says one of these files in every turn."""
     steps: list[Any] = ["wait"]
-    for path, _ in files:
+    for path in files:
         steps += [{"wav": str(path)}, {"wait": {"quiet_ms": 900}}]
     return _script(steps, noise)
 

@@ -59,7 +59,7 @@ class Talker:
             Tools({}, Path()),
             ReplySettings(),
             emit=self._emit,
-            to_line=to_line,
+            to_line=lambda audio, rate: (to_line(audio, rate), b""),
             log=Log(logging.getLogger("bench"), {}),
         )
 

@@ -117,18 +117,18 @@ def conversation(noise: float, changes: dict[str, Any]) -> Line:
         files = {
             (pause, half): paused_sentences(Path(folder), pause)[half::2] for pause in PAUSES_MS for half in (0, 1)
         }
-        cases: list[tuple[str, str, Any, Script]] = [
-            ("pauses", str(pause), found, turns_script(found, noise)) for (pause, _), found in files.items()
+        cases: list[tuple[str, str, Script]] = [
+            ("pauses", str(pause), turns_script(found, noise)) for (pause, _), found in files.items()
         ]
         cases += [
-            ("over", kind, None, over_script(sound, 1000 + 230 * number, noise))
+            ("over", kind, over_script(sound, 1000 + 230 * number, noise))
             for kind, sounds in sounds_over(Path(folder)).items()
             for number, sound in enumerate(sounds)
         ]
         reports, tapes = calls([script for *_, script in cases], changes)
     result: Line = {"pauses": {}, "over": {}}
-    for (part, name, found, _), report, tape in zip(cases, reports, tapes, strict=True):
-        figures = _cut_offs(report, tape, found) if part == "pauses" else _over(report, tape)
+    for (part, name, _), report, tape in zip(cases, reports, tapes, strict=True):
+        figures = _cut_offs(report, tape) if part == "pauses" else _over(report, tape)
         before = result[part].get(name)
         result[part][name] = {key: before[key] + figures[key] for key in figures} if before else figures
     result["unheard words"] = sum(_unheard_words(tape) for tape in tapes)
@@ -144,12 +144,12 @@ def _commands(tape: list[Line], kind: str) -> list[Line]:
     ]
 
 
-def _cut_offs(report: CallReport, tape: list[Line], files: list[tuple[Path, float]]) -> Line:
-    """Turns that were decided inside the pause; after the others, the time to the decision and to the agent's voice."""
+def _cut_offs(report: CallReport, tape: list[Line]) -> Line:
+    """Turns that were decided before they were over; after the others, the time to the decision and to the voice."""
     decided = [line["at"] for line in _commands(tape, "TurnDecided") if line["cue"] == "answer"]
     early, waits, gaps = 0, [], []
-    for turn, (_, second_ms) in zip(report.turns, files, strict=False):
-        early += any(turn.onset_ms < at < turn.onset_ms + second_ms for at in decided)
+    for turn in report.turns:
+        early += any(turn.onset_ms < at < turn.speech_end_ms for at in decided)
         if turn.voice_to_voice_ms is not None and turn.voice_to_voice_ms > 0:
             gaps.append(turn.voice_to_voice_ms)
             waits += [at - turn.speech_end_ms for at in decided if at > turn.speech_end_ms][:1]

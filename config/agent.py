@@ -69,10 +69,13 @@ class AgentSettings(_Model):
     instructions: str = ""  # for language models; the scripted dialogue does not read it
     transfers: dict[str, Annotated[str, AfterValidator(_dialable)]] = {}
     tools: dict[str, ToolSettings] = {}
+    press_keys: bool = False  # whether language models may press keys, such as for the menus of those they call
     dialogue: Dialogue | None = None
 
     @model_validator(mode="after")
     def _references(self) -> "AgentSettings":
+        if self.press_keys and "press_keys" in self.tools:
+            raise ValueError("tools.press_keys: the name is taken, since press_keys is true")
         if self.dialogue is None:
             return self
         person = self.dialogue.person

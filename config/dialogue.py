@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from config.keys import Keys
 from config.phrase import Choice, Phrase, Slot, parse_phrase
 
 BuiltIn = Literal["yes", "no", "repeat", "person", "never_mind", "goodbye", "stop"]
@@ -114,7 +115,8 @@ class Intent(_Model):
     correct: str = ""  # what to say to a bare "no"; empty: the slots are asked for once more
     tool: str = ""  # runs when everything is known (and confirmed)
     courtesy: bool = False  # such as thanks: beside anything else it means nothing
-    answer: str = Field(min_length=1)  # said at the end, when the tool has worked
+    answer: str = ""  # said at the end, when the tool has worked
+    press: Keys = ""  # keys pressed after the answer, which may then be empty
     failed: str = "I'm sorry, that did not work just now."  # said when the tool has failed
 
     @model_validator(mode="after")
@@ -124,6 +126,8 @@ class Intent(_Model):
             for name in _FIELD.findall(text):
                 if name not in self.ask:
                     raise ValueError(f"{{{name}}} in {text!r} is no slot that `ask` fills")
+        if not (self.answer or self.press):
+            raise ValueError("`answer` is missing: what is said, or `press`: the keys that are pressed")
         if not all(self.ask.values()):
             raise ValueError("every slot in `ask` needs a question")
         if (self.confirm or self.correct) and not self.ask:

@@ -98,12 +98,13 @@ class TurnSettings(Group):
     offset_probability: Probability = 0.35
     onset_ms: Milliseconds = 0
     endpoint_ms: Annotated[Milliseconds, Field(ge=50)] = 400
-    endpoint_min_ms: Annotated[Milliseconds, Field(ge=50)] = 350
+    endpoint_min_ms: Annotated[Milliseconds, Field(ge=50)] = 380
     endpoint_max_ms: Annotated[Milliseconds, Field(ge=50)] = 1000
     adapt_question: bool = True
     adapt_pauses: bool = True
     adapt_words: bool = True
     adapt_reply: bool = True
+    adapt_loudness: bool = True
     eager_ms: Milliseconds = 160
     eager_attempts: int = Field(default=3, ge=0, le=20)
     resume: bool = True

@@ -54,12 +54,14 @@ class SipSettings(Group):
     tls_port: int = Field(default=5061, ge=0, le=65535)
     tls_cert: str = ""
     tls_key: str = ""
+    tls_ca: str = ""
     advertised: str = ""
     trusted: tuple[str, ...] = ()
     users: dict[str, SecretStr] = Field(default_factory=dict)
     trunks: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], TrunkSettings] = Field(default_factory=dict)
     realm: str = Field(default="voxline", pattern=r'^[^\s"\\]+$')
     digest: Annotated[tuple[Literal["MD5", "SHA-256"], ...], Field(min_length=1)] = ("MD5",)
+    codecs: Annotated[tuple[Literal["opus", "PCMU", "PCMA"], ...], Field(min_length=1)] = ("PCMU", "PCMA")
     srtp: Literal["off", "allowed", "required"] = "allowed"
     nat: bool = False
     rtp_first_port: int = Field(default=20_000, ge=1024, le=65_534)
@@ -86,6 +88,13 @@ class SipSettings(Group):
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return networks(value)
+
+    @field_validator("codecs")
+    @classmethod
+    def _are_named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("a codec is named twice")
+        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -205,11 +205,11 @@ class App:
             raise ProtocolError(TRY_LATER, "no capacity, or this call has a stream already")
         return self._connect(call, agent)
 
-    def _connect(self, call: Line, agent: AgentSettings) -> Listener:
-        """Connect a call, which has a place, with an agent."""
+    def _connect(self, call: Line, agent: AgentSettings, keys: str = "") -> Listener:
+        """Connect a call, which has a place, with an agent; `keys` are pressed first."""
         call.log.info("started", extra={"agent": agent.name})
         try:
-            bridge = Bridge(self.shared, call, agent, self._closed)
+            bridge = Bridge(self.shared, call, agent, self._closed, keys)
         except Exception:
             self.admission.release(call.call_id)
             raise
@@ -244,8 +244,8 @@ class App:
         self._entered(call)
         return listener
 
-    def _connect_sip(self, call: SipCall, agent: str) -> Listener:
-        listener = self._connect(call, self.agents[agent])
+    def _connect_sip(self, call: SipCall, agent: str, keys: str) -> Listener:
+        listener = self._connect(call, self.agents[agent], keys)
         self._entered(call)
         return listener
 

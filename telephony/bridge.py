@@ -10,13 +10,14 @@ import msgspec
 
 from agent import events as e
 from agent.conversation import Conversation, Record
-from agent.engine.base import Engine
+from agent.engine.base import Engine, FloatArray
 from agent.state import State
 from agent.tape import Recorder, header
 from agent.vad import Vad
 from config.agent import AgentSettings
 from config.settings import Settings
-from telephony.audio.resample import to_line
+from telephony.audio import g711
+from telephony.audio.resample import WIDE, to_both, to_line
 from telephony.line import Line, Listener
 from telephony.metrics import Metrics
 from telephony.tape import Tape, Tapes
@@ -37,35 +38,46 @@ class Shared(msgspec.Struct):
 class Bridge(Listener):
     """The two ends of one call."""
 
-    def __init__(self, shared: Shared, line: Line, agent: AgentSettings, on_closed: Callable[["Bridge"], None]) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        line: Line,
+        agent: AgentSettings,
+        on_closed: Callable[["Bridge"], None],
+        keys: str = "",
+    ) -> None:
+        """`keys` are pressed before the greeting."""
         self._shared = shared
         self.line = line
         self._on_closed = on_closed
         self._decided: dict[int, float] = {}  # reply to the time its turn was decided, until its first audio
-        self._tape, record = self._begin_tape(agent)
+        self._tape, record = self._begin_tape(agent, keys)
         self._conversation = Conversation(
             line.call_id,
             agent,
             shared.engine,
             shared.settings,
             on_command=self._command,
-            to_line=to_line,
+            to_line=self._to_line,
             log=line.log,
             data=shared.settings.server.data,
             record=record,
+            keys=keys,
         )
         line.sent_first_audio = self._sent_first_audio
         self.vad = shared.vad.open()
 
-    def _begin_tape(self, agent: AgentSettings) -> tuple[Tape | None, Record | None]:
+    def _begin_tape(self, agent: AgentSettings, keys: str) -> tuple[Tape | None, Record | None]:
         """The call's tape, where calls are recorded, and what is to be told every step."""
         line, settings = self.line, self._shared.settings
         if self._shared.tapes is None:
             return None, None
         tape = self._shared.tapes.open(line.call_id)
-        recorder = Recorder(words=settings.tape.mode == "full")
+        full = settings.tape.mode == "full"
+        recorder = Recorder(words=full)
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        head = header(line.call_id, agent.name, started, VERSION, settings, transfers=agent.transfers)
+        more = {"transfers": agent.transfers, "keys": keys if full else ""}
+        head = header(line.call_id, agent.name, started, VERSION, settings, **more)
         tape.write(msgspec.json.encode(head) + b"\n")
         begun = time.monotonic()
 
@@ -89,10 +101,12 @@ class Bridge(Listener):
         """See Listener."""
         self._conversation.start()
 
-    def audio(self, pcm: bytes) -> None:
+    def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""
+        if wide:
+            pcm = g711.decode(g711.encode(pcm))  # as the tape has it: a replay is to hear the same
         self.vad.feed(pcm)
-        self._conversation.handle(e.CallerAudio(pcm))
+        self._conversation.handle(e.CallerAudio(pcm, wide))
 
     def probability(self, value: float, at_ms: int) -> None:
         """The voice detector's word on one window; a bug costs this call only."""
@@ -136,7 +150,7 @@ class Bridge(Listener):
         line = self.line
         match command:
             case e.Play():
-                line.play(command.reply, command.pcm, command.marks)
+                line.play(command.reply, command.wide or command.pcm, command.marks)
             case e.Pause():
                 self._conversation.handle(e.Paused(command.reply, line.pause(command.reply)))
                 self._note(command)
@@ -145,6 +159,9 @@ class Bridge(Listener):
                 self._note(command)
             case e.Drop():
                 line.drop(command.reply)
+            case e.Press():
+                line.press(command.reply, command.keys)
+                self._note(command)
             case e.HangUp():
                 if command.failed:
                     self._shared.metrics.replies_failed.inc()
@@ -153,6 +170,10 @@ class Bridge(Listener):
                 line.transfer(command.number)
             case _:
                 self._note(command)
+
+    def _to_line(self, audio: FloatArray, rate: int) -> tuple[bytes, bytes]:
+        """A synthesizer's chunk as the line plays it; see Replies."""
+        return to_both(audio, rate) if self.line.rate == WIDE else (to_line(audio, rate), b"")
 
     def _note(self, command: e.Command) -> None:
         """What is only for the log and the metrics."""
@@ -170,6 +191,9 @@ class Bridge(Listener):
             case e.Interrupted():
                 metrics.interruptions.inc()
                 log.info("interrupted", extra={"reply": command.reply, "at_ms": command.at_ms})
+            case e.Press():
+                words = {"keys": command.keys} if self._shared.settings.log.words else {}
+                log.info("pressed", extra={"count": len(command.keys), **words})
             case e.Said():
                 words = {"text": command.text} if self._shared.settings.log.words else {}
                 extra = {"role": command.role, "interrupted": command.interrupted, "at_ms": command.at_ms}

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from config.logging import Log
 from config.settings import Settings
 from telephony.audio import g711
+from telephony.audio.tones import tones
 from telephony.connection import DIRECT
 from telephony.exceptions import LineError, ProtocolError
 from telephony.line import Line, Listener
@@ -45,6 +46,7 @@ class TwilioCall(Line):
         clock_ms: Callable[[], float],
     ) -> None:
         self.call_id = ""
+        self.rate = g711.RATE
         self._outcome: Outcome = HangUp()
         self.end: End | None = None
         self.sent_first_audio: Callable[[int], None] | None = None  # told the reply, once each
@@ -151,6 +153,11 @@ class TwilioCall(Line):
     def drop(self, reply: int) -> None:  # noqa: ARG002
         """See Line."""
         self.playout.drop()
+
+    def press(self, reply: int, keys: str) -> None:
+        """See Line. As tones: Media Streams take no keys."""
+        pcm = tones(keys)
+        self.play(reply, pcm, [len(pcm) / 2 / g711.SAMPLES_PER_MS])
 
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""

@@ -93,6 +93,12 @@ def _add_dial(commands: Commands) -> None:
     dial.add_argument("to", help="a SIP address, such as sip:bob@example.com, or with --trunk a number")
     dial.add_argument("--agent", default="", help="who talks (default: the trunk's agent, else call.agent)")
     dial.add_argument("--trunk", default="", help="by which of sip.trunks, with its credentials (default: directly)")
+    dial.add_argument(
+        "--keys",
+        default="",
+        help="pressed once it is answered, before the agent speaks: 0-9 * # A-D, w waits half a second and W a whole "
+        "one, such as ww104# for an extension",
+    )
     dial.add_argument("--url", default=DEFAULT_URL, help=f"the server (default {DEFAULT_URL})")
     dial.add_argument("--config", type=Path, default=os.environ.get("VOXLINE_CONFIG"), help="its settings, in YAML")
     dial.add_argument("--data", type=Path, help="its data folder, with the token (default: server.data of --config)")
@@ -161,6 +167,9 @@ def _add_caller_options(parser: argparse.ArgumentParser, script: str) -> None:
     parser.add_argument(
         "--password", default=os.environ.get("SIP_PASSWORD", ""), help="SIP: the password (default: SIP_PASSWORD)"
     )
+    parser.add_argument(
+        "--codec", choices=("opus", "PCMU", "PCMA"), default="", help="SIP: the only one to offer (default: G.711)"
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -217,6 +226,7 @@ def _call(options: argparse.Namespace) -> int:
             public_url=options.public_url,
             user=options.user,
             password=options.password,
+            codec=options.codec,
             out=options.out,
             on_line=print,
         )
@@ -239,6 +249,7 @@ def _load(options: argparse.Namespace) -> int:
             public_url=options.public_url,
             user=options.user,
             password=options.password,
+            codec=options.codec,
             ramp_s=options.ramp,
             duration_s=options.duration,
         )
@@ -256,7 +267,7 @@ def _dial(options: argparse.Namespace) -> int:
     from telephony.tools.dial import dial  # noqa: PLC0415
 
     data = options.data or load_settings(options.config).server.data
-    return dial(CallRequest(options.to, options.agent, options.trunk), options.url, data)
+    return dial(CallRequest(options.to, options.agent, options.trunk, options.keys), options.url, data)
 
 
 def _replay(options: argparse.Namespace) -> int:

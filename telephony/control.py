@@ -70,7 +70,7 @@ class Control:
         if self._dialling is None:
             return self._refused(request, 409, "SIP is off: sip.enabled is false")
         try:
-            dialled = self._dialling.dial(asked.to, asked.agent, asked.trunk)
+            dialled = self._dialling.dial(asked.to, asked.agent, asked.trunk, asked.keys)
         except DialError as error:
             return self._refused(request, 409 if error.now else 422, str(error))
         return _json(dialled, 201, {"Location": f"/calls/{dialled.id}"})

@@ -11,6 +11,7 @@ class CallRequest(msgspec.Struct, forbid_unknown_fields=True):
     to: str
     agent: str = ""
     trunk: str = ""
+    keys: str = ""  # pressed once it is answered
 
 
 class Dialled(msgspec.Struct):

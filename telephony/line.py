@@ -1,4 +1,4 @@
-"""What every carrier's line offers, and what it tells whoever listens. Audio is 8 kHz mono 16-bit PCM."""
+"""What every carrier's line offers, and what it tells whoever listens. Audio is mono 16-bit PCM."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -13,8 +13,8 @@ class Listener(Protocol):
     def start(self) -> None:
         """The line is open: speak."""
 
-    def audio(self, pcm: bytes) -> None:
-        """The next piece of the caller's audio, gaps already filled."""
+    def audio(self, pcm: bytes, wide: bytes = b"") -> None:
+        """The next piece of the caller's audio at 8 kHz, gaps already filled; on a wide-band line also at 16 kHz."""
 
     def dtmf(self, digit: str) -> None:
         """The caller pressed a key: 0-9, *, #, A-D."""
@@ -34,6 +34,7 @@ class Line(Protocol):
 
     call_id: str
     log: Log
+    rate: int  # Hz of what `play` is given: 8000, or 16000 on a wide-band line; settled when the listener starts
     sent_first_audio: Callable[[int], None] | None  # told the reply, once each
     note: Callable[..., None] | None  # told what goes over the wire, for the tape
 
@@ -71,6 +72,11 @@ class Line(Protocol):
 
     def drop(self, reply: int) -> None:
         """Forget what was not heard of a paused reply."""
+
+    def press(self, reply: int, keys: str) -> None:
+        """Press keys (as config.keys has them), as events beside the audio or else as tones in it. All that was played
+        before has been heard; `played` of this number tells that the last one is out, and nothing is played till then.
+        """
 
     def hang_up(self, *, failed: bool = False) -> None:
         """End the call; with `failed` the caller is told that something went wrong."""

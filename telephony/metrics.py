@@ -17,6 +17,7 @@ FRAMES = {
     "frames": "Pieces of audio taken from callers",
     "frames_duplicate": "Media messages that came twice, dropped",
     "frames_late": "Pieces of audio that came too late, dropped",
+    "frames_damaged": "Packets from callers that could not be read",
     "gaps": "Gaps in callers' audio, filled with silence",
     "gap_milliseconds": "Silence filled into gaps",
     "events_unknown": "Messages of unknown kinds, ignored",

@@ -1,8 +1,8 @@
 """Audio on its way to one caller's ear, handed to the carrier a little ahead of being heard.
 
 Sans-I/O: told the time, in milliseconds of any steady clock. At most `lead_ms` lie with the carrier, so that a pause
-takes back little; marks between the blocks tell for certain what was heard. Positions are samples at 8 kHz from the
-start of a reply.
+takes back little; marks between the blocks tell for certain what was heard. Positions are samples of the line's rate
+from the start of a reply.
 
 A pause fades out and loses nothing: what fades out is taken, sample by sample, off what is kept, so that going on later
 fades in, and both together are the whole. Where the ear is lies between the last mark that came back and what was
@@ -19,9 +19,8 @@ import numpy as np
 
 from config.settings import PlayoutSettings
 
-SAMPLES_PER_MS = 8
-FADE = 20 * SAMPLES_PER_MS  # samples
-KEPT = 2 * 10_000 * SAMPLES_PER_MS  # bytes handed over and not known to be heard that are kept at most
+FADE_MS = 20
+KEPT_MS = 10_000  # handed over and not known to be heard, that are kept at most
 JITTER_MS = 20  # a mark is late when it comes this much later than the quickest one
 
 
@@ -36,12 +35,15 @@ class Mark(msgspec.Struct, frozen=True):
 class Playout:
     """The playout buffer of one call."""
 
-    def __init__(self, settings: PlayoutSettings) -> None:
+    def __init__(self, settings: PlayoutSettings, rate: int = 8000) -> None:
+        """`rate` is the line's, in Hz."""
         self.underruns = 0  # times the carrier ran dry in the middle of a reply
         self.lost_marks = 0
         self.paused = False
+        self._per_ms = rate // 1000  # samples
         self._lead_ms = settings.lead_ms
-        self._block = settings.block_ms * SAMPLES_PER_MS
+        self._block = settings.block_ms * self._per_ms
+        self._kept = 2 * KEPT_MS * self._per_ms
         self._grace_ms = settings.mark_grace_ms
         self.reply = 0  # the one being played
         self._audio = bytearray()  # PCM16 not yet handed over
@@ -63,7 +65,7 @@ class Playout:
         if reply != self.reply:
             self._start(reply)
         self._audio += pcm
-        self._marks.extend(round(ms * SAMPLES_PER_MS) for ms in marks)
+        self._marks.extend(round(ms * self._per_ms) for ms in marks)
         self._plan()
 
     @property
@@ -85,10 +87,10 @@ class Playout:
             block = self._next_block()
             out.append(bytes(self._audio[: 2 * block]))
             self._handed += self._audio[: 2 * block]
-            del self._handed[: max(0, len(self._handed) - KEPT)]
+            del self._handed[: max(0, len(self._handed) - self._kept)]
             del self._audio[: 2 * block]
             self._position += block
-            self._ends_ms += block / SAMPLES_PER_MS
+            self._ends_ms += block / self._per_ms
             out += self._passed_marks()
             self._plan()
         out += self._passed_marks()
@@ -129,8 +131,8 @@ class Playout:
         self._plan()
         self._take_back_fade(now_ms)
         self._fade = self._split_fade()
-        self._ends_ms = self._fade_ends_ms = now_ms + len(self._fade) / 2 / SAMPLES_PER_MS
-        return self._fade, position / SAMPLES_PER_MS
+        self._ends_ms = self._fade_ends_ms = now_ms + len(self._fade) / 2 / self._per_ms
+        return self._fade, position / self._per_ms
 
     def resume(self, now_ms: float) -> None:
         """Go on from the sample that was heard last."""
@@ -147,7 +149,7 @@ class Playout:
         ahead_ms = max(0.0, self._ends_ms - now_ms)
         if self._late_ms > JITTER_MS:
             ahead_ms += self._late_ms
-        ear = self._position - round(ahead_ms * SAMPLES_PER_MS)
+        ear = self._position - round(ahead_ms * self._per_ms)
         for mark in self._out:
             if now_ms > mark.due_ms + self._delay_ms + JITTER_MS:
                 ear = min(ear, mark.position)  # it would have come back
@@ -155,7 +157,7 @@ class Playout:
 
     def _take_back_fade(self, now_ms: float) -> None:
         """A pause so soon after another that the carrier has not played all of its fade: put the rest back."""
-        rest = 2 * min(round((self._fade_ends_ms - now_ms) * SAMPLES_PER_MS), len(self._fade) // 2)
+        rest = 2 * min(round((self._fade_ends_ms - now_ms) * self._per_ms), len(self._fade) // 2)
         if rest > 0:
             place = slice(len(self._fade) - rest, len(self._fade))
             whole = np.frombuffer(self._fade[place], "<i2") + np.frombuffer(bytes(self._audio[place]), "<i2")
@@ -163,7 +165,7 @@ class Playout:
 
     def _split_fade(self) -> bytes:
         """Take a fade-out off the front of what is kept; what remains there fades in."""
-        count = min(FADE, len(self._audio) // 2)
+        count = min(FADE_MS * self._per_ms, len(self._audio) // 2)
         whole = np.frombuffer(bytes(self._audio[: 2 * count]), "<i2")
         fade = (whole * np.linspace(1, 0, count, endpoint=False)).astype("<i2")
         self._audio[: 2 * count] = (whole - fade).astype("<i2").tobytes()
@@ -180,7 +182,7 @@ class Playout:
     def _heard_up_to(self, mark: Mark) -> tuple[int, float]:
         del self._handed[: max(0, len(self._handed) - 2 * (self._position - mark.position))]
         self._heard = mark.position
-        return self.reply, mark.position / SAMPLES_PER_MS
+        return self.reply, mark.position / self._per_ms
 
     def _start(self, reply: int) -> None:
         self.reply = reply
@@ -197,7 +199,7 @@ class Playout:
         if self.paused:
             self.due_ms = inf
         elif self._audio:
-            self.due_ms = self._ends_ms + self._next_block() / SAMPLES_PER_MS - self._lead_ms
+            self.due_ms = self._ends_ms + self._next_block() / self._per_ms - self._lead_ms
         else:
             self.due_ms = self._ends_ms if self._marks else inf
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from agent.engine.embedded.synthesizer import say
 from telephony.caller.call import run_call
 from telephony.caller.report import Outcome
@@ -12,6 +14,7 @@ from telephony.caller.script import Script
 CALLER = {"voice": "en-us+adam", "speed": 0.9}
 
 
+@pytest.mark.slow
 async def test_cancelling_by_keys_asking_nonsense_and_being_put_through(serve: Callable[..., Any]) -> None:
     server = serve({}, TWILIO_AUTH_TOKEN="secret", VOXLINE_SERVER__PUBLIC_URL="https://voice.example.com")
     script = Script(

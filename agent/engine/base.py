@@ -4,8 +4,9 @@ A `Recognizer` turns the caller's speech into text, a `SpeechModel` decides what
 speaks it. Requests and events carry no callbacks and no live objects, and everything is cancelled by id, so an
 engine may live in another process. Turns, words and chunks of speech cross this border, never frames.
 
-Audio towards the engine is the caller's: 8 kHz mono 16-bit PCM bytes. Audio from the engine is `Speech`: mono
-float32 in -1..1 at the synthesizer's own rate.
+Audio towards the engine is the caller's: 8 kHz mono 16-bit PCM bytes, and of a wide-band line the same at
+16 kHz as well (`clearest` chooses). Audio from the engine is `Speech`: mono float32 in -1..1 at the synthesizer's own
+rate.
 """
 
 from collections.abc import AsyncGenerator
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
-CALLER_RATE = 8000  # Hz, of all audio handed to an engine
+CALLER_RATE = 8000  # Hz, of the audio handed to an engine
+WIDE_RATE = 16_000  # Hz, of the same on a wide-band line
 
 
 class Cue(StrEnum):
@@ -59,7 +61,7 @@ class Next(StrEnum):
 class Turn(msgspec.Struct, frozen=True):
     """One turn of the history. `text` of an agent's turn holds only what the caller heard."""
 
-    role: str  # "caller" or "agent"
+    role: str  # "caller" or "agent"; "keys": the agent pressed the keys in `text`
     text: str
     interrupted: bool = False  # the caller talked over it; text ends where the ear stopped
 
@@ -94,6 +96,7 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     state: dict[str, Any] = {}  # what the model's last `Done` that counted carried
     tool_results: tuple[ToolResult, ...] = ()  # with Cue.TOOL
     early: bool = False  # the caller may still go on: the model may say so (`Unfinished`, `Aside`)
+    wide: bytes = b""  # `audio` at 16 kHz, on a wide-band line
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):
@@ -124,6 +127,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     next: Next = Next.LISTEN
     transfer_to: str = ""  # a key of the agent's `transfers`, with Next.TRANSFER
     interruptible: bool = True  # False: heard to its end, whatever the caller says meanwhile
+    keys: str = ""  # to be pressed after the last word, as config.keys has them; the words are then heard to their end
 
 
 ModelEvent = Text | ToolCall | Unfinished | Aside | Heard | Done
@@ -138,6 +142,12 @@ class SpeechBlock(msgspec.Struct, frozen=True):
     audio: bytes  # 8 kHz mono PCM16
     expect: Expect = Expect.OPEN
     over: bool = False  # said while the agent was talking: perhaps no more than "uh-huh", perhaps "stop"
+    wide: bytes = b""  # `audio` at 16 kHz, on a wide-band line: in all blocks of an utterance, or in none
+
+
+def clearest(of: ReplyRequest | SpeechBlock) -> tuple[bytes, int]:
+    """The caller's audio at the highest rate there is, and this rate in Hz."""
+    return (of.wide, WIDE_RATE) if of.wide else (of.audio, CALLER_RATE)
 
 
 class Transcript(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """What language models are told: who they are, what they may do, why they are asked. Pure functions over plain data.
 
-A model ends a call, or puts it through, by calling one of two tools that every agent has; `conclude` turns those calls
-into what the session does next.
+A model ends a call, or puts it through, by calling one of two tools that every agent has, and presses keys by a third,
+where its agent may; `conclude` turns those calls into what the session does next.
 """
 
 from typing import Any
@@ -10,10 +10,11 @@ import msgspec
 
 from agent.engine.base import Cue, Done, Next, ReplyRequest, ToolCall, ToolResult
 from config.agent import AgentSettings
+from config.keys import ALLOWED, MOST, checked
 
 UNFINISHED = "…"  # a whole reply: the caller is not finished
 ASIDE = "~"  # a whole reply: the caller only shows that he listens
-HANG_UP, TRANSFER = "hang_up", "transfer"
+HANG_UP, TRANSFER, PRESS_KEYS = "hang_up", "transfer", "press_keys"
 
 MANNERS = (
     "You are on the telephone, and what you write is spoken: one or two short sentences, no lists, no symbols, "
@@ -46,6 +47,9 @@ def tools(agent: AgentSettings) -> list[dict[str, Any]]:
     if agent.transfers:
         to = f"one of: {', '.join(agent.transfers)}"
         own.append(_tool(TRANSFER, "Put the caller through, after saying so.", {"to": to}))
+    if agent.press_keys:
+        use = "Press keys of the telephone, such as those that a menu asks for. Say nothing to a menu."
+        own.append(_tool(PRESS_KEYS, use, {"keys": f"the keys in order, such as 2 or 104#: {ALLOWED}"}))
     return [*own, _tool(HANG_UP, "End the call, after saying goodbye.", {})]
 
 
@@ -55,6 +59,8 @@ def turns(request: ReplyRequest) -> list[tuple[str, str]]:
     for turn in request.history:
         role = "assistant" if turn.role == "agent" else "user"
         text = turn.text + (UNFINISHED if turn.interrupted else "") or UNKNOWN_WORDS
+        if turn.role == "keys":
+            text = f"(You have pressed {' '.join(turn.text)}.)"
         if alternating and alternating[-1][0] == role:
             alternating[-1] = (role, f"{alternating[-1][1]} {text}")
         else:
@@ -81,19 +87,30 @@ def result_text(result: ToolResult) -> str:
 def conclude(calls: list[ToolCall], agent: AgentSettings) -> tuple[list[ToolCall], Done]:
     """The calls that are the session's to run, and what follows the reply.
 
-    A transfer to nowhere is left to the session, which knows no such tool: so the model is told.
+    A transfer to nowhere is left to the session, which knows no such tool: so the model is told. So are keys that are
+    none, or too many.
     """
     done = Done()
     own = []
     for call in calls:
         to = call.arguments.get("to")
         if call.name == TRANSFER and isinstance(to, str) and to in agent.transfers:
-            done = Done(next=Next.TRANSFER, transfer_to=to)
+            done = msgspec.structs.replace(done, next=Next.TRANSFER, transfer_to=to)
+        elif call.name == PRESS_KEYS and agent.press_keys and (keys := _keys(call)) and len(done.keys + keys) <= MOST:
+            done = msgspec.structs.replace(done, keys=done.keys + keys)
         elif call.name != HANG_UP:
             own.append(call)
         elif done.next is Next.LISTEN:
-            done = Done(next=Next.HANG_UP)
+            done = msgspec.structs.replace(done, next=Next.HANG_UP)
     return own, done
+
+
+def _keys(call: ToolCall) -> str:
+    """The keys that a model wants pressed, however it has spaced them; empty where they are none."""
+    try:
+        return checked("".join(str(call.arguments.get("keys", "")).split()))
+    except ValueError:
+        return ""
 
 
 def _tool(name: str, description: str, parameters: dict[str, str]) -> dict[str, Any]:

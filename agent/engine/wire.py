@@ -20,7 +20,7 @@ import numpy as np
 from agent.engine.base import ModelEvent, ReplyRequest, SpeakRequest, Speech, SpeechBlock, Transcript
 from agent.exceptions import EngineError
 
-MAX_FRAME = 1 << 24  # bytes; the longest utterance has half a million, a minute of speech at 24 kHz six million
+MAX_FRAME = 1 << 24  # bytes; the longest utterance has one and a half million, a minute of speech at 24 kHz six million
 WINDOW = 32  # items of one stream that the other side has not taken yet
 DEVICE_LOST = 70  # status of a worker that has ended because its GPU is lost to it
 _HEAD = 4  # bytes

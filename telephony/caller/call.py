@@ -29,18 +29,20 @@ async def run_call(
     public_url: str | None = None,
     user: str = "",
     password: str = "",
+    codec: str = "",
 ) -> CallReport:
     """Make one call and report it.
 
-    `url` is called by SIP when it is a SIP address, with `user` and `password` where they are asked for. Else it is
-    called as Twilio does: the server's base address, its voice webhook, or (ws:// or wss://) its media socket itself;
-    `auth_token` signs every request, over `public_url` where the server is known to Twilio by another address.
+    `url` is called by SIP when it is a SIP address, with `user` and `password` where they are asked for, and with
+    `codec` (opus, PCMU or PCMA; "": both kinds of G.711). Else it is called as Twilio does: the server's base address,
+    its voice webhook, or (ws:// or wss://) its media socket itself; `auth_token` signs every request, over `public_url`
+    where the server is known to Twilio by another address.
     `speak` gives the caller its voice. `out` is a folder that gets `call.wav` (stereo, 8 kHz: caller left, agent
     right, on one time axis) and `report.json`. `on_line` is told the call as it happens.
 
     Raises ScriptError when a sound of the script cannot be made, and SettingsError for an address that is none.
     """
-    identity = Identity(from_, to, auth_token, public_url, user, password)
+    identity = Identity(from_, to, auth_token, public_url, user, password, codec)
     carrier = carrier_of(url, identity)
     clips = await asyncio.to_thread(render, script, speak)
     caller = Caller(

@@ -1,4 +1,4 @@
-"""Who the caller says to be, and how that is proved."""
+"""Who the caller says to be, how that is proved, and what is offered."""
 
 import msgspec
 
@@ -12,6 +12,7 @@ class Identity(msgspec.Struct, frozen=True):
     public_url: str | None = None  # over this address where the server is known to Twilio by another
     user: str = ""  # SIP: the digest's
     password: str = ""
+    codec: str = ""  # the only one that is offered; G.711 where nothing is said
 
     def __repr__(self) -> str:
         return f"Identity({self.number!r}, user={self.user!r})"

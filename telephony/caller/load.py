@@ -133,6 +133,7 @@ async def run_load(
     public_url: str | None = None,
     user: str = "",
     password: str = "",
+    codec: str = "",
     ramp_s: float = 0.0,
     duration_s: float | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -146,7 +147,7 @@ async def run_load(
     """
     if calls < 1:
         raise SettingsError(f"{calls} calls: at least one is needed")
-    identity = Identity(auth_token=auth_token, public_url=public_url, user=user, password=password)
+    identity = Identity(auth_token=auth_token, public_url=public_url, user=user, password=password, codec=codec)
     carrier = carrier_of(url, identity)
     clips = await asyncio.to_thread(render, script, speak)
     caller = Caller(script, clips, line_noise(script.noise_floor_dbfs), Ticker())

@@ -20,6 +20,7 @@ def measure(report: CallReport, talk: Talk, now: int) -> None:
     report.interruptions = [item for item in heard if item is not None]
     report.turns = [_turn(item, cut, said, talk) for item, cut in zip(said, heard, strict=True) if item.answer]
     report.underruns = [Dry(_ms(gap.at), _ms(gap.length)) for gap in talk.playback.underruns if not _answers(gap, said)]
+    report.keys_heard = talk.keys
     report.traffic = _traffic(talk, now)
     report.summary = _summary(report, waited=bool(talk.performer.error))
 

@@ -118,6 +118,7 @@ class CallReport(msgspec.Struct, kw_only=True):
     underruns: list[Dry] = []
     summary: Summary = Summary()
     traffic: Traffic = Traffic()
+    keys_heard: str = ""  # that the agent pressed, as events of RTP; tones in the audio are not looked for
     recording: str = ""  # the stereo WAV: caller left, agent right
 
     @property
@@ -152,6 +153,8 @@ def describe(report: CallReport) -> list[str]:
         f"stray audio      {summary.stray_ms:.0f} ms after clear, fades included",
         f"frames           {traffic.frames_sent} sent ({traffic.frames_late} late), {traffic.media_received} received",
     ]
+    if report.keys_heard:
+        lines.append(f"keys heard       {report.keys_heard}")
     if report.recording:
         lines.append(f"recording        {report.recording}")
     return lines

@@ -18,6 +18,7 @@ from telephony.caller.script import Script
 LATE = 10 * g711.SAMPLES_PER_MS  # a frame sent later than this after its time is late
 MOST_ERRORS = 20  # kept; an agent that sends nothing but nonsense fills no memory
 MOST_ARRIVALS = 200_000
+MOST_KEYS = 1000
 
 
 class Cleared(msgspec.Struct):
@@ -47,6 +48,7 @@ class Talk:
         self.latest = 0  # samples by which the latest frame was late
         self.media_received = 0  # messages or packets
         self.marks_received = 0
+        self.keys = ""  # that the agent pressed, as events beside the audio
         self.unplayed = 0  # samples that were cut off by the end of the talk
         self.first_media: int | None = None  # when the agent was first heard of
         self.arrivals = array("f")  # ms between messages of one talkspurt, or between packets
@@ -87,6 +89,11 @@ class Talk:
         """Media came so long after what came before it."""
         if len(self.arrivals) < MOST_ARRIVALS:
             self.arrivals.append(gap_ms)
+
+    def pressed(self, key: str) -> None:
+        """The agent pressed a key."""
+        if len(self.keys) < MOST_KEYS:
+            self.keys += key
 
     def rejected(self, error: str) -> None:
         """The agent sent what the carrier would not have taken."""

@@ -68,6 +68,7 @@ class Reply(msgspec.Struct):
     finished: bool = False
     failed: str = ""
     unfinished: bool = False
+    pressed_at: float | None = None  # it is none, but keys (`text`), which went to the line now
     spans: list[Span] = []
 
     @property
@@ -262,6 +263,8 @@ class Story:
                 reply.speech_end_ms = command.speech_end_ms
             case "Play":
                 reply.played_at = _first(reply.played_at, at)
+            case "Press":
+                reply.pressed_at, reply.text = at, command.keys
             case "CancelReply":
                 reply.cancelled_at = at
             case "Pause":

@@ -20,7 +20,7 @@ EVENTS = frozenset(
     "ReplyUnfinished ReplyDone ReplyEnded ReplyFailed ToolsFinished Shutdown".split()
 )
 COMMANDS = frozenset(
-    "Hear ForgetUtterance Transcribe StartReply CancelReply RunTools Play Pause Resume Drop HangUp Transfer "
+    "Hear ForgetUtterance Transcribe StartReply CancelReply RunTools Play Pause Resume Drop Press HangUp Transfer "
     "TurnDecided Interrupted Said".split()
 )
 
@@ -51,6 +51,7 @@ class Item(msgspec.Struct, frozen=True):
     at_ms: Ms = 0.0
     ms: Ms = 0.0
     digit: str = ""
+    keys: str = ""
     text: str = ""
     meaning: str | None = None
     words: tuple[Word, ...] = ()

@@ -138,6 +138,8 @@ def _command_ticks(at: float, command: Item) -> Iterator[Tick]:
             yield Tick("engine", "asked", at, f"Reply {command.reply}: asked for")
         case "CancelReply":
             yield Tick("engine", "cancel", at, f"Reply {command.reply}: cancelled")
+        case "Press":
+            yield Tick("line", "press", at, f"Pressed {command.keys or 'keys'} for the agent")
         case "HangUp":
             yield Tick("line", "end", at, "The agent hangs up")
         case "Transfer":

@@ -91,6 +91,9 @@ def _stages(reply: Reply, end_ms: float) -> list[str]:
 
 def _agent_turns(story: Story) -> Iterator[Entry]:
     for reply in story.replies.values():
+        if reply.pressed_at is not None:
+            yield _keys(reply, reply.pressed_at)
+            continue
         if reply.ear_at is None:
             continue
         heard = reply.words_heard()
@@ -105,6 +108,13 @@ def _agent_turns(story: Story) -> Iterator[Entry]:
             tags=_tags(reply, story),
             facts=_heard(reply),
         )
+
+
+def _keys(reply: Reply, at: float) -> Entry:
+    """Keys that the agent pressed: as tones they have been heard, as events they are only known to have been sent."""
+    start, end = (at, at) if reply.ear_at is None else (reply.ear_at, reply.ear_end)
+    text = f"Pressed {reply.text or 'keys'}"
+    return Entry(who="agent", start=start, end=end, text=text, reply=reply.number, tags=["keys"])
 
 
 def _ear_time(reply: Reply, ms: float) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 from config.exceptions import SettingsError
 from config.sip import SipSettings
 from telephony.doctor.finding import Finding, Level
-from telephony.sip.tls import server_context
+from telephony.sip.tls import client_context, server_context
 
 SOON_DAYS = 21
 EXPIRED, NOT_YET = 10, 9  # X509_V_ERR_...
@@ -39,6 +39,29 @@ def check(sip: SipSettings) -> Iterator[Finding]:
     except ssl.SSLCertVerificationError as error:
         advice = "give callers the authority that signed it, or add the authority's certificates to sip.tls_cert"
         yield _found("warning", f"no authority that this machine knows vouches for it: {error.verify_message}", advice)
+
+
+def check_authorities(sip: SipSettings) -> Iterator[Finding]:
+    """Whether the operator's own authorities are some, and for how long they are good."""
+    try:
+        client_context(sip)
+    except SettingsError as error:
+        yield _found("problem", str(error), "without it the server does not start")
+        return
+    alone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    alone.load_verify_locations(sip.tls_ca)
+    known: list[dict[str, Any]] = alone.get_ca_certs()
+    if not known:
+        advice = "put the certificate of the authority there that has signed those of your servers"
+        yield _found("warning", f"sip.tls_ca: no certificate in {sip.tls_ca} is an authority's", advice)
+    for each in known:
+        name = ", ".join(value for part in each["subject"] for _, value in part) or "an authority without a name"
+        until = ssl.cert_time_to_seconds(each["notAfter"])
+        day = time.strftime("%Y-%m-%d", time.gmtime(until))
+        if until < time.time():
+            yield _found("problem", f"sip.tls_ca: {name} was good until {day}: whom it vouches for is not called")
+        else:
+            yield _found("ok", f"sip.tls_ca: {name} vouches for servers that we call, until {day}")
 
 
 def handshake(ours: ssl.SSLContext, theirs: ssl.SSLContext, name: str | None = None) -> dict[str, Any]:

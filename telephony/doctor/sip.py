@@ -9,7 +9,7 @@ from config.sip import SipSettings
 from telephony.doctor import audio, certificate
 from telephony.doctor.finding import Finding, Level
 from telephony.doctor.ports import is_local, leaves_from, try_port
-from telephony.rtp import srtp
+from telephony.rtp import opus, srtp
 from telephony.sip.sockets import bind_tcp, bind_udp
 from telephony.sip.trunks import Trunk
 
@@ -28,6 +28,8 @@ def check(settings: Settings, *, running: bool = False) -> Iterator[Finding]:
     yield from _callers(sip)
     yield from _trunks(sip)
     yield from _encryption(sip)
+    if "opus" in sip.codecs and not opus.available():
+        yield _found("problem", "sip.codecs: there is no opus", opus.MISSING)
     yield from audio.check(sip, settings.call.capacity, running=running)
 
 
@@ -117,6 +119,8 @@ def _trunks(sip: SipSettings) -> Iterator[Finding]:
 
 
 def _encryption(sip: SipSettings) -> Iterator[Finding]:
+    if sip.tls_ca:
+        yield from certificate.check_authorities(sip)
     if "tls" in sip.transports:
         yield from certificate.check(sip)
         if sip.srtp == "off":

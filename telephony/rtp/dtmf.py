@@ -6,13 +6,15 @@ from struct import Struct
 
 import msgspec
 
-from telephony.rtp.codec import FRAME, FRAME_MS
+from config.keys import WAITS_MS
+from telephony.rtp.codec import SAMPLES_PER_MS
 from telephony.rtp.packet import Packet
+from telephony.rtp.rate import FRAME_MS
 
 KEYS = "0123456789*#ABCD"  # by event number
 END = 0x80
-MAX_DURATION = 0xFFFF  # samples; a key held longer goes on in a new segment
-MAX_QUEUED = 64  # keys waiting to be sent
+MAX_DURATION = 0xFFFF  # units of the clock; a key held longer goes on in a new segment
+MAX_QUEUED = 64  # keys, and waits between them, that have not been sent
 HELD_MS = 250  # a key without news for so long was let go: its last packets were lost
 FORGET_MS = 500  # without an event, after which an older timestamp is no straggler but a clock that was set
 ENDS = 3  # times the last packet is sent
@@ -34,8 +36,9 @@ class KeyReceiver:
         self._duration = 0
         self._heard_ms = 0.0
 
-    def receive(self, packet: Packet, now_ms: float) -> str | None:
-        """A key that was pressed, else None: an update, a repetition, a packet that came too late."""
+    def receive(self, packet: Packet, now_ms: float, clock: int = SAMPLES_PER_MS) -> str | None:
+        """A key that was pressed, else None: an update, a repetition, a packet that came too late. `clock` is that of
+        the events, in units a ms."""
         if len(packet.payload) < _EVENT.size or packet.payload[0] >= len(KEYS):
             self.ignored += 1
             return None
@@ -52,7 +55,8 @@ class KeyReceiver:
             if ahead == 0 and (recent or not packet.marker):
                 self._update(key, end, duration, now_ms)
                 return None
-            if self.held(now_ms) == key and 0 <= ahead - self._duration <= FRAME and ahead >= MAX_DURATION - FRAME:
+            frame = FRAME_MS * clock
+            if self.held(now_ms) == key and 0 <= ahead - self._duration <= frame and ahead >= MAX_DURATION - frame:
                 self._begin(packet, key, end, duration, now_ms)
                 return None  # the next segment of a key held for more than 8 s
         self._begin(packet, key, end, duration, now_ms)
@@ -81,7 +85,7 @@ class KeySender:
         self._frames = max(1, round(press_ms / FRAME_MS))
         self._gap = max(ENDS - 1, round(gap_ms / FRAME_MS))
         self._volume = min(max(volume, 0), 63)
-        self._keys: deque[int] = deque()
+        self._keys: deque[int] = deque()  # by event number; below 0 a wait of so many frames
         self._frame = 0  # of the present key, those after its end counted too
         self._timestamp = 0
 
@@ -91,28 +95,35 @@ class KeySender:
         return bool(self._keys)
 
     def press(self, keys: str) -> None:
-        """Send these keys after those that wait. Raises ValueError for what is no key, or too many."""
-        events = [KEYS.find(key) for key in keys.upper()]
-        if -1 in events:
-            raise ValueError(f"{keys[:20]!r} has other keys than {KEYS}")
+        """Send these keys after those that wait; `w` is half a second without one, `W` a second. Raises ValueError for
+        what is no key, or too many."""
+        if wrong := next((key for key in keys if key.upper() not in KEYS and key not in WAITS_MS), ""):
+            raise ValueError(f"other keys than {KEYS}: {wrong!r}")
+        events = [-round(WAITS_MS[key] / FRAME_MS) if key in WAITS_MS else KEYS.find(key.upper()) for key in keys]
         if len(self._keys) + len(events) > MAX_QUEUED:
             raise ValueError(f"more than {MAX_QUEUED} keys to send")
         self._keys.extend(events)
 
-    def next(self, timestamp: int) -> tuple[int, bytes, bool] | None:
-        """Called each 20 ms with the audio's timestamp: the packet's (timestamp, payload, marker); None in a gap."""
+    def clear(self) -> None:
+        """Send none of those that wait."""
+        self._keys.clear()
+        self._frame = 0
+
+    def next(self, timestamp: int, clock: int = SAMPLES_PER_MS) -> tuple[int, bytes, bool] | None:
+        """Called each 20 ms with the audio's timestamp: the packet's (timestamp, payload, marker); None in a gap.
+        `clock` is that of the events, in units a ms."""
         if not self._keys:
             return None
         if self._frame == 0:
             self._timestamp = timestamp
         self._frame += 1
         frame, key = self._frame, self._keys[0]
-        if frame >= self._frames + self._gap:
+        if frame >= (-key if key < 0 else self._frames + self._gap):
             self._keys.popleft()
             self._frame = 0
-        if frame >= self._frames + ENDS:
+        if key < 0 or frame >= self._frames + ENDS:
             return None
-        duration = min(min(frame, self._frames) * FRAME, MAX_DURATION)
+        duration = min(min(frame, self._frames) * FRAME_MS * clock, MAX_DURATION)
         flags = self._volume | (END if frame >= self._frames else 0)
         return self._timestamp, _EVENT.pack(key, flags, duration), frame == 1
 

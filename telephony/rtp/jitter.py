@@ -7,6 +7,9 @@ A packet's margin is the time from its arrival to the pop that wants it. The mea
 which follows the measured jitter, by taking out or putting in a few milliseconds where it shows least; so clocks that
 differ neither fill the buffer nor starve it. When the buffer runs dry the cursor stands still: what comes next has
 either been late, and is played now, or follows a loss that has been made up for already.
+
+What a codec with a memory has coded waits as it came, behind silence of its length, and is decoded when the cursor is
+there: then the order is settled, and what is missing before it is for the codec to make up.
 """
 
 import audioop
@@ -14,16 +17,19 @@ from bisect import insort
 
 import msgspec
 
-from telephony.rtp.codec import FRAME, FRAME_MS, SAMPLES_PER_MS
-from telephony.rtp.conceal import FADE, HISTORY, MAX_LAG, conceal, splice
+from telephony.rtp.codec import SAMPLES_PER_MS, Coder
+from telephony.rtp.conceal import FADE_MS, HISTORY_MS, MAX_LAG_MS, conceal, fade_out, splice
 from telephony.rtp.packet import Packet
+from telephony.rtp.rate import FRAME_MS, NARROW, Rate
 from telephony.rtp.reception import Reception
 
-MAX_PACKET = 60 * SAMPLES_PER_MS  # samples; longer packets are cut
-MAX_HELD = 1000 * SAMPLES_PER_MS  # samples from the cursor to the newest packet
+MAX_PACKET_MS = 60  # longer packets are cut
+MAX_HELD_MS = 1000  # from the cursor to the newest packet
 MAX_PACKETS = 128
-MAX_HOLE = 200 * SAMPLES_PER_MS  # a longer hole with audio behind it is a clock that was set
+MAX_HOLE_MS = 200  # a longer hole with audio behind it is a clock that was set
+MAX_CONCEALED_MS = 100  # that a codec makes up for itself; the last piece fades out
 BACK = -(1 << 31)
+NOWHERE = -(1 << 62)
 
 SMOOTHING = 1 / 32  # of the mean margin: about 0.6 s
 SLACK_MS = 15  # that the mean margin may be off
@@ -44,22 +50,26 @@ class Counters(msgspec.Struct):
     overflowed: int = 0  # times the oldest audio was thrown away
     spliced_in_ms: float = 0
     spliced_out_ms: float = 0
+    damaged: int = 0  # packets that could not be decoded when their turn came
 
 
 class _Piece(msgspec.Struct, order=True, gc=False):
     start: int  # on the line of samples
     sequence: int
-    pcm: bytes  # none for comfort noise
+    pcm: bytes  # none for comfort noise; silence while it waits for
+    coder: Coder | None = None  # that is to decode
+    payload: bytes = b""  # this
 
 
 class JitterBuffer:
-    """One call's received audio. The decoded packets may have any length up to 60 ms."""
+    """One call's received audio, at the line's rate. The packets may have any length up to 60 ms."""
 
-    def __init__(self, *, min_ms: float = 40, max_ms: float = 60) -> None:
+    def __init__(self, rate: Rate = NARROW, *, min_ms: float = 40, max_ms: float = 60) -> None:
         """Audio waits `min_ms` to `max_ms` in the mean, by how much the packets' times vary."""
         self.counters = Counters()
         self.reception = Reception()
         self._min_ms, self._max_ms = min_ms, max_ms
+        self._rate, self._per_ms, self._frame = rate, rate.per_ms, rate.frame
         self._pieces: list[_Piece] = []
         self._cursor = 0  # the next sample that is wanted
         self._end = 0  # of the newest audio
@@ -76,12 +86,17 @@ class JitterBuffer:
         self._played = -1  # the sequence number of what was played last
         self._quiet = True  # the sender is silent by its own will
         self._history = b""
-        self._filler = b""  # what goes on concealing the present loss
+        self._filler: bytes | None = None  # what goes on concealing the present loss; None where there is none
+        self._lost = 0  # samples of it that are concealed already
+        self._coder: Coder | None = None  # of the newest packet, where it has a memory
+        self._longest = FADE_MS * rate.per_ms  # samples that are concealed of one loss
+        self._paused = False  # the last packet that was decoded begins a pause of the sender
 
     @property
     def target_ms(self) -> float:
         """How long audio is to wait, in the mean."""
-        wanted = 20 + 2 * self.reception.jitter / SAMPLES_PER_MS
+        reception = self.reception
+        wanted = 20 + 2 * reception.jitter / reception.clock
         return min(max(wanted, self._min_ms), self._max_ms)
 
     def skip(self, packet: Packet) -> None:
@@ -89,68 +104,82 @@ class JitterBuffer:
         if packet.ssrc == self.reception.ssrc:
             self.reception.accept(packet)
 
-    def push(self, packet: Packet, pcm: bytes, now_ms: float) -> bool:
-        """Take a packet and its audio, decoded to PCM16; none for comfort noise. Whether it was new."""
-        sequence = self.reception.accept(packet)
+    def push(self, packet: Packet, pcm: bytes, now_ms: float, coder: Coder | None = None) -> bool:
+        """Take a packet and its audio, decoded to PCM16; none for comfort noise. Whether it was new.
+
+        With a `coder` the payload is decoded in its turn, and `pcm` is silence of its length.
+        """
+        reception = self.reception
+        sequence = reception.accept(packet)
         if sequence is None:
             return False
-        pcm = pcm[: 2 * MAX_PACKET]
-        newest = sequence == self.reception.highest
-        start = self._place_of(packet, sequence, now_ms)
-        self.reception.time(packet.timestamp, now_ms)
+        pcm = pcm[: 2 * MAX_PACKET_MS * self._per_ms]
+        newest = sequence == reception.highest
+        if coder is self._coder or self._takes(coder, newest and bool(pcm)):
+            start = self._place_of(packet, sequence, now_ms)
+            reception.time(packet.timestamp, now_ms)
+        else:  # comfort noise; or late, of a codec that was given up
+            start = self._cursor - MAX_PACKET_MS * self._per_ms if pcm else self._place_of(packet, sequence, now_ms)
         end = start + len(pcm) // 2
         if end <= self._cursor and (pcm or start < self._cursor):
             self.counters.late += 1
             return True
-        insort(self._pieces, _Piece(start, sequence, pcm))
+        piece = _Piece(start, sequence, pcm) if coder is None else _Piece(start, sequence, pcm, coder, packet.payload)
+        insort(self._pieces, piece)
         self._end = max(self._end, end)
         self.counters.packets += 1
         if newest:
-            margin = (start - self._cursor) // FRAME * FRAME_MS + self._next_pop_ms - now_ms
+            margin = (start - self._cursor) // self._frame * FRAME_MS + self._next_pop_ms - now_ms
             self._margin_ms += (margin - self._margin_ms) * SMOOTHING
         else:
             self.counters.reordered += 1
-        if end - self._cursor > MAX_HELD or len(self._pieces) > MAX_PACKETS:
+        if end - self._cursor > MAX_HELD_MS * self._per_ms or len(self._pieces) > MAX_PACKETS:
             self._overflow()
         return True
 
     def pop(self, now_ms: float) -> bytes:
-        """The next 20 ms of audio: 160 samples of PCM16."""
+        """The next 20 ms of audio, as PCM16."""
         self._next_pop_ms = now_ms + FRAME_MS
         self._since_splice += 1
         pieces = self._pieces
-        if pieces and pieces[0].start == self._cursor and len(pieces[0].pcm) == 2 * FRAME and not self._is_off():
+        whole = pieces and pieces[0].start == self._cursor and len(pieces[0].pcm) == 2 * self._frame
+        if whole and not self._is_off():
             piece = pieces.pop(0)  # nearly always
+            if piece.coder is not None:
+                self._decode(piece)
             frame = piece.pcm
-            self._cursor += FRAME
+            self._cursor += self._frame
             self._played = piece.sequence
-            self._filler, self._quiet = b"", False
+            self._filler, self._quiet = None, False
         else:
-            frame = (self._spliced() if self._is_off() else b"") or self._gather(FRAME)
-        self._history = (self._history + frame)[-2 * HISTORY :]
+            frame = (self._spliced() if self._is_off() else b"") or self._gather(self._frame)
+        self._history = (self._history + frame)[-2 * HISTORY_MS * self._per_ms :]
         return frame
 
     # Where packets lie
 
     def _place_of(self, packet: Packet, sequence: int, now_ms: float) -> int:
-        if self._stream != self.reception.streams:
-            self._stream = self.reception.streams
+        reception = self.reception
+        if self._stream != reception.streams:
+            self._stream = reception.streams
             start = self._anchor(packet, now_ms)
             self._anchor_sequence = 0  # what was sent before the first packet may still come
             return start
-        start = self._place + (packet.timestamp - self._timestamp - BACK & 0xFFFF_FFFF) + BACK
-        if sequence < self.reception.highest:
+        ticks = (packet.timestamp - self._timestamp - BACK & 0xFFFF_FFFF) + BACK
+        start = self._place + ticks * self._per_ms // reception.clock
+        most, hole = MAX_PACKET_MS * self._per_ms, MAX_HOLE_MS * self._per_ms
+        if sequence < reception.highest:
             # From before the clock was set, nobody knows where it lay.
             known = sequence > self._anchor_sequence and start < self._place
-            return start if known else self._cursor - MAX_PACKET
+            return start if known else self._cursor - most
         ahead = start - max(self._cursor, self._end)
         if self._owed and not self._pieces:
             # Dry. A marker begins a talkspurt, which is buffered anew; a gap has been made up for.
-            if packet.marker or not -MAX_PACKET < ahead <= self._owed + MAX_HOLE:
+            if packet.marker or not -most < ahead <= self._owed + hole:
                 return self._anchor(packet, now_ms)
             self._cursor += max(0, min(start - self._cursor, self._owed))
             self._owed = 0
-        elif not -MAX_PACKET < ahead <= MAX_HOLE:
+        elif not -most < ahead <= hole:
             return self._anchor(packet, now_ms)
         self._timestamp, self._place = packet.timestamp, start
         return start
@@ -161,7 +190,7 @@ class JitterBuffer:
             self._next_pop_ms = now_ms
         wait = self.target_ms - max(0.0, self._next_pop_ms - now_ms)
         frames = max(0, round(wait / FRAME_MS))
-        ahead = max(frames * FRAME, self._end - self._cursor)
+        ahead = max(frames * self._frame, self._end - self._cursor)
         self.counters.anchored += 1
         self._timestamp, self._place = packet.timestamp, self._cursor + ahead
         self._owed = 0
@@ -174,7 +203,7 @@ class JitterBuffer:
     def _overflow(self) -> None:
         """Go on from the target before the newest audio."""
         self.counters.overflowed += 1
-        self._cursor = max(self._cursor, self._end - round(self.target_ms * SAMPLES_PER_MS))
+        self._cursor = max(self._cursor, self._end - round(self.target_ms * self._per_ms))
         del self._pieces[: max(0, len(self._pieces) - MAX_PACKETS)]
         while self._pieces and self._pieces[0].start + len(self._pieces[0].pcm) // 2 <= self._cursor:
             self._pieces.pop(0)
@@ -194,7 +223,7 @@ class JitterBuffer:
             hole = min(piece.start - self._cursor, count)
             if hole > 0:
                 self._quiet = self._quiet or piece.sequence == self._played + 1
-                part = self._fill(hole)
+                part = self._fill(hole, piece)
             else:
                 part = self._take(piece, count)
             out += part
@@ -217,25 +246,71 @@ class JitterBuffer:
     def _take(self, piece: _Piece, count: int) -> bytes:
         """Up to `count` samples of the piece under the cursor."""
         past = 2 * (self._cursor - piece.start)
+        if piece.coder is not None:
+            self._decode(piece)
         part = piece.pcm[past : past + 2 * count]
         if past + len(part) == len(piece.pcm):
             self._pieces.pop(0)
         self._played = piece.sequence
-        self._filler, self._quiet = b"", False
+        self._filler, self._quiet = None, False
         return part
 
-    def _fill(self, count: int) -> bytes:
-        """Samples where there are none: silence where the sender chose it, else what was heard before, fading."""
-        if self._quiet:
-            self.counters.silence_ms += count / SAMPLES_PER_MS
+    def _fill(self, count: int, ahead: _Piece | None = None) -> bytes:
+        """Samples where there are none: silence where the sender chose it, else what goes on from what was heard, and
+        fades. `ahead` is the piece behind the hole."""
+        if self._quiet or self._paused:
+            self.counters.silence_ms += count / self._per_ms
             return bytes(2 * count)
-        self.counters.concealed_ms += count / SAMPLES_PER_MS
-        if not self._filler:
-            self._filler = conceal(self._history, FADE)
-        part, self._filler = self._filler[: 2 * count], self._filler[2 * count :]
-        if not self._filler:
+        self.counters.concealed_ms += count / self._per_ms
+        if self._filler is None:
+            self._filler, self._lost = b"", 0
+        filler = self._filler
+        if len(filler) < 2 * count:
+            filler += self._concealed(count, len(filler) // 2, ahead)
+        part, self._filler = filler[: 2 * count], filler[2 * count :]
+        self._lost += len(part) // 2
+        if not self._filler and self._lost >= self._longest:
             self._quiet = True  # faded out: silence from here on
         return part + bytes(2 * count - len(part))
+
+    def _concealed(self, count: int, ready: int, ahead: _Piece | None) -> bytes:
+        """What follows `ready` samples of filler, for at least `count` to come out of it."""
+        coder = self._coder
+        if coder is None or not coder.conceals:
+            return b"" if self._lost else conceal(self._history, self._longest, self._rate)
+        if ahead is not None and ahead.coder is not None:
+            told = ahead.coder.recover(ahead.payload, ahead.start - self._cursor - ready)
+            if told:
+                return told
+        left = self._longest - self._lost - ready
+        made = coder.conceal(count - ready)[: 2 * max(left, 0)]
+        return fade_out(made) if len(made) == 2 * left else made
+
+    # What is coded
+
+    def _takes(self, coder: Coder | None, takes_up: bool) -> bool:
+        """Whether timestamps of a codec that was not the last one have a place. The newest audio's codec is taken up:
+        with another clock it is put behind everything there is."""
+        clock = SAMPLES_PER_MS if coder is None else coder.clock
+        if takes_up:
+            self._coder, self._paused = coder, False
+            longest_ms = MAX_CONCEALED_MS if coder is not None and coder.conceals else FADE_MS
+            self._longest = longest_ms * self._per_ms
+            if clock != self.reception.clock:
+                self.reception.retime(clock)
+                self._place = NOWHERE
+        return clock == self.reception.clock
+
+    def _decode(self, piece: _Piece) -> None:
+        """Give a piece its audio."""
+        coder, count = piece.coder, len(piece.pcm) // 2
+        assert coder is not None
+        pcm = coder.decode(piece.payload)
+        if not pcm:
+            self.counters.damaged += 1
+            pcm = coder.conceal(count)
+        piece.pcm, piece.coder = pcm[: 2 * count].ljust(2 * count, b"\0"), None
+        self._paused = coder.is_pause(piece.payload)
 
     # The margin
 
@@ -248,13 +323,14 @@ class JitterBuffer:
         far = abs(off_ms) > FAR_MS
         if not far and self._since_splice < SPLICE_EVERY:
             return b""
-        samples = self._at_hand(FRAME + MAX_LAG)
-        if len(samples) < 2 * (FRAME + (MAX_LAG if off_ms > 0 else 0)):
+        longest = MAX_LAG_MS * self._per_ms
+        samples = self._at_hand(self._frame + longest)
+        if len(samples) < 2 * (self._frame + (longest if off_ms > 0 else 0)):
             return b""
         if not far and audioop.rms(samples, 2) > QUIET:
             return b""
-        frame, used = splice(samples, off_ms < 0)
-        out_ms = (used - FRAME) / SAMPLES_PER_MS
+        frame, used = splice(samples, off_ms < 0, self._rate)
+        out_ms = (used - self._frame) / self._per_ms
         self.counters.spliced_out_ms += max(0.0, out_ms)
         self.counters.spliced_in_ms += max(0.0, -out_ms)
         self._margin_ms -= out_ms
@@ -269,6 +345,8 @@ class JitterBuffer:
         for piece in self._pieces:
             if piece.start > place:
                 break
+            if piece.coder is not None:
+                self._decode(piece)
             out += piece.pcm[2 * (place - piece.start) :]
             place = self._cursor + len(out) // 2
             if place - self._cursor >= count:

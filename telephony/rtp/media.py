@@ -4,6 +4,8 @@ The peer's audio comes by `receive`, at any time, and is heard by `hear`, every 
 the packet to send, silence where there is nothing to say. Where packets go follows where they come from (symmetric
 RTP): the first valid one from the IP of the session description locks the stream to its source, and nobody else is
 listened to until `relatch`, or until an update names another address.
+
+The line has one rate for the whole call, that of the codec that was agreed on first; a codec with another is converted.
 """
 
 import random
@@ -15,15 +17,17 @@ import msgspec
 
 from telephony.exceptions import CommandError
 from telephony.rtp import packet, rtcp
-from telephony.rtp.codec import COMFORT_NOISE, FRAME, SAMPLES_PER_MS
+from telephony.rtp.codec import COMFORT_NOISE, G711, RATE, Codec, Coder, open_coder
 from telephony.rtp.control import Control
 from telephony.rtp.dtmf import KeyReceiver, KeySender
 from telephony.rtp.jitter import JitterBuffer
 from telephony.rtp.packet import Packet
 from telephony.rtp.parameters import Address, Parameters
+from telephony.rtp.rate import FRAME_MS, RATES, Rate
 from telephony.rtp.srtp import Srtp
 
-NextFrame = Callable[[], bytes | None]  # 160 samples of PCM16; None for silence
+NextFrame = Callable[[], bytes | None]  # 20 ms of PCM16 at the line's rate; None for silence
+MAX_OPENED = 8  # codecs, each with its peer's wishes, that are remembered
 
 
 class Counters(msgspec.Struct):
@@ -32,7 +36,7 @@ class Counters(msgspec.Struct):
     received: int = 0  # RTP that was taken
     sent: int = 0  # RTP
     foreign: int = 0
-    malformed: int = 0  # neither RTP nor RTCP
+    malformed: int = 0  # neither RTP nor RTCP, or without a payload of its codec
     unexpected: int = 0  # payload types that were not agreed on
     latched: int = 0  # times the source was locked
 
@@ -47,15 +51,18 @@ class Media:
         now_ms: float,
         *,
         nat: bool = False,
+        rate: Rate | None = None,
         jitter: JitterBuffer | None = None,
         keys: KeySender | None = None,
         random: random.Random | None = None,
     ) -> None:
         """`next_frame` gives what is sent, and is called only when that can be. With `nat` the first valid packet
-        locks its source whatever its IP."""
+        locks its source whatever its IP. `rate` is the line's, where the first codec does not say it; `jitter` has the
+        same. Raises SettingsError where a codec's library is missing."""
         self._random = random or secrets.SystemRandom()
         self.counters = Counters()
-        self.jitter = jitter or JitterBuffer()
+        self.rate = rate or RATES[next(iter(parameters.codecs.values())).rate]
+        self.jitter = jitter or JitterBuffer(self.rate)
         self.srtp: Srtp | None = None
         self._keys_out = keys or KeySender()
         self._keys_in = KeyReceiver()
@@ -70,6 +77,9 @@ class Media:
         self._ticked_ms = now_ms
         self._talking = False
         self._begun = False
+        self._zeros = bytes(2 * self.rate.frame)
+        self._opened: dict[tuple[str, str], G711 | Coder] = {}  # by the codec and the peer's wishes
+        self._clock = 0  # units of our timestamps in a ms
         self._heard_ms = now_ms  # when the peer last sent anything
         self._parameters = parameters
         self._set(parameters)
@@ -77,17 +87,19 @@ class Media:
     # What was agreed on
 
     def update(self, parameters: Parameters, now_ms: float) -> None:
-        """Go on as agreed anew. Another address unlocks the source, another key of ours begins a new stream."""
+        """Go on as agreed anew. Another address unlocks the source; another key of ours, or a codec with another clock,
+        begins a new stream."""
         before = self._parameters
         if parameters.remote is not None and parameters.remote != self._named:
             self.relatch()
         if parameters.receives and not before.receives:
             self._heard_ms = now_ms
-        if parameters.local_key != before.local_key:
+        clock = self._clock
+        self._set(parameters)
+        if parameters.local_key != before.local_key or self._clock != clock:
             self.control.ssrc = self._random.getrandbits(32)
             self._sequence = self._first_sequence()
             self._begun = False
-        self._set(parameters)
 
     def relatch(self) -> None:
         """Take the next valid source."""
@@ -122,12 +134,12 @@ class Media:
         if packet.is_rtcp(data):
             self._take_control(data, now_ms)
             return None
-        received = self._open(data)
+        received = self._unseal(data)
         if received is None:
             return None
         kind = received.payload_type
-        codec = self._parameters.codecs.get(kind)
-        if codec is None and kind != COMFORT_NOISE and kind not in self._parameters.event_types:
+        coder = self._coders.get(kind)
+        if coder is None and kind != COMFORT_NOISE and kind not in self._parameters.events:
             self.counters.unexpected += 1
             return None
         if source != self._locked:
@@ -135,11 +147,25 @@ class Media:
             self.counters.latched += 1
         self.counters.received += 1
         self._heard_ms = now_ms
-        if kind in self._parameters.event_types:
+        if kind in self._parameters.events:
             self.jitter.skip(received)
-            return self._keys_in.receive(received, now_ms)
-        self.jitter.push(received, codec.decode(received.payload) if codec else b"", now_ms)
+            return self._keys_in.receive(received, now_ms, self._event_clock(kind))
+        if isinstance(coder, G711):
+            self.jitter.push(received, coder.decode(received.payload), now_ms)
+        elif coder is None or not received.payload:  # comfort noise, or a pause of Opus
+            self.jitter.push(received, b"", now_ms)
+        else:
+            self._push(received, coder, now_ms)
         return None
+
+    def _push(self, received: Packet, coder: Coder, now_ms: float) -> None:
+        """To be decoded in its turn."""
+        try:
+            count = coder.count(received.payload)
+        except ValueError:
+            self.counters.malformed += 1
+            return
+        self.jitter.push(received, bytes(2 * count), now_ms, coder)
 
     def receive_control(self, data: bytes, source: Address, now_ms: float) -> None:
         """Take a datagram from the RTCP port."""
@@ -150,7 +176,7 @@ class Media:
             self._control_from = source
 
     def hear(self, now_ms: float) -> bytes:
-        """The next 20 ms of the caller's audio: 160 samples of PCM16."""
+        """The next 20 ms of the caller's audio, as PCM16 at the line's rate."""
         return self.jitter.pop(now_ms)
 
     # Out
@@ -159,27 +185,33 @@ class Media:
         """Called every 20 ms: the datagram to send to `remote`; None where none may be sent."""
         self._ticked_ms = now_ms
         timestamp = self._timestamp
-        self._timestamp = timestamp + FRAME & 0xFFFF_FFFF
+        self._timestamp = timestamp + self._step & 0xFFFF_FFFF
         if not self._parameters.sends or self._parameters.remote is None:
             self._talking = self._begun = False
             return None
         if self._keys_out.busy and self._parameters.event_type is not None:
-            event = self._keys_out.next(timestamp)
+            event = self._keys_out.next(timestamp, self._event_clock(self._parameters.event_type))
             if event is not None:
                 self._talking = False
                 return self._send(self._parameters.event_type, *event)
         pcm = self._next_frame()
-        payload = self._codec.silence if pcm is None else self._codec.encode(pcm)
+        coder = self._coder
+        payload = coder.encode(pcm) if pcm is not None else coder.silence or coder.encode(self._zeros)
         marker = not self._begun or (pcm is not None and not self._talking)
         self._talking, self._begun = pcm is not None, True
         return self._send(self._payload_type, timestamp, payload, marker)
 
     def press(self, keys: str) -> None:
-        """Send keys as events; audio waits meanwhile. Raises CommandError where the peer takes none, ValueError for
-        what is no key."""
+        """Send keys, and the waits between them, as events; audio waits meanwhile. Raises CommandError where the peer
+        takes none, ValueError for what is no key."""
         if self._parameters.event_type is None:
             raise CommandError("the peer takes no keys: its session description has no telephone-event")
         self._keys_out.press(keys)
+
+    @property
+    def pressing(self) -> bool:
+        """Whether keys are still going out; those that the peer takes no more are not."""
+        return self._keys_out.busy
 
     def report(self, now_ms: float) -> bytes | None:
         """The RTCP datagram to send to `remote_control`, when one is due: about every 5 s."""
@@ -196,13 +228,30 @@ class Media:
     def _set(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self._named = parameters.remote or self._named
-        self._payload_type, self._codec = next(iter(parameters.codecs.items()))
+        if parameters.event_type is None:
+            self._keys_out.clear()
+        self._coders = {kind: self._open(codec, kind) for kind, codec in parameters.codecs.items()}
+        self._payload_type, codec = next(iter(parameters.codecs.items()))
+        self._coder, self._clock = self._coders[self._payload_type], codec.clock // 1000
+        self._step = FRAME_MS * self._clock
         if parameters.local_key is None or parameters.remote_key is None:
             self.srtp = None
         elif self.srtp is None:
             self.srtp = Srtp(parameters.local_key, parameters.remote_key)
         else:
             self.srtp.rekey(parameters.local_key, parameters.remote_key)
+
+    def _open(self, codec: Codec, kind: int) -> G711 | Coder:
+        """The codec at work: it keeps its memory as long as the call lasts and the peer wants it as it is."""
+        wishes = self._parameters.wishes.get(kind, "")
+        if (codec.name, wishes) not in self._opened:
+            if len(self._opened) == MAX_OPENED:
+                self._opened.clear()
+            self._opened[codec.name, wishes] = open_coder(codec, self.rate, wishes)
+        return self._opened[codec.name, wishes]
+
+    def _event_clock(self, kind: int) -> int:
+        return self._parameters.events.get(kind, RATE) // 1000
 
     def _first_sequence(self) -> int:
         return self._random.getrandbits(15)  # the upper half is near the wrap, where SRTP would lose count
@@ -213,7 +262,7 @@ class Media:
             return False
         return self._nat or _canonical(source[0]) == _canonical(remote[0])
 
-    def _open(self, data: bytes) -> Packet | None:
+    def _unseal(self, data: bytes) -> Packet | None:
         """The packet in a datagram; None, counted, where there is none or it was forged or replayed."""
         if self.srtp is not None:
             plain = self.srtp.unprotect(data)
@@ -251,7 +300,7 @@ class Media:
         return data if self.srtp is None else self.srtp.protect(data)
 
     def _timestamp_at(self, now_ms: float) -> int:
-        return self._timestamp + round((now_ms - self._ticked_ms) * SAMPLES_PER_MS) - FRAME & 0xFFFF_FFFF
+        return self._timestamp + round((now_ms - self._ticked_ms - FRAME_MS) * self._clock) & 0xFFFF_FFFF
 
     def _seal_control(self, data: bytes) -> bytes:
         return data if self.srtp is None else self.srtp.protect_control(data)

@@ -16,7 +16,8 @@ class Parameters(msgspec.Struct, frozen=True):
     control: Address | None = None  # where it takes RTCP
     mux: bool = False  # RTCP comes and goes on the port of RTP
     event_type: int | None = None  # the payload type of telephone-events to the peer
-    event_types: frozenset[int] = frozenset()  # and from it
+    events: dict[int, int] = {}  # the payload types of both directions, each with its clock in Hz
+    wishes: dict[int, str] = {}  # what the peer says of payload types (a=fmtp), where it says anything
     sends: bool = True  # we may send
     receives: bool = True  # the peer may
     local_key: Crypto | None = None  # both or none

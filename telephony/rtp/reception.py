@@ -5,7 +5,7 @@ from telephony.rtp.packet import Packet
 
 MAX_DROPOUT = 3000  # a sequence number this far ahead is no loss but a sender that started anew
 MAX_MISORDER = 100  # so is one this far behind
-MAX_CHANGE = 1000 * SAMPLES_PER_MS  # of the transit time: more is a clock that was set, not the network
+MAX_CHANGE_MS = 1000  # of the transit time: more is a clock that was set, not the network
 WINDOW = (1 << MAX_MISORDER) - 1
 
 
@@ -18,7 +18,8 @@ class Reception:
         self.received = 0  # packets of this stream, duplicates not counted
         self.duplicates = 0
         self.astray = 0  # dropped: a sequence number far off
-        self.jitter = 0.0  # in samples: the interarrival jitter of RFC 3550, 6.4.1
+        self.clock = SAMPLES_PER_MS  # units of its timestamps in a ms
+        self.jitter = 0.0  # in these units: the interarrival jitter of RFC 3550, 6.4.1
         self._first = 0
         self.highest = 0  # extended: cycles in the upper bits
         self._seen = 0  # bit n: `highest - n` has come
@@ -49,13 +50,20 @@ class Reception:
 
     def time(self, timestamp: int, now_ms: float) -> None:
         """Take an audio packet's time of arrival into the jitter."""
-        transit = (now_ms * SAMPLES_PER_MS - timestamp) % 0x1_0000_0000
+        clock = self.clock
+        transit = (now_ms * clock - timestamp) % 0x1_0000_0000
         if self._transit >= 0:
             change = abs(transit - self._transit)
             change = min(change, 0x1_0000_0000 - change)
-            if change < MAX_CHANGE:
+            if change < MAX_CHANGE_MS * clock:
                 self.jitter += (change - self.jitter) / 16
         self._transit = transit
+
+    def retime(self, clock: int) -> None:
+        """The sender has changed to a codec with another clock."""
+        self.jitter *= clock / self.clock
+        self.clock = clock
+        self.forget_transit()
 
     def forget_transit(self) -> None:
         """The sender's clock was set: the next packet's time compares with none before."""

@@ -6,6 +6,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Container
 
+from config.keys import checked
 from config.logging import Log
 from config.settings import Settings
 from telephony.admission import Admission
@@ -28,7 +29,7 @@ from telephony.sip.trunks import Trunk, Trunks
 MOST_KEPT = 1000  # calls that are over and can still be asked for
 _RESULTS = {408: "unanswered", 480: "unanswered", 486: "busy", 600: "busy", 603: "declined", 607: "declined"}
 
-Connect = Callable[[SipCall, str], Listener]  # told the agent's name; its seat is taken already
+Connect = Callable[[SipCall, str, str], Listener]  # told the agent's name and first keys; its seat is taken already
 
 
 class DialError(LineError):
@@ -68,6 +69,7 @@ class Dialling:
         self._changed = changed
         self._ua: UserAgent | None = None
         self._dialled: dict[str, Dialled] = {}
+        self._keys: dict[str, str] = {}  # to be pressed; told to nobody, since a PIN may be among them
         self._finished: deque[str] = deque()
         self._calls: dict[str, OutboundCall] = {}
         self._placing: dict[str, asyncio.Task[None]] = {}
@@ -77,8 +79,9 @@ class Dialling:
         """From now on calls can be placed."""
         self._ua = ua
 
-    def dial(self, to: str, agent: str = "", trunk: str = "") -> Dialled:
-        """Place a call to a SIP address, or to a number at a trunk. Raises DialError."""
+    def dial(self, to: str, agent: str = "", trunk: str = "", keys: str = "") -> Dialled:
+        """Place a call to a SIP address, or to a number at a trunk; `keys` are pressed once it is answered, before the
+        agent greets. Raises DialError."""
         if self._ua is None or not self._is_ready() or self._admission.draining:
             raise DialError("the server is not ready, or about to end", now=True)
         via = self._trunks.get(trunk)
@@ -88,10 +91,12 @@ class Dialling:
         if agent not in self._agents:
             raise DialError(f"there is no agent {agent[:40]!r}")
         uri = _target(to, via)
+        _check_keys(keys)
         call_id = secrets.token_hex(10)
         if not self._admission.claim(call_id):
             raise DialError("no capacity", now=True)
         dialled = self._dialled[call_id] = Dialled(call_id, str(uri), agent, trunk)
+        self._keys[call_id] = keys
         _log(dialled).info("dial", extra={"to": dialled.to, "agent": agent, "trunk": trunk})
         place = self._place(self._ua, dialled, uri, via)
         task = self._placing[call_id] = asyncio.get_running_loop().create_task(place, name="dial")
@@ -187,7 +192,7 @@ class Dialling:
     def _answered(self, dialled: Dialled, call: OutboundCall) -> None:
         line = self._lines[dialled.id]
         try:
-            listener = self._connect(line, dialled.agent)
+            listener = self._connect(line, dialled.agent, self._keys.pop(dialled.id, ""))
         except Exception as error:
             line.log.exception("call failed: %s", error)
             self._finish(dialled, "failed", reason="internal error")
@@ -212,6 +217,7 @@ class Dialling:
             _log(dialled).info("not answered", extra={"result": state, "status": status, "reason": reason})
         dialled.state, dialled.status, dialled.reason = state, status, reason
         self._calls.pop(dialled.id, None)
+        self._keys.pop(dialled.id, None)
         self._given_up.discard(dialled.id)
         self._finished.append(dialled.id)
         if len(self._finished) > MOST_KEPT:
@@ -228,6 +234,14 @@ def _target(to: str, trunk: Trunk | None) -> Uri:
     if uri.scheme not in ("sip", "sips") or uri.headers:
         raise DialError("to: a SIP address is wanted, such as sip:bob@example.com, or a number and a trunk")
     return uri
+
+
+def _check_keys(keys: str) -> None:
+    try:
+        if keys:
+            checked(keys)
+    except ValueError as error:
+        raise DialError(f"keys: {error}") from None
 
 
 def _log(dialled: Dialled) -> Log:

@@ -7,10 +7,15 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from config.logging import Log
+from telephony.audio.resample import Halver
+from telephony.audio.tones import tones
+from telephony.exceptions import CommandError
 from telephony.line import Line, Listener
 from telephony.outcomes import Failed, HangUp, Outcome, Transfer
 from telephony.rtp.dtmf import parse_info
 from telephony.rtp.media import Media
+from telephony.rtp.parameters import Parameters
+from telephony.rtp.rate import NARROW
 from telephony.sip.calls.call import Call
 from telephony.sip.media.audio import NotAcceptable
 from telephony.sip.media.offer import Negotiation
@@ -46,12 +51,14 @@ class SipCall(Line):
         over: Callable[["SipCall"], None],
     ) -> None:
         self.call_id = call.id
+        self.rate = NARROW.hz
         self.end: End | None = None
         self.sent_first_audio: Callable[[int], None] | None = None
         self.player = Player(self._played, self._began)
         self.log = Log(logging.getLogger("voxline.call"), {"call": call.id})
         self.listener: Listener | None = None
         self._call = call
+        self._halver: Halver | None = None  # on a wide-band line
         self._wire = Wire(sockets, self.player.frame, self._press, nat=nat)
         self._negotiation = negotiation
         self._media_timeout_s = media_timeout_s
@@ -63,6 +70,7 @@ class SipCall(Line):
         self._started = False
         self._offered = False  # our offer waits for its answer
         self._bye_ms = 0.0  # when to hang up
+        self._pressing = 0  # the number of the keys that are going out as events
         self._closed = False
 
     @property
@@ -92,16 +100,19 @@ class SipCall(Line):
             "outcome": type(self.outcome).__name__.lower(),
             "frames": counts["frames"],
             "late": counts["frames_late"],
+            "damaged": counts["frames_damaged"],
             "concealed_ms": counts["gap_milliseconds"],
             "underruns": counts["playout_underruns"],
         }
 
     def counts(self) -> dict[str, int]:
         """See Line."""
-        jitter = self.media.jitter.counters if self.media else None
+        media = self.media
+        jitter = media.jitter.counters if media else None
         return {
             "frames": jitter.packets if jitter else 0,
             "frames_late": jitter.late if jitter else 0,
+            "frames_damaged": jitter.damaged + media.counters.malformed if media and jitter else 0,
             "gap_milliseconds": round(jitter.concealed_ms) if jitter else 0,
             "playout_underruns": self.player.playout.underruns,
         }
@@ -119,7 +130,7 @@ class SipCall(Line):
             self._offered = True
             return self._negotiation.offer()
         answer, parameters = self._negotiation.answer(offer)
-        self._wire.agree(parameters)
+        self._agree(parameters)
         return answer
 
     def offered(self) -> None:
@@ -137,7 +148,7 @@ class SipCall(Line):
         if self._offered:
             self._offered = False
             try:
-                self._wire.agree(self._negotiation.read_answer(body))
+                self._agree(self._negotiation.read_answer(body))
             except NotAcceptable as error:
                 if self.media is None:
                     self._lose(f"no agreement: {error}")
@@ -195,6 +206,16 @@ class SipCall(Line):
         """See Line."""
         self.player.drop()
 
+    def press(self, reply: int, keys: str) -> None:
+        """See Line. As events (RFC 4733), as tones where the peer takes none."""
+        try:
+            assert self.media is not None
+            self.media.press(keys)
+            self._pressing = reply
+        except CommandError:
+            pcm = tones(keys, self.rate)
+            self.player.add(reply, pcm, [1000 * len(pcm) / 2 / self.rate])
+
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
         if self.end is None:
@@ -236,7 +257,13 @@ class SipCall(Line):
             for _ in range(self._pacer.frames(now_ms)):
                 pcm = self._wire.frame(now_ms)
                 if pcm is not None and self._started and self.end is None and self.listener:
-                    self.listener.audio(pcm)
+                    if self._halver is None:
+                        self.listener.audio(pcm)
+                    else:
+                        self.listener.audio(self._halver.narrow(pcm), pcm)
+            if self._pressing and self.media and not self.media.pressing:
+                reply, self._pressing = self._pressing, 0
+                self._played(reply, 0.0)
         except Exception as error:  # noqa: BLE001 (the ticker serves all calls)
             self.fail(error)
 
@@ -254,6 +281,15 @@ class SipCall(Line):
             self.listener.shut_down()
 
     # Inside
+
+    def _agree(self, parameters: Parameters) -> None:
+        """Go on as agreed. The first agreement settles the line's rate for the whole call."""
+        first = self.media is None
+        media = self._wire.agree(parameters)
+        if first and media.rate is not NARROW:
+            self.rate = media.rate.hz
+            self._halver = Halver()
+            self.player.settle(media.rate)
 
     def _press(self, key: str) -> None:
         if self._started and self.end is None and self.listener:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from config.exceptions import SettingsError
 from config.sip import SipSettings
-from telephony.rtp import srtp
+from telephony.rtp import opus, srtp
+from telephony.rtp.codec import CODECS
 from telephony.sip.calls.call import Call
 from telephony.sip.calls.events import Acked, Answered, Cause, Ended, Info, Reinvited, TransferProgress
 from telephony.sip.line import SipCall
@@ -23,10 +24,12 @@ class Lines(dict[str, SipCall]):
     listened to is gone."""
 
     def __init__(self, settings: SipSettings, changed: Callable[[], None], left: Callable[[SipCall], None]) -> None:
-        """Raises SettingsError where audio is to be encrypted and cannot be."""
+        """Raises SettingsError where audio is to be encrypted, or to be Opus, and cannot be."""
         super().__init__()
         if settings.srtp == "required" and not srtp.available():
             raise SettingsError(f"sip.srtp: {srtp.MISSING}")
+        if "opus" in settings.codecs and not opus.available():
+            raise SettingsError(f"sip.codecs: {opus.MISSING}")
         self._settings = settings
         self._changed = changed
         self._left = left
@@ -39,7 +42,9 @@ class Lines(dict[str, SipCall]):
     def negotiation(self, sockets: MediaSockets) -> Negotiation:
         """What these sockets may be used for."""
         sip = self._settings
-        return Negotiation(Capabilities(address=sip.advertised or sip.host, port=sockets.port, secure=sip.srtp))
+        codecs = tuple(CODECS[name] for name in sip.codecs)
+        address = sip.advertised or sip.host
+        return Negotiation(Capabilities(address=address, port=sockets.port, codecs=codecs, secure=sip.srtp))
 
     def make(self, call: Call, sockets: MediaSockets, negotiation: Negotiation) -> SipCall:
         """A call's line, which is not kept yet."""

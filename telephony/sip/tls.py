@@ -1,4 +1,4 @@
-"""TLS for SIP: the operator's certificate towards callers, the system's authorities towards those we call."""
+"""TLS for SIP: the operator's certificate towards callers, the system's authorities and his towards those we call."""
 
 import ssl
 from contextlib import suppress
@@ -68,9 +68,19 @@ def server_context(settings: SipSettings) -> ssl.SSLContext:
     return context
 
 
-def client_context() -> ssl.SSLContext:
-    """For connections of ours: the peer's certificate must be good for the name that we call."""
-    return ssl.create_default_context()
+def client_context(settings: SipSettings) -> ssl.SSLContext:
+    """For connections of ours: the peer's certificate must be good for the name that we call, and an authority that the
+    system knows, or one of `tls_ca`, must vouch for it. Raises SettingsError with the reason if that file is of no use.
+    """
+    context = ssl.create_default_context()
+    if settings.tls_ca:
+        _look("sip.tls_ca", settings.tls_ca, "CERTIFICATE-----")
+        try:
+            context.load_verify_locations(settings.tls_ca)
+        except ssl.SSLError as error:
+            reason = (error.reason or "not what OpenSSL can read").replace("_", " ").lower()
+            raise SettingsError(f"sip.tls_ca: {settings.tls_ca!r}: {reason}") from None
+    return context
 
 
 def _look(setting: str, path: str, kind: str) -> None:

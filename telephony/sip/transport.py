@@ -5,6 +5,7 @@ request came on; a request of ours, when that is closed, by a new one.
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -27,6 +28,8 @@ Admit = Callable[[str], bool]  # told an IP, for each packet
 Receive = Callable[[Message, Address], None]
 Malformed = Callable[[MessageError, Address], None]
 Unreachable = Callable[[Address], None]
+
+logger = logging.getLogger("voxline.sip")
 
 
 class Transports:
@@ -63,6 +66,8 @@ class Transports:
         """Listen. Raises SettingsError where that cannot be."""
         settings = self._settings
         secure = server_context(settings) if "tls" in settings.transports else None
+        if settings.tls_ca:
+            client_context(settings)  # what is wrong with the file is to be known now
         port, ports = settings.port, "sip.port"
         try:
             await self._listen_plain()
@@ -162,9 +167,9 @@ class Transports:
 
     async def _connect(self, target: Address, to: Address) -> None:
         loop = asyncio.get_running_loop()
-        secure = client_context() if target.transport == "TLS" else None
-        port = target.port or (5061 if secure else 5060)
+        port = target.port or (5061 if target.transport == "TLS" else 5060)
         try:
+            secure = client_context(self._settings) if target.transport == "TLS" else None
             async with asyncio.timeout(OPEN_S):
                 _, connection = await loop.create_connection(
                     lambda: Connection(self, target.transport, ours=True, name=target.name),
@@ -175,7 +180,9 @@ class Transports:
                 )
             for data in self._opening[target]:
                 connection.send(data)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, SettingsError) as error:
+            if isinstance(error, ssl.SSLError | SettingsError):
+                logger.warning("no connection by TLS: %s", error, extra={"peer": str(target)})
             self._unreachable(to)
         finally:
             del self._opening[target]

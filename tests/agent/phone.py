@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+import msgspec
+import numpy as np
+
 from agent import events as e
 from agent.engine.base import Done, Meaning, Word
 from agent.session import Session
@@ -15,9 +18,11 @@ from agent.turn import WINDOW_MS
 from config.settings import Settings, TapeSettings, TurnSettings
 
 FRAME = b"\0" * 320  # 20 ms
+HAS_AUDIO = e.CallerAudio | e.ReplyAudio
 WORD_MS = 300  # of every word of an answer, 10 ms of them silent
 # Everything that adapts is off: the plain rules. What is on by default is in test_turn_taking.py.
 PLAIN = {"adapt_question": False, "adapt_pauses": False, "adapt_words": False, "adapt_reply": False}
+PLAIN |= {"adapt_loudness": False}
 PLAIN |= {"eager_attempts": 0, "resume": False}
 
 
@@ -32,10 +37,11 @@ def frame(db: float) -> bytes:
 class Call:
     """Drives a session as a line and an engine would; keeps every command it gave, and every step for a tape."""
 
-    def __init__(self, options: dict[str, Any] | None = None, **turn: Any) -> None:
+    def __init__(self, options: dict[str, Any] | None = None, *, keys: str = "", **turn: Any) -> None:
         options = PLAIN if options is None else options
+        self.keys = keys  # pressed before the greeting
         self.settings = Settings(turn=TurnSettings(**(options | turn)), tape=TapeSettings(mode="full"))
-        self.session = Session("CA1", "desk", self.settings, {"person": "+15550100"})
+        self.session = Session("CA1", "desk", self.settings, {"person": "+15550100"}, keys)
         self.commands: list[e.Command] = []
         self.steps: list[tuple[float, e.Event | None, list[e.Command], State]] = []
         self.heard_ms = 0.0
@@ -139,12 +145,29 @@ class Call:
     def header(self) -> Header:
         """The first line of its tape."""
         started = "2026-11-21T10:00:00.000+00:00"
-        return header("CA1", "desk", started, "0.1.0", self.settings, transfers={"person": "+15550100"})
+        return header("CA1", "desk", started, "0.1.0", self.settings, transfers={"person": "+15550100"}, keys=self.keys)
 
     def tape(self, *, words: bool = True) -> list[bytes]:
         """The lines of its tape after the first."""
         recorder = Recorder(words=words)
         return [recorder.step(*step, clock_ms=float(clock)) for step, clock in zip(self.steps, itertools.count())]
+
+
+class WideBand(Call):
+    """On a line that brings 16 kHz besides: each sample twice."""
+
+    def send(self, *events: e.Event) -> list[e.Command]:
+        """See Call."""
+        return super().send(*map(_at_both_rates, events))
+
+
+def _at_both_rates(event: e.Event) -> e.Event:
+    return msgspec.structs.replace(event, wide=widened(event.pcm)) if isinstance(event, HAS_AUDIO) else event
+
+
+def widened(pcm: bytes) -> bytes:
+    """Each sample twice."""
+    return np.repeat(np.frombuffer(pcm, "<i2"), 2).tobytes()
 
 
 def names(commands: Iterable[e.Command]) -> list[str]:

@@ -34,7 +34,7 @@ def test_a_turn_begins_with_the_moment_before_it_was_noticed() -> None:
     talk.windows_of(1, speech=True)
     talk.caller.begin()
     assert talk.caller.talking
-    assert len(talk.caller.utterance.audio()) == 320 * 16
+    assert len(talk.caller.utterance.whole()[0]) == 320 * 16
 
 
 def test_a_turn_is_talked_through_its_pauses_and_its_speech_is_summed() -> None:
@@ -73,12 +73,12 @@ def test_more_of_an_open_turn_is_the_same_turn_under_a_new_number() -> None:
     caller = talk.caller
     caller.begin(over=True)
     caller.attempts = 2
-    number, audio = caller.utterance.number, caller.utterance.audio()
+    number, audio = caller.utterance.number, caller.utterance.whole()
     assert caller.utterance.block()
     caller.meaning, caller.complete = Meaning.BACKCHANNEL, True
     caller.begin()
     assert caller.utterance.number == number + 1
-    assert caller.utterance.audio() == audio == caller.utterance.block()
+    assert caller.utterance.whole() == audio == caller.utterance.block()
     assert (caller.over, caller.attempts) == (True, 2)
     assert (caller.meaning, caller.complete) == (None, None)
 

@@ -10,9 +10,9 @@ from config.settings import TurnSettings
 RESULT = ToolResult("book", {"day": "monday"}, {"ok": True})
 
 
-def caller_with(pcm: bytes, digits: str = "") -> Caller:
+def caller_with(pcm: bytes, digits: str = "", wide: bytes = b"") -> Caller:
     caller = Caller(TurnSettings())
-    caller.hear(pcm)
+    caller.hear(pcm, wide)
     caller.begin()
     caller.digits = digits
     return caller
@@ -28,8 +28,17 @@ def test_an_answer_has_the_turns_audio_and_digits_and_other_requests_have_not() 
     answer = memory().request(reply, Cue.ANSWER, caller_with(pcm, "12"), None)
     assert (answer.id, answer.call, answer.agent, answer.early) == ("CA1/3.2", "CA1", "desk", True)
     assert (answer.audio, answer.digits) == (pcm, "12")
+    assert answer.wide == b""
     tool = memory().request(reply, Cue.TOOL, caller_with(pcm, "12"), None)
     assert (tool.audio, tool.digits) == (b"", "")
+
+
+def test_of_a_wide_band_line_the_turns_audio_is_there_at_both_rates() -> None:
+    pcm, wide = bytes(range(256)) * 10, bytes(range(256)) * 20
+    answer = memory().request(Reply(1, Cue.ANSWER), Cue.ANSWER, caller_with(pcm, wide=wide), None)
+    assert (answer.audio, answer.wide) == (pcm, wide)
+    tool = memory().request(Reply(1, Cue.ANSWER), Cue.TOOL, caller_with(pcm, wide=wide), None)
+    assert (tool.audio, tool.wide) == (b"", b"")
 
 
 def test_what_was_heard_of_a_paused_reply_counts_as_cut_off() -> None:
@@ -68,3 +77,11 @@ def test_a_turn_without_words_is_filled_in_once() -> None:
     assert known.transcribed(7, "", 5) == []
     assert known.transcribed(7, "hello", 5) == [e.Said("caller", "hello", False, 5)]
     assert known.transcribed(7, "hello", 6) == []
+
+
+def test_keys_that_were_pressed_are_a_turn_and_settle_the_tools_before_them() -> None:
+    one = memory()
+    one.ran((RESULT,))
+    one.pressed("2#")
+    request = one.request(Reply(2, Cue.ANSWER), Cue.ANSWER, caller_with(b""), None)
+    assert (request.history, request.tool_results) == ((Turn("keys", "2#"),), ())

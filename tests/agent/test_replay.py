@@ -16,7 +16,7 @@ from agent.replay import Replayed, replay
 from agent.state import State
 from agent.vad import RATE, WINDOW_MS, Vad
 from config.exceptions import TapeError
-from tests.agent.phone import PLAIN, Call
+from tests.agent.phone import PLAIN, Call, WideBand, widened
 
 Json = dict[str, Any]
 
@@ -29,9 +29,9 @@ def replayed(call: Call, change: Callable[[list[Json]], None] | None = None, vad
     return replay(*tape.read([msgspec.json.encode(line) + b"\n" for line in plain]), vad)
 
 
-def conversation() -> Call:
+def conversation(kind: type[Call] = Call) -> Call:
     """A turn answered early, an uh-huh, an interruption, a tool, keys, and a goodbye."""
-    call = Call({})
+    call = kind({})
     call.greet()
     call.say(608)
     call.until(e.StartReply)
@@ -70,6 +70,23 @@ def test_a_call_with_everything_in_it_replays_identically() -> None:
     assert found.events == len(call.steps)
     assert found.commands == len(call.commands)
     assert found.media_ms == call.session.now_ms
+
+
+def test_so_does_a_wide_band_call_which_decides_and_tapes_the_same() -> None:
+    """What it brings besides is for engines and ears."""
+    narrow, wide = conversation(), conversation(WideBand)
+    assert replayed(wide).difference is None
+    assert wide.tape() == narrow.tape()
+    for command in wide.commands:
+        if isinstance(command, e.Hear | e.Play):
+            assert command.wide == widened(command.pcm)
+        elif isinstance(command, e.StartReply):
+            assert command.request.wide == widened(command.request.audio)
+    assert all(
+        any(isinstance(command, kind) and command.wide for command in wide.commands) for kind in (e.Hear, e.Play)
+    )
+    assert any(command.request.wide for command in wide.all(e.StartReply))
+    assert not any(command.wide for command in narrow.all(e.Hear) + narrow.all(e.Play))
 
 
 def test_audio_off_the_lines_grid_makes_no_difference() -> None:
@@ -292,11 +309,18 @@ actions = st.one_of(
 lasts = st.none() | st.one_of(*map(action, ("shutdown", "hang up")))
 
 
-@given(options=st.sampled_from([{}, PLAIN]), script=st.lists(actions, max_size=25), last=lasts)
-@example(options={}, script=[("plays", 0, 1.0)], last=("hang up", 0))
+@given(
+    kind=st.sampled_from([Call, WideBand]),
+    options=st.sampled_from([{}, PLAIN]),
+    script=st.lists(actions, max_size=25),
+    last=lasts,
+)
+@example(kind=Call, options={}, script=[("plays", 0, 1.0)], last=("hang up", 0))
 @hypothesis_settings(max_examples=250, deadline=None)
-def test_any_call_replays_identically(options: Json, script: list[tuple[Any, ...]], last: tuple[Any, ...]) -> None:
-    call = Call(options, max_utterance_ms=2000, reprompt_ms=2000)
+def test_any_call_replays_identically(
+    kind: type[Call], options: Json, script: list[tuple[Any, ...]], last: tuple[Any, ...]
+) -> None:
+    call = kind(options, max_utterance_ms=2000, reprompt_ms=2000)
     call.answer("Welcome dear caller.")
     for name, back, *arguments in [*script, *([last] if last else [])]:
         ACTS[name](call, max(1, call.last(e.StartReply).reply - back), *arguments)

@@ -26,6 +26,7 @@ from agent.engine.base import (
     ToolCall,
     Transcript,
     Word,
+    clearest,
 )
 from agent.exceptions import EngineError
 from agent.reply import Replies
@@ -110,7 +111,7 @@ class Ears(Part):
             await gate.wait()
         if self.error:
             raise self.error
-        self.heard[block.utterance] = self.heard.get(block.utterance, b"") + block.audio
+        self.heard[block.utterance] = self.heard.get(block.utterance, b"") + clearest(block)[0]
         return Transcript(f"{len(self.heard[block.utterance])} bytes")
 
     async def finish(self, utterance: str) -> Transcript:
@@ -125,7 +126,15 @@ class Bench:
     """One call's `Replies` with the events it gave."""
 
     def __init__(
-        self, model: Model, voice: Voice, ears: Ears | None, folder: Path, *, beside: bool = False, **settings: Any
+        self,
+        model: Model,
+        voice: Voice,
+        ears: Ears | None,
+        folder: Path,
+        *,
+        beside: bool = False,
+        wide: bool = False,
+        **settings: Any,
     ) -> None:
         self.events: list[e.Event] = []
         self._news = asyncio.Event()
@@ -137,7 +146,10 @@ class Bench:
             Tools(agent.tools, folder),
             ReplySettings(**settings),
             emit=self._emit,
-            to_line=lambda audio, rate: bytes(16 * (1000 * len(audio) // rate)),
+            to_line=lambda audio, rate: (
+                bytes(16 * (1000 * len(audio) // rate)),
+                bytes(32 * (1000 * len(audio) // rate)) if wide else b"",
+            ),
             log=Log(logging.getLogger("test"), {}),
         )
 
@@ -291,6 +303,19 @@ async def test_the_recognizer_hears_all_before_the_model_is_asked(bench: Callabl
     assert [partial.text for partial in case.all(e.Partial)] == ["100 bytes", "200 bytes", "300 bytes"]
     assert case.all(e.CallerSaid) == [e.CallerSaid(1, "all 300")]
     assert model.requests[0].transcript == "all 300"
+
+
+async def test_on_a_wide_band_line_ears_and_line_have_16_khz(tmp_path: Path) -> None:
+    ears, model = Ears(), Model(Text("Yes."), Done())
+    case = Bench(model, Voice(), ears, tmp_path, wide=True)
+    for _ in range(2):
+        case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN, wide=bytes(200)))
+    case.replies.start(start(utterance=7))
+    await case.until(e.ReplyEnded)
+    assert [partial.text for partial in case.all(e.Partial)] == ["200 bytes", "400 bytes"]
+    (spoken,) = case.all(e.ReplyAudio)
+    assert (len(spoken.pcm), len(spoken.wide)) == (1600, 3200)
+    await case.replies.close()
 
 
 @pytest.mark.parametrize("error", [EngineError("no ears"), ValueError("a bug")])

@@ -444,6 +444,8 @@ class AnyCall(RuleBasedStateMachine):
         self.cancelled: set[int] = set()
         self.words: dict[bytes, str] = {}  # by their audio
         self.played: set[str] = set()
+        self.pressing = 0
+        self.out = {0}  # keys that the carrier has sent
 
     @property
     def open_reply(self) -> int:
@@ -484,12 +486,21 @@ class AnyCall(RuleBasedStateMachine):
             self.words[audio] = word
             self.call.send(e.ReplyAudio(reply, audio, (Word(word, 0, 190),)))
 
-    @rule(back=st.integers(0, 2), following=st.sampled_from(Next), tools=st.booleans())
-    def done(self, back: int, following: Next, tools: bool) -> None:
+    @rule(
+        back=st.integers(0, 2), following=st.sampled_from(Next), tools=st.booleans(), keys=st.sampled_from(["", "2#"])
+    )
+    def done(self, back: int, following: Next, tools: bool, keys: str) -> None:
         reply = max(1, self.open_reply - back)
         calls = (ToolCall("t", {}),) if tools else ()
-        self.call.send(e.ReplyDone(reply, Done(next=following, transfer_to="person"), calls), e.ReplyEnded(reply))
+        done = Done(next=following, transfer_to="person", keys=keys)
+        self.call.send(e.ReplyDone(reply, done, calls), e.ReplyEnded(reply))
         self.finish_tools()
+
+    @precondition(lambda self: self.call.all(e.Press))
+    @rule()
+    def keys_are_out(self) -> None:
+        self.out.add(self.call.last(e.Press).reply)
+        self.call.send(e.Played(self.call.last(e.Press).reply, 0.0))
 
     def finish_tools(self) -> None:
         """Tools finish once each, and only those that were to run."""
@@ -525,6 +536,11 @@ class AnyCall(RuleBasedStateMachine):
                 self.cancelled.add(command.reply)
             if isinstance(command, e.TurnDecided):
                 self.speaking = command.reply
+            if isinstance(command, e.TurnDecided | e.Press | e.HangUp | e.Transfer):
+                assert self.pressing in self.out, f"{command} while keys are on their way"
+            if isinstance(command, e.Press):
+                assert command.reply > self.speaking
+                self.pressing = command.reply
             if isinstance(command, e.Play):
                 assert command.reply not in self.cancelled
                 assert command.reply == self.speaking
@@ -548,7 +564,10 @@ class AnyCall(RuleBasedStateMachine):
                 self.call.answer("Yes.", heard="hello")
             if self.call.session.state is State.SPEAKING:
                 self.call.send(e.ReplyEnded(self.open_reply))
-                self.call.play_out()
+                if self.call.all(e.Play):
+                    self.call.play_out()
+                if self.call.all(e.Press):
+                    self.keys_are_out()
         assert self.call.session.state is State.ENDED
 
 

@@ -236,7 +236,7 @@ def test_a_held_reply_that_fails_costs_nothing() -> None:
 
 
 def test_early_failures_do_not_count_towards_giving_up_the_call() -> None:
-    call = adaptive()
+    call = adaptive(eager_attempts=9)
     for _ in range(3):
         early = held(call)
         call.send(e.ReplyFailed(early.reply, "broken"))
@@ -849,3 +849,54 @@ def test_words_that_end_where_the_pause_was_are_heard() -> None:
     call.say(60)
     call.send(e.Partial(call.session.utterance, "wait", Meaning.TURN))
     assert call.last(e.Interrupted).heard == "We open"
+
+
+# How loud the caller is, beside the voice detector
+
+
+def loudness(**turn: Any) -> tuple[Call, float]:
+    """A caller on a line with some noise, who has just said something; and where that ended, in ms."""
+    call = Call({}, **{"eager_attempts": 0} | turn)
+    call.greet()
+    call.time(1000, db=-60)
+    call.say(600)
+    return call, call.session.now_ms
+
+
+def decided(call: Call) -> e.TurnDecided:
+    """The room's noise until the turn is decided."""
+    while not any(command.cue is Cue.ANSWER for command in call.all(e.TurnDecided)):
+        call.time(20, db=-60)
+    return call.last(e.TurnDecided)
+
+
+def test_the_silence_counts_from_the_last_loud_frame_not_from_the_detectors_last_window() -> None:
+    call, end_ms = loudness(endpoint_ms=400)
+    call.time(100, speech=True, db=-60)  # the detector has not noticed
+    turn = decided(call)
+    assert abs(turn.speech_end_ms - end_ms) <= 64
+    assert turn.at_ms - end_ms <= 440
+    late, end_ms = loudness(endpoint_ms=400, adapt_loudness=False)
+    late.time(100, speech=True, db=-60)
+    assert decided(late).at_ms - end_ms >= 480
+
+
+def test_a_turn_that_is_over_waits_for_a_sound_that_may_be_speech() -> None:
+    call, end_ms = loudness(endpoint_ms=400)
+    call.time(360, db=-60)
+    call.time(100, db=-20)  # the detector is not sure yet
+    assert len(call.all(e.TurnDecided)) == 1
+    call.say(300)
+    assert decided(call).at_ms - end_ms > 760 + 360
+    assert len(call.all(e.StartReply)) == 2
+    plain, _ = loudness(endpoint_ms=400, adapt_loudness=False)
+    plain.time(360, db=-60)
+    plain.time(100, db=-20)
+    assert len(plain.all(e.TurnDecided)) == 2
+
+
+def test_a_sound_that_is_no_speech_holds_a_turn_up_for_a_moment_only() -> None:
+    call, end_ms = loudness(endpoint_ms=400)
+    call.time(300, db=-60)
+    call.time(1000, db=-30)
+    assert 560 <= decided(call).at_ms - end_ms <= 680

@@ -49,6 +49,11 @@ def put(tree: dict[str, Any], path: str, value: Any) -> None:
         ("dialogue.intents.book.phrases", ["book on {year}"], ["book", "phrases", "year"]),
         ("dialogue.intents.book.phrases", ["book ("], ["book", "phrases"]),
         ("dialogue.intents.book.answer", "See you on {moon}", ["book", "moon"]),
+        ("dialogue.intents.hours.press", "12x", ["dialogue.intents.hours.press", "'12x'", "'x' is no key: 0-9 *"]),
+        ("dialogue.intents.hours.press", 2, ["dialogue.intents.hours.press", "2", "string"]),
+        ("dialogue.intents.hours.press", "1" * 33, ["dialogue.intents.hours.press", "1 to 32 keys"]),
+        ("dialogue.intents.hours.answer", "", ["dialogue.intents.hours", "`answer` is missing", "`press`"]),
+        ("press_keys", "maybe", ["press_keys", "maybe"]),
         ("dialogue.intents.hours.phrases", [], ["hours", "phrases"]),
         ("dialogue.intents.yes", {"phrases": ["yes"], "answer": "x"}, ["intents.yes", "built-in"]),
     ],
@@ -63,6 +68,14 @@ def test_a_mistake_is_named(tmp_path: Path, path: str, value: Any, named: list[s
     assert str(file) in str(error.value)
     for part in named:
         assert part in str(error.value)
+
+
+def test_the_name_of_the_tool_that_presses_keys_is_taken(tmp_path: Path) -> None:
+    content = shipped() | {"press_keys": True, "tools": {"press_keys": {"file": "keys.jsonl"}}, "dialogue": None}
+    file = tmp_path / "front_desk.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(SettingsError, match=r"tools\.press_keys: the name is taken"):
+        load_agent(file)
 
 
 def test_what_is_no_agent_is_named(tmp_path: Path) -> None:

@@ -265,6 +265,20 @@ def make_certificate(tmp_path: Path) -> MakeCertificate:
 
 
 @pytest.fixture
+def signed(make_certificate: MakeCertificate, tmp_path: Path) -> tuple[dict[str, str], str]:
+    """A certificate for loopback, as settings, and the file of the private authority that has signed it."""
+    authority, files = make_certificate("DNS:authority.example", name="authority"), make_certificate(name="signed")
+    request, extra = str(tmp_path / "request.pem"), tmp_path / "extra"
+    extra.write_text("subjectAltName=IP:127.0.0.1")
+    ask = ["openssl", "req", "-new", "-key", files["tls_key"], "-subj", "/CN=pbx", "-out", request]
+    sign = ["openssl", "x509", "-req", "-in", request, "-CA", authority["tls_cert"], "-CAkey", authority["tls_key"]]
+    sign += ["-CAcreateserial", "-days", "60", "-extfile", str(extra), "-out", files["tls_cert"]]
+    for command in (ask, sign):
+        subprocess.run(command, check=True, capture_output=True)
+    return files, authority["tls_cert"]
+
+
+@pytest.fixture
 def certificate(make_certificate: MakeCertificate) -> dict[str, str]:
     """One for loopback, as settings."""
     return make_certificate()

@@ -281,6 +281,41 @@ def test_key_figures_and_notes(report: Any) -> None:
     assert "Key 5" in notes
 
 
+def keys_after(tape: Tape, mode: str, *, tones: bool) -> Tape:
+    """The greeting is heard, and the agent presses keys, heard as tones for 640 ms or sent as events."""
+    tape.until(100)
+    tape.play(1, 0, 400, 100)
+    tape.until(600)
+    said = command("Said", role="agent", text="Dialling.", interrupted=False, at_ms=600)
+    press = command("Press", reply=2) if mode == "metadata" else command("Press", reply=2, keys="104#")
+    tape.event("Played", said, press, reply=1, ms=400.0)
+    if tones:
+        tape.play(2, 0, 640, 620)
+    tape.until(1400)
+    tape.event("Played", reply=2, ms=640.0, state="listening")
+    return tape
+
+
+@pytest.mark.parametrize(("mode", "keys"), [("full", "104#"), ("metadata", "keys")])
+@pytest.mark.parametrize(("tones", "span"), [(True, (620, 1260)), (False, (600, 600))])
+def test_keys_of_the_agent_stand_among_what_was_said(
+    report: Any, mode: str, keys: str, tones: bool, span: tuple[int, int]
+) -> None:
+    page = report(keys_after(Tape(mode), mode, tones=tones))
+    entry = page.entries("agent")[-1]
+    assert (entry["text"], entry["tags"], entry["reply"]) == (f"Pressed {keys}", ["keys"], 2)
+    if mode == "full":
+        assert (entry["start"], entry["end"]) == span
+    (tick,) = [tick for tick in page.data["ticks"] if tick["kind"] == "press"]
+    assert (tick["label"], tick["start"]) == (f"Pressed {keys} for the agent", 600)
+    assert page.data["notices"] == (
+        ["The tape breaks off before the call's end."]
+        + ["The tape holds no audio and no words: only what happened, and when."] * (mode == "metadata")
+    )
+    assert page.figure("Turns") == "0"
+    assert page.figure("Underruns") == "0"
+
+
 def test_states_fill_the_whole_call(report: Any) -> None:
     states = report(sample_call()).data["states"]
     assert [state["name"] for state in states] == [

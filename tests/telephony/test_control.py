@@ -92,6 +92,9 @@ async def test_without_the_token_nothing_is_told(tmp_path: Path, given: str) -> 
         (b'{"to": "sip:bob@example.com", "trunk": "acme"}', 422, "there is no trunk 'acme'; there are: none"),
         (b'{"to": "sip:bob@example.com", "agent": "acme"}', 422, "there is no agent 'acme'"),
         (b'{"to": "bob"}', 422, "to: "),
+        (b'{"to": "sip:bob@example.com", "keys": "12 34"}', 422, "keys: ' ' is no key: 0-9 * # A-D are keys"),
+        (b'{"to": "sip:bob@example.com", "keys": "' + b"1" * 33 + b'"}', 422, "keys: 1 to 32 keys"),
+        (b'{"to": "sip:bob@example.com", "keys": 12}', 400, "$.keys"),
         (b'{"to": "' + b"x" * 9000 + b'"}', 413, "longer than 8192 bytes"),
     ],
 )

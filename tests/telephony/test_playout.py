@@ -113,6 +113,7 @@ def test_a_mark_that_should_have_come_back_holds_the_ear_where_it_is() -> None:
     assert playout.pause(220)[1] == 160
 
 
+@pytest.mark.parametrize("per_ms", [8, 16], ids=["8 kHz", "16 kHz"])
 @pytest.mark.parametrize("delay", [0, 35])
 @hypothesis_settings(max_examples=40, deadline=None)
 @given(
@@ -120,21 +121,33 @@ def test_a_mark_that_should_have_come_back_holds_the_ear_where_it_is() -> None:
     marks=st.lists(st.integers(20, 400), max_size=30),
 )
 def test_no_sample_is_lost_or_doubled_however_often_it_pauses(
-    delay: int, pauses: list[tuple[int, int]], marks: list[int]
+    delay: int, per_ms: int, pauses: list[tuple[int, int]], marks: list[int]
 ) -> None:
-    carrier = Carrier(Playout(SETTINGS), delay)
-    sound = np.random.default_rng(len(pauses)).integers(-20_000, 20_000, 8 * 3000).astype("<i2")
+    carrier = Carrier(Playout(SETTINGS, 1000 * per_ms), delay, per_ms)
+    sound = np.random.default_rng(len(pauses)).integers(-20_000, 20_000, per_ms * 3000).astype("<i2")
     carrier.playout.add(1, sound.tobytes(), list(itertools.accumulate(marks)))
     for play_ms, pause_ms in pauses:
         carrier.run(play_ms)
         carrier.pause(pause_ms)
     carrier.run(100)
     carrier.run(4000, step=5)
-    heard = np.zeros(len(sound) + 8000, np.int64)
+    heard = np.zeros(len(sound) + 1000 * per_ms, np.int64)
     for position, samples in carrier.ear():
         heard[position : position + len(samples)] += samples
     assert np.array_equal(heard[: len(sound)], sound)
     assert not heard[len(sound) :].any()
+
+
+def test_on_a_wide_band_line_everything_is_exact_to_its_samples() -> None:
+    playout = Playout(SETTINGS, 16_000)
+    playout.add(1, b"\1\0" * 16 * 500, [100.0625, 200])
+    first, *_ = playout.take(0)
+    assert isinstance(first, bytes)
+    assert len(first) == 2 * 1601
+    assert playout.next_at[0] == 16 * 200  # the next block ends at the next mark
+    assert playout.returned("1.0.1601", 100.0625) == (1, 100.0625)
+    fade, heard_ms = playout.pause(150)
+    assert (len(fade), heard_ms) == (2 * 16 * 20, 150)
 
 
 def test_a_mark_overtaken_by_a_later_one_and_a_strangers() -> None:

@@ -51,6 +51,7 @@ class DialogueModel:
             answer.next,
             answer.transfer_to,
             interruptible=not script.protects(answer),
+            keys=answer.keys,
         )
 
     def cancel(self, request: str) -> None:

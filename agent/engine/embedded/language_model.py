@@ -7,13 +7,13 @@ found 26 at 0.04, and the words of strangers' sentences come out as nonsense tha
 
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from agent.engine.base import Expect
 from agent.engine.embedded.understanding import DIGITS
 from config.dialogue import AGREEING, LISTENING, PHRASES, Dialogue, slots_of
-from config.phrase import Choice, Slot, Word, parse_phrase
+from config.phrase import Choice, Word, parse_phrase
 
 ORDER = 3
 SENTENCES = 20_000  # enough that every phrase occurs often
@@ -49,6 +49,8 @@ STRANGERS = tuple(
     """.split()
 )
 
+DIGIT_WORDS = tuple(DIGITS)
+
 Ngram = tuple[str, ...]
 
 
@@ -69,23 +71,25 @@ def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES, *, ove
     if over:
         kinds += zip(OVER, ([listening], [short], [dialogue.built_in("stop")]), strict=True)
     kinds = [(weight, phrases) for weight, phrases in kinds if phrases]
-    strange = STRANGE / (STRANGE + sum(weight for weight, _ in kinds)) if over else 0.0
+    weights = [weight for weight, _ in kinds]
+    strange = STRANGE / (STRANGE + sum(weights)) if over else 0.0
+    say = _Speaker(dialogue, chance).say
     for _ in range(count):
         if over and chance.random() < strange:
             yield chance.choices(STRANGERS, k=chance.randint(1, STRANGE_WORDS))
             continue
-        [(_, phrases)] = chance.choices(kinds, [weight for weight, _ in kinds])
+        [(_, phrases)] = chance.choices(kinds, weights)
         phrase = chance.choice(phrases)
-        sentence = _words(chance.choice(phrase), dialogue, chance)
+        sentence = say(chance.choice(phrase))
         if phrase is listening or phrase is short:
             yield sentence
             continue
         if phrase is no and expect is Expect.YES_NO and dialogue.answers and chance.random() < CORRECTION:
-            sentence += _words(chance.choice(dialogue.answers), dialogue, chance)
+            sentence += say(chance.choice(dialogue.answers))
         if chance.random() < BEFORE[expect]:
-            sentence = _words(chance.choice(before), dialogue, chance) + sentence
+            sentence = say(chance.choice(before)) + sentence
         if chance.random() < AFTER:
-            sentence = sentence + _words(chance.choice(after), dialogue, chance)
+            sentence = sentence + say(chance.choice(after))
         yield sentence
 
 
@@ -115,13 +119,14 @@ def vocabulary(dialogue: Dialogue) -> set[str]:
 
 def arpa(corpus: Iterator[list[str]]) -> str:
     """A trigram model of the sentences in ARPA format, with absolute discounting and back-off."""
-    counts: list[Counter[Ngram]] = [Counter() for _ in range(ORDER)]
-    for words in corpus:
+    counts: list[defaultdict[Ngram, int]] = [defaultdict(int) for _ in range(ORDER)]
+    for words, times in Counter(map(tuple, corpus)).items():  # many come again and again
         padded = ("<s>", *words, "</s>")
-        for size in range(1, ORDER + 1):
-            counts[size - 1].update(padded[start : start + size] for start in range(len(padded) - size + 1))
+        for size, seen_times in enumerate(counts, 1):
+            for start in range(len(padded) - size + 1):
+                seen_times[padded[start : start + size]] += times
     counts[0][("<s>",)] = 0  # nothing leads to it
-    total = counts[0].total()
+    total = sum(counts[0].values())
     levels: list[dict[Ngram, float]] = [{ngram: max(count, 1) / total for ngram, count in counts[0].items()}]
     back_off: dict[Ngram, float] = {}
     for higher in counts[1:]:
@@ -149,21 +154,27 @@ def _arpa_text(levels: list[dict[Ngram, float]], back_off: dict[Ngram, float]) -
     return "\n".join([*lines, "\n\\end\\", ""])
 
 
-def _words(choice: Choice, dialogue: Dialogue, chance: random.Random) -> list[str]:
-    """One way to say a phrase."""
-    if choice.optional and chance.random() < 0.5:
-        return []
-    words: list[str] = []
-    for node in chance.choice(choice.options):
-        match node:
-            case Word():
+class _Speaker:
+    """Says phrases in one of their ways, at random."""
+
+    def __init__(self, dialogue: Dialogue, chance: random.Random) -> None:
+        self._chance = chance
+        self._values = {name: [phrase for _, phrase in slot.phrases()] for name, slot in dialogue.slots.items()}
+        self._digits = {name: slot.digits for name, slot in dialogue.slots.items() if slot.digits}
+
+    def say(self, choice: Choice) -> list[str]:
+        """The words."""
+        chance = self._chance
+        if choice.optional and chance.random() < 0.5:
+            return []
+        words: list[str] = []
+        for node in chance.choice(choice.options):
+            if isinstance(node, Word):
                 words.append(node.text)
-            case Choice():
-                words += _words(node, dialogue, chance)
-            case Slot():
-                slot = dialogue.slots[node.name]
-                if slot.digits:
-                    words += chance.choices(list(DIGITS), k=slot.digits)
-                else:
-                    words += _words(chance.choice([phrase for _, phrase in slot.phrases()]), dialogue, chance)
-    return words
+            elif isinstance(node, Choice):
+                words += self.say(node)
+            elif node.name in self._digits:
+                words += chance.choices(DIGIT_WORDS, k=self._digits[node.name])
+            else:
+                words += self.say(chance.choice(self._values[node.name]))
+        return words

@@ -47,6 +47,7 @@ class Answer(msgspec.Struct):
     calls: list[ToolCall] = []
     next: Next = Next.LISTEN
     transfer_to: str = ""
+    keys: str = ""  # to be pressed after the texts
     repeated: bool = False  # says again what was said, which changes nothing
 
 
@@ -69,7 +70,7 @@ class Script:
             case Cue.ANSWER:
                 self._answer_caller(answer, state, request)
             case Cue.TOOL:
-                self._anything_else(answer, state)
+                self._hand_over(answer, state)
             case Cue.REPROMPT:
                 self._reprompt(answer, state, request)
             case Cue.FAREWELL:
@@ -206,9 +207,16 @@ class Script:
             answer.calls.append(ToolCall(intent.tool, dict(state.slots)))
             state.question = ""
             return
-        answer.texts.append(_filled(intent.answer, state.slots))
+        self._conclude(answer, intent, state.slots)
         state.drop_task()
-        self._anything_else(answer, state)
+        self._hand_over(answer, state)
+
+    @staticmethod
+    def _conclude(answer: Answer, intent: Intent, slots: dict[str, Any]) -> None:
+        """What an intent ends with: its answer, its keys, or both."""
+        if intent.answer:
+            answer.texts.append(_filled(intent.answer, slots))
+        answer.keys = intent.press or answer.keys
 
     def _ask_for_correction(self, answer: Answer, state: State) -> None:
         """A bare "no" to what was read back."""
@@ -226,16 +234,26 @@ class Script:
         for result in results:
             for intent in self._dialogue.intents.values():
                 if intent.tool == result.name:
-                    text = intent.failed if result.error else intent.answer
-                    answer.texts.append(_filled(text, {name: str(value) for name, value in result.arguments.items()}))
+                    slots = {name: str(value) for name, value in result.arguments.items()}
+                    if result.error:
+                        answer.texts.append(_filled(intent.failed, slots))
+                    else:
+                        self._conclude(answer, intent, slots)
                     state.drop_task()
                     break
 
     def _inform(self, answer: Answer, state: State, intent: Intent) -> None:
         """Answer a plain question, and return to what was open."""
-        answer.texts.append(intent.answer)
+        self._conclude(answer, intent, {})
         if state.task:
             self._go_on(answer, state)
+        else:
+            self._hand_over(answer, state)
+
+    def _hand_over(self, answer: Answer, state: State) -> None:
+        """The caller's turn is next: offer more, unless keys were the answer, which want no question after them."""
+        if answer.keys:
+            state.ask("")
         else:
             self._anything_else(answer, state)
 

@@ -19,7 +19,7 @@ logger = logging.getLogger("voxline.engine.fallback")
 
 
 class Utterance:
-    """One that is being heard. Its audio is kept while the models hear it."""
+    """One that is being heard. Its audio, at 8 kHz, is kept while the models hear it."""
 
     def __init__(self, first: SpeechBlock) -> None:
         self.first = first
@@ -28,7 +28,7 @@ class Utterance:
 
     def move(self) -> SpeechBlock:
         """All of it, for the embedded recognizer."""
-        whole = msgspec.structs.replace(self.first, audio=bytes(self.audio))
+        whole = msgspec.structs.replace(self.first, audio=bytes(self.audio), wide=b"")
         self.moved = True
         self.audio.clear()
         return whole

@@ -6,15 +6,15 @@ import wave
 import numpy as np
 import soxr
 
-from agent.engine.base import CALLER_RATE
+from agent.engine.base import CALLER_RATE, WIDE_RATE
 
-RATE = 16_000  # Hz; what speech models are trained on
+RATE = WIDE_RATE  # Hz; what speech models are trained on
 
 
-def to_wav(pcm: bytes) -> bytes:
-    """The caller's 8 kHz mono PCM16 as a WAV file of 16 kHz mono PCM16. 4 s take about a millisecond."""
+def to_wav(pcm: bytes, rate: int = CALLER_RATE) -> bytes:
+    """The caller's mono PCM16 at `rate` Hz as a WAV file of 16 kHz mono PCM16. 4 s of 8 kHz take about 1 ms."""
     samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
-    wide = np.asarray(soxr.resample(samples, CALLER_RATE, RATE), "<i2")
+    wide = samples if rate == RATE else np.asarray(soxr.resample(samples, rate, RATE), "<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as wav:
         wav.setnchannels(1)

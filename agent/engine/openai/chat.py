@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from agent.engine import prompt
-from agent.engine.base import Aside, Cue, ModelEvent, ReplyRequest, Text, ToolCall, ToolResult, Unfinished
+from agent.engine.base import Aside, Cue, ModelEvent, ReplyRequest, Text, ToolCall, ToolResult, Unfinished, clearest
 from agent.engine.openai.audio import to_wav
 from agent.engine.openai.client import UNREADABLE, Cancelled, Client, Failure, ServerError
 from agent.engine.openai.sse import EventStream
@@ -204,7 +204,7 @@ def messages(request: ReplyRequest, agent: AgentSettings, *, audio: bool) -> lis
     if request.tool_results:
         conversation = _with_results(conversation, request)
     asked = request.cue is not Cue.TOOL or not request.tool_results
-    speech = request.audio if audio and asked else b""
+    speech = bool(request.audio) and audio and asked
     if asked:
         text = prompt.present(request) or ("" if speech else prompt.UNKNOWN_WORDS)
         if conversation and conversation[-1]["role"] == "user":
@@ -217,7 +217,7 @@ def messages(request: ReplyRequest, agent: AgentSettings, *, audio: bool) -> lis
     else:
         conversation.insert(0, _said("system", instructions))
     if speech:
-        _add_speech(conversation[-1], speech)
+        _add_speech(conversation[-1], request)
     return conversation
 
 
@@ -225,9 +225,9 @@ def _said(role: str, text: str) -> Message:
     return {"role": role, "content": text}
 
 
-def _add_speech(message: Message, pcm: bytes) -> None:
+def _add_speech(message: Message, request: ReplyRequest) -> None:
     # msgspec writes bytes as base64.
-    speech = {"type": "input_audio", "input_audio": {"data": to_wav(pcm), "format": "wav"}}
+    speech = {"type": "input_audio", "input_audio": {"data": to_wav(*clearest(request)), "format": "wav"}}
     text = [{"type": "text", "text": message["content"]}] if message["content"] else []
     message["content"] = [*text, speech]
 

@@ -8,12 +8,12 @@ from functools import partial
 
 import msgspec
 
-from agent.engine.base import CALLER_RATE, SpeechBlock, Transcript
+from agent.engine.base import SpeechBlock, Transcript, clearest
 from agent.engine.openai.audio import to_wav
 from agent.engine.openai.client import Cancelled, Client, read
 from config.engine import OpenAISettings
 
-MAX_BYTES = 2 * CALLER_RATE * 60  # of one utterance; what is longer is not heard
+LONGEST_S = 60  # seconds of one utterance; what is longer is not heard
 MAX_UTTERANCES = 1000  # beyond them the oldest is forgotten: its call has long ended
 
 logger = logging.getLogger("voxline.engine.openai")
@@ -29,7 +29,7 @@ class OpenAIRecognizer:
     def __init__(self, settings: OpenAISettings) -> None:
         self._model = settings.transcription_model or settings.chat_model
         self._client = Client(settings)
-        self._utterances: dict[str, bytearray] = {}
+        self._utterances: dict[str, tuple[bytearray, int]] = {}  # audio and its rate in Hz
 
     async def load(self) -> None:
         """See Recognizer."""
@@ -37,23 +37,24 @@ class OpenAIRecognizer:
 
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""
-        audio = self._utterances.get(block.utterance)
-        if audio is None:
+        more, rate = clearest(block)
+        if block.utterance not in self._utterances:
             if len(self._utterances) >= MAX_UTTERANCES:
                 oldest = next(iter(self._utterances))
                 del self._utterances[oldest]
                 logger.warning("too many utterances at once: the oldest is forgotten")
-            audio = self._utterances[block.utterance] = bytearray()
-        audio += block.audio[: MAX_BYTES - len(audio)]
+            self._utterances[block.utterance] = bytearray(), rate
+        audio, rate = self._utterances[block.utterance]
+        audio += more[: 2 * rate * LONGEST_S - len(audio)]
         return Transcript("")
 
     async def finish(self, utterance: str) -> Transcript:
         """See Recognizer."""
-        audio = self._utterances.pop(utterance, None)
+        audio, rate = self._utterances.pop(utterance, (b"", 0))
         if not audio:
             return Transcript("", final=True)
         try:
-            async with aclosing(self._client.stream(utterance, partial(self._ask, bytes(audio)))) as texts:
+            async with aclosing(self._client.stream(utterance, partial(self._ask, bytes(audio), rate))) as texts:
                 return Transcript(" ".join([text async for text in texts]), final=True)
         except Cancelled:
             return Transcript("", final=True)
@@ -68,9 +69,9 @@ class OpenAIRecognizer:
         self._utterances.clear()
         await self._client.close()
 
-    async def _ask(self, audio: bytes) -> AsyncGenerator[str, None]:
+    async def _ask(self, audio: bytes, rate: int) -> AsyncGenerator[str, None]:
         """One try: the transcript."""
-        wav = await asyncio.to_thread(to_wav, audio)
+        wav = await asyncio.to_thread(to_wav, audio, rate)
         async with self._client.request(
             "POST",
             "/audio/transcriptions",

@@ -8,7 +8,7 @@ import logging
 
 from transformers import VoxtralRealtimeProcessor
 
-from agent.engine.base import SpeechBlock, Transcript
+from agent.engine.base import SpeechBlock, Transcript, clearest
 from agent.engine.faults import judge
 from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.utterance import Answer, Utterance
@@ -43,7 +43,7 @@ class Transcriber:
             answer(utterance.failed)
             return
         else:
-            utterance.add(block.audio)
+            utterance.add(clearest(block)[0])
         if utterance.slot is None:
             answer(Transcript(""))
             return
@@ -100,13 +100,14 @@ class Transcriber:
         number = self._count
         self._count += 1
         kept = self._kept.pop(block.call, None)
+        audio, rate = clearest(block)
         if kept and kept.slot is not None:
-            if longer := kept.goes_on(number, block.audio):
+            if longer := kept.goes_on(number, audio, rate):
                 self._model.rewind(kept.slot)
                 return longer
             heapq.heappush(self._free, kept.slot)
-        utterance = Utterance(number, block.call, self._model.layout)
-        utterance.add(block.audio)
+        utterance = Utterance(number, block.call, self._model.layout, rate)
+        utterance.add(audio)
         return utterance
 
     def _ready(self, utterance: Utterance) -> bool:

@@ -1,12 +1,12 @@
-"""The caller's 8 kHz to the 16 kHz the model hears, block by block, 2 ms late."""
+"""The caller's 8 kHz to the 16 kHz the model hears, block by block, 2 ms late. What is at 16 kHz stays what it is."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from agent.engine.base import FloatArray
+from agent.engine.base import CALLER_RATE, FloatArray
 
 TAPS = 32  # of the half-band filter that makes the samples in between, at 8 kHz
-DELAY = TAPS  # samples of 16 kHz by which the output is behind
+DELAY = TAPS  # samples of 16 kHz by which the output is behind 8 kHz
 
 
 def _half_band() -> FloatArray:
@@ -22,12 +22,15 @@ HALF_BAND = _half_band()
 class Upsampler:
     """One stream; the result does not depend on how it is cut into blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int = CALLER_RATE) -> None:
+        self.delay = DELAY if rate == CALLER_RATE else 0  # samples of 16 kHz
         self._past: FloatArray = np.zeros(TAPS - 1, np.float32)
 
     def feed(self, pcm: bytes) -> FloatArray:
-        """8 kHz PCM16 to twice as many samples of 16 kHz, float32 in -1..1."""
+        """PCM16 to samples of 16 kHz, float32 in -1..1: of 8 kHz twice as many."""
         samples: FloatArray = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
+        if not self.delay:
+            return samples
         audio: FloatArray = np.concatenate((self._past, samples))
         self._past = audio[len(samples) :]
         doubled = np.empty(2 * len(samples), np.float32)

@@ -6,16 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.engine.base import CALLER_RATE, FloatArray, Transcript
+from agent.engine.base import CALLER_RATE, WIDE_RATE, FloatArray, Transcript
 from agent.engine.realtime.layout import LONGEST_S, Layout
-from agent.engine.realtime.upsample import DELAY, Upsampler
+from agent.engine.realtime.upsample import Upsampler
 from agent.exceptions import EngineError
 
 Answer = Callable[[Transcript | EngineError], None]
 
-SECOND = 2 * CALLER_RATE  # bytes of PCM16
-MAX_BYTES = LONGEST_S * SECOND
-MAX_WAITING_BYTES = 60 * SECOND  # not yet heard by the model; more is dropped
+MAX_WAITING_S = 60  # seconds not yet heard by the model; more is dropped
 QUIET_TOKENS = 3  # that say nothing, in a row: no word is under way
 
 
@@ -31,7 +29,7 @@ class Mark(NamedTuple):
 class Utterance:
     """Audio is cut into the model's frames; silence is added at the end until the last words are out."""
 
-    def __init__(self, number: int, call: str, layout: Layout) -> None:
+    def __init__(self, number: int, call: str, layout: Layout, rate: int = CALLER_RATE) -> None:
         self.number = number  # in the order in which they began
         self.call = call
         self.slot: int | None = None
@@ -40,24 +38,28 @@ class Utterance:
         self.last_answer: Answer | None = None  # who waits for the end
         self.tokens: list[int] = []  # after the prompt
         self._layout = layout
+        self._rate = rate  # Hz, of what is added
+        self._second = 2 * rate  # bytes
+        self._sample = 2 * rate // WIDE_RATE  # bytes that make a sample of 16 kHz
         self._prompt = layout.prompt[layout.prefix :]
         self._steps = 0
         self._last_step: int | None = None  # that hears the last of the audio
         self._mark: Mark | None = None
         self._pcm = bytearray()  # all of it: if the caller goes on, it tells whether what comes is the same and more
         self._taken = 0  # bytes
-        self._upsampler = Upsampler()
+        self._upsampler = Upsampler(rate)
         self._audio: FloatArray = np.zeros(layout.lead, np.float32)  # 16 kHz, from the start of the next frame
 
     def add(self, pcm: bytes) -> None:
-        """More of it, 8 kHz PCM16."""
-        room = min(MAX_BYTES - len(self._pcm), MAX_WAITING_BYTES - len(self._pcm) + self._taken)
+        """More of it, PCM16 at its rate."""
+        longest = min(LONGEST_S * self._second, MAX_WAITING_S * self._second + self._taken)
+        room = longest - len(self._pcm)
         self._pcm += pcm[: max(0, min(room, len(pcm) // 2 * 2))]
 
     def ready(self) -> bool:
         """Whether there is audio for a step."""
         while len(self._audio) < self._layout.frame and self._taken < len(self._pcm):
-            piece = bytes(self._pcm[self._taken : self._taken + SECOND])
+            piece = bytes(self._pcm[self._taken : self._taken + self._second])
             self._taken += len(piece)
             self._audio = np.concatenate((self._audio, self._upsampler.feed(piece)))
         return len(self._audio) >= self._layout.frame and not self.over()
@@ -81,7 +83,8 @@ class Utterance:
 
     def end(self) -> None:
         """There is no more audio."""
-        self._last_step = -(-(len(self._pcm) + DELAY) // self._layout.token)  # as many samples of 16 kHz as bytes
+        samples = len(self._pcm) // self._sample + self._upsampler.delay
+        self._last_step = -(-samples // self._layout.token)
 
     def at_end(self) -> bool:
         """Whether all audio has been heard, there is no more, and the silence has yet to be added."""
@@ -91,7 +94,8 @@ class Utterance:
         """All that it takes for the last words to come out."""
         layout = self._layout
         self._mark = Mark(self._steps, len(self.tokens), self._audio, copy(self._upsampler))
-        silence = self._upsampler.feed(bytes((layout.flush + 1) * layout.token + DELAY))
+        samples = (layout.flush + 1) * layout.token + self._upsampler.delay
+        silence = self._upsampler.feed(bytes(samples * self._sample))
         self._audio = np.concatenate((self._audio, silence))
 
     def over(self) -> bool:
@@ -109,11 +113,11 @@ class Utterance:
         """Whether it can be gone on with from where its audio was over."""
         return self._mark is not None
 
-    def goes_on(self, number: int, pcm: bytes) -> "Utterance | None":
+    def goes_on(self, number: int, pcm: bytes, rate: int = CALLER_RATE) -> "Utterance | None":
         """The utterance that begins with `pcm`, if that is this one's audio and more: it need not be heard again."""
-        if self._mark is None or pcm[: len(self._pcm)] != self._pcm:
+        if self._mark is None or rate != self._rate or pcm[: len(self._pcm)] != self._pcm:
             return None
-        longer = Utterance(number, self.call, self._layout)
+        longer = Utterance(number, self.call, self._layout, rate)
         longer.slot = self.slot
         longer.tokens = self.tokens[: self._mark.tokens]
         longer._steps, longer._audio = self._mark.steps, self._mark.audio

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 
+from agent.engine.base import CALLER_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.graphs import Graphs
 from agent.engine.voxtral.mel import BANDS, FRAMES, Mel, last_30_s
@@ -52,7 +53,7 @@ class Decoder:
         self.cache = SlotCache(layers, slots, heads, context, size, device=self.device, dtype=dtype)
         self._graphs = Graphs(self.device, enabled=self.device.type == "cuda")
         self._mel = Mel(self.device)
-        self._heard: OrderedDict[bytes, torch.Tensor] = OrderedDict()
+        self._heard: OrderedDict[tuple[int, bytes], torch.Tensor] = OrderedDict()
         self._prefixes: list[Prefix] = []
 
     def warm_up(self) -> None:
@@ -84,16 +85,16 @@ class Decoder:
             self.cache.copy(source, slot, known)
         return known
 
-    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int) -> torch.Tensor:
-        """Read the tokens of a prompt into a slot, from position `start` on, with the audio (8 kHz mono PCM16) where
-        `ids` have audio tokens. Gives the logits [1, vocabulary] of the token that follows. Raises ValueError where
-        they are too many: a GPU that is told to write beyond its cache is lost."""
+    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = CALLER_RATE) -> torch.Tensor:
+        """Read the tokens of a prompt into a slot, from position `start` on, with the audio (see `hear`) where `ids`
+        have audio tokens. Gives the logits [1, vocabulary] of the token that follows. Raises ValueError where they are
+        too many: a GPU that is told to write beyond its cache is lost."""
         if start + len(ids) > self.context:
             raise ValueError(f"{start + len(ids)} tokens, and there is room for {self.context}")
         embedded = self._embed(torch.tensor([ids], device=self.device))
         if audio:
             first = ids.index(self._audio_token)
-            heard = self.hear(audio)
+            heard = self.hear(audio, rate=rate)
             embedded[0, first : first + len(heard)] = heard
         for first in range(0, len(ids), MAX_PREFILL):
             logits = self._read_part(slot, embedded[:, first : first + MAX_PREFILL], start + first)
@@ -131,15 +132,15 @@ class Decoder:
         tokens = self._graphs.run("choose", count, choose, logits, chances).tolist()
         return [tokens[row.slot] for row in rows]
 
-    def hear(self, audio: bytes, bands: torch.Tensor | None = None) -> torch.Tensor:
-        """8 kHz mono PCM16 → embeddings [375, width]; the last few turns are kept. `bands` are the spectrogram's
-        frames, where they are known."""
-        audio = last_30_s(audio)
-        heard = self._heard.pop(audio, None)
+    def hear(self, audio: bytes, bands: torch.Tensor | None = None, rate: int = CALLER_RATE) -> torch.Tensor:
+        """Mono PCM16 at 8 or 16 kHz → embeddings [375, width]; the last few turns are kept. `bands` are the
+        spectrogram's frames, where they are known."""
+        audio = last_30_s(audio, rate)
+        heard = self._heard.pop((rate, audio), None)
         if heard is None:
-            spectrogram = self._mel(audio) if bands is None else self._mel.spectrogram(bands)
+            spectrogram = self._mel(audio, rate) if bands is None else self._mel.spectrogram(bands)
             heard = self._graphs.run("hear", 1, self._encode, spectrogram).clone()
-        self._heard[audio] = heard
+        self._heard[rate, audio] = heard
         if len(self._heard) > KEPT_AUDIO:
             self._heard.popitem(last=False)
         return heard

@@ -2,10 +2,10 @@
 
 import torch
 
-from agent.engine.base import Recognizer, SpeechBlock, Transcript
+from agent.engine.base import CALLER_RATE, Recognizer, SpeechBlock, Transcript, clearest
 from agent.engine.voxtral.mel import GrowingMel, Mel
 
-MAX_UTTERANCES = 256  # of 2 MB at most each; the oldest one's call must have been lost
+MAX_UTTERANCES = 256  # of 3 MB at most each; the oldest one's call must have been lost
 
 
 class Utterance:
@@ -14,7 +14,7 @@ class Utterance:
     def __init__(self, block: SpeechBlock, mel: Mel) -> None:
         self.call = block.call
         self.agent = block.agent
-        self.mel = GrowingMel(mel)
+        self.mel = GrowingMel(mel, clearest(block)[1])
 
 
 class Listening:
@@ -32,16 +32,16 @@ class Listening:
             if len(self._utterances) >= MAX_UTTERANCES:
                 self.forget(next(iter(self._utterances)))
             utterance = self._utterances[block.utterance] = self._last[block.call] = Utterance(block, self._mel)
-        utterance.mel.add(block.audio)
+        utterance.mel.add(clearest(block)[0])
 
     def get(self, name: str) -> Utterance | None:
         """An utterance by its id."""
         return self._utterances.get(name)
 
-    def bands(self, call: str, audio: bytes) -> torch.Tensor | None:
+    def bands(self, call: str, audio: bytes, rate: int = CALLER_RATE) -> torch.Tensor | None:
         """The spectrogram's frames of a call's turn, if its utterance has been heard; see GrowingMel."""
         utterance = self._last.get(call)
-        return utterance.mel.bands(audio) if utterance else None
+        return utterance.mel.bands(audio) if utterance and utterance.mel.rate == rate else None
 
     def forget(self, name: str) -> Utterance | None:
         """An utterance is over, or was none; gives it if it was known."""

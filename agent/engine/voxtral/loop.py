@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 
+from agent.engine.base import CALLER_RATE
 from agent.engine.faults import judge
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.slots import Slots
@@ -29,7 +30,7 @@ class Job:
 
     id: str
     ids: list[int]  # the prompt's tokens
-    audio: bytes = b""  # 8 kHz mono PCM16, where the prompt has audio tokens
+    audio: bytes = b""  # mono PCM16, where the prompt has audio tokens
     bands: torch.Tensor | None = None  # its spectrogram's frames, if they are known (see GrowingMel)
     call: str = ""  # whose prompts begin alike
     shared: int = 0  # tokens that the call's next prompt may begin with: those before the audio
@@ -39,6 +40,7 @@ class Job:
     seed: int | None = None
     forbidden: bool = False  # whether it must not begin with what `forbidden` names
     patient: bool = False  # admitted only when nobody else waits
+    rate: int = CALLER_RATE  # Hz, of the audio
     cancelled: bool = field(default=False, init=False)
 
 
@@ -194,9 +196,9 @@ class DecodeLoop:
         self._running.append(running)
         try:
             if job.bands is not None:
-                self._decoder.hear(job.audio, job.bands)
+                self._decoder.hear(job.audio, job.bands, job.rate)
             known = self._decoder.inherit(running.slot, job.ids, source, length)
-            logits = self._decoder.prefill(running.slot, job.ids[known:], job.audio, known)
+            logits = self._decoder.prefill(running.slot, job.ids[known:], job.audio, known, job.rate)
             token = self._decoder.pick(logits, running.row(), first if job.forbidden else None)
         except Exception as error:  # noqa: BLE001 (a bad job costs nobody else anything)
             self._shed([running], error)

@@ -2,6 +2,8 @@
 
 A frame depends on 29 ms of audio around it and nothing else, so frames are computed while the caller speaks, and only
 the last ones and the measure by the loudest band are left for the turn's end.
+
+Places in the audio are counted in samples of 8 kHz, of which a wide-band line has a pair in that time.
 """
 
 from collections import deque
@@ -12,21 +14,21 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from transformers.audio_utils import mel_filter_bank
 
-from agent.engine.base import CALLER_RATE
+from agent.engine.base import CALLER_RATE, WIDE_RATE
 
-RATE = 2 * CALLER_RATE  # Hz, the model's
+RATE = WIDE_RATE  # Hz, the model's
 BANDS, FRAMES = 128, 3000
 WINDOW, HOP = 400, 160  # samples at 16 kHz
 SILENCE = 1e-10  # the least power of a band
 RANGE = 8.0  # decades below the loudest band; what is fainter counts as silent
 HALF_TAPS = 32  # samples at 8 kHz on each side that make a sample between two: 4 ms
 
-# In samples at 8 kHz:
+# In samples of 8 kHz:
 STEP, HALF = HOP // 2, WINDOW // 4  # from frame to frame; half a window
 LONGEST = STEP * FRAMES  # of what is longer, the end is heard
 EDGE = -(-(HALF + HALF_TAPS - 1) // STEP)  # frames that the beginning of the audio reaches into
 
-Samples = NDArray[np.int16]
+Samples = NDArray[np.int16]  # [n] at 8 kHz, or [n, 2] at 16 kHz
 
 
 class Mel:
@@ -39,9 +41,9 @@ class Mel:
         filters = mel_filter_bank(1 + WINDOW // 2, BANDS, 0.0, RATE / 2, RATE, norm="slaney", mel_scale="slaney")
         self._filters = torch.from_numpy(filters).to(device, torch.float32)
 
-    def __call__(self, pcm: bytes) -> torch.Tensor:
-        """8 kHz mono PCM16 → float32 [1, 128, 3000] on the device, silence after the audio's end."""
-        samples = samples_of(last_30_s(pcm))
+    def __call__(self, pcm: bytes, rate: int = CALLER_RATE) -> torch.Tensor:
+        """Mono PCM16 at 8 or 16 kHz → float32 [1, 128, 3000] on the device, silence after the audio's end."""
+        samples = samples_of(last_30_s(pcm, rate), rate)
         return self.spectrogram(self.frames(samples, 0, frames_of(len(samples))))
 
     @torch.inference_mode()
@@ -57,7 +59,7 @@ class Mel:
 
     @torch.inference_mode()
     def frames(self, samples: Samples, first: int, stop: int) -> torch.Tensor:
-        """The frames `first` to `stop` of at most 30 s at 8 kHz, [stop - first, 128], in decades of power."""
+        """The frames `first` to `stop` of at most 30 s, [stop - first, 128], in decades of power."""
         if stop <= first:
             return torch.empty(0, BANDS, device=self._device)
         low, high = STEP * first - HALF, max(STEP * (stop - 1) + HALF, HALF + 1)  # the samples in these windows
@@ -74,11 +76,14 @@ class Mel:
         return bands
 
     def widen(self, samples: Samples) -> torch.Tensor:
-        """8 → 16 kHz, without delay: the samples stay, and those between them come from a short filter."""
+        """8 → 16 kHz, without delay: the samples stay, and those between them come from a short filter.
+        16 kHz stays what it is."""
         return self._widen_part(samples, 0, len(samples))
 
     def _widen_part(self, samples: Samples, start: int, stop: int) -> torch.Tensor:
         """The part of the whole's that begins with sample `start`: no seam shows where it was cut."""
+        if samples.ndim > 1:
+            return torch.from_numpy(samples[start:stop].astype(np.float32).ravel()).to(self._device) / 32768
         before, behind = start - HALF_TAPS + 1, stop + HALF_TAPS
         part = samples[max(0, before) : behind].astype(np.float32)
         audio = torch.from_numpy(part).to(self._device) / 32768
@@ -90,8 +95,10 @@ class Mel:
 class GrowingMel:
     """The frames of one utterance, computed as its audio comes. It holds no more than the last 30 s."""
 
-    def __init__(self, mel: Mel) -> None:
+    def __init__(self, mel: Mel, rate: int = CALLER_RATE) -> None:
+        self.rate = rate  # Hz, of what is added
         self._mel = mel
+        self._size = size_of(rate)
         self._pcm = bytearray()  # from the sample `_start` on, the first that is still heard
         self._start = 0
         self._pieces: deque[torch.Tensor] = deque()
@@ -99,22 +106,23 @@ class GrowingMel:
         self._done = 0  # frames before what is still to be computed
 
     def add(self, pcm: bytes) -> None:
-        """More audio, 8 kHz mono PCM16."""
+        """More audio, mono PCM16."""
         self._pcm += pcm
-        count = self._start + len(self._pcm) // 2
+        count = self._start + len(self._pcm) // self._size
         self._forget_before(first_sample(count))
         begin = self._start // STEP
         # A frame is computed when all that reaches into it is there; the first is mirrored, which takes one more.
         stop = (count - HALF - HALF_TAPS - 1) // STEP + 1
         if stop > self._done:
-            self._pieces.append(self._mel.frames(samples_of(bytes(self._pcm)), self._done - begin, stop - begin))
+            samples = samples_of(bytes(self._pcm), self.rate)
+            self._pieces.append(self._mel.frames(samples, self._done - begin, stop - begin))
             self._done = stop
 
     def bands(self, audio: bytes) -> torch.Tensor | None:
         """All frames of `audio`, which begins with what was added; nothing if it does not, or had hardly begun."""
-        if not audio.startswith(self._pcm, 2 * self._start):
+        if not audio.startswith(self._pcm, self._size * self._start):
             return None
-        return self._frames(audio[2 * self._start :])
+        return self._frames(audio[self._size * self._start :])
 
     def whole(self) -> tuple[bytes, torch.Tensor | None]:
         """The last 30 s of what was added, and all frames of it, as `bands` gives them."""
@@ -123,8 +131,8 @@ class GrowingMel:
 
     def _frames(self, audio: bytes) -> torch.Tensor | None:
         """All frames of what begins with the first sample that is still heard."""
-        start = first_sample(self._start + len(audio) // 2)
-        samples = samples_of(audio)[start - self._start :]
+        start = first_sample(self._start + len(audio) // self._size)
+        samples = samples_of(audio, self.rate)[start - self._start :]
         begin = start // STEP
         fresh = begin + EDGE if begin else 0  # those before were computed as if something had come before them
         if self._done <= fresh:
@@ -136,7 +144,7 @@ class GrowingMel:
         return torch.cat((edge, torch.cat(tuple(self._pieces))[fresh - self._kept :], rest))
 
     def _forget_before(self, sample: int) -> None:
-        del self._pcm[: 2 * (sample - self._start)]
+        del self._pcm[: self._size * (sample - self._start)]
         self._start = sample
         while self._pieces and self._kept + len(self._pieces[0]) <= sample // STEP:
             self._kept += len(self._pieces.popleft())
@@ -144,9 +152,16 @@ class GrowingMel:
             self._kept = self._done = max(self._done, sample // STEP)
 
 
-def samples_of(pcm: bytes) -> Samples:
-    """PCM16 as numbers; half a sample at the end is left out."""
-    return np.frombuffer(pcm, "<i2", len(pcm) // 2)
+def size_of(rate: int) -> int:
+    """Bytes of PCM16 in the time of a sample at 8 kHz."""
+    return 2 * rate // CALLER_RATE
+
+
+def samples_of(pcm: bytes, rate: int = CALLER_RATE) -> Samples:
+    """PCM16 as numbers; half a sample at the end, or half a pair, is left out."""
+    size = size_of(rate)
+    samples = np.frombuffer(pcm, "<i2", len(pcm) // size * size // 2)
+    return samples if rate == CALLER_RATE else samples.reshape(-1, 2)
 
 
 def frames_of(samples: int) -> int:
@@ -159,9 +174,10 @@ def first_sample(count: int) -> int:
     return max(0, -(-(count - LONGEST) // STEP) * STEP)
 
 
-def last_30_s(pcm: bytes) -> bytes:
-    """What is heard of 8 kHz PCM16."""
-    return pcm[2 * first_sample(len(pcm) // 2) :]
+def last_30_s(pcm: bytes, rate: int = CALLER_RATE) -> bytes:
+    """What is heard of PCM16."""
+    size = size_of(rate)
+    return pcm[size * first_sample(len(pcm) // size) :]
 
 
 def _pad(values: torch.Tensor, before: int, behind: int) -> torch.Tensor:

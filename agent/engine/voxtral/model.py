@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from agent.engine.base import Done, ModelEvent, ReplyRequest, Text
+from agent.engine.base import Done, ModelEvent, ReplyRequest, Text, clearest
 from agent.engine.prompt import conclude
 from agent.engine.voxtral.checkpoint import Checkpoint, load
 from agent.engine.voxtral.decoder import Decoder
@@ -71,11 +71,13 @@ class VoxtralModel:
         if request.agent not in loaded.prompts:
             raise EngineError(f"there is no agent {request.agent!r}")
         prompt = loaded.prompts[request.agent].reply(request)
+        audio, rate = clearest(request)
         job = Job(
             request.id,
             prompt.ids,
-            request.audio if prompt.audio else b"",
-            bands=self.listening.bands(request.call, request.audio) if prompt.audio else None,
+            audio if prompt.audio else b"",
+            bands=self.listening.bands(request.call, audio, rate) if prompt.audio else None,
+            rate=rate,
             call=request.call,
             shared=prompt.shared,
             max_tokens=settings.max_tokens,
@@ -124,14 +126,14 @@ class VoxtralModel:
         return self._loaded
 
     async def _transcribe(
-        self, utterance: str, audio: bytes, bands: torch.Tensor | None, agent: str
+        self, utterance: str, audio: bytes, rate: int, bands: torch.Tensor | None, agent: str
     ) -> AsyncGenerator[str, None]:
-        """What is said in 8 kHz PCM16, in pieces, once nobody waits for a reply."""
+        """What is said in mono PCM16, in pieces, once nobody waits for a reply."""
         loaded = self._ready()
         settings = self._agents.get(agent)
         prompt = transcription(loaded.tokenizer, settings.language.split("-")[0] if settings else "en")
         most = min(TRANSCRIPT_TOKENS, self._settings.context - len(prompt.ids))
-        job = Job(utterance, prompt.ids, audio, bands, max_tokens=most, patient=True)
+        job = Job(utterance, prompt.ids, audio, bands, rate=rate, max_tokens=most, patient=True)
         reading = Reading(loaded.vocabulary, markers=False)
         async with aclosing(self._tokens(loaded, job)) as tokens:
             async for token in tokens:

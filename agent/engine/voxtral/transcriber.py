@@ -8,8 +8,8 @@ import torch
 from agent.engine.base import SpeechBlock, Transcript
 from agent.engine.voxtral.listening import Listening
 
-# utterance, audio and its spectrogram's frames, agent → text
-Transcribe = Callable[[str, bytes, torch.Tensor | None, str], AsyncGenerator[str, None]]
+# utterance, audio, its rate and its spectrogram's frames, agent → text
+Transcribe = Callable[[str, bytes, int, torch.Tensor | None, str], AsyncGenerator[str, None]]
 
 
 class VoxtralTranscriber:
@@ -45,7 +45,7 @@ class VoxtralTranscriber:
             return Transcript("", final=True)
         words = []
         try:
-            async with aclosing(self._transcribe(utterance, audio, bands, item.agent)) as pieces:
+            async with aclosing(self._transcribe(utterance, audio, item.mel.rate, bands, item.agent)) as pieces:
                 async for piece in pieces:
                     words.append(piece)
         finally:

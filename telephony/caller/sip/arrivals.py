@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from telephony.caller.playback import UNDERRUN_WINDOW
-from telephony.rtp.codec import CODECS, FRAME, FRAME_MS
+from telephony.rtp.codec import FRAME, PCMA, PCMU, Coder
 from telephony.rtp.jitter import JitterBuffer
 from telephony.rtp.packet import Packet
 from telephony.rtp.parameters import Address
+from telephony.rtp.rate import FRAME_MS
 
 SO_TIMESTAMPNS = 35  # Linux; Python has no name for it
 STAMP = struct.Struct("@ll")  # seconds and nanoseconds
 MAX_DATAGRAM = 2048  # bytes; audio has 172
 AT_ONCE = 64  # datagrams that are read before others have their turn
-SILENCES = frozenset(codec.silence for codec in CODECS.values())
+SILENCES = frozenset((PCMU.silence, PCMA.silence))
+MAX_SILENT_BYTES = 8  # of silence in Opus; a voice has 40 and more
 
 
 def stamp(sock: socket.socket) -> None:
@@ -59,16 +61,16 @@ class Arrivals(JitterBuffer):
         self._spoke = False
         self._silent = 0  # packets of silence since the voice
 
-    def push(self, packet: Packet, pcm: bytes, now_ms: float) -> bool:
+    def push(self, packet: Packet, pcm: bytes, now_ms: float, coder: Coder | None = None) -> bool:
         """See JitterBuffer."""
         if self._last_ms is not None:
             self._arrived(now_ms - self._last_ms)
         self._last_ms = now_ms
-        if packet.payload in SILENCES:
+        if packet.payload in SILENCES or (coder is not None and len(packet.payload) <= MAX_SILENT_BYTES):
             self._silent += 1
         else:
             # A pause within a reply has no marker behind it: only a queue that had run dry has.
             if packet.marker and self._spoke and 0 < self._silent * FRAME <= UNDERRUN_WINDOW:
                 self._broke_off(now_ms - self._silent * FRAME_MS, self._silent * FRAME_MS)
             self._spoke, self._silent = True, 0
-        return super().push(packet, pcm, now_ms)
+        return super().push(packet, pcm, now_ms, coder)

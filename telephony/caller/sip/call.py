@@ -48,8 +48,14 @@ class SipCall(PhoneCall):
         try:
             arrivals.stamp(self._sockets.audio)
             secret = trunk.secure and srtp.available()
-            able = Capabilities(address=trunk.host, port=self._sockets.port, secure="required" if secret else "off")
-            self._negotiation = Negotiation(able)
+            self._negotiation = Negotiation(
+                Capabilities(
+                    address=trunk.host,
+                    port=self._sockets.port,
+                    codecs=trunk.codecs,
+                    secure="required" if secret else "off",
+                )
+            )
             self._expect_end()
             self._call = trunk.dial(self._negotiation.offer(), self._told)
             trunk.flush()

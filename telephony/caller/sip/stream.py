@@ -16,6 +16,7 @@ from telephony.caller.sip.arrivals import Arrivals
 from telephony.caller.talk import Cleared, Talk
 from telephony.rtp.media import Media
 from telephony.rtp.parameters import Address, Parameters
+from telephony.rtp.rate import NARROW
 
 MS = g711.SAMPLES_PER_MS
 LATE_STOP = 200 * MS  # an agent that falls silent so soon after the caller's last word has been talked out of it
@@ -42,7 +43,8 @@ class RtpTalk(Talk):
     ) -> None:
         super().__init__(script, clips, floor, keep_audio=keep_audio)
         self._jitter = Arrivals(self.arrived, self._broke_off)
-        self.media = Media(parameters, self._next_frame, 0.0, jitter=self._jitter)
+        # A telephone of 8 kHz: Opus is spoken at that rate too.
+        self.media = Media(parameters, self._next_frame, 0.0, rate=NARROW, jitter=self._jitter)
         self._frame = b""
         self._made_up = 0.0  # ms that the jitter buffer has put in for want of packets
         self._concealed = 0.0  # of these, made of what was heard before
@@ -66,7 +68,8 @@ class RtpTalk(Talk):
 
     def receive(self, data: bytes, source: Address, came: float) -> None:
         """A datagram from the agent's side that came at `came` ms of the talk."""
-        self.media.receive(data, source, max(0.0, came))
+        if key := self.media.receive(data, source, max(0.0, came)):
+            self.pressed(key)
         self.media_received = self.media.counters.received
 
     def _next_frame(self) -> bytes:

@@ -11,6 +11,8 @@ from config.sip import SipSettings
 from telephony.caller.identity import Identity
 from telephony.caller.phone import Caller, CallFailed
 from telephony.caller.sip.call import SipCall
+from telephony.rtp import opus
+from telephony.rtp.codec import CODECS, OPUS, PCMA, PCMU
 from telephony.sip.calls.core import Config
 from telephony.sip.calls.events import Ended, Event, Send
 from telephony.sip.calls.exchange import Credentials
@@ -36,10 +38,13 @@ class Trunk:
     By TLS the audio is encrypted too, where pylibsrtp is installed."""
 
     def __init__(self, url: str, identity: Identity) -> None:
-        """Raises SettingsError for an address that cannot be called."""
+        """Raises SettingsError for an address that cannot be called, or a codec whose library is missing."""
         self.url = url
         self.host = ""  # ours
         self.lost = ""  # why the server cannot be reached, while that is so
+        self.codecs = (CODECS[identity.codec],) if identity.codec else (PCMU, PCMA)
+        if OPUS in self.codecs and not opus.available():
+            raise SettingsError(opus.MISSING)
         self._uri = _parse(url)
         self._identity = identity
         self._servers: list[Address] = []  # in the order in which they are tried

@@ -13,7 +13,7 @@ const WAITS = {
   interrupt: "pause → gave way",
 };
 const TICKS = {
-  media: "faint", mark: "agent", back: "agent", clear: "bad", gap: "bad", hole: "bad", key: "accent", end: "ink", other: "ink",
+  media: "faint", mark: "agent", back: "agent", clear: "bad", gap: "bad", hole: "bad", key: "accent", press: "accent", end: "ink", other: "ink",
   partial: "caller", asked: "answer", text: "muted", made: "agent", cancel: "interrupt", failed: "bad", tools: "answer",
 };
 const TICK_LEGEND = {
@@ -225,12 +225,12 @@ function drawTicks(pen, box, lane) {
   context.fillStyle = pen.color("soft");
   context.fillRect(pen.left, box.y, pen.right - pen.left, box.height);
   const ticks = pen.data.ticks.filter((tick) => tick.lane === lane);
-  const named = (tick) => tick.kind === "key" || tick.kind in SHORT;
+  const named = (tick) => tick.kind === "key" || tick.kind === "press" || tick.kind in SHORT;
   let free = pen.left;
   for (const tick of ticks.filter((one) => !named(one))) drawTick(pen, box, tick);
   for (const tick of ticks.filter(named)) {
     const [x, y, height] = drawTick(pen, box, tick) ?? [0, 0, 0];
-    const text = SHORT[tick.kind] ?? tick.label.slice(4);
+    const text = SHORT[tick.kind] ?? tick.label.split(" ")[1];
     if (!x || x < free) continue;
     const width = context.measureText(text).width;
     context.fillStyle = pen.color("soft");

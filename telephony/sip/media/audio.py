@@ -37,9 +37,9 @@ class Capabilities(msgspec.Struct, frozen=True):
     secure: Literal["off", "allowed", "required"] = "allowed"  # SRTP; our own offers have it only where required
     suites: tuple[str, ...] = srtp.SUITES
 
-    def named(self, name: str, rate: int) -> Codec | None:
-        """The codec of that name, in upper case, at that rate."""
-        return next((codec for codec in self.codecs if codec.name == name and rate == RATE), None)
+    def named(self, name: str, clock: int) -> Codec | None:
+        """The codec of that name, in upper case, whose timestamps have that clock."""
+        return next((codec for codec in self.codecs if (codec.name.upper(), codec.clock) == (name, clock)), None)
 
 
 class AudioLine(msgspec.Struct, frozen=True):
@@ -48,7 +48,8 @@ class AudioLine(msgspec.Struct, frozen=True):
     index: int
     media: Media
     codecs: dict[int, Codec]  # by payload type, in the peer's order
-    event_type: int | None
+    events: dict[int, int]  # payload types of keys, in the peer's order, each with its clock in Hz
+    wishes: dict[int, str]  # what the peer says of its codecs (a=fmtp), where it says anything
     remote: Address | None
     control: Address | None
     sends: bool  # the peer does
@@ -87,7 +88,8 @@ def read(description: Description, index: int, capabilities: Capabilities) -> Au
         index=index,
         media=media,
         codecs=codecs,
-        event_type=next((k for k, name, rate in media.payloads() if name == EVENT and rate == RATE), None),
+        events=_events(media, codecs),
+        wishes={kind: wishes for kind in codecs if (wishes := media.parameters(kind))},
         remote=None if held else (host, media.port),
         control=None if held else (host, description.control(media)[1]),  # never to a third host
         sends=direction in ("sendrecv", "sendonly"),
@@ -97,10 +99,19 @@ def read(description: Description, index: int, capabilities: Capabilities) -> Au
 
 
 def _common(media: Media, capabilities: Capabilities) -> Iterator[tuple[int, Codec]]:
-    for kind, name, rate in media.payloads():
-        codec = capabilities.named(name, rate) if name else STATIC.get(kind)
-        if codec in capabilities.codecs and codec is not None:
+    """Each codec once, however many payload types it has."""
+    missing = list(capabilities.codecs)
+    for kind, name, clock in media.payloads():
+        codec = capabilities.named(name, clock) if name else STATIC.get(kind)
+        if codec in missing and codec is not None:
+            missing.remove(codec)
             yield kind, codec
+
+
+def _events(media: Media, codecs: dict[int, Codec]) -> dict[int, int]:
+    """Keys are to count as the audio does beside which they stand; many phones have them at 8 kHz all the same."""
+    clocks = {RATE, *(codec.clock for codec in codecs.values())}
+    return {kind: clock for kind, name, clock in media.payloads() if name == EVENT and clock in clocks}
 
 
 def _check_host(host: str, address: str) -> None:

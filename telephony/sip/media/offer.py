@@ -7,8 +7,10 @@ from typing import Literal
 import msgspec
 
 from telephony.rtp import srtp
-from telephony.rtp.codec import FRAME_MS, RATE, STATIC, Codec
+from telephony.rtp.codec import OPUS, RATE, STATIC, Codec
+from telephony.rtp.jitter import MAX_PACKET_MS
 from telephony.rtp.parameters import Parameters
+from telephony.rtp.rate import FRAME_MS
 from telephony.rtp.srtp import Crypto
 from telephony.sip.media.audio import (
     EVENT,
@@ -24,7 +26,7 @@ from telephony.sip.media.audio import (
 from telephony.sip.syntax import sdp
 from telephony.sip.syntax.sdp import Description, Media, Origin
 
-EVENT_TYPE = 101  # the payload type of events in our own offers, as nearly everybody's
+EVENT_TYPES = {8000: 101, 48_000: 110}  # the payload types of events in our own offers, as nearly everybody's
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -57,8 +59,9 @@ class Negotiation:
             codecs=line.codecs,
             control=line.control,
             mux=mux,
-            event_type=line.event_type,
-            event_types=frozenset(() if line.event_type is None else (line.event_type,)),
+            event_type=_event_type(line),
+            events=line.events,
+            wishes=line.wishes,
             sends=sends,
             receives=receives,
             local_key=keys[0] if keys else None,
@@ -67,7 +70,7 @@ class Negotiation:
         lines = [_refused(media) for media in offer.media]
         direction = _direction(sends, receives)
         lines[line.index] = self._audio(
-            line.media.protocol, line.codecs, line.event_type, direction, keys=keys[:1], mux=mux
+            line.media.protocol, line.codecs, line.events, direction, keys=keys[:1], mux=mux
         )
         self._lines, self._slot, self._agreed, self._offered = lines, line.index, agreed, []
         return self._describe(lines), agreed
@@ -82,17 +85,18 @@ class Negotiation:
                 raise NotAcceptable(srtp.MISSING)
             self._offered = list(self._new_keys()) if secure else []
             protocol = SECURE[0] if secure else PLAIN[0]
-            audio = self._audio(protocol, codecs, EVENT_TYPE, self.direction, keys=self._offered, mux=False)
+            events = {EVENT_TYPES[clock]: clock for clock in sorted({RATE, *(c.clock for c in codecs.values())})}
+            audio = self._audio(protocol, codecs, events, self.direction, keys=self._offered, mux=False)
             return self._describe([audio])
         # Payload types keep their meaning; codecs that were not agreed on may be asked for again.
         added = {kind: codec for kind, codec in codecs.items() if codec not in agreed.codecs.values()}
-        codecs = agreed.codecs | {kind: codec for kind, codec in added.items() if kind not in agreed.codecs}
-        event_type = min(agreed.event_types, default=None)
+        taken = agreed.codecs.keys() | agreed.events.keys()
+        codecs = agreed.codecs | {kind: codec for kind, codec in added.items() if kind not in taken}
         self._offered = [agreed.local_key] if agreed.local_key is not None else []
         lines = [_refused(media) for media in self._lines]
         protocol = self._lines[self._slot].protocol
         lines[self._slot] = self._audio(
-            protocol, codecs, event_type, self.direction, keys=self._offered, mux=agreed.mux
+            protocol, codecs, agreed.events, self.direction, keys=self._offered, mux=agreed.mux
         )
         self._lines = lines
         return self._describe(lines)
@@ -116,17 +120,16 @@ class Negotiation:
         codecs = line.codecs | {
             kind: codec for kind, codec in kinds.items() if codec is not None and codec in agreed_on
         }
-        event_types = {kind for kind, name, _ in ours[slot].payloads() if name == EVENT}
-        if line.event_type is not None:
-            event_types.add(line.event_type)
+        events = {kind: clock for kind, name, clock in ours[slot].payloads() if name == EVENT} | line.events
         sends, receives = self._directions(line)
         self._agreed = Parameters(
             remote=line.remote,
             codecs=codecs,
             control=line.control,
             mux=ours[slot].attribute("rtcp-mux") is not None and line.media.attribute("rtcp-mux") is not None,
-            event_type=line.event_type,
-            event_types=frozenset(event_types),
+            event_type=_event_type(line),
+            events=events,
+            wishes=line.wishes,
             sends=sends,
             receives=receives,
             local_key=keys[0] if keys else None,
@@ -172,19 +175,26 @@ class Negotiation:
         self,
         protocol: str,
         codecs: dict[int, Codec],
-        event_type: int | None,
+        events: dict[int, int],
         direction: str,
         *,
         keys: list[Crypto],
         mux: bool,
     ) -> Media:
-        attributes = [("rtpmap", f"{kind} {codec.name}/{RATE}") for kind, codec in codecs.items()]
-        if event_type is not None:
-            attributes += [("rtpmap", f"{event_type} telephone-event/{RATE}"), ("fmtp", f"{event_type} 0-15")]
-        attributes += [("ptime", str(FRAME_MS)), *(("crypto", str(key)) for key in keys), (direction, "")]
+        attributes = []
+        for kind, codec in codecs.items():
+            attributes.append(("rtpmap", f"{kind} {codec.description}"))
+            if codec.parameters:
+                attributes.append(("fmtp", f"{kind} {codec.parameters}"))
+        for kind, clock in events.items():
+            attributes += [("rtpmap", f"{kind} telephone-event/{clock}"), ("fmtp", f"{kind} 0-15")]
+        attributes.append(("ptime", str(FRAME_MS)))
+        if OPUS in codecs.values():  # whose packets may be twice as long
+            attributes.append(("maxptime", str(MAX_PACKET_MS)))
+        attributes += [*(("crypto", str(key)) for key in keys), (direction, "")]
         if mux:
             attributes.append(("rtcp-mux", ""))
-        formats = [str(kind) for kind in (*codecs, *(() if event_type is None else (event_type,)))]
+        formats = [str(kind) for kind in (*codecs, *events)]
         port = self.capabilities.port
         return Media(kind="audio", port=port, protocol=protocol, formats=formats, attributes=attributes)
 
@@ -206,6 +216,12 @@ def _parse(body: bytes) -> Description:
         return sdp.parse(body)
     except ValueError as error:
         raise NotAcceptable(str(error), MALFORMED) from None
+
+
+def _event_type(line: AudioLine) -> int | None:
+    """The payload type of our keys: the one whose clock is that of our audio, else the peer's first."""
+    clock = next(iter(line.codecs.values())).clock
+    return next((kind for kind in line.events if line.events[kind] == clock), next(iter(line.events), None))
 
 
 def _refused(media: Media) -> Media:

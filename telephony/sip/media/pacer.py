@@ -1,6 +1,6 @@
 """When the next frame of a call is due: every 20 ms by the clock, whenever the server's tick comes."""
 
-from telephony.rtp.codec import FRAME_MS
+from telephony.rtp.rate import FRAME_MS
 
 EARLY_MS = 5  # a tick of 10 ms that comes this much before a frame's time is the frame's: no gap is of 30 ms
 MOST_BEHIND = 10  # frames that are made up for after a stall; beyond that the peer has run dry anyway

@@ -10,7 +10,7 @@ from telephony.rtp.parameters import Address
 from telephony.sip.sockets import bind_udp
 
 TRIES = 64
-MAX_DATAGRAM = 2048  # bytes; audio has 172
+MAX_DATAGRAM = 2048  # bytes; G.711 has 172
 RECEIVE_BUFFER = 65_536  # bytes that the kernel keeps of a peer that floods
 AT_ONCE = 16  # datagrams that are read before others have their turn
 

@@ -24,13 +24,14 @@ class Wire:
         self._source: Address | None = None  # whose RTP alone the kernel lets through
         self._loop = asyncio.get_running_loop()
 
-    def agree(self, parameters: Parameters) -> None:
+    def agree(self, parameters: Parameters) -> Media:
         """Go on as agreed with the peer."""
         if self.media is None:
             self.media = Media(parameters, self._next_frame, self._now_ms(), nat=self._nat)
         else:
             self.media.update(parameters, self._now_ms())
             self._sift(self.media)
+        return self.media
 
     def open(self) -> None:
         """Listen."""
@@ -48,7 +49,7 @@ class Wire:
         self._sockets.close()
 
     def frame(self, now_ms: float) -> bytes | None:
-        """Send 20 ms and give the caller's, 160 samples of PCM16; None before the first agreement."""
+        """Send 20 ms and give the caller's, as PCM16 at the line's rate; None before the first agreement."""
         if self.media is None:
             return None
         ports.send(self._sockets.audio, self.media.tick(now_ms), self.media.remote)

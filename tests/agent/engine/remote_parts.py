@@ -29,6 +29,7 @@ from agent.engine.base import (
     Transcript,
     Unfinished,
     Word,
+    clearest,
 )
 from agent.engine.embedded.dialogue import DialogueModel
 from agent.engine.embedded.synthesizer import EspeakSynthesizer
@@ -175,7 +176,7 @@ class Ears:
         pass
 
     async def hear(self, block: SpeechBlock) -> Transcript:
-        self._heard[block.utterance] = self._heard.get(block.utterance, 0) + len(block.audio)
+        self._heard[block.utterance] = self._heard.get(block.utterance, 0) + len(clearest(block)[0])
         await asyncio.sleep(0)
         return Transcript(str(self._heard.get(block.utterance, 0)), meaning=Meaning.TURN, complete=False)
 

@@ -73,7 +73,7 @@ class Phone:
             engine,
             Settings(),
             on_command=self.commands.append,
-            to_line=to_line,
+            to_line=lambda audio, rate: (to_line(audio, rate), b""),
             log=Log(logging.getLogger("test"), {"call": "CA1"}),
             data=data,
             record=lambda *_: self.news.set(),

@@ -1,7 +1,9 @@
 """What language models are told."""
 
 import json
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +41,52 @@ def test_tools_are_the_agents_own_and_those_that_every_agent_has() -> None:
     assert hang_up["function"]["name"] == prompt.HANG_UP
     alone = prompt.tools(AgentSettings(name="alone"))
     assert [tool["function"]["name"] for tool in alone] == [prompt.HANG_UP]
+
+
+PRESSING = AGENT.model_copy(update={"press_keys": True})
+
+
+def test_keys_are_a_tool_where_the_agent_may_press_them() -> None:
+    press = prompt.tools(PRESSING)[2]["function"]
+    assert press["name"] == prompt.PRESS_KEYS
+    assert "w waits half a second" in press["parameters"]["properties"]["keys"]["description"]
+    assert prompt.PRESS_KEYS not in [tool["function"]["name"] for tool in prompt.tools(AGENT)]
+
+
+@pytest.mark.parametrize(("given", "keys"), [("2", "2"), (" 1 0 4 # ", "104#"), (2, "2"), ("ww9", "ww9")])
+def test_keys_are_pressed_after_the_reply(given: Any, keys: str) -> None:
+    press = ToolCall("press_keys", {"keys": given})
+    assert prompt.conclude([press], PRESSING) == ([], Done(keys=keys))
+    assert prompt.conclude([press, ToolCall("hang_up", {})], PRESSING)[1] == Done(next=Next.HANG_UP, keys=keys)
+    assert prompt.conclude([press, ToolCall("transfer", {"to": "reception"}), press], PRESSING)[1] == Done(
+        next=Next.TRANSFER, transfer_to="reception", keys=keys * 2
+    )
+
+
+@pytest.mark.parametrize("given", ["", "two", "1" * 33, ["2"], None, True, 2.5])
+def test_what_is_no_key_is_left_to_the_session_and_so_are_all_where_the_agent_may_not(given: Any) -> None:
+    wrong = ToolCall("press_keys", {"keys": given})
+    assert prompt.conclude([wrong], PRESSING) == ([wrong], Done())
+    assert prompt.conclude([ToolCall("press_keys", {})], PRESSING)[1] == Done()
+    right = ToolCall("press_keys", {"keys": "2"})
+    assert prompt.conclude([right], AGENT) == ([right], Done())
+
+
+def test_more_keys_than_are_pressed_at_once_are_left_to_the_session() -> None:
+    many, more = ToolCall("press_keys", {"keys": "1" * 30}), ToolCall("press_keys", {"keys": "234"})
+    assert prompt.conclude([many, more], PRESSING) == ([more], Done(keys="1" * 30))
+
+
+def test_keys_that_were_pressed_stand_in_the_history_as_a_note() -> None:
+    assert prompt.turns(request(Turn("caller", "Press two."), Turn("agent", "So."), Turn("keys", "2#"))) == [
+        ("user", "Press two."),
+        ("assistant", "So."),
+        ("user", "(You have pressed 2 #.)"),
+    ]
+    assert prompt.turns(request(Turn("keys", "1"), Turn("agent", "Hello."))) == [
+        ("user", "(You have pressed 1.)"),
+        ("assistant", "Hello."),
+    ]
 
 
 def test_the_agents_first_words_answer_the_call_itself_and_cut_ones_say_so() -> None:

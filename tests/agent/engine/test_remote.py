@@ -209,6 +209,13 @@ async def test_an_utterance_is_heard(engine: Engine) -> None:
 
 
 @shared
+async def test_one_on_a_wide_band_line_is_heard_at_16_khz(engine: Engine) -> None:
+    block = SpeechBlock("u3", "c", "desk", b"\0" * 320, wide=b"\0" * 640)
+    assert (await ears(engine).hear(block)).text == "640"
+    assert (await ears(engine).finish("u3")).text == "640"
+
+
+@shared
 async def test_a_cancelled_utterance_is_forgotten(engine: Engine) -> None:
     hearing = asyncio.create_task(ears(engine).hear(SpeechBlock("u2", "c", "desk", b"\0" * 320)))
     await asyncio.sleep(0)  # it is on its way
@@ -516,6 +523,7 @@ async def test_a_child_that_does_not_close_is_ended_by_force(way: str) -> None:
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.slow
 async def test_restarts_leak_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with running(limits=Limits(back_off_s=0.001, proven_s=0)) as engine:
         await asyncio.to_thread(lambda: None)  # the loop's own threads and files are there

@@ -45,6 +45,7 @@ REQUEST = ReplyRequest(
     {"slots": {"day": None, "numbers": [1, 2.5]}},
     (ToolResult("book", {"day": "monday"}, {"id": 7}), ToolResult("book", {}, error="full")),
     early=True,
+    wide=bytes(range(256)) * 2,
 )
 TO_WORKER = [
     wire.Start("module.build", b"\x80pickled", logging.DEBUG, log_text=True),
@@ -52,6 +53,7 @@ TO_WORKER = [
     wire.Reply(2, ReplyRequest("r", "c", "a", Cue.GREET)),
     wire.Speak(3, SpeakRequest("r.0", "Grüezi.", "af_heart", 1.2, "de")),
     wire.Hear(4, SpeechBlock("c/u1", "c", "a", b"\0\1" * 800, Expect.DIGITS, over=True)),
+    wire.Hear(5, SpeechBlock("c/u1", "c", "a", b"\0\1" * 800, wide=b"\0\1" * 1600)),
     wire.Finish(2**40, "c/u1"),
     wire.Cancel("recognizer", "c/u1"),
     wire.Stop(4),

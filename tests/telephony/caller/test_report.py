@@ -32,7 +32,9 @@ def test_a_report_survives_json() -> None:
 
 
 def test_a_report_in_words() -> None:
-    text = "\n".join(describe(make(error="", transferred_to="+1555", recording="/x/call.wav")))
+    text = "\n".join(describe(make(error="", transferred_to="+1555", recording="/x/call.wav", keys_heard="104#")))
+    assert "keys heard       104#" in text
+    assert "keys heard" not in "\n".join(describe(make()))
     assert "hung_up_by_agent to +1555" in text
     assert "2 of 2 steps" in text
     assert "/x/call.wav" in text

@@ -54,19 +54,11 @@ def test_names_are_those_that_callers_dial(make_certificate: Make) -> None:
 
 
 def test_one_that_an_authority_signed_with_its_chain(
-    make_certificate: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    signed: tuple[dict[str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority = make_certificate("DNS:authority.example", name="authority")
-    files = make_certificate()
-    request, extra = str(tmp_path / "request.pem"), tmp_path / "extra"
-    extra.write_text("subjectAltName=IP:127.0.0.1")
-    ask = ["openssl", "req", "-new", "-key", files["tls_key"], "-subj", "/CN=voxline", "-out", request]
-    sign = ["openssl", "x509", "-req", "-in", request, "-CA", authority["tls_cert"], "-CAkey", authority["tls_key"]]
-    sign += ["-CAcreateserial", "-days", "60", "-extfile", str(extra), "-out", files["tls_cert"]]
-    subprocess.run(ask, check=True, capture_output=True)
-    subprocess.run(sign, check=True, capture_output=True)
+    files, authority = signed
     assert "unable to get local issuer" in of("warning", doctor.check(sip(files)))[0]
-    monkeypatch.setenv("SSL_CERT_FILE", authority["tls_cert"])  # as if this machine knew it
+    monkeypatch.setenv("SSL_CERT_FILE", authority)  # as if this machine knew it
     found = list(doctor.check(sip(files)))
     assert [finding.level for finding in found] == ["ok", "ok"]
 
@@ -74,3 +66,21 @@ def test_one_that_an_authority_signed_with_its_chain(
 def test_what_the_server_refuses_is_a_problem(make_certificate: Make) -> None:
     mixed = make_certificate() | {"tls_key": make_certificate(name="other")["tls_key"]}
     assert of("problem", doctor.check(sip(mixed))) == ["sip.tls_cert, sip.tls_key: the key is not the certificate's"]
+
+
+def test_authorities_of_the_operators_own(signed: tuple[dict[str, str], str], tmp_path: Path) -> None:
+    files, authority = signed
+    (found,) = doctor.check_authorities(SipSettings(tls_ca=authority))
+    assert (found.level, found.text[:41]) == ("ok", "sip.tls_ca: voxline vouches for servers t")
+    leaf = doctor.check_authorities(SipSettings(tls_ca=files["tls_cert"]))
+    assert of("warning", leaf) == [f"sip.tls_ca: no certificate in {files['tls_cert']} is an authority's"]
+    nowhere = doctor.check_authorities(SipSettings(tls_ca="/nowhere"))
+    assert of("problem", nowhere) == ["sip.tls_ca: cannot read '/nowhere': No such file or directory"]
+
+
+def test_an_authority_that_is_over_is_a_problem(make_certificate: Make, tmp_path: Path) -> None:
+    files, old = make_certificate(), str(tmp_path / "old.pem")
+    again = ["openssl", "x509", "-in", files["tls_cert"], "-signkey", files["tls_key"], "-days", "-1", "-out", old]
+    subprocess.run(again, check=True, capture_output=True)
+    (found,) = of("problem", doctor.check_authorities(SipSettings(tls_ca=old)))
+    assert found.startswith("sip.tls_ca: voxline was good until ")

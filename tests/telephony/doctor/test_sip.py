@@ -7,7 +7,7 @@ import pytest
 
 from telephony.doctor import sip
 from telephony.doctor.ports import is_local, leaves_from
-from telephony.rtp import srtp
+from telephony.rtp import opus, srtp
 from telephony.sip import locator
 from tests.telephony.doctor.findings import of, settings, text
 
@@ -50,6 +50,13 @@ def test_one_port_for_tcp_and_tls_is_a_problem(certificate: dict[str, str]) -> N
     tls = {f"sip__{key}": value for key, value in certificate.items()}
     one = settings(sip__transports=["tcp", "tls"], sip__port=45_061, sip__tls_port=45_061, **tls)
     assert "sip.port and sip.tls_port are both 45061" in of("problem", sip.check(one))
+
+
+def test_authorities_are_looked_at_also_where_nobody_calls_by_tls(certificate: dict[str, str]) -> None:
+    assert "vouches for servers that we call" in text(sip.check(settings(sip__tls_ca=certificate["tls_cert"])))
+    assert of("problem", sip.check(settings(sip__tls_ca="/nowhere"))) == [
+        "sip.tls_ca: cannot read '/nowhere': No such file or directory"
+    ]
 
 
 def test_behind_a_nat_it_says_what_is_to_be_forwarded(certificate: dict[str, str]) -> None:
@@ -121,3 +128,11 @@ def test_encryption(certificate: dict[str, str], monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(srtp, "available", lambda: False)
     for wanted, level in (("allowed", "warning"), ("required", "problem")):
         assert of(level, sip.check(settings(sip__srtp=wanted))) == ["sip.srtp: encrypted audio is refused"]
+
+
+def test_opus_without_its_library_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opus, "available", lambda: False)
+    assert of("problem", sip.check(settings())) == []
+    found = list(sip.check(settings(sip__codecs=["opus", "PCMU"])))
+    assert of("problem", found) == ["sip.codecs: there is no opus"]
+    assert "apt-get install libopus0" in text(found)

@@ -5,23 +5,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.rtp.conceal import FADE, MAX_LAG, MIN_LAG, conceal, splice
+from telephony.rtp.conceal import FADE_MS, MAX_LAG_MS, MIN_LAG_MS, conceal, fade_out, splice
+from telephony.rtp.rate import NARROW, WIDE, Rate
+
+RATES = pytest.mark.parametrize("rate", [NARROW, WIDE], ids=["8 kHz", "16 kHz"])
 
 
-def voice(count: int, hz: float = 137) -> np.ndarray:
-    t = np.arange(count) / 8000
+def voice(count: int, hz: float = 137, rate: Rate = NARROW) -> np.ndarray:
+    t = np.arange(count) / rate.hz
     return (6000 * np.sin(2 * np.pi * hz * t) + 2500 * np.sin(4 * np.pi * hz * t + 1)).astype("<i2")
 
 
+@RATES
 @pytest.mark.parametrize("hz", [75, 110, 137, 190, 260])
-def test_a_voice_goes_on_at_its_pitch_and_fades_out_over_60_ms(hz: float) -> None:
-    whole = voice(320 + 640, hz)
-    made = np.frombuffer(conceal(whole[:320].tobytes(), 640), "<i2").astype(float)
-    assert len(made) == 640
-    assert np.corrcoef(made[:160], whole[320:480])[0, 1] > 0.9
-    loudness = [np.abs(made[n : n + 160]).max() for n in range(0, 480, 160)]
+def test_a_voice_goes_on_at_its_pitch_and_fades_out_over_60_ms(hz: float, rate: Rate) -> None:
+    frame = rate.frame
+    whole = voice(6 * frame, hz, rate)
+    made = np.frombuffer(conceal(whole[: 2 * frame].tobytes(), 4 * frame, rate), "<i2").astype(float)
+    assert len(made) == 4 * frame
+    assert np.corrcoef(made[:frame], whole[2 * frame : 3 * frame])[0, 1] > 0.9
+    loudness = [np.abs(made[n : n + frame]).max() for n in range(0, 3 * frame, frame)]
     assert loudness == sorted(loudness, reverse=True)
-    assert not made[FADE:].any()
+    assert not made[FADE_MS * rate.per_ms :].any()
 
 
 @given(st.binary(min_size=640, max_size=700), st.integers(0, 700))
@@ -37,15 +42,26 @@ def test_without_enough_to_go_by_there_is_silence() -> None:
     assert conceal(b"\1\1" * 319, 160) == bytes(320)
 
 
+@RATES
 @pytest.mark.parametrize("longer", [True, False])
-def test_a_splice_fits_and_says_what_it_used(longer: bool) -> None:
-    whole = voice(240)
-    frame, used = splice(whole.tobytes(), longer)
-    assert len(frame) == 320
-    assert MIN_LAG <= abs(used - 160) <= MAX_LAG
-    assert (used < 160) is longer
-    heard = np.frombuffer(frame, "<i2").astype(int)
+def test_a_splice_fits_and_says_what_it_used(longer: bool, rate: Rate) -> None:
+    frame, part = rate.frame, rate.frame // 4
+    whole = voice(3 * frame // 2, rate=rate)
+    made, used = splice(whole.tobytes(), longer, rate)
+    assert len(made) == 2 * frame
+    assert MIN_LAG_MS <= abs(used - frame) / rate.per_ms <= MAX_LAG_MS
+    assert (used < frame) is longer
+    heard = np.frombuffer(made, "<i2").astype(int)
     # It begins and ends as the original does, so what comes before and after joins on; nothing jumps between.
-    assert heard[:80].tolist() == whole[:80].tolist()
-    assert heard[-40:].tolist() == whole[used - 40 : used].tolist()
+    assert heard[: 2 * part].tolist() == whole[: 2 * part].tolist()
+    assert heard[-part:].tolist() == whole[used - part : used].tolist()
     assert np.abs(np.diff(heard)).max() <= 1.2 * np.abs(np.diff(whole.astype(int))).max()
+
+
+def test_fading_out_begins_where_it_was_and_ends_in_silence() -> None:
+    loud = np.full(160, 10_000, "<i2").tobytes()
+    faded = np.frombuffer(fade_out(loud), "<i2").astype(int)
+    assert (len(faded), faded[0]) == (160, 10_000)
+    assert 0 <= faded[-1] < 100
+    assert (np.diff(faded) < 0).all()
+    assert fade_out(b"") == b""

@@ -40,10 +40,48 @@ def test_a_key_is_sent_with_a_marker_first_updates_each_20_ms_and_its_end_three_
     assert {packet.payload[0] for packet in packets} == {5}
 
 
+def test_beside_opus_keys_count_48_khz_and_one_held_for_long_goes_on_in_segments() -> None:
+    sender, receiver = KeySender(press_ms=3000), KeyReceiver()
+    sender.press("5")
+    payloads = [made[1] for n in range(152) if (made := sender.next(1000 + 960 * n, 48))]
+    durations = [int.from_bytes(payload[2:]) for payload in payloads]
+    assert durations[:3] == [960, 1920, 2880]
+    assert max(durations) == 0xFFFF
+    # As other senders have it: a new segment where 16 bits are full, after 1.4 s.
+    got, duration, start = [], 0, 1000
+    for n in range(150):
+        duration += 960
+        if duration > 0xFFFF:
+            start, duration = start + 0xFFFF, duration - 0xFFFF
+        got.append(receiver.receive(event("5", duration, start & 0xFFFFFFFF), 20.0 * n, 48))
+    assert got == ["5"] + 149 * [None]
+
+
 def test_between_two_keys_lies_the_gap() -> None:
     one, other = sent("1#")
     assert other[0].timestamp - one[0].timestamp == 160 * (8 + 4)  # 160 ms held, 80 ms gap
     assert other[0].payload[0] == 11
+
+
+@pytest.mark.parametrize(("wait", "ms"), [("w", 500), ("W", 1000), ("wW", 1500)])
+def test_a_wait_lies_between_two_keys_and_sends_nothing(wait: str, ms: int) -> None:
+    one, other = sent(f"1{wait}2")
+    assert other[0].timestamp - one[0].timestamp == 160 * 12 + 8 * ms
+    assert [packets[0].payload[0] for packets in (one, other)] == [1, 2]
+    assert sent(f"{wait}3")[0][0].timestamp == 1000 + 8 * ms
+
+
+def test_waits_are_over_in_time_and_what_is_cleared_is_never_sent() -> None:
+    sender = KeySender()
+    sender.press("w")
+    assert [sender.next(160 * n) for n in range(25)] == 25 * [None]
+    assert not sender.busy
+    sender.press("12")
+    assert sender.next(0)
+    sender.clear()
+    assert (sender.busy, sender.next(160)) == (False, None)
+    sender.press("3")
+    assert sender.next(320) == (320, b"\3\x0a\0\xa0", True)
 
 
 def test_keys_are_checked_and_bounded() -> None:

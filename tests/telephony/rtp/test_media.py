@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from telephony.exceptions import CommandError
-from telephony.rtp import packet, rtcp
-from telephony.rtp.codec import PCMA, PCMU
+from telephony.rtp import opus, packet, rtcp
+from telephony.rtp.codec import OPUS, PCMA, PCMU
 from telephony.rtp.media import Media
+from telephony.rtp.opus import Opus
 from telephony.rtp.packet import Packet
 from telephony.rtp.parameters import Address, Parameters
+from telephony.rtp.rate import NARROW, WIDE
 from telephony.rtp.srtp import SUITES, available, make_crypto
+from tests.telephony.rtp.speech import hiss, likest, packets, share, voice
 
 PEER: Address = ("198.51.100.7", 20_000)
 AGREED = Parameters(
@@ -23,7 +26,7 @@ AGREED = Parameters(
     control=("198.51.100.7", 20_001),
     codecs={0: PCMU, 8: PCMA},
     event_type=101,
-    event_types=frozenset({101}),
+    events={101: 8000},
 )
 TONE = (6000 * np.sin(np.arange(160) * 2 * np.pi / 16)).astype("<i2").tobytes()
 LOUD = PCMU.encode(TONE)
@@ -107,6 +110,22 @@ def test_keys_go_out_in_place_of_audio_which_waits() -> None:
     assert sent[10].timestamp - sent[0].timestamp == 1600
     assert [p.sequence for p in sent] == list(range(sent[0].sequence, sent[0].sequence + 14))
     assert len(talker.frames) == 16  # nothing was lost meanwhile
+
+
+def test_keys_are_on_their_way_until_the_gap_after_the_last_is_over_or_the_peer_takes_no_more() -> None:
+    one, _ = media()
+    one.press("7w")
+    ticks(one, 12 + 24)
+    assert one.pressing
+    ticks(one, 1)
+    assert not one.pressing
+    one.press("88")
+    sent = [p.payload_type for p in ticks(one, 5)]
+    one.update(replace(AGREED, event_type=None), 0)
+    assert not one.pressing
+    one.update(AGREED, 0)
+    assert sent == 5 * [101]
+    assert [p.payload_type for p in ticks(one, 20)] == 20 * [0]
 
 
 def test_keys_that_the_peer_does_not_take_are_refused() -> None:
@@ -389,3 +408,158 @@ def test_any_datagrams_leave_the_call_alive(datagrams: list[bytes], mux: bool) -
         assert len(one.hear(20.0 * n)) == 320
         assert one.tick(20.0 * n) is not None
     one.goodbye(1000)
+
+
+# Wide-band
+
+
+needs_opus = pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+WIDE_BAND = Parameters(
+    remote=PEER,
+    control=("198.51.100.7", 20_001),
+    codecs={96: OPUS, 0: PCMU},
+    event_type=97,
+    events={97: 48_000, 101: 8000},
+    wishes={96: "useinbandfec=1"},
+)
+PLAIN = replace(WIDE_BAND, codecs={0: PCMU, 96: OPUS}, event_type=101)
+
+
+def talk(sender: Media, talker: Talker, taker: Media, pcm: bytes, begin_ms: float = 0) -> bytes:
+    """What `taker` hears of `pcm`."""
+    size, heard = 2 * sender.rate.frame, b""
+    talker.frames = [pcm[at : at + size] for at in range(0, len(pcm), size)]
+    for n in range(len(talker.frames) + 10):
+        data = sender.tick(begin_ms + 20 * n)
+        assert data is not None
+        taker.receive(data, PEER, begin_ms + 20 * n)
+        heard += taker.hear(begin_ms + 20 * n + 5)
+    return heard
+
+
+@needs_opus
+def test_opus_first_makes_the_line_wide_and_its_clock_counts_48_khz() -> None:
+    one, talker = media(WIDE_BAND)
+    assert one.rate is WIDE
+    talker.frames = []
+    silent = ticks(one, 3)
+    talker.frames = [voice(0.1)[at : at + 640] for at in range(0, 3200, 640)]
+    talking = ticks(one, 5)
+    sent = silent + talking
+    assert {p.payload_type for p in sent} == {96}
+    assert {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in itertools.pairwise(sent)} == {960}
+    assert [p.marker for p in sent] == [True, False, False, True, False, False, False, False]
+    coder = Opus(WIDE)
+    assert {coder.count(p.payload) for p in sent} == {320}
+    assert max(len(p.payload) for p in silent) < min(len(p.payload) for p in talking[1:])
+    assert len(one.hear(0)) == 640
+    report = rtcp.parse(one.goodbye(90))[0]  # 10 ms after the last
+    assert isinstance(report, rtcp.Report)
+    assert report.timestamp - sent[-1].timestamp & 0xFFFFFFFF == 480
+    assert report.octets == sum(len(p.payload) for p in sent)
+
+
+@needs_opus
+def test_what_lies_above_4_khz_is_heard_and_losses_are_made_up_for() -> None:
+    (ann, talks), (bob, _) = media(WIDE_BAND), media(WIDE_BAND, seed=2)
+    heard = talk(ann, talks, bob, hiss(1))
+    assert share(heard[3200:32_000], 5000, 7000) > 0.9
+    assert bob.jitter.counters.concealed_ms == 0
+
+
+@needs_opus
+def test_an_offer_that_prefers_g711_makes_a_narrow_line_which_opus_may_join() -> None:
+    (ann, talks), (bob, _) = media(PLAIN), media(PLAIN, seed=2)
+    assert ann.rate is NARROW
+    assert likest(voice(1, 8000), talk(ann, talks, bob, voice(1, 8000)))[0] > 0.95
+    ann.update(WIDE_BAND, 2000)
+    heard = talk(ann, talks, bob, voice(1, 8000), 2000)  # the other side has to take it at once
+    assert {len(bob.hear(0)), len(heard) // 60} == {320}
+    assert likest(voice(1, 8000), heard)[0] > 0.75
+
+
+@needs_opus
+def test_a_line_stays_as_wide_as_it_was_through_other_codecs() -> None:
+    """A PBX goes from Opus to G.711 and back: each change of the clock begins a new stream."""
+    (ann, talks), (bob, _) = media(WIDE_BAND), media(WIDE_BAND, seed=2)
+    streams, begin_ms = [], 0.0
+    for agreed in (WIDE_BAND, PLAIN, WIDE_BAND, replace(PLAIN, codecs={8: PCMA, 96: OPUS, 0: PCMU})):
+        for side in (ann, bob):
+            side.update(agreed, begin_ms)
+            assert side.rate is WIDE
+        heard = talk(ann, talks, bob, voice(1), begin_ms)
+        streams.append(ann.control.ssrc)
+        begin_ms += 20 * 60
+        assert likest(voice(1), heard)[0] > 0.75
+    assert len(set(streams)) == 4
+    assert bob.jitter.counters.concealed_ms == bob.counters.unexpected == 0
+    assert bob.jitter.reception.streams == 4
+
+
+@needs_opus
+def test_a_hold_keeps_the_stream_and_the_memory_of_the_codec() -> None:
+    (ann, talks), (bob, _) = media(WIDE_BAND), media(WIDE_BAND, seed=2)
+    talk(ann, talks, bob, voice(1))
+    stream, coder = ann.control.ssrc, ann._coder
+    ann.update(replace(WIDE_BAND, sends=False), 2000)
+    assert ann.tick(2000) is None
+    ann.update(WIDE_BAND, 2020)
+    assert ann.control.ssrc == stream
+    assert ann._coder is coder
+
+
+@needs_opus
+@pytest.mark.parametrize(("kind", "step"), [(97, 960), (101, 160)])
+def test_keys_count_in_their_own_clock(kind: int, step: int) -> None:
+    """Beside Opus at 48 kHz where the peer has that, else at 8 kHz, as many phones do."""
+    agreed = replace(WIDE_BAND, event_type=kind, events={kind: step * 50})
+    (ann, _), (bob, _) = media(agreed), media(agreed, seed=2)
+    ann.press("5")
+    sent, keys = [], ""
+    for n in range(14):
+        data = ann.tick(20 * n)
+        assert data is not None
+        sent.append(packet.parse(data))
+        keys += bob.receive(data, PEER, 20 * n) or ""
+    events = [p for p in sent if p.payload_type == kind]
+    assert keys == "5"
+    assert len({p.timestamp for p in events}) == 1
+    assert [int.from_bytes(p.payload[2:]) for p in events[:8]] == [step * n for n in range(1, 9)]
+    assert sent[len(events)].timestamp - sent[0].timestamp == 960 * len(events)
+
+
+@needs_opus
+def test_empty_packets_are_pauses_and_nonsense_is_counted() -> None:
+    one, _ = media(WIDE_BAND)
+    payloads = packets(voice(1), 20)
+    for n in range(50):
+        payload = payloads[n] if n < 20 else b""
+        data = packet.encode(Packet(96, n, 960 * n, 9, payload))
+        one.receive(data, PEER, 20.0 * n)
+        one.hear(20.0 * n)
+    one.receive(packet.encode(Packet(96, 50, 48_000, 9, b"\x03\0")), PEER, 1000)
+    assert one.counters.malformed == 1
+    assert one.jitter.counters.concealed_ms == 0
+    assert one.jitter.counters.silence_ms > 400
+
+
+@needs_opus
+@given(st.lists(st.tuples(st.integers(0, 40), st.binary(max_size=300)), max_size=30))
+@settings(deadline=None, max_examples=60)
+def test_any_payloads_leave_a_wide_call_alive(payloads: list[tuple[int, bytes]]) -> None:
+    one, _ = media(WIDE_BAND)
+    good = packets(voice(1), 20)
+    for n, (ahead, payload) in enumerate(payloads):
+        for number, data in ((2 * n + ahead, payload), (2 * n + 1, good[n])):
+            one.receive(packet.encode(Packet(96, number, 960 * number, 9, data)), PEER, 20.0 * n)
+        assert len(one.hear(20.0 * n)) == 640
+        assert one.tick(20.0 * n) is not None
+
+
+@needs_opus
+def test_wishes_that_change_again_and_again_fill_no_memory() -> None:
+    one, _ = media(WIDE_BAND)
+    for n in range(50):
+        one.update(replace(WIDE_BAND, wishes={96: f"maxaveragebitrate={20_000 + n}"}), 20.0 * n)
+        assert one.tick(20.0 * n) is not None
+        assert len(one._opened) <= 8

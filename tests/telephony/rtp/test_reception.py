@@ -81,6 +81,20 @@ def test_a_clock_that_wraps_or_is_set_adds_no_jitter() -> None:
     assert reception.jitter < 0.01
 
 
+def test_another_clock_keeps_the_jitter_in_ms_and_compares_no_times_across_it() -> None:
+    reception = Reception()
+    for n in range(100):
+        reception.accept(packet(n))
+        reception.time(n * 160, 20.0 * n + (10 if n % 2 else 0))
+    before_ms = reception.jitter / 8
+    reception.retime(48)
+    assert reception.jitter / 48 == pytest.approx(before_ms)
+    for n in range(100, 400):
+        reception.accept(packet(n))
+        reception.time(777 + n * 960, 20.0 * n)
+    assert reception.jitter / 48 < 0.01
+
+
 @given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 2)), max_size=200))
 def test_whatever_comes_the_numbers_stay_in_range(numbers: list[tuple[int, int]]) -> None:
     reception = Reception()

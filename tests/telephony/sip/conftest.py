@@ -62,9 +62,9 @@ def _overheard(monkeypatch: pytest.MonkeyPatch, method: str) -> list[Any]:
     told: list[Any] = []
     tell = getattr(Bridge, method)
 
-    def overhear(self: Bridge, value: Any) -> None:
+    def overhear(self: Bridge, value: Any, *more: Any) -> None:
         told.append(value)
-        tell(self, value)
+        tell(self, value, *more)
 
     monkeypatch.setattr(Bridge, method, overhear)
     return told

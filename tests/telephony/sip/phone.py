@@ -13,7 +13,7 @@ from agent.engine.base import Engine
 from config.settings import Settings, load_settings
 from telephony.app import App
 from telephony.rtp import packet
-from telephony.rtp.codec import FRAME, PCMU
+from telephony.rtp.codec import FRAME, PCMA, PCMU, Codec
 from telephony.rtp.media import Media
 from telephony.rtp.packet import Packet
 from telephony.sip.calls.events import (
@@ -89,12 +89,16 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self._credentials = credentials
         self._authority = authority
         self._sockets = MediaSockets(host, 31_000, 32_699)
-        self.negotiation = Negotiation(Capabilities(address=self.says, port=self._sockets.port, secure=self.secure))
+        self.negotiation = self.able(self.codecs)
         self._words: list[bytes] = []
         self._parser = StreamParser()
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._connection: Any = None
+
+    def able(self, codecs: tuple[Codec, ...]) -> Negotiation:
+        """Its offers and answers, with these codecs."""
+        return Negotiation(Capabilities(address=self.says, port=self._sockets.port, codecs=codecs, secure=self.secure))
 
     async def open(self, app: App) -> "Phone":
         assert app.sip
@@ -211,6 +215,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
     lost = False
     scheme = "sip"
     secure: Any = "off"
+    codecs: tuple[Codec, ...] = (PCMU, PCMA)
     obliging = True  # does what it is asked to by REFER
 
     def _message(self, message: Message) -> None:

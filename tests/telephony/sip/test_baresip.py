@@ -5,19 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agent.engine.embedded.synthesizer import say
 from config.agent import load_agents
 from telephony.audio import wav
 from telephony.audio.resample import to_line
-from telephony.rtp import srtp
+from telephony.bridge import Bridge
+from telephony.rtp import opus, srtp
 from telephony.sip.line import SipCall
+from tests.telephony.rtp.speech import hiss, samples, share
 from tests.telephony.sip.clients import baresip
-from tests.telephony.sip.clients.baresip import microphone, needs_baresip
+from tests.telephony.sip.clients.baresip import microphone, needs_baresip, needs_opus
 from tests.telephony.sip.clients.local import HOST, certificate, until
 from tests.telephony.sip.clients.notes import singing
 from tests.telephony.sip.phone import likeness, over, server
+from tests.telephony.sip.test_wide import hissing
 
 ACCOUNT = "audio_codecs=PCMU;mediaenc=srtp-mand;auth_user=bob;auth_pass=s3cret"
 
@@ -77,6 +81,57 @@ async def test_an_encrypted_call_with_keys_and_hold(
             assert line.end.reason == "the caller hung up"
     said = likeness(words, b"".join(heard))
     assert said > 0.9
+
+
+@needs_opus
+@pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+async def test_an_encrypted_wide_band_call_in_opus_with_keys_and_hold(
+    heard: list[bytes], pressed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sides speak between 5 and 7 kHz, where 8 kHz could carry nothing."""
+    cert = certificate(tmp_path)
+    wide: list[bytes] = []
+    tell = Bridge.audio
+    monkeypatch.setattr(Bridge, "audio", lambda self, pcm, more=b"": (wide.append(more), tell(self, pcm, more)))
+    tls = {"sip__tls_cert": str(cert), "sip__tls_key": str(cert), "sip__transports": ["tls"], "sip__tls_port": 0}
+    mouth = microphone(10_000, (2200, hiss(2)), rate=16_000)
+    account = ACCOUNT.replace("PCMU", "opus/48000/2,PCMU/8000/1")
+    more = {"sip__srtp": "required", "sip__users": {"bob": "s3cret"}, "sip__codecs": ["PCMU", "opus"]}
+    async with server(hissing(8), **tls, **more) as app:
+        assert app.sip
+        async with baresip.running(tmp_path / "bob", mouth, account, cert, rate=16_000) as bob:
+            bob.do("dial", f"sip:1000@{HOST}:{app.sip.ports['TLS']};transport=tls")
+            await bob.event("CALL_ESTABLISHED")
+            (line,) = app.calls
+            assert isinstance(line, SipCall)
+            assert line.rate == 16_000  # the caller's order counts
+            assert line.media
+            counters = line.media.counters
+            await asyncio.sleep(5)  # both have spoken
+            for key in "15#":
+                bob.do("sndcode", key)
+            await until(lambda: pressed == ["1", "5", "#"])
+            line.media.press("7*")
+            await bob.event("CALL_DTMF_START", param="7")
+            await bob.event("CALL_DTMF_START", param="*")
+            bob.do("hold")
+            await bob.event("CALL_REMOTE_SDP", param="answer")
+            bob.do("resume")
+            on_hold = counters.sent
+            await until(lambda: counters.sent > on_hold + 5)
+            bob.do("hangup")
+            await over(app)
+            assert (counters.malformed, counters.unexpected, line.media.jitter.counters.damaged) == (0, 0, 0)
+            assert line.end
+            assert line.end.reason == "the caller hung up"
+            told = bob.heard()[: 48_000 * 2 * 2 * 2]  # 2 s
+    left = np.frombuffer(told, "<i2")[::2].tobytes()
+    assert np.abs(samples(left)).max() > 3000
+    assert share(left, 4800, 7200, 48_000) > 0.85
+    loud = b"".join(frame for frame in wide if np.abs(samples(frame)).max() > 2000)
+    assert len(loud) > 640 * 80  # of 100
+    assert share(loud, 4800, 7200) > 0.85
+    assert np.abs(samples(b"".join(heard))).mean() < 0.2 * np.abs(samples(b"".join(wide))).mean()
 
 
 def agents_with_reception(folder: Path, target: str) -> Path:

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from agent.replay import replay
+from config.exceptions import SettingsError
 from telephony.app import App
 from telephony.dialled import Dialled
 from telephony.sip.calls.inbound import InboundCall
@@ -16,6 +18,7 @@ from telephony.sip.dialling import DialError, Dialling
 from telephony.sip.digest import Digest
 from telephony.sip.line import SipCall
 from telephony.tape import read_lines
+from telephony.tools.replay import open_tape
 from tests.telephony.sip.callee import Callee, challenge, reject
 from tests.telephony.sip.nameserver import NameServer
 from tests.telephony.sip.phone import HOST, over, server
@@ -69,6 +72,53 @@ async def test_one_server_calls_another(caplog: pytest.LogCaptureFixture, transp
         assert 'voxline_calls_total{outcome="hangup"} 1.0' in ours.metrics.exposition().decode()
     mine = [r.message for r in caplog.records if getattr(r, "call", "") == call.id]
     assert [m for m in mine if m != "said"] == ["dial", "started", "ended"]
+
+
+async def test_an_extension_is_dialled_before_the_greeting(
+    caplog: pytest.LogCaptureFixture, pressed: list[str], sent: list[bytes], tmp_path: Path
+) -> None:
+    """What is pressed stands on a full tape, which replays to the same, and nowhere else."""
+    caplog.set_level(logging.INFO)
+    async with AsyncExitStack() as stack:
+        theirs = await stack.enter_async_context(server(engine__simulated__words=0))
+        ours = await stack.enter_async_context(server(tape__mode="full", server__data=str(tmp_path)))
+        assert theirs.sip
+        call = dialling(ours).dial(f"sip:front_desk@{HOST}:{theirs.sip.ports['UDP']}", keys="w104#")
+        await until(lambda: len(pressed) == 4)
+        assert pressed == ["1", "0", "4", "#"]
+        assert not sent
+        await until(lambda: bool(sent))  # the greeting
+        dialling(ours).cancel(call.id)
+        assert await result(ours, call) == ("ended", 0, "hung up here")
+        await over(theirs)
+    assert "104#" not in caplog.text + str(msgspec.to_builtins(call))
+    assert [getattr(r, "count", 0) for r in caplog.records if r.message == "pressed"] == [5]
+    (tape,) = (tmp_path / "tapes").iterdir()
+    head, steps = open_tape(tape)
+    assert head.keys == "w104#"
+    assert [command["type"] for command in steps[0].commands] == ["Press"]
+    assert replay(head, steps).difference is None
+
+
+async def test_a_log_with_words_tells_the_keys_a_tape_without_them_does_not(
+    caplog: pytest.LogCaptureFixture, pressed: list[str], tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings = {"tape__mode": "metadata", "log__words": True, "server__data": str(tmp_path)}
+    async with AsyncExitStack() as stack:
+        theirs = await stack.enter_async_context(server())
+        ours = await stack.enter_async_context(server(**settings))
+        assert theirs.sip
+        call = dialling(ours).dial(f"sip:front_desk@{HOST}:{theirs.sip.ports['UDP']}", keys="77*")
+        await until(lambda: len(pressed) == 3)
+        dialling(ours).cancel(call.id)
+        await result(ours, call)
+        await over(theirs)
+    (tape,) = (tmp_path / "tapes").iterdir()
+    text = b"\n".join(read_lines(tape))
+    assert b'"Press"' in text
+    assert b"77*" not in text
+    assert [getattr(r, "keys", "") for r in caplog.records if r.message == "pressed"] == ["77*"]
 
 
 async def test_the_called_party_hears_the_greeting_and_hangs_up(callee: Somebody, sent: list[bytes]) -> None:
@@ -326,13 +376,12 @@ async def test_who_is_called_may_answer_although_it_may_not_call(callee: Somebod
 
 
 async def test_secure_call_wants_a_certificate_for_the_name_that_is_called(
-    nameserver: NameServer, make_certificate: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+    nameserver: NameServer, make_certificate: Callable[..., dict[str, str]]
 ) -> None:
     """DNS leads to a host of another name: the certificate has to be for the domain, and is."""
     files = make_certificate("DNS:voice.example.com")
-    trusting = ssl.create_default_context(cafile=files["tls_cert"])
-    monkeypatch.setattr("telephony.sip.transport.client_context", lambda: trusting)
-    secure = {"sip__transports": ["tls"], "sip__tls_port": 0} | {f"sip__{key}": file for key, file in files.items()}
+    secure = {"sip__transports": ["tls"], "sip__tls_port": 0, "sip__tls_ca": files["tls_cert"]}
+    secure |= {f"sip__{key}": file for key, file in files.items()}
     async with AsyncExitStack() as stack:
         ours, theirs = [await stack.enter_async_context(server(**secure)) for _ in range(2)]
         assert theirs.sip
@@ -350,6 +399,35 @@ async def test_secure_call_wants_a_certificate_for_the_name_that_is_called(
         dialling(ours).cancel(call.id)
         assert (await result(ours, call))[0] == "ended"
         await over(theirs)
+
+
+async def test_server_with_a_certificate_of_a_private_authority(
+    signed: tuple[dict[str, str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is called once the authority's file is in the settings; without it the log says what is missing."""
+    files, authority = signed
+    secure = {"sip__transports": ["tls"], "sip__tls_port": 0} | {f"sip__{key}": file for key, file in files.items()}
+    async with AsyncExitStack() as stack:
+        theirs = await stack.enter_async_context(server(**secure))
+        trusting = await stack.enter_async_context(server(sip__tls_ca=authority))
+        wary = await stack.enter_async_context(server())
+        assert theirs.sip
+        to = f"sip:front_desk@{HOST}:{theirs.sip.ports['TLS']};transport=tls"
+        assert (await result(wary, dialling(wary).dial(to)))[:2] == ("failed", 503)
+        assert "no connection by TLS: " in caplog.text
+        assert "unable to get local issuer certificate" in caplog.text
+        call = dialling(trusting).dial(to)
+        await until(lambda: call.state == "answered")
+        dialling(trusting).cancel(call.id)
+        assert (await result(trusting, call))[0] == "ended"
+        await over(theirs)
+
+
+async def test_file_of_authorities_that_is_of_no_use_is_a_refused_start(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("hello")
+    with pytest.raises(SettingsError, match=r"sip\.tls_ca: .*ca\.pem' has no PEM text with CERTIFICATE"):
+        async with server(sip__tls_ca=str(tmp_path / "ca.pem")):
+            pass
 
 
 async def test_tape_of_a_call_of_ours(callee: Somebody, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import pairwise
 from typing import Any
@@ -16,13 +17,16 @@ from config.settings import load_settings
 from telephony.app import App
 from telephony.audio.resample import to_line
 from telephony.rtp.codec import PCMU
+from telephony.rtp.dtmf import KeyReceiver
 from telephony.rtp.media import Media
 from telephony.sip.calls.events import Answered, Ended, Reanswered
 from telephony.sip.line import SipCall
 from telephony.sip.syntax.message import Request, Response, encode
+from tests.telephony.goertzel import heard_keys
 from tests.telephony.sip.peer import message
 from tests.telephony.sip.phone import QUICK, Phone, likeness, over, server
 
+KEYS_KIND = 101  # the payload type of keys in offers
 Open = Callable[..., Awaitable[Phone]]
 LONG: dict[str, Any] = {"engine__simulated__words": 40}  # 8 s
 
@@ -218,10 +222,11 @@ async def test_caller_who_falls_silent_is_hung_up_on(phone: Open, caplog: pytest
 
 
 class Operator:
-    """A model that hangs up, or puts every caller through."""
+    """A model that hangs up, or puts every caller through; it may press keys before."""
 
-    def __init__(self, after: Next) -> None:
+    def __init__(self, after: Next, keys: str) -> None:
         self.after = after
+        self.keys = keys
 
     async def load(self) -> None:
         """Nothing to load."""
@@ -230,7 +235,7 @@ class Operator:
         assert request.cue is Cue.GREET
         yield Text("One moment.")
         transfer = "reception" if self.after is Next.TRANSFER else ""
-        yield Done(next=self.after, transfer_to=transfer)
+        yield Done(next=self.after, transfer_to=transfer, keys=self.keys)
 
     def cancel(self, request: str) -> None:
         """Nothing goes on."""
@@ -239,8 +244,34 @@ class Operator:
         """Nothing to give back."""
 
 
-def engine(after: Next) -> Engine:
-    return Engine(Operator(after), SimulatedSynthesizer(load_settings(None, QUICK).engine.simulated))  # type: ignore[arg-type]
+def engine(after: Next, keys: str = "") -> Engine:
+    return Engine(Operator(after, keys), SimulatedSynthesizer(load_settings(None, QUICK).engine.simulated))  # type: ignore[arg-type]
+
+
+async def test_keys_go_out_as_events_once_the_last_word_was_heard(phone: Open) -> None:
+    async with server(engine(Next.HANG_UP, "10w4#")) as app:
+        one = await phone(app)
+        one.dial()
+        await one.wait(Ended)
+        await over(app)
+        events = [(n, item) for n, (_, item) in enumerate(one.heard) if item.payload_type == KEYS_KIND]
+        receiver = KeyReceiver()
+        assert "".join(receiver.receive(item, 20.0 * n) or "" for n, item in events) == "104#"
+        first, words = events[0][0], [n for n in one.speech() if one.heard[n][1].payload_type != KEYS_KIND]
+        assert 0 <= first - max(words) < 10  # the pause after a word
+        begun = [item.timestamp for _, item in events if item.marker]
+        assert [(b - a) // 8 for a, b in pairwise(begun)] == [240, 740, 240]
+
+
+async def test_keys_go_out_as_tones_where_the_phone_takes_no_events(phone: Open) -> None:
+    async with server(engine(Next.HANG_UP, "10w4#")) as app:
+        one = await phone(app)
+        offer = one.negotiation.offer()
+        one.dial(body=re.sub(rb"a=(rtpmap|fmtp):101 [^\r]*\r\n", b"", offer).replace(b" 101\r\n", b"\r\n"))
+        await one.wait(Ended)
+        await over(app)
+        assert not any(item.payload_type == KEYS_KIND for _, item in one.heard)
+        assert heard_keys(one.pcm()) == "104#"
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
@@ -296,7 +327,7 @@ async def test_bug_in_one_call_ends_it_alone(
         assert isinstance(first, SipCall)
         assert first.listener
 
-        def broken(pcm: bytes) -> None:
+        def broken(pcm: bytes, wide: bytes = b"") -> None:
             raise RuntimeError("a bug")
 
         monkeypatch.setattr(first.listener, "audio", broken)

@@ -1,4 +1,4 @@
-"""The operator's certificate: taken, or refused with the reason."""
+"""The operator's certificate, and the authorities that he trusts: taken, or refused with the reason."""
 
 import subprocess
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 from config.exceptions import SettingsError
 from config.sip import SipSettings
-from telephony.sip.tls import server_context
+from telephony.sip.tls import client_context, server_context
 
 
 def settings(tls_cert: str, tls_key: str = "") -> SipSettings:
@@ -44,4 +44,25 @@ def test_each_fault_is_named(
     ):
         with pytest.raises(SettingsError) as error:
             server_context(settings(*files))
+        assert str(error.value).startswith(said)
+
+
+def test_an_authority_of_ours_counts_besides_those_of_the_system(certificate: dict[str, str]) -> None:
+    usual = client_context(SipSettings()).cert_store_stats()["x509_ca"]
+    ours = client_context(SipSettings(tls_ca=certificate["tls_cert"]))
+    assert ours.cert_store_stats()["x509_ca"] == usual + 1
+    assert ours.check_hostname
+
+
+def test_what_is_wrong_with_the_authoritys_file_is_named(tmp_path: Path) -> None:
+    text, broken = tmp_path / "text.pem", tmp_path / "broken.pem"
+    text.write_text("hello")
+    broken.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    for file, said in (
+        ("/nowhere", "sip.tls_ca: cannot read '/nowhere': No such file"),
+        (str(text), f"sip.tls_ca: '{text}' has no PEM text with CERTIFICATE"),
+        (str(broken), f"sip.tls_ca: '{broken}': "),
+    ):
+        with pytest.raises(SettingsError) as error:
+            client_context(SipSettings(tls_ca=file))
         assert str(error.value).startswith(said)

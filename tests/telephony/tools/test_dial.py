@@ -134,6 +134,7 @@ def test_who_does_not_answer(ours: Any, start: Callable[..., Any], bob: Bob, sta
     [
         (["sip:bob@127.0.0.1", "--trunk", "acme"], "there is no trunk 'acme'; there are: none (422)"),
         (["bob"], "to: a URI without a scheme"),
+        (["sip:bob@127.0.0.1", "--keys", "12-34"], "keys: '-' is no key: 0-9 * # A-D are keys"),
         (["sip:bob@127.0.0.1", "--data", "/nowhere"], "cannot read /nowhere/control-token, which a running server"),
         (["sip:bob@127.0.0.1", "--url", "http://127.0.0.1:1"], "no answer from http://127.0.0.1:1"),
     ],
@@ -161,5 +162,5 @@ def test_help_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         main(["dial", "--help"])
     assert end.value.code == 0
     text = capsys.readouterr().out
-    for part in ("to ", "--agent", "--trunk", "--url", "--config", "--data", "Ctrl-C", "Exit status"):
+    for part in ("to ", "--agent", "--trunk", "--keys", "--url", "--config", "--data", "Ctrl-C", "Exit status"):
         assert part in text

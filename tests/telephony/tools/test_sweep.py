@@ -33,7 +33,7 @@ def tape(tmp_path: Path) -> Path:
     for at in range(20, 6020, 20):
         do(e.CallerAudio(b"\0" * 320))
         if at % 40 == 0:
-            do(e.SpeechProbability(0.9 if 1000 < at <= 1600 or 1920 < at <= 2600 else 0.0, at))
+            do(e.SpeechProbability(0.9 if 1000 < at <= 1600 or 1880 < at <= 2600 else 0.0, at))
     path = tmp_path / "call.jsonl.gz"
     path.write_bytes(gzip.compress(b"".join(lines)))
     return path

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import config
@@ -14,6 +14,7 @@ from agent.engine.base import Cue, Done, Expect, Next, ReplyRequest, Text, ToolC
 from agent.engine.embedded.dialogue import DialogueModel
 from agent.exceptions import EngineError
 from config.agent import load_agents
+from config.dialogue import Intent
 
 AGENTS = load_agents(Path(config.__file__).parent / "agents")
 
@@ -242,6 +243,7 @@ SAYINGS = [
 ]  # fmt: skip
 
 
+@settings(deadline=None)  # many requests, each in a loop of its own
 @given(st.lists(st.sampled_from(SAYINGS), max_size=15))
 def test_whatever_is_said_there_is_an_answer_and_nothing_is_booked_unconfirmed(sayings: list[str]) -> None:
     caller = Caller()
@@ -333,3 +335,50 @@ def test_what_must_be_heard_is_not_interruptible() -> None:
     caller.says("one two three four")
     caller.says("yes")
     assert not caller.done.interruptible
+
+
+def pressing(**intent: Any) -> Caller:
+    """The front desk, with one more intent."""
+    desk = AGENTS["front_desk"]
+    assert desk.dialogue
+    menu = Intent.model_validate({"phrases": ["[for] the pharmacy [press two]"], **intent})
+    dialogue = desk.dialogue.model_copy(update={"intents": {**desk.dialogue.intents, "menu": menu}})
+    caller = Caller()
+    caller.model = DialogueModel({"front_desk": desk.model_copy(update={"dialogue": dialogue})})
+    return caller
+
+
+def test_an_answer_of_keys_alone_is_silent() -> None:
+    caller = pressing(press="2")
+    caller.ask(Cue.GREET)
+    assert caller.says("for the pharmacy press two") == ""
+    assert caller.done.keys == "2"
+    assert caller.says("what are your opening hours").startswith("We're open")
+    assert caller.done.keys == ""
+
+
+def test_words_come_before_keys_and_no_question_after_them() -> None:
+    caller = pressing(press="ww104#", answer="I'll dial it.")
+    assert caller.says("the pharmacy") == "I'll dial it."
+    assert caller.done.keys == "ww104#"
+    assert caller.says("what did you say") == "I'll dial it."
+    assert caller.done.keys == ""  # to say it again is not to press it again
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_keys_after_a_tool_are_pressed_only_if_it_has_worked(fails: bool) -> None:
+    caller = pressing(press="2", answer="Noted.", failed="Sorry.", tool="note", ask={"day": ["Which day?"]})
+    caller.fail_tools = fails
+    caller.says("the pharmacy")
+    said = caller.says("on friday")
+    assert caller.tools == [ToolCall("note", {"day": "Friday"})]
+    assert said == ("Sorry. Is there anything else I can do for you?" if fails else "Noted.")
+    assert caller.done.keys == ("" if fails else "2")
+
+
+def test_keys_after_slots_that_were_asked_for() -> None:
+    caller = pressing(press="3#", answer="On {day}.", ask={"day": ["Which day?"]})
+    assert "Which day?" in caller.says("the pharmacy")
+    assert caller.done.keys == ""
+    assert caller.says("on friday") == "On Friday."
+    assert caller.done.keys == "3#"

@@ -350,6 +350,7 @@ async def test_decoders_come_back_whatever_happens_to_an_utterance(recognizer: P
     assert (await recognize(recognizer, "after", pcm))[1] == "goodbye"
 
 
+@pytest.mark.slow
 async def test_an_utterance_without_end_is_bounded(recognizer: PocketsphinxRecognizer) -> None:
     block = bytes(MAX_BYTES // 2)
     for _ in range(3):

@@ -374,6 +374,11 @@ async def test_the_dialogue_is_told_what_was_said(recognizer: PocketsphinxRecogn
     assert ToolCall("book_appointment", {"day": "Wednesday", "time": "three o'clock"}) in call.events
 
 
+async def test_of_a_wide_band_line_the_8_khz_is_understood(recognizer: PocketsphinxRecognizer) -> None:
+    call, words = Call(fallback(Model(GONE), recognizer)), spoken("i'd like to book an appointment")
+    assert "Which day" in await call.ask(audio=words, wide=bytes(2 * len(words)))
+
+
 async def test_it_knows_which_answer_is_expected(
     recognizer: PocketsphinxRecognizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -75,10 +76,12 @@ def with_ears(ears: Ears, embedded: PocketsphinxRecognizer, lost_s: float = 3600
 
 
 async def recognize(
-    recognizer: FallbackRecognizer, name: str = "CA1/u1", agent: str = "front_desk"
+    recognizer: FallbackRecognizer, name: str = "CA1/u1", agent: str = "front_desk", wide: bytes = b""
 ) -> tuple[list[str], Transcript]:
-    blocks = [PCM[at : at + 3200] for at in range(0, len(PCM), 3200)]
-    partials = [(await recognizer.hear(SpeechBlock(name, "CA1", agent, block))).text for block in blocks]
+    partials = []
+    for at in range(0, len(PCM), 3200):
+        block = SpeechBlock(name, "CA1", agent, PCM[at : at + 3200], wide=wide[2 * at : 2 * at + 6400])
+        partials.append((await recognizer.hear(block)).text)
     return partials, await recognizer.finish(name)
 
 
@@ -107,6 +110,14 @@ async def test_the_whole_utterance_is_heard_by_pocketsphinx(
     assert ears.cancelled == ["CA1/u1"]
     assert recognizer.health.failures == 1
     assert not recognizer._utterances
+
+
+async def test_of_a_wide_band_line_pocketsphinx_hears_the_8_khz(embedded: PocketsphinxRecognizer) -> None:
+    """Noise besides would cost it its words."""
+    noise = np.random.default_rng(0).integers(-9000, 9000, len(PCM)).astype("<i2").tobytes()
+    for break_at in (0, 5, -1):
+        recognizer = with_ears(Ears(break_at), embedded)
+        assert (await recognize(recognizer, wide=noise))[1].text == SAID
 
 
 async def test_lost_ears_are_not_asked_until_it_is_time(embedded: PocketsphinxRecognizer) -> None:

@@ -6,6 +6,7 @@ import wave
 import numpy as np
 import pytest
 
+from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.openai.audio import to_wav
 
 
@@ -25,7 +26,15 @@ def test_a_tone_keeps_its_pitch_level_and_length_at_twice_the_rate() -> None:
     assert np.abs(samples[1000:-1000]).max() == pytest.approx(8000, rel=0.01)
 
 
+def test_16_khz_stays_what_it_is() -> None:
+    pcm = np.random.default_rng(0).integers(-9000, 9000, 1000).astype("<i2")
+    samples, form = read(to_wav(pcm.tobytes(), WIDE_RATE))
+    assert form == (1, 2, 16_000)
+    assert np.array_equal(samples, pcm)
+
+
+@pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
 @pytest.mark.parametrize("pcm", [b"", b"\x01", bytes(2), bytes(3)])
-def test_hardly_any_audio_is_a_file_too(pcm: bytes) -> None:
-    samples, _ = read(to_wav(pcm))
-    assert len(samples) == len(pcm) // 2 * 2
+def test_hardly_any_audio_is_a_file_too(pcm: bytes, rate: int) -> None:
+    samples, _ = read(to_wav(pcm, rate))
+    assert len(samples) == len(pcm) // 2 * (WIDE_RATE // rate)

@@ -41,7 +41,7 @@ class Talk:
             Tools({}, folder),
             ReplySettings(),
             emit=self._emit,
-            to_line=lambda audio, rate: bytes(2 * (8000 * len(audio) // rate)),
+            to_line=lambda audio, rate: (bytes(2 * (8000 * len(audio) // rate)), b""),
             log=Log(logging.getLogger("test"), {}),
         )
 

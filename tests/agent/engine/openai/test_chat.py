@@ -100,6 +100,15 @@ async def test_with_audio_the_model_hears_the_turn_beside_its_text(server: Serve
     assert np.argmax(np.abs(np.fft.rfft(samples))) * 16_000 / len(samples) == 500
 
 
+async def test_of_a_wide_band_line_it_hears_16_khz(server: Server) -> None:
+    wide = np.random.default_rng(0).integers(-9000, 9000, len(TONE)).astype("<i2").tobytes()
+    await events_of(server, "Hi.", request=asked(audio=TONE, wide=wide))
+    (speech,) = server.asked[0].body["messages"][-1]["content"][-1:]
+    with wave.open(io.BytesIO(base64.b64decode(speech["input_audio"]["data"], validate=True))) as file:
+        assert file.getframerate() == 16_000
+        assert file.readframes(file.getnframes()) == wide
+
+
 async def test_an_agent_that_is_not_there_is_an_error(server: Server) -> None:
     with pytest.raises(EngineError, match="no agent 'desk'"):
         await anext(ChatModel(server.settings(), {}).reply(asked()))
@@ -245,6 +254,18 @@ async def test_calls_without_a_number_are_whole(server: Server) -> None:
 async def test_the_model_hangs_up_by_a_call(server: Server, arguments: str | None) -> None:
     events = await events_of(server, "Goodbye.", call(0, prompt.HANG_UP, arguments))
     assert events == [Text("Goodbye."), Done(next=Next.HANG_UP)]
+
+
+async def test_the_model_presses_keys_by_a_call_and_is_told_that_it_has(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.agent.engine.openai.test_chat.AGENT", AGENT.model_copy(update={"press_keys": True}))
+    events = await events_of(server, call(0, prompt.PRESS_KEYS, '{"keys": "2"}'))
+    assert events == [Done(keys="2")]
+    told = messages(
+        asked(Cue.ANSWER, Turn("caller", "Press two."), Turn("keys", "2"), transcript="hello"), AGENT, audio=False
+    )
+    assert told[-1] == {"role": "user", "content": "Press two. (You have pressed 2.) hello"}
 
 
 async def test_the_model_puts_through_by_a_call(server: Server) -> None:

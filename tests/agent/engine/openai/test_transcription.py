@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from agent.engine.base import SpeechBlock, Transcript
-from agent.engine.openai.transcription import MAX_BYTES, MAX_UTTERANCES, OpenAIRecognizer
+from agent.engine.openai.transcription import LONGEST_S, MAX_UTTERANCES, OpenAIRecognizer
 from agent.exceptions import EngineError
 from tests.agent.engine.openai.server import BREAK, Server, Status
 
 TONE = (8000 * np.sin(2 * np.pi * 500 * np.arange(1600) / 8000)).astype("<i2").tobytes()  # 200 ms
 
 
-def block(utterance: str = "CA1/u1", audio: bytes = TONE) -> SpeechBlock:
-    return SpeechBlock(utterance, "CA1", "desk", audio)
+def block(utterance: str = "CA1/u1", audio: bytes = TONE, wide: bytes = b"") -> SpeechBlock:
+    return SpeechBlock(utterance, "CA1", "desk", audio, wide=wide)
 
 
 async def heard(server: Server, *script: Any, blocks: int = 1, **settings: Any) -> Transcript:
@@ -47,6 +47,19 @@ async def test_all_blocks_are_written_down_together(server: Server) -> None:
     assert np.argmax(np.abs(np.fft.rfft(samples))) == 500
 
 
+async def test_of_a_wide_band_line_16_khz_is_written_down(server: Server) -> None:
+    server.script("stt", ["Hello."])
+    recognizer = OpenAIRecognizer(server.settings())
+    wide = np.random.default_rng(0).integers(-9000, 9000, 3200).astype("<i2")
+    for at in (0, 1600):
+        await recognizer.hear(block(audio=TONE[:1600], wide=wide[at : at + 1600].tobytes()))
+    await recognizer.finish("CA1/u1")
+    with wave.open(io.BytesIO(server.asked[0].body["file"])) as file:
+        assert file.getframerate() == 16_000
+        assert file.readframes(file.getnframes()) == wide.tobytes()
+    await recognizer.close()
+
+
 async def test_before_the_end_it_has_no_idea(server: Server) -> None:
     recognizer = OpenAIRecognizer(server.settings())
     partial = await recognizer.hear(block())
@@ -73,14 +86,15 @@ async def test_an_utterance_that_is_not_known_is_empty(server: Server) -> None:
     await recognizer.close()
 
 
-async def test_what_is_longer_than_a_minute_is_not_heard(server: Server) -> None:
+@pytest.mark.parametrize("wide", [b"", bytes(32_000)])
+async def test_what_is_longer_than_a_minute_is_not_heard(server: Server, wide: bytes) -> None:
     server.script("stt", ["Long."])
     recognizer = OpenAIRecognizer(server.settings())
     for _ in range(70):
-        await recognizer.hear(block(audio=bytes(16_000)))
+        await recognizer.hear(block(audio=bytes(16_000), wide=wide))
     await recognizer.finish("CA1/u1")
     with wave.open(io.BytesIO(server.asked[0].body["file"])) as file:
-        assert file.getnframes() == MAX_BYTES == 60 * 16_000
+        assert file.getnframes() == LONGEST_S * 16_000 == 60 * 16_000
     await recognizer.close()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agent.engine.base import FloatArray, SpeechBlock, Transcript
+from agent.engine.base import CALLER_RATE, FloatArray, SpeechBlock, Transcript
 from agent.engine.realtime.layout import Layout
 from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.upsample import Upsampler
@@ -16,12 +16,12 @@ from agent.engine.realtime.utterance import Utterance
 from agent.exceptions import EngineError
 
 
-def tones(seed: int, seconds: float = 2.0) -> bytes:
-    """Another tone, or none, every tenth of a second; 8 kHz PCM16."""
+def tones(seed: int, seconds: float = 2.0, rate: int = CALLER_RATE) -> bytes:
+    """Another tone, or none, every tenth of a second; PCM16."""
     rng = np.random.default_rng(seed)
-    time = np.arange(800) / 8000
+    time = np.arange(rate // 10) / rate
     pieces = [
-        rng.uniform(0, 0.5) * (rng.random() > 0.2) * np.sin(2 * np.pi * rng.uniform(100, 3500) * time)
+        rng.uniform(0, 0.5) * (rng.random() > 0.2) * np.sin(2 * np.pi * rng.uniform(100, 7 * rate / 16) * time)
         for _ in range(round(seconds * 10))
     ]
     return (np.concatenate(pieces) * 32767).astype("<i2").tobytes()
@@ -36,15 +36,15 @@ def blocks(pcm: bytes, *sizes: int) -> Iterator[bytes]:
         start, number = start + size, number + 1
 
 
-def block(name: str, pcm: bytes, call: str = "") -> SpeechBlock:
-    return SpeechBlock(name, call or name, "front_desk", pcm)
+def block(name: str, pcm: bytes, call: str = "", wide: bytes = b"") -> SpeechBlock:
+    return SpeechBlock(name, call or name, "front_desk", pcm, wide=wide)
 
 
 @cache
-def generated(network: Any, features: Any, layout: Layout, pcm: bytes) -> tuple[int, ...]:
+def generated(network: Any, features: Any, layout: Layout, pcm: bytes, rate: int = CALLER_RATE) -> tuple[int, ...]:
     """The tokens of `generate` with a stream of audio, silence after it included."""
-    silence = bytes((layout.flush + 2) * layout.token)
-    audio = np.concatenate((np.zeros(layout.silence * layout.token, np.float32), Upsampler().feed(pcm + silence)))
+    silence = bytes((layout.flush + 2) * layout.token * rate // CALLER_RATE)
+    audio = np.concatenate((np.zeros(layout.silence * layout.token, np.float32), Upsampler(rate).feed(pcm + silence)))
 
     def mel(samples: FloatArray, *, center: bool) -> torch.Tensor:
         found = features(samples, center=center, sampling_rate=16000, return_tensors="pt").input_features
@@ -69,9 +69,12 @@ def generated(network: Any, features: Any, layout: Layout, pcm: bytes) -> tuple[
     return tuple(tokens[0, len(layout.prompt) :].tolist())
 
 
-def heard(model: RealtimeModel, pieces: dict[int, Iterator[bytes]]) -> dict[int, list[int]]:
+def heard(
+    model: RealtimeModel, pieces: dict[int, Iterator[bytes]], rates: dict[int, int] | None = None
+) -> dict[int, list[int]]:
     """The tokens of utterances by slot; each gets its next piece whenever it has no audio left for a step."""
-    utterances = {slot: Utterance(slot, str(slot), model.layout) for slot in pieces}
+    rates = rates or {}
+    utterances = {slot: Utterance(slot, str(slot), model.layout, rates.get(slot, CALLER_RATE)) for slot in pieces}
     for slot, utterance in utterances.items():
         utterance.slot = slot
         model.open(slot)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from agent.engine.base import WIDE_RATE
 from agent.engine.realtime.model import Mel, RealtimeModel, Work
 from agent.engine.realtime.upsample import Upsampler
 from agent.engine.realtime.utterance import Utterance
@@ -49,6 +50,15 @@ def test_many_together_at_their_own_times_and_with_any_blocks(parts: Parts, mode
     for slot, length in lengths.items():
         expected = parts.generated(tones(10 + slot, length))
         assert together[slot] == expected[: len(together[slot])]
+
+
+def test_narrow_and_wide_band_lines_together(parts: Parts, model: RealtimeModel) -> None:
+    wide = tones(20, 3, WIDE_RATE)
+    pieces = {0: blocks(tones(21, 3), 3200), 1: blocks(wide, 6400), 2: blocks(wide, 640, 3202)}
+    together = heard(model, pieces, {1: WIDE_RATE, 2: WIDE_RATE})
+    assert together[0] == parts.generated(tones(21, 3))[: len(together[0])]
+    assert together[1] == together[2] == parts.generated(wide, WIDE_RATE)[: len(together[1])]
+    assert len(set(together[1])) > 4
 
 
 def test_a_slot_that_was_used_before_knows_nothing_of_it(parts: Parts, model: RealtimeModel) -> None:

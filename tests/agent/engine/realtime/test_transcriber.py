@@ -7,7 +7,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.engine.base import Transcript
+from agent.engine.base import CALLER_RATE, WIDE_RATE, Transcript
 from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.transcriber import MAX_UTTERANCES, Transcriber
 from agent.exceptions import DeviceLost, EngineError
@@ -28,9 +28,9 @@ def run(transcriber: Transcriber) -> int:
     return steps
 
 
-def hear(transcriber: Transcriber, name: str, pcm: bytes, call: str = "") -> Answers:
+def hear(transcriber: Transcriber, name: str, pcm: bytes, call: str = "", wide: bytes = b"") -> Answers:
     answers = Answers()
-    transcriber.hear(block(name, pcm, call), answers)
+    transcriber.hear(block(name, pcm, call, wide), answers)
     return answers
 
 
@@ -40,9 +40,9 @@ def finish(transcriber: Transcriber, name: str) -> Answers:
     return answers
 
 
-def final(parts: Parts, pcm: bytes) -> list[str]:
+def final(parts: Parts, pcm: bytes, rate: int = CALLER_RATE) -> list[str]:
     """What the whole may be transcribed as: with all the silence after it, or as much as a quiet end needs."""
-    tokens = parts.generated(pcm)
+    tokens = parts.generated(pcm, rate)
     return [parts.text(tokens[:count]) for count in range(len(tokens) - 20, len(tokens) + 1)]
 
 
@@ -186,6 +186,20 @@ def test_what_was_heard_is_not_heard_again_when_the_caller_goes_on(transcriber: 
     third = finish(transcriber, "u3")
     run(transcriber)
     assert third.texts[0] in final(parts, tones(8))
+
+
+def test_of_a_wide_band_line_16_khz_is_heard_and_gone_on_with(transcriber: Transcriber, parts: Parts) -> None:
+    narrow, wide = tones(1, 4), tones(2, 4, WIDE_RATE)
+    for at in range(0, 48_000, 3200):
+        hear(transcriber, "u1", narrow[at : at + 3200], "call", wide[2 * at : 2 * at + 6400])
+    first = finish(transcriber, "u1")
+    run(transcriber)
+    hear(transcriber, "u2", narrow, "call", wide)
+    second = finish(transcriber, "u2")
+    assert run(transcriber) <= 13 + 17
+    assert first.texts[0] in final(parts, wide[:96_000], WIDE_RATE)
+    assert second.texts[0] in final(parts, wide, WIDE_RATE)
+    assert second.texts[0] not in final(parts, narrow)
 
 
 def test_slots_kept_for_callers_who_might_go_on_are_there_for_others(transcriber: Transcriber, parts: Parts) -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.realtime.upsample import DELAY, Upsampler
 from tests.agent.engine.realtime.hearing import blocks, tones
 
@@ -31,5 +32,13 @@ def test_blocks_make_no_difference(sizes: tuple[int, ...]) -> None:
     np.testing.assert_allclose(pieces, Upsampler().feed(pcm), atol=1e-7)
 
 
-def test_nothing_in_nothing_out() -> None:
-    assert len(Upsampler().feed(b"")) == 0
+@pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
+def test_nothing_in_nothing_out(rate: int) -> None:
+    assert len(Upsampler(rate).feed(b"")) == 0
+
+
+def test_16_khz_stays_what_it_is_without_delay() -> None:
+    pcm = tones(3, 0.5, WIDE_RATE)
+    upsampler = Upsampler(WIDE_RATE)
+    assert upsampler.delay == 0
+    assert np.array_equal(upsampler.feed(pcm) * 32768, np.frombuffer(pcm, "<i2"))

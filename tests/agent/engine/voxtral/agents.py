@@ -7,6 +7,7 @@ DESK = AgentSettings.model_validate(
         "name": "desk",
         "instructions": "You are the front desk of a dentist. You know the hours: nine to five.",
         "transfers": {"reception": "+15550100199"},
+        "press_keys": True,
         "tools": {
             "book": {"file": "b.jsonl", "description": "Book an appointment.", "parameters": {"day": "the day"}},
         },

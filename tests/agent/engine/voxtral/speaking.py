@@ -2,7 +2,9 @@
 
 import numpy as np
 import torch
+from transformers import WhisperFeatureExtractor
 
+from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.mel import Mel
 from agent.engine.voxtral.prompt import audio_tokens
@@ -11,11 +13,11 @@ SLOTS, CONTEXT = 4, 1024
 INSTRUCTIONS = [1, 3, *range(1010, 1050)]
 
 
-def pcm(seed: int, seconds: float = 1.0) -> bytes:
-    """A chord in noise, 8 kHz PCM16; every seed another one."""
+def pcm(seed: int, seconds: float = 1.0, rate: int = CALLER_RATE) -> bytes:
+    """A chord in noise, PCM16; every seed another one."""
     random = np.random.default_rng(seed)
-    time = np.arange(int(8000 * seconds))[:, None] / 8000
-    chord = np.sin(2 * np.pi * time * random.uniform(200, 3400, 3)).sum(axis=1)
+    time = np.arange(int(rate * seconds))[:, None] / rate
+    chord = np.sin(2 * np.pi * time * random.uniform(200, 17 * rate / 40, 3)).sum(axis=1)
     return (chord * 3000 + random.standard_normal(len(time)) * 300).astype("<i2").tobytes()
 
 
@@ -25,10 +27,20 @@ def prompt(voxtral: Checkpoint, seed: int, words: int) -> list[int]:
     return [*INSTRUCTIONS, *text, *audio_tokens(voxtral.tokenizer), voxtral.tokenizer.END_INST]
 
 
+def whispers(audio: bytes) -> torch.Tensor:
+    """What WhisperFeatureExtractor makes of 16 kHz."""
+    samples = np.frombuffer(audio, "<i2").astype(np.float32) / 32768
+    extract = WhisperFeatureExtractor(feature_size=128)
+    features: torch.Tensor = extract(samples, sampling_rate=WIDE_RATE, return_tensors="pt").input_features
+    return features
+
+
 @torch.inference_mode()
-def generate(voxtral: Checkpoint, ids: list[int], audio: bytes, count: int) -> list[int]:
+def generate(voxtral: Checkpoint, ids: list[int], audio: bytes, count: int, rate: int = CALLER_RATE) -> list[int]:
     """What transformers itself generates greedily, without </s>."""
-    features = Mel(torch.device("cpu"))(audio) if audio else None
+    features = None
+    if audio:
+        features = Mel(torch.device("cpu"))(audio) if rate == CALLER_RATE else whispers(audio)
     tokens = voxtral.model.generate(
         input_ids=torch.tensor([ids]),
         attention_mask=torch.ones(1, len(ids), dtype=torch.long),

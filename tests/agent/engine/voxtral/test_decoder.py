@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from agent.engine.base import WIDE_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.memory import KEPT_AUDIO
@@ -28,6 +29,13 @@ def test_it_writes_what_transformers_generates(voxtral: Checkpoint, decoder: Dec
     ids, audio = prompt(voxtral, 1, 30), pcm(1)
     expected = generate(voxtral, ids, audio, 20)
     assert write(decoder, 2, decoder.prefill(2, ids, audio, 0), len(ids), len(expected)) == expected
+
+
+def test_it_hears_a_wide_band_line_as_transformers_does(voxtral: Checkpoint, decoder: Decoder) -> None:
+    ids, audio = prompt(voxtral, 1, 30), pcm(1, rate=WIDE_RATE)
+    expected = generate(voxtral, ids, audio, 20, WIDE_RATE)
+    assert write(decoder, 2, decoder.prefill(2, ids, audio, 0, WIDE_RATE), len(ids), len(expected)) == expected
+    assert generate(voxtral, ids, audio, 20) != expected
 
 
 def test_without_audio_too(voxtral: Checkpoint, decoder: Decoder) -> None:
@@ -131,6 +139,13 @@ def test_the_same_audio_is_heard_once(decoder: Decoder, monkeypatch: pytest.Monk
     again = decoder.hear(pcm(1))
     assert again is not heard
     torch.testing.assert_close(again, heard)
+
+
+def test_the_same_bytes_at_another_rate_are_other_audio(decoder: Decoder) -> None:
+    silence = bytes(32_000)
+    wide = decoder.hear(silence, rate=WIDE_RATE)
+    assert decoder.hear(silence) is not wide
+    assert decoder.hear(silence, rate=WIDE_RATE) is wide
 
 
 def test_more_than_there_is_room_for_is_refused_before_a_gpu_is_told(decoder: Decoder) -> None:

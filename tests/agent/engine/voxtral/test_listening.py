@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from agent.engine.base import SpeechBlock, Transcript
+from agent.engine.base import WIDE_RATE, SpeechBlock, Transcript
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder
 from agent.engine.voxtral.listening import MAX_UTTERANCES, Listening, Overhearing
@@ -13,9 +13,9 @@ from tests.agent.engine.voxtral.speaking import pcm
 TURN = pcm(1, 2.0)
 
 
-def speak(listening: Listening, audio: bytes = TURN, name: str = "a/u1", call: str = "a") -> None:
+def speak(listening: Listening, audio: bytes = TURN, name: str = "a/u1", call: str = "a", *, wide: bytes = b"") -> None:
     for at in range(0, len(audio), 3200):
-        listening.hear(SpeechBlock(name, call, "desk", audio[at : at + 3200]))
+        listening.hear(SpeechBlock(name, call, "desk", audio[at : at + 3200], wide=wide[2 * at : 2 * at + 6400]))
 
 
 def test_a_turn_is_heard_as_if_at_once(voxtral: Checkpoint, decoder: Decoder) -> None:
@@ -26,6 +26,26 @@ def test_a_turn_is_heard_as_if_at_once(voxtral: Checkpoint, decoder: Decoder) ->
     with torch.inference_mode():
         heard = decoder.hear(TURN, bands)
         torch.testing.assert_close(heard, Decoder(voxtral, 2, 512).hear(TURN), atol=1e-4, rtol=1e-4)
+
+
+def test_of_a_wide_band_line_it_hears_16_khz(voxtral: Checkpoint, decoder: Decoder) -> None:
+    listening, wide = Listening(), pcm(3, 2.0, WIDE_RATE)
+    speak(listening, TURN[:-1000], wide=wide[:-2000])
+    assert listening.bands("a", TURN) is None
+    assert listening.bands("a", wide) is None
+    bands = listening.bands("a", wide, WIDE_RATE)
+    assert bands is not None
+    with torch.inference_mode():
+        heard = decoder.hear(wide, bands, WIDE_RATE)
+        expected = Decoder(voxtral, 2, 512).hear(wide, rate=WIDE_RATE)
+        torch.testing.assert_close(heard, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_silence_at_another_rate_is_not_taken_for_its_own() -> None:
+    listening = Listening()
+    speak(listening, bytes(16_000))
+    assert listening.bands("a", bytes(16_000), WIDE_RATE) is None
+    assert listening.bands("a", bytes(16_000)) is not None
 
 
 def test_other_calls_and_other_audio_are_not_known() -> None:

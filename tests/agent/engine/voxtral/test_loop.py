@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.engine.base import CALLER_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.loop import DecodeLoop, Event, Job
@@ -100,9 +101,9 @@ def test_a_call_goes_on_from_what_its_last_prompt_left(voxtral: Checkpoint, deco
     read: list[int] = []
 
     class Counting(Decoder):
-        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int) -> torch.Tensor:
+        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = CALLER_RATE) -> torch.Tensor:
             read.append(len(ids))
-            return super().prefill(slot, ids, audio, start)
+            return super().prefill(slot, ids, audio, start, rate)
 
     listener = start(Counting(voxtral, SLOTS, CONTEXT))
     shared = len(INSTRUCTIONS) + 60
@@ -206,9 +207,9 @@ class Faulty(Decoder):
             fault, self.fault = self.fault, None
             raise fault
 
-    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int) -> torch.Tensor:
+    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = CALLER_RATE) -> torch.Tensor:
         self._fail(prefill=True)
-        return super().prefill(slot, ids, audio, start)
+        return super().prefill(slot, ids, audio, start, rate)
 
     def step(self, rows: list[Row]) -> list[int]:
         self._fail(prefill=False)
@@ -235,8 +236,8 @@ def test_a_prompt_that_fails_costs_nobody_else_anything(voxtral: Checkpoint, sta
 
 def test_what_a_failed_prompt_has_overwritten_is_not_used(voxtral: Checkpoint, start: Start) -> None:
     class Late(Faulty):
-        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int) -> torch.Tensor:
-            logits = Decoder.prefill(self, slot, ids, audio, start)
+        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = CALLER_RATE) -> torch.Tensor:
+            logits = Decoder.prefill(self, slot, ids, audio, start, rate)
             self._fail(prefill=True)
             return logits
 

@@ -9,34 +9,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
-from agent.engine.voxtral.mel import FRAMES, LONGEST, STEP, GrowingMel, Mel, samples_of
+from agent.engine.base import CALLER_RATE, WIDE_RATE
+from agent.engine.voxtral.mel import FRAMES, LONGEST, STEP, GrowingMel, Mel, samples_of, size_of
 
 
-def loud_and_soft() -> bytes:
+def loud_and_soft(rate: int = CALLER_RATE) -> bytes:
     """33 s of noise, ten times a second another loudness."""
     random = np.random.default_rng(1)
-    loudness = np.repeat(10 ** random.uniform(2.5, 3.8, 330), 800)
+    loudness = np.repeat(10 ** random.uniform(2.5, 3.8, 330), rate // 10)
     return (random.standard_normal(len(loudness)) * loudness).astype("<i2").tobytes()
 
 
 MEL = Mel(torch.device("cpu"))
 SPEECH = loud_and_soft()
+SPEECHES = {CALLER_RATE: SPEECH, WIDE_RATE: loud_and_soft(WIDE_RATE)}
+rates = st.sampled_from([CALLER_RATE, WIDE_RATE])
 BLOCK = 3200  # bytes of 200 ms
 ROUNDING = 1e-4  # of four decades
 
 
-def whispers(audio: bytes) -> torch.Tensor:
+def whispers(audio: bytes, rate: int = CALLER_RATE) -> torch.Tensor:
     """What WhisperFeatureExtractor makes of it at 16 kHz."""
-    wide = MEL.widen(samples_of(audio)).numpy()
+    samples = samples_of(audio)
+    wide = MEL.widen(samples).numpy() if rate == CALLER_RATE else samples.astype(np.float32) / 32768
     features: torch.Tensor = WhisperFeatureExtractor(feature_size=128)(
         wide, sampling_rate=16_000, return_tensors="pt"
     ).input_features
     return features
 
 
-def grown(audio: bytes, sizes: list[int]) -> GrowingMel:
+def grown(audio: bytes, sizes: list[int], rate: int = CALLER_RATE) -> GrowingMel:
     """The audio in blocks of these sizes, again and again."""
-    growing, at = GrowingMel(MEL), 0
+    growing, at = GrowingMel(MEL, rate), 0
     for size in itertools.cycle(sizes):
         if at >= len(audio):
             return growing
@@ -45,10 +49,11 @@ def grown(audio: bytes, sizes: list[int]) -> GrowingMel:
     raise AssertionError
 
 
+@pytest.mark.parametrize("rate", SPEECHES)
 @pytest.mark.parametrize("samples", [1, 75, 101, 4000, 16_019, 40_000, 239_850, 239_999, LONGEST])
-def test_it_is_whispers_spectrogram(samples: int) -> None:
-    audio = SPEECH[: 2 * samples]
-    torch.testing.assert_close(MEL(audio), whispers(audio), atol=ROUNDING, rtol=0, check_dtype=True)
+def test_it_is_whispers_spectrogram(samples: int, rate: int) -> None:
+    audio = SPEECHES[rate][: size_of(rate) * samples]
+    torch.testing.assert_close(MEL(audio, rate), whispers(audio, rate), atol=ROUNDING, rtol=0, check_dtype=True)
 
 
 def test_silence_is_silent() -> None:
@@ -63,51 +68,63 @@ def test_a_tone_of_the_telephone_is_the_same_tone_at_twice_the_rate(frequency: i
     assert (MEL.widen(tone) - expected)[inside].abs().max() < 0.003  # images at least 50 dB down
 
 
-def test_the_end_of_what_is_too_long_is_heard() -> None:
-    torch.testing.assert_close(MEL(SPEECH), MEL(SPEECH[-2 * LONGEST :]))
-    assert not torch.equal(MEL(SPEECH), MEL(SPEECH[: 2 * LONGEST]))
+def test_16_khz_stays_what_it_is() -> None:
+    audio = SPEECHES[WIDE_RATE][:64_000]
+    assert np.array_equal(MEL.widen(samples_of(audio, WIDE_RATE)).numpy() * 32768, samples_of(audio))
+
+
+@pytest.mark.parametrize("rate", SPEECHES)
+def test_the_end_of_what_is_too_long_is_heard(rate: int) -> None:
+    speech, longest = SPEECHES[rate], size_of(rate) * LONGEST
+    torch.testing.assert_close(MEL(speech, rate), MEL(speech[-longest:], rate))
+    assert not torch.equal(MEL(speech, rate), MEL(speech[:longest], rate))
 
 
 @given(
     length=st.integers(2, 40_000),
     sizes=st.lists(st.integers(1, 9000), min_size=1, max_size=8),
     rest=st.integers(0, 5000),
+    rate=rates,
 )
-@settings(max_examples=60, deadline=None)
-def test_frame_by_frame_it_is_the_same(length: int, sizes: list[int], rest: int) -> None:
+@settings(max_examples=80, deadline=None)
+def test_frame_by_frame_it_is_the_same(length: int, sizes: list[int], rest: int, rate: int) -> None:
     """For any cut of the audio, half samples included, and whatever comes after the last block."""
-    growing = grown(SPEECH[:length], sizes)
-    audio = SPEECH[: (length + rest) // 2 * 2]
+    size = size_of(rate)
+    growing = grown(SPEECHES[rate][:length], sizes, rate)
+    audio = SPEECHES[rate][: (length + rest) // size * size]
     bands = growing.bands(audio)
     if bands is None:
-        assert length < 300 or len(audio) < length, "what has hardly begun, or lost half a sample, is computed at once"
+        assert length < 150 * size or len(audio) < length, "what has hardly begun, or lost a part, is computed at once"
         return
-    torch.testing.assert_close(MEL.spectrogram(bands), whispers(audio), atol=ROUNDING, rtol=0)
+    torch.testing.assert_close(MEL.spectrogram(bands), whispers(audio, rate), atol=ROUNDING, rtol=0)
 
 
 @given(
     length=st.integers(LONGEST - 20_000, len(SPEECH) // 2),
     sizes=st.lists(st.integers(1, 60_000), min_size=1, max_size=3).filter(lambda sizes: sum(sizes) > 9000),
     rest=st.integers(0, 4000),
+    rate=rates,
 )
-@settings(max_examples=12, deadline=None)
-def test_so_it_is_beyond_thirty_seconds(length: int, sizes: list[int], rest: int) -> None:
-    audio = SPEECH[: 2 * (length + rest)]
-    growing = grown(SPEECH[: 2 * length], sizes)
+@settings(max_examples=16, deadline=None)
+def test_so_it_is_beyond_thirty_seconds(length: int, sizes: list[int], rest: int, rate: int) -> None:
+    size = size_of(rate)
+    audio = SPEECHES[rate][: size * (length + rest)]
+    growing = grown(SPEECHES[rate][: size * length], sizes, rate)
     bands = growing.bands(audio)
     assert bands is not None
     assert len(bands) <= FRAMES
-    excess = len(audio) // 2 - LONGEST
-    heard = audio[2 * max(0, -(-excess // STEP) * STEP) :]
-    torch.testing.assert_close(MEL.spectrogram(bands), whispers(heard), atol=ROUNDING, rtol=0)
+    excess = len(audio) // size - LONGEST
+    heard = audio[size * max(0, -(-excess // STEP) * STEP) :]
+    torch.testing.assert_close(MEL.spectrogram(bands), whispers(heard, rate), atol=ROUNDING, rtol=0)
     kept, bands = growing.whole()
     assert bands is not None
-    torch.testing.assert_close(MEL.spectrogram(bands), whispers(kept), atol=ROUNDING, rtol=0)
+    torch.testing.assert_close(MEL.spectrogram(bands), whispers(kept, rate), atol=ROUNDING, rtol=0)
 
 
-def test_it_holds_no_more_than_thirty_seconds() -> None:
-    growing = grown(SPEECH * 3, [BLOCK])
-    assert len(growing.whole()[0]) <= 2 * LONGEST
+@pytest.mark.parametrize("rate", SPEECHES)
+def test_it_holds_no_more_than_thirty_seconds(rate: int) -> None:
+    growing = grown(SPEECHES[rate] * 3, [BLOCK], rate)
+    assert len(growing.whole()[0]) <= size_of(rate) * LONGEST
     assert sum(map(len, growing._pieces)) <= FRAMES + BLOCK // 2 // STEP + 1
 
 

@@ -172,13 +172,14 @@ async def test_tools_are_called_and_their_results_are_told(tmp_path: Path, polit
     ("call", "done"),
     [
         ('[{"name": "hang_up", "arguments": {}}]', Done(next=Next.HANG_UP)),
+        ('[{"name": "press_keys", "arguments": {"keys": "104#"}}]', Done(keys="104#")),
         (
             '[{"name": "transfer", "arguments": {"to": "reception"}}]',
             Done(next=Next.TRANSFER, transfer_to="reception"),
         ),
     ],
 )
-async def test_the_call_can_be_ended_and_put_through(tmp_path: Path, call: str, done: Done) -> None:
+async def test_the_call_can_be_ended_and_put_through_and_keys_pressed(tmp_path: Path, call: str, done: Done) -> None:
     model = await saying(tmp_path, "Bye.", "[TOOL_CALLS]", call)
     assert await events(model, request("13", audio=pcm(1))) == [Text("Bye."), done]
     await model.close()

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from agent.engine.base import SpeechBlock, Transcript
+from agent.engine.base import WIDE_RATE, SpeechBlock, Transcript
 from agent.engine.voxtral import listening, model
 from agent.engine.voxtral.mel import LONGEST, Mel
 from agent.engine.voxtral.model import VoxtralModel
@@ -51,6 +51,25 @@ async def test_a_reply_finds_what_was_heard_while_the_caller_spoke(
     monkeypatch.setattr(Mel, "__call__", lambda *_: pytest.fail("it was computed at once"))
     assert await events(rambling, asked) == expected
     assert (await rambling.transcriber.finish("k")).text
+
+
+async def test_of_a_wide_band_line_16_khz_is_written_down_and_answered(
+    rambling: VoxtralModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow, wide = pcm(21, 2.1), pcm(21, 2.1, WIDE_RATE)
+    asked = request("w", audio=narrow, wide=wide)
+    expected = await events(rambling, asked)
+    assert expected != await events(rambling, request("n", audio=narrow))
+    assert rambling._loaded
+    rambling._loaded.streams._loop._decoder._heard.clear()
+    for at in range(0, 32_000, 3200):
+        piece = SpeechBlock("w", asked.call, "desk", narrow[at : at + 3200], wide=wide[2 * at : 2 * at + 6400])
+        await rambling.transcriber.hear(piece)
+    monkeypatch.setattr(Mel, "__call__", lambda *_: pytest.fail("it was computed at once"))
+    assert await events(rambling, asked) == expected
+    heard = (await rambling.transcriber.finish("w")).text
+    await rambling.transcriber.hear(block("o", narrow[:32_000]))
+    assert heard != (await rambling.transcriber.finish("o")).text
 
 
 async def test_the_agents_language_is_told(rambling: VoxtralModel) -> None:

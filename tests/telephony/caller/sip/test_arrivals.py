@@ -5,11 +5,14 @@ import sys
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from telephony.caller.sip.arrivals import Arrivals, receive, stamp
+from telephony.rtp import opus
 from telephony.rtp.codec import FRAME, PCMU
 from telephony.rtp.packet import Packet
+from telephony.rtp.rate import WIDE
 
 VOICE = b"\x20" * FRAME
 
@@ -80,3 +83,19 @@ def test_a_pause_of_the_voice_itself_is_none() -> None:
     for payload in (VOICE, PCMU.silence, PCMU.silence, VOICE):
         telling.push(payload, marker=telling.sequence == 0)
     assert telling.breaks == []
+
+
+@pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+def test_silence_in_opus_is_told_by_its_size() -> None:
+    breaks: list[tuple[float, float]] = []
+    coder = opus.Opus(WIDE)
+    buffer = Arrivals(lambda _: None, lambda at, length: breaks.append((at, length)))
+    voice = (8000 * np.sin(np.arange(320) * 0.3)).astype("<i2").tobytes()
+    for number in range(40):
+        speaks = not 15 <= number < 25
+        payload = coder.encode(voice if speaks else bytes(640))
+        packet = Packet(111, number, 960 * number, 1, payload, number in (0, 25))
+        assert buffer.push(packet, bytes(320), 20.0 * number, coder)
+    [(at, length)] = breaks
+    assert 300 <= at <= 300 + 60  # the encoder needs a few packets to be done with the voice
+    assert at + length == 500

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from agent.engine.embedded.synthesizer import say
+from config.exceptions import SettingsError
 from telephony.caller.call import run_call
 from telephony.caller.load import run_load
 from telephony.caller.report import Outcome
 from telephony.caller.sip import call as sip_call
 from telephony.caller.sip import trunk
 from telephony.process import ServerProcess
+from telephony.rtp import opus
 from telephony.sip.calls.events import Ended, Reanswered, TransferProgress
 from tests.telephony.caller.recordings import check_recording
 from tests.telephony.caller.sip.desk import Desk
@@ -173,6 +175,33 @@ async def test_a_person_is_asked_for_by_a_key(serve: Any, script: Any) -> None:
     assert report.transferred_to == "sip:+15550100199@127.0.0.1"
     ended = await in_thread(server.wait_for, "ended")
     assert ended["outcome"] == "transfer"
+
+
+@pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+async def test_a_whole_conversation_in_opus(serve: Any, script: Any) -> None:
+    """Understood, answered, a key, put through: on a line of 16 kHz, by a caller who offers nothing else."""
+    more = {"engine.profile": "embedded", "sip.codecs": ["opus", "PCMU"], "log.words": True}
+    server = await in_thread(serve, SIP | more)
+    steps = ["wait", {"say": "What are your opening hours?"}, "wait", {"dtmf": "0"}]
+    talk = script(*steps, expect="transferred", quiet_ms=700, timeout_ms=15_000)
+    report = await run_call(address(server), talk, speak=say, codec="opus")
+    assert report.ok, report
+    said = [line for line in server.log if line["message"] == "said"]
+    heard = [line["text"] for line in said if line["role"] == "caller"]
+    assert heard == ["what are your opening hours", "0"]
+    assert any(line["text"].startswith("We're open Monday") for line in said if line["role"] == "agent")
+    ended = await in_thread(server.wait_for, "ended")
+    assert (ended["outcome"], ended["underruns"]) == ("transfer", 0)
+
+
+async def test_opus_that_is_not_spoken_or_not_there(serve: Any, script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = await in_thread(serve, SIP)
+    if opus.available():
+        refused = await run_call(address(server), script("wait"), speak=say, codec="opus")
+        assert (refused.outcome, "488" in refused.error) == (Outcome.FAILED, True)
+    monkeypatch.setattr(opus, "_library", lambda: None)
+    with pytest.raises(SettingsError, match="libopus0"):
+        await run_call(address(server), script("wait"), speak=say, codec="opus")
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ FLOOR = (g711.SILENCE * FRAME,)
 
 
 def agreed(remote: tuple[str, int], event_type: int | None = 101) -> Parameters:
-    types = frozenset(() if event_type is None else (event_type,))
-    return Parameters(remote=remote, codecs={0: PCMU}, event_type=event_type, event_types=types)
+    events = {} if event_type is None else {event_type: 8000}
+    return Parameters(remote=remote, codecs={0: PCMU}, event_type=event_type, events=events)
 
 
 class Rehearsal:
@@ -46,6 +46,8 @@ class Rehearsal:
                     self.words.extend(pcm[at : at + 2 * FRAME] for at in range(0, len(pcm), 2 * FRAME))
                 case "stop":
                     self.words.clear()
+                case ("press", str(keys)):
+                    self.agent.press(keys)
                 case "lose" | "found" as what:
                     lost = what == "lose"
             if now_ms % 20 == 10:  # between the caller's beats
@@ -70,6 +72,14 @@ def call(script: Any, speak: Any, tone: Any) -> Any:
 
 def near(value: float | None, expected: float, by: float = 25) -> bool:
     return value is not None and abs(value - expected) <= by
+
+
+def test_the_agents_keys_are_heard_once_each_and_kept_within_bounds(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = call({"silence": 4000}).run({100: ("press", "10"), 1000: ("press", "w44")}, 3000)
+    assert heard.keys_heard == "1044"
+    assert heard.start_to_first_audio_ms is None
+    monkeypatch.setattr("telephony.caller.talk.MOST_KEYS", 3)
+    assert call({"silence": 4000}).run({100: ("press", "12345")}, 3000).keys_heard == "123"
 
 
 def test_the_agent_is_heard_through_the_jitter_buffer(call: Any) -> None:

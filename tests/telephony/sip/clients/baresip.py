@@ -27,8 +27,8 @@ call_max_calls 4
 audio_source aufile,{folder}/microphone.wav
 audio_player aufile,{folder}/speaker.wav
 audio_alert aufile,{folder}/alert.wav
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate}
+auplay_srate {rate}
 ausrc_channels 1
 auplay_channels 1
 ausrc_format s16
@@ -36,11 +36,14 @@ auplay_format s16
 auenc_format s16
 audec_format s16
 audio_buffer 20-160
+opus_inbandfec yes
+opus_bitrate 32000
 rtp_ports {rtp}-{rtp_end}
 jitter_buffer_delay 2-10
 net_interface {host}
 module_path {modules}
 module g711.so
+{opus}
 module aufile.so
 module sndfile.so
 module srtp.so
@@ -51,6 +54,8 @@ ctrl_tcp_listen {host}:{control}
 snd_path {folder}
 """
 
+OPUS = Path(MODULES) / "opus.so"
+needs_opus = pytest.mark.skipif(not OPUS.exists(), reason="baresip has no module opus.so")
 needs_baresip = pytest.mark.skipif(
     shutil.which("baresip") is None, reason="baresip is not installed (Debian: baresip-core)"
 )
@@ -89,7 +94,7 @@ class Baresip:
         return event
 
     def heard(self) -> bytes:
-        """What came out of its decoder, PCM16 at 8 kHz."""
+        """What came out of its decoder, PCM16: G.711 mono at 8 kHz, Opus stereo at 48."""
         return b"".join(pcm_of(file) for file in sorted(self._folder.glob("dump-*-dec.wav")))
 
     async def read(self, reader: asyncio.StreamReader) -> None:
@@ -102,12 +107,15 @@ class Baresip:
 
 
 @asynccontextmanager
-async def running(folder: Path, microphone: bytes, account: str, certificate: Path) -> AsyncIterator[Baresip]:
-    """A telephone that says `microphone` (PCM16 at 8 kHz) in each call and hangs up behind it. `account` are the
-    parameters of its address; `certificate` is a PEM file with a key."""
+async def running(
+    folder: Path, microphone: bytes, account: str, certificate: Path, *, rate: int = RATE
+) -> AsyncIterator[Baresip]:
+    """A telephone that says `microphone` (PCM16 at `rate`) in each call and hangs up behind it. `account` are the
+    parameters of its address; `certificate` is a PEM file with a key. At 16 kHz it can speak Opus."""
     port, control = free_port(), free_port()
-    _configure(folder, account, port=port, control=control, certificate=certificate)
-    write_wav(folder / "microphone.wav", microphone)
+    module = "" if rate == RATE else f"module {OPUS.name}"
+    _configure(folder, account, port=port, control=control, certificate=certificate, rate=rate, opus=module)
+    write_wav(folder / "microphone.wav", microphone, rate)
     with (folder / "output.txt").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             "baresip",
@@ -150,21 +158,21 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
                 await asyncio.sleep(0.05)
 
 
-def microphone(ms: int, *pieces: tuple[int, bytes]) -> bytes:
-    """So much PCM16 at 8 kHz: each piece from its time in ms on, silence between them."""
-    audio = bytearray(2 * RATE * ms // 1000)
+def microphone(ms: int, *pieces: tuple[int, bytes], rate: int = RATE) -> bytes:
+    """So much PCM16: each piece from its time in ms on, silence between them."""
+    audio = bytearray(2 * rate * ms // 1000)
     for at_ms, pcm in pieces:
-        begin = 2 * RATE * at_ms // 1000
+        begin = 2 * rate * at_ms // 1000
         audio[begin : begin + len(pcm)] = pcm
     return bytes(audio)
 
 
-def write_wav(file: Path, pcm: bytes) -> None:
-    """PCM16 at 8 kHz as a file."""
+def write_wav(file: Path, pcm: bytes, rate: int) -> None:
+    """PCM16 as a file."""
     with wave.open(str(file), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
-        out.setframerate(RATE)
+        out.setframerate(rate)
         out.writeframes(pcm)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from telephony.rtp import srtp
-from telephony.rtp.codec import PCMA, PCMU
+from telephony.rtp.codec import OPUS, PCMA, PCMU
 from telephony.sip.media.audio import AudioLine, Capabilities, NotAcceptable, choose
 from telephony.sip.syntax.sdp import parse
 from tests.telephony.sip.descriptions import (
@@ -20,6 +20,9 @@ from tests.telephony.sip.descriptions import (
 )
 
 OURS = Capabilities(address="192.0.2.1", port=30_000)
+
+
+WIDE = Capabilities(address="192.0.2.1", port=30_000, codecs=(OPUS, PCMU, PCMA))
 
 
 def line(body: bytes, capabilities: Capabilities = OURS) -> AudioLine:
@@ -40,7 +43,23 @@ def test_codecs_come_in_the_peers_order_and_keys_at_8_khz(
 ) -> None:
     found = line(body)
     assert list(found.codecs.items()) == list(codecs.items())
-    assert (found.event_type, found.remote) == (event, remote)
+    assert (found.events, found.remote) == ({event: 8000}, remote)
+
+
+def test_opus_is_taken_where_it_is_switched_on_in_the_peers_order_with_what_it_wants() -> None:
+    found = line(LINPHONE, WIDE)
+    assert list(found.codecs.items()) == [(96, OPUS), (0, PCMU), (8, PCMA)]
+    assert found.wishes == {96: "useinbandfec=1"}
+    assert found.events == {101: 48_000, 100: 8000}  # not that of 16 kHz
+    last = LINPHONE.replace(b"96 97 98 0 8 18", b"8 0 18 96")
+    assert list(line(last, WIDE).codecs) == [8, 0, 96]
+    assert line(last).codecs == {8: PCMA, 0: PCMU}
+
+
+def test_of_two_kinds_of_opus_the_first_is_taken() -> None:
+    body = LINPHONE.replace(b"speex/16000", b"OPUS/48000/2")
+    assert list(line(body, WIDE).codecs) == [96, 0, 8]
+    assert line(LINPHONE.replace(b"opus/48000/2", b"opus/16000"), WIDE).codecs == {0: PCMU, 8: PCMA}
 
 
 def test_a_static_type_that_was_given_another_meaning_is_that() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telephony.rtp.codec import PCMA, PCMU
+from telephony.rtp.codec import OPUS, PCMA, PCMU
 from telephony.rtp.parameters import Parameters
 from telephony.sip.media.audio import Capabilities, NotAcceptable
 from telephony.sip.media.offer import Negotiation
@@ -52,7 +52,7 @@ def test_an_answer_to_the_letter() -> None:
         control=("192.0.2.10", 14583),
         codecs={0: PCMU, 8: PCMA},
         event_type=101,
-        event_types=frozenset({101}),
+        events={101: 8000},
     )
 
 
@@ -66,7 +66,7 @@ def test_every_offer_of_the_field_is_answered_line_by_line_in_its_own_order(body
     assert audio.port == 30_000
     assert [m.port for m in answered.media[1:]] == [0] * (len(answered.media) - 1)
     assert audio.formats == [f for f in offered.media[0].formats if f in audio.formats]
-    assert set(map(int, audio.formats)) == set(agreed.codecs) | agreed.event_types
+    assert set(map(int, audio.formats)) == set(agreed.codecs) | set(agreed.events)
     assert (agreed.local_key is None) is ("SAVP" not in audio.protocol)
 
 
@@ -85,8 +85,82 @@ def test_the_type_of_keys_is_mirrored_and_shared_reports_are_agreed_to() -> None
 
 def test_a_peer_without_keys_gets_none() -> None:
     answer, agreed = negotiation().answer(IPV6.replace(b"IP6 2001:db8::10", b"IP4 192.0.2.7"))
-    assert (agreed.event_type, agreed.event_types) == (None, frozenset())
+    assert (agreed.event_type, agreed.events) == (None, {})
     assert b"telephone-event" not in answer
+
+
+ALL_CODECS = (OPUS, PCMU, PCMA)
+OURS = "maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;useinbandfec=1"
+
+
+def test_opus_is_off_unless_it_is_switched_on() -> None:
+    assert b"opus" not in negotiation().offer()
+    assert b"opus" not in negotiation().answer(LINPHONE)[0]
+
+
+def test_an_answer_with_opus_to_the_letter() -> None:
+    """The payload types are mirrored, and the keys of both clocks taken."""
+    body, agreed = negotiation(codecs=ALL_CODECS).answer(LINPHONE)
+    assert (
+        b"m=audio 30000 RTP/AVP 96 0 8 101 100\r\n"
+        b"a=rtpmap:96 opus/48000/2\r\na=fmtp:96 " + OURS.encode() + b"\r\n"
+        b"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
+        b"a=rtpmap:101 telephone-event/48000\r\na=fmtp:101 0-15\r\n"
+        b"a=rtpmap:100 telephone-event/8000\r\na=fmtp:100 0-15\r\n"
+        b"a=ptime:20\r\na=maxptime:60\r\na=sendrecv\r\n"
+    ) in body
+    assert list(agreed.codecs.items()) == [(96, OPUS), (0, PCMU), (8, PCMA)]
+    assert (agreed.event_type, agreed.events) == (101, {101: 48_000, 100: 8000})
+    assert agreed.wishes == {96: "useinbandfec=1"}
+
+
+def test_keys_are_sent_in_the_clock_of_the_audio_where_the_peer_takes_that() -> None:
+    g711_first = LINPHONE.replace(b"96 97 98 0 8 18", b"0 8 18 96")
+    assert negotiation(codecs=ALL_CODECS).answer(g711_first)[1].event_type == 100
+    narrow_only = LINPHONE.replace(b"a=rtpmap:101 telephone-event/48000\r\n", b"")
+    answer, agreed = negotiation(codecs=ALL_CODECS).answer(narrow_only)
+    assert (agreed.event_type, agreed.events) == (100, {100: 8000})
+    assert b"telephone-event/48000" not in answer
+
+
+def test_our_offer_follows_our_own_order_and_the_peer_picks() -> None:
+    one = negotiation(codecs=(PCMA, OPUS))
+    offer = parse(one.offer()).media[0]
+    assert offer.formats == ["8", "111", "101", "110"]
+    assert offer.parameters(111) == OURS
+    wide, peer = negotiation(codecs=ALL_CODECS), negotiation("192.0.2.10", 5000, codecs=ALL_CODECS)
+    answer, theirs = peer.answer(wide.offer())
+    ours = wide.read_answer(answer)
+    for agreed in (ours, theirs):
+        assert list(agreed.codecs.values()) == [OPUS, PCMU, PCMA]
+        assert (agreed.event_type, agreed.events) == (110, {101: 8000, 110: 48_000})
+        assert agreed.wishes == {111: OURS}
+    again, theirs = peer.answer(wide.offer())
+    assert version(again) == version(answer)
+    assert wide.read_answer(again) == ours
+    plain = negotiation("192.0.2.10", 5000)
+    assert list(wide.read_answer(plain.answer(wide.offer())[0]).codecs.values()) == [PCMU, PCMA]
+
+
+def test_an_answer_with_another_type_for_opus() -> None:
+    one = negotiation(codecs=ALL_CODECS)
+    one.offer()
+    agreed = one.read_answer(LINPHONE.replace(b"m=video", b"m=image"))
+    assert [agreed.codecs[kind] for kind in (96, 111)] == [OPUS, OPUS]  # it takes 96, and may send 111
+    assert next(iter(agreed.codecs)) == 96
+
+
+def test_from_opus_to_g711_and_back_the_types_keep_their_meaning() -> None:
+    """A PBX takes a call over: its re-INVITE has G.711 only; later both are offered again."""
+    one = negotiation(codecs=ALL_CODECS)
+    one.answer(LINPHONE)
+    only = LINPHONE.replace(b"96 97 98 0 8 18", b"8")
+    assert list(one.answer(only)[1].codecs) == [8]
+    assert parse(one.offer()).media[0].formats[:3] == ["8", "111", "0"]
+    assert list(one.answer(LINPHONE)[1].codecs) == [96, 0, 8]
+    taken = negotiation(codecs=ALL_CODECS)
+    taken.answer(ASTERISK.replace(b"101", b"111"))  # keys have the type that Opus has with us
+    assert parse(taken.offer()).media[0].formats == ["0", "8", "111"]
 
 
 def test_the_version_rises_with_each_change_and_only_then() -> None:
@@ -159,7 +233,7 @@ def test_an_answer_with_other_types_for_the_same_things() -> None:
     one.offer()
     agreed = one.read_answer(ASTERISK.replace(b"101", b"96"))
     assert agreed.event_type == 96
-    assert agreed.event_types == {96, 101}
+    assert set(agreed.events) == {96, 101}
 
 
 def test_a_late_offer_and_the_re_offers_of_both_sides() -> None:
@@ -267,16 +341,19 @@ def test_what_is_no_description_is_400() -> None:
     assert refused.value.status == 400
 
 
-@given(st.sampled_from(list(ALL.values())), st.integers(0, 900), st.integers(0, 60), st.binary(max_size=12))
+@given(
+    st.sampled_from(list(ALL.values())), st.integers(0, 900), st.integers(0, 60), st.binary(max_size=12), st.booleans()
+)
 @settings(max_examples=200)
-def test_damaged_offers_are_answered_or_refused(body: bytes, at: int, cut: int, put: bytes) -> None:
+def test_damaged_offers_are_answered_or_refused(body: bytes, at: int, cut: int, put: bytes, wide: bool) -> None:
     damaged = body[:at] + put + body[at + cut :]
-    one = negotiation()
+    codecs = ALL_CODECS if wide else (PCMU, PCMA)
+    one = negotiation(codecs=codecs)
     with contextlib.suppress(NotAcceptable):
         answer, agreed = one.answer(damaged)
         assert len(parse(answer).media) == len(parse(damaged).media)
         assert agreed.codecs
-    two = negotiation()
+    two = negotiation(codecs=codecs)
     two.offer()
     with contextlib.suppress(NotAcceptable):
         assert two.read_answer(damaged).codecs

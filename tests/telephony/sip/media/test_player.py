@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telephony.audio import g711
+from telephony.rtp.rate import NARROW, WIDE, Rate
 from telephony.sip.media.player import Player
 
 FRAME = 160
+RATES = pytest.mark.parametrize("rate", [NARROW, WIDE], ids=["8 kHz", "16 kHz"])
 
 
 def ramp(samples: int, start: int = 1) -> bytes:
@@ -25,35 +28,38 @@ def numbers(pcm: bytes) -> list[int]:
 class Ear:
     """A player and who is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: Rate = NARROW) -> None:
         self.played: list[tuple[int, float]] = []
         self.began: list[int] = []
         self.player = Player(lambda reply, ms: self.played.append((reply, ms)), self.began.append)
+        self.player.settle(rate)
 
     def frames(self, count: int) -> list[bytes | None]:
         return [self.player.frame() for _ in range(count)]
 
 
+@RATES
 @given(
     pieces=st.lists(st.integers(1, 2000), min_size=1, max_size=8),
     marks=st.lists(st.floats(1, 1500), max_size=6),
 )
-def test_every_sample_leaves_once_and_without_a_gap(pieces: list[int], marks: list[float]) -> None:
-    ear = Ear()
+def test_every_sample_leaves_once_and_without_a_gap(rate: Rate, pieces: list[int], marks: list[float]) -> None:
+    ear, per_ms, frame = Ear(rate), rate.per_ms, 2 * rate.frame
     whole = ramp(sum(pieces))
     at = 0
     for count in pieces:
         ear.player.add(1, whole[2 * at : 2 * (at + count)], sorted(marks) if at == 0 else [])
         at += count
-    frames = ear.frames(len(whole) // (2 * FRAME) + 1)
+    frames = ear.frames(len(whole) // frame + 1)
     heard = b"".join(frame for frame in frames if frame)
     assert heard[: len(whole)] == whole
     assert not any(heard[len(whole) :])
-    assert all(frame is None or len(frame) == 2 * FRAME for frame in frames)
+    assert all(piece is None or len(piece) == frame for piece in frames)
     assert ear.player.frame() is None
     assert ear.began == [1]
-    length_ms = sum(pieces) / 8
-    assert [ms for _, ms in ear.played] == pytest.approx([min(round(ms * 8) / 8, length_ms) for ms in sorted(marks)])
+    length_ms = sum(pieces) / per_ms
+    ends = [min(round(ms * per_ms) / per_ms, length_ms) for ms in sorted(marks)]
+    assert [ms for _, ms in ear.played] == pytest.approx(ends)
     assert ear.player.playout.underruns == 0
 
 
@@ -69,10 +75,11 @@ def test_a_mark_is_played_with_its_sample() -> None:
     assert told[4] == [20, 20.125, 100]
 
 
+@RATES
 @pytest.mark.parametrize("before", [1, 2, 7])
-def test_pause_is_silent_after_one_frame_and_resume_goes_on_with_the_very_sample(before: int) -> None:
-    ear = Ear()
-    whole = np.full(3200, 10_000, "<i2")
+def test_pause_is_silent_after_one_frame_and_resume_goes_on_with_the_very_sample(before: int, rate: Rate) -> None:
+    ear = Ear(rate)
+    whole = np.full(20 * rate.frame, 10_000, "<i2")
     ear.player.add(1, whole.tobytes(), [350.0])
     ear.frames(before)
     assert ear.player.pause() == before * 20
@@ -86,7 +93,7 @@ def test_pause_is_silent_after_one_frame_and_resume_goes_on_with_the_very_sample
     assert numbers(after[0] or b"")[1] > 0  # fades in
     summed = np.frombuffer(fade, "<i2") + np.frombuffer(after[0] or b"", "<i2")
     assert (summed == 10_000).all()
-    assert b"".join(frame or b"" for frame in after[1:]) == whole[(before + 1) * FRAME :].tobytes()
+    assert b"".join(frame or b"" for frame in after[1:]) == whole[(before + 1) * rate.frame :].tobytes()
     assert ear.player.frame() is None
     assert ear.played == [(1, 350.0)]
     assert ear.began == [1]
@@ -145,3 +152,40 @@ def test_the_tape_is_told_all() -> None:
         assert other["position"] == one["position"] + len(one["ulaw"])
     assert media[-1]["position"] == 640
     assert all(0 <= note["in_ms"] <= 60 for note in media)
+
+
+def test_the_tape_of_a_wide_band_line_is_at_8_khz() -> None:
+    """Positions, names of marks and audio, also of pieces and marks at odd samples, as if the line had been narrow."""
+    time = np.arange(16 * 300) / 16_000
+    sound = (8000 * np.sin(2 * np.pi * 440 * time)).astype("<i2")
+    taped = {}
+    for rate in (NARROW, WIDE):
+        ear, notes = Ear(rate), []
+        ear.player.note = lambda notes=notes, **fields: notes.append(fields)
+        pcm = sound[:: 16 // rate.per_ms].tobytes()
+        cut = 2 * (41 * rate.per_ms + rate.per_ms // 16)  # an odd number of samples of 16 kHz
+        ear.player.add(1, pcm[:cut], [20.0625, 41])
+        ear.player.add(1, pcm[cut:], [150.1875, 300])
+        ear.frames(6)
+        ear.player.pause()
+        ear.frames(2)
+        ear.player.resume()
+        ear.frames(12)
+        taped[rate] = notes
+    wide, narrow = taped[WIDE], taped[NARROW]
+    media = [note for note in wide if note.get("out") == "media"]
+    assert {"out": "clear"} in wide
+    places = [note["position"] for note in media]
+    fade = places.index(960)
+    for one, other in pairwise(media[:fade]):
+        assert other["position"] == one["position"] + len(one["ulaw"])
+    assert media[-1]["position"] + len(media[-1]["ulaw"]) == 2400
+    for notes, third in ((wide, "1201"), (narrow, "1202")):
+        assert {note["name"].split(".")[2] for note in notes if "name" in note} == {"160", "328", third, "2400"}
+    heard = [np.zeros(2400), np.zeros(2400)]
+    for track, notes in zip(heard, (wide, narrow), strict=True):
+        for note in notes:
+            if note.get("out") == "media":
+                piece = np.frombuffer(g711.decode(note["ulaw"]), "<i2")
+                track[note["position"] : note["position"] + len(piece)] = piece
+    assert np.corrcoef(heard[0][9:2200], heard[1][: 2200 - 9])[0, 1] > 0.98  # the filter is 9 samples late

@@ -29,7 +29,7 @@ async def wired(mux: bool = False) -> AsyncIterator[tuple[Wire, MediaSockets, Pa
         codecs={0: PCMU},
         mux=mux,
         event_type=101,
-        event_types=frozenset({101}),
+        events={101: 8000},
     )
     yield wire, theirs, agreed, keys
     wire.close()
