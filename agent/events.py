@@ -52,6 +52,12 @@ class Paused(Event, frozen=True):
     ms: float
 
 
+class TransferFailed(Event, frozen=True):
+    """Nobody could be reached: the caller is still here."""
+
+    reason: str  # busy, declined, unanswered or failed
+
+
 class HungUp(Event, frozen=True):
     """The line is gone, whoever ended it."""
 
@@ -242,7 +248,7 @@ class HangUp(Command, frozen=True):
 
 
 class Transfer(Command, frozen=True):
-    """End our part of the call and connect the caller with somebody else."""
+    """Connect the caller with somebody else: `HungUp` follows, or else `TransferFailed`."""
 
     number: str
 

@@ -4,6 +4,9 @@ idle ──reply──▶ processing ──audio──▶ speaking ──speech�
                  ▲      │ speech, finished   │ ▲                │  │ cut
                  │reply ▼           finished │ └────resume──────┘  │
                  └── listening ◀─────────────┴─────────────────────┘      every state ──end──▶ ended
+                         │ transfer
+                         ▼
+                     connecting (nobody listens to the caller) ──reply, when nobody was reached──▶ processing
 
 While the caller has only paused, a reply is made early and held: it is played when the turn is decided, or thrown away
 without a trace when the caller goes on.
@@ -19,7 +22,7 @@ from typing import Any
 from agent import events as e
 from agent.burst import Burst
 from agent.caller import Caller
-from agent.engine.base import Cue, Next, ToolCall
+from agent.engine.base import TRANSFER, Cue, Next, ToolCall, ToolResult
 from agent.exceptions import IllegalEvent
 from agent.history import Heard
 from agent.interruption import Verdict, meaning_of
@@ -60,6 +63,7 @@ class Session:
         self._wary = False  # something in the background has paused this reply before
         self._cut = False  # the caller interrupted the last reply
         self._closing: Cue | None = None
+        self._connecting_to = ""  # whom the caller was to be put through to last
         self._reprompts = 0
         self._failures = 0
         self._timers = Timers()
@@ -70,6 +74,7 @@ class Session:
             e.Dtmf: self._on_dtmf,
             e.Played: self._on_played,
             e.Paused: self._on_paused,
+            e.TransferFailed: self._on_transfer_failed,
             e.HungUp: self._on_hung_up,
             e.Partial: self._on_partial,
             e.CallerSaid: self._on_caller_said,
@@ -242,6 +247,8 @@ class Session:
         return commands
 
     def _on_dtmf(self, event: e.Dtmf) -> Commands:
+        if self.state is State.CONNECTING:
+            return []
         commands: Commands = []
         answering = self.state is State.PROCESSING and self._reply and self._reply.cue is Cue.ANSWER
         if event.digit == "#" and answering and not self._caller.digits:
@@ -350,6 +357,15 @@ class Session:
         else:
             reply.heard.played(event.ms)
         return self._finish_if_over() if self.state is State.SPEAKING else []
+
+    def _on_transfer_failed(self, event: e.TransferFailed) -> Commands:
+        if self.state is not State.CONNECTING:
+            raise IllegalEvent(f"TransferFailed in state {self.state}")
+        failed = ToolResult(
+            TRANSFER, {"to": self._connecting_to}, error=f"the caller was not put through: {event.reason}"
+        )
+        self.memory.ran((failed,))
+        return self._start_reply(Cue.UNREACHED)
 
     def _on_hung_up(self, _: e.HungUp) -> Commands:
         reply = self._reply
@@ -584,7 +600,9 @@ class Session:
         if reply.cue in LAST_WORDS or reply.done.next is Next.HANG_UP:
             return commands + self._end(e.HangUp())
         if reply.done.next is Next.TRANSFER:
-            return commands + self._end(e.Transfer(self._transfers.get(reply.done.transfer_to, "")))
+            self._move(Trigger.TRANSFER)
+            self._connecting_to = reply.done.transfer_to
+            return [*commands, e.Transfer(self._transfers.get(reply.done.transfer_to, ""))]
         cue = Cue.REPROMPT if silent and self._cut and reply.cue is Cue.ANSWER else None
         if self._keys:  # those before the greeting
             self._keys, cue = "", Cue.GREET

@@ -11,6 +11,7 @@ class State(StrEnum):
     PROCESSING = "processing"
     SPEAKING = "speaking"
     INTERRUPTED = "interrupted"
+    CONNECTING = "connecting"  # with somebody else: it ends here, or goes on when nobody is there
     ENDED = "ended"
 
 
@@ -22,6 +23,7 @@ class Trigger(StrEnum):
     SPEECH = "speech"  # the caller speaks or dials
     RESUME = "resume"  # it was nothing: the reply goes on
     CUT = "cut"  # it was an interruption: the reply is over
+    TRANSFER = "transfer"  # the caller is to be put through
     FINISHED = "finished"  # the reply was heard to its end, or had nothing to say
     END = "end"
 
@@ -29,6 +31,8 @@ class Trigger(StrEnum):
 TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.IDLE, Trigger.REPLY): State.PROCESSING,
     (State.LISTENING, Trigger.REPLY): State.PROCESSING,
+    (State.LISTENING, Trigger.TRANSFER): State.CONNECTING,
+    (State.CONNECTING, Trigger.REPLY): State.PROCESSING,
     (State.PROCESSING, Trigger.AUDIO): State.SPEAKING,
     (State.PROCESSING, Trigger.SPEECH): State.LISTENING,
     (State.PROCESSING, Trigger.FINISHED): State.LISTENING,

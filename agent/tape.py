@@ -183,6 +183,7 @@ _ANY_EVENT = (
     | e.Dtmf
     | e.Played
     | e.Paused
+    | e.TransferFailed
     | e.HungUp
     | e.Partial
     | e.CallerSaid

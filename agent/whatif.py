@@ -7,7 +7,7 @@ time. So turns and gaps are those of the new settings; what the caller would hav
 
 import heapq
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Any
 
@@ -114,6 +114,7 @@ class _Again:
         self._settings = settings_of(head, changes)
         self._session = Session(head.call, head.agent, self._settings, head.transfers, head.keys)
         self._engine, self._line = _Engine(steps), _Line()
+        self._failures = _failed_transfers(steps)
         self._steps = steps
         self._coming: list[tuple[float, int, e.Event]] = []
         self._order = itertools.count()
@@ -171,6 +172,8 @@ class _Again:
                     self._later(self._line.play(command, now))
                 case e.Press():
                     self._later([(now + duration_ms(command.keys), e.Played(command.reply, 0.0))])
+                case e.Transfer() if failure := next(self._failures, None):
+                    self._later([(now + failure[0], failure[1])])
                 case e.Pause():
                     self._outcome.pauses += 1
                     self._heard = self._line.pause(now)
@@ -191,6 +194,16 @@ class _Again:
         kept = [item for item in self._coming if getattr(item[2], "reply", 0) != reply or isinstance(item[2], e.Played)]
         self._coming = kept
         heapq.heapify(self._coming)
+
+
+def _failed_transfers(steps: list[Step]) -> Iterator[tuple[float, e.Event]]:
+    """After how long each of them came to nothing."""
+    begun = 0.0
+    for step in steps:
+        if isinstance(step.event, e.TransferFailed):
+            yield step.at - begun, step.event
+        if any(command["type"] == "Transfer" for command in step.commands):
+            begun = step.at
 
 
 def _for(event: e.Event, reply: int) -> e.Event:

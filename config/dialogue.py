@@ -147,6 +147,7 @@ class Texts(_Model):
     still_there: Wordings = ("Are you still there?", "Hello?")  # after silence; the open question follows
     person: str = "Of course. One moment please, I'll put you through."
     nobody: str = "I'm sorry, there is nobody I can put you through to."  # there is no transfer
+    unreached: str = "I'm sorry, nobody is answering just now."  # the transfer failed; the open question follows
     never_mind: str = "All right, never mind."
     goodbye: str = "Thank you for calling. Goodbye!"  # when the caller has said it
     farewell: str = "I'll hang up now. Thank you for calling, and goodbye!"  # when the agent ends the call

@@ -67,6 +67,7 @@ class SipSettings(Group):
     rtp_first_port: int = Field(default=20_000, ge=1024, le=65_534)
     rtp_last_port: int = Field(default=29_999, ge=1025, le=65_535)
     media_timeout_s: Annotated[Seconds, Field(gt=0)] = 20
+    transfer: Literal["blind", "attended"] = "blind"
     ring_timeout_s: Annotated[Seconds, Field(gt=0, le=180)] = 45
     connections: int = Field(default=200, ge=1, le=10_000)
     ban_failures: int = Field(default=10, ge=2, le=1000)

@@ -120,6 +120,10 @@ class Bridge(Listener):
         """See Listener."""
         self._safely(e.Played(reply, ms))
 
+    def transfer_failed(self, reason: str) -> None:
+        """See Listener."""
+        self._safely(e.TransferFailed(reason))
+
     def shut_down(self) -> None:
         """See Listener."""
         self._safely(e.Shutdown())

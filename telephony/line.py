@@ -22,6 +22,9 @@ class Listener(Protocol):
     def played(self, reply: int, ms: float) -> None:
         """The carrier has played a reply up to `ms` from its start."""
 
+    def transfer_failed(self, reason: str) -> None:
+        """Nobody was reached (busy, declined, unanswered, failed): the caller is still here."""
+
     def shut_down(self) -> None:
         """The server ends soon: say goodbye."""
 
@@ -82,7 +85,7 @@ class Line(Protocol):
         """End the call; with `failed` the caller is told that something went wrong."""
 
     def transfer(self, number: str) -> None:
-        """End our part of the call and connect the caller with `number`."""
+        """Connect the caller with `number`. That ends our part of the call, or is told as `transfer_failed`."""
 
     def fail(self, error: Exception) -> None:
         """A bug of ours met this call: log it and end the call as failed."""

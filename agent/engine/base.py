@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 CALLER_RATE = 8000  # Hz, of the audio handed to an engine
 WIDE_RATE = 16_000  # Hz, of the same on a wide-band line
+TRANSFER = (
+    "transfer"  # the tool by which language models put a caller through; a result of it says that nobody was there
+)
 
 
 class Cue(StrEnum):
@@ -28,6 +31,7 @@ class Cue(StrEnum):
     GREET = "greet"  # the call has just begun
     ANSWER = "answer"  # the caller has finished a turn (speech, or digits dialled)
     TOOL = "tool"  # the tools of the last answer have finished
+    UNREACHED = "unreached"  # the caller could not be put through: `tool_results` has one of TRANSFER
     REPROMPT = "reprompt"  # the caller has been silent for too long
     FAREWELL = "farewell"  # say goodbye: the caller stayed silent, or the longest call is over
     SHUTDOWN = "shutdown"  # say sorry and goodbye: the server is going down
@@ -94,7 +98,7 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     digits: str = ""  # keys pressed in the caller's turn
     history: tuple[Turn, ...] = ()  # without the caller's present turn
     state: dict[str, Any] = {}  # what the model's last `Done` that counted carried
-    tool_results: tuple[ToolResult, ...] = ()  # with Cue.TOOL
+    tool_results: tuple[ToolResult, ...] = ()  # that the caller was not told yet
     early: bool = False  # the caller may still go on: the model may say so (`Unfinished`, `Aside`)
     wide: bytes = b""  # `audio` at 16 kHz, on a wide-band line
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from agent.engine.base import Cue, Done, Next, ReplyRequest, ToolCall, ToolResult
+from agent.engine.base import TRANSFER, Cue, Done, Next, ReplyRequest, ToolCall, ToolResult
 from config.agent import AgentSettings
 from config.keys import ALLOWED, MOST, checked
 
 UNFINISHED = "…"  # a whole reply: the caller is not finished
 ASIDE = "~"  # a whole reply: the caller only shows that he listens
-HANG_UP, TRANSFER, PRESS_KEYS = "hang_up", "transfer", "press_keys"
+HANG_UP, PRESS_KEYS = "hang_up", "press_keys"
 
 MANNERS = (
     "You are on the telephone, and what you write is spoken: one or two short sentences, no lists, no symbols, "
@@ -27,6 +27,7 @@ MARKERS = (
 )
 CUES = {
     Cue.GREET: "(The call has just begun. Greet the caller and ask how you can help.)",
+    Cue.UNREACHED: "(The caller was not put through and is with you again. Say so, and what else you can do for him.)",
     Cue.REPROMPT: "(The caller was silent, or was not understood. Ask again, in other words.)",
     Cue.FAREWELL: "(The call has to end now. Say goodbye in one sentence.)",
     Cue.SHUTDOWN: "(The call has to end now for a technical reason. Say sorry and goodbye in one sentence.)",

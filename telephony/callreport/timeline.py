@@ -112,6 +112,8 @@ def _event_ticks(at: float, event: Item) -> Iterator[Tick]:
     match event.type:
         case "Dtmf":
             yield Tick("line", "key", at, f"Key {event.digit}")
+        case "TransferFailed":
+            yield Tick("line", "other", at, f"Nobody was reached: {event.reason}")
         case "HungUp":
             yield Tick("line", "end", at, "The line is gone")
         case "Shutdown":

@@ -8,6 +8,8 @@ from telephony.callreport.story import Break, Reply, Story
 from telephony.callreport.tape import Item, Tape
 from telephony.callreport.timeline import tool_runs
 
+LINE_NOTES = {"HungUp": "The line is gone", "Shutdown": "The server shuts down"}
+
 
 class Said(msgspec.Struct, frozen=True):
     """A word of the agent: when the ear began to hear it (None: the tape does not tell), and whether it did."""
@@ -184,12 +186,10 @@ def _ending(item: Item) -> str:
     match item.type:
         case "Dtmf":
             return f"Key {item.digit}"
-        case "HungUp":
-            return "The line is gone"
+        case "TransferFailed":
+            return f"Nobody was reached: {item.reason}"
         case "HangUp":
             return "The agent hung up" + (", having failed" if item.failed else "")
         case "Transfer":
-            return f"Transferred to {item.number}"
-        case "Shutdown":
-            return "The server shuts down"
-    return ""
+            return f"Transfer to {item.number}"
+    return LINE_NOTES.get(item.type, "")

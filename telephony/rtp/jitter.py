@@ -18,7 +18,8 @@ from bisect import insort
 import msgspec
 
 from telephony.rtp.codec import SAMPLES_PER_MS, Coder
-from telephony.rtp.conceal import FADE_MS, HISTORY_MS, MAX_LAG_MS, conceal, fade_out, splice
+from telephony.rtp.conceal import HISTORY_MS, MAX_LAG_MS, splice
+from telephony.rtp.filler import Ahead, Filler
 from telephony.rtp.packet import Packet
 from telephony.rtp.rate import FRAME_MS, NARROW, Rate
 from telephony.rtp.reception import Reception
@@ -27,7 +28,6 @@ MAX_PACKET_MS = 60  # longer packets are cut
 MAX_HELD_MS = 1000  # from the cursor to the newest packet
 MAX_PACKETS = 128
 MAX_HOLE_MS = 200  # a longer hole with audio behind it is a clock that was set
-MAX_CONCEALED_MS = 100  # that a codec makes up for itself; the last piece fades out
 BACK = -(1 << 31)
 NOWHERE = -(1 << 62)
 
@@ -70,6 +70,8 @@ class JitterBuffer:
         self.reception = Reception()
         self._min_ms, self._max_ms = min_ms, max_ms
         self._rate, self._per_ms, self._frame = rate, rate.per_ms, rate.frame
+        self._most = MAX_PACKET_MS * rate.per_ms  # samples of a packet
+        self._kept = -2 * HISTORY_MS * rate.per_ms  # where the history begins, in bytes from its end
         self._pieces: list[_Piece] = []
         self._cursor = 0  # the next sample that is wanted
         self._end = 0  # of the newest audio
@@ -86,10 +88,9 @@ class JitterBuffer:
         self._played = -1  # the sequence number of what was played last
         self._quiet = True  # the sender is silent by its own will
         self._history = b""
-        self._filler: bytes | None = None  # what goes on concealing the present loss; None where there is none
-        self._lost = 0  # samples of it that are concealed already
+        self._filler = Filler(rate)
+        self._filling = False  # it is making up for a loss
         self._coder: Coder | None = None  # of the newest packet, where it has a memory
-        self._longest = FADE_MS * rate.per_ms  # samples that are concealed of one loss
         self._paused = False  # the last packet that was decoded begins a pause of the sender
 
     @property
@@ -113,13 +114,13 @@ class JitterBuffer:
         sequence = reception.accept(packet)
         if sequence is None:
             return False
-        pcm = pcm[: 2 * MAX_PACKET_MS * self._per_ms]
+        pcm = pcm[: 2 * self._most]
         newest = sequence == reception.highest
         if coder is self._coder or self._takes(coder, newest and bool(pcm)):
             start = self._place_of(packet, sequence, now_ms)
             reception.time(packet.timestamp, now_ms)
         else:  # comfort noise; or late, of a codec that was given up
-            start = self._cursor - MAX_PACKET_MS * self._per_ms if pcm else self._place_of(packet, sequence, now_ms)
+            start = self._cursor - self._most if pcm else self._place_of(packet, sequence, now_ms)
         end = start + len(pcm) // 2
         if end <= self._cursor and (pcm or start < self._cursor):
             self.counters.late += 1
@@ -150,10 +151,10 @@ class JitterBuffer:
             frame = piece.pcm
             self._cursor += self._frame
             self._played = piece.sequence
-            self._filler, self._quiet = None, False
+            self._filling = self._quiet = False
         else:
             frame = (self._spliced() if self._is_off() else b"") or self._gather(self._frame)
-        self._history = (self._history + frame)[-2 * HISTORY_MS * self._per_ms :]
+        self._history = (self._history + frame)[self._kept :]
         return frame
 
     # Where packets lie
@@ -167,19 +168,18 @@ class JitterBuffer:
             return start
         ticks = (packet.timestamp - self._timestamp - BACK & 0xFFFF_FFFF) + BACK
         start = self._place + ticks * self._per_ms // reception.clock
-        most, hole = MAX_PACKET_MS * self._per_ms, MAX_HOLE_MS * self._per_ms
         if sequence < reception.highest:
             # From before the clock was set, nobody knows where it lay.
             known = sequence > self._anchor_sequence and start < self._place
-            return start if known else self._cursor - most
+            return start if known else self._cursor - self._most
         ahead = start - max(self._cursor, self._end)
         if self._owed and not self._pieces:
             # Dry. A marker begins a talkspurt, which is buffered anew; a gap has been made up for.
-            if packet.marker or not -most < ahead <= self._owed + hole:
+            if packet.marker or not -self._most < ahead <= self._owed + MAX_HOLE_MS * self._per_ms:
                 return self._anchor(packet, now_ms)
             self._cursor += max(0, min(start - self._cursor, self._owed))
             self._owed = 0
-        elif not -most < ahead <= hole:
+        elif not -self._most < ahead <= MAX_HOLE_MS * self._per_ms:
             return self._anchor(packet, now_ms)
         self._timestamp, self._place = packet.timestamp, start
         return start
@@ -252,7 +252,7 @@ class JitterBuffer:
         if past + len(part) == len(piece.pcm):
             self._pieces.pop(0)
         self._played = piece.sequence
-        self._filler, self._quiet = None, False
+        self._filling = self._quiet = False
         return part
 
     def _fill(self, count: int, ahead: _Piece | None = None) -> bytes:
@@ -262,29 +262,15 @@ class JitterBuffer:
             self.counters.silence_ms += count / self._per_ms
             return bytes(2 * count)
         self.counters.concealed_ms += count / self._per_ms
-        if self._filler is None:
-            self._filler, self._lost = b"", 0
-        filler = self._filler
-        if len(filler) < 2 * count:
-            filler += self._concealed(count, len(filler) // 2, ahead)
-        part, self._filler = filler[: 2 * count], filler[2 * count :]
-        self._lost += len(part) // 2
-        if not self._filler and self._lost >= self._longest:
-            self._quiet = True  # faded out: silence from here on
-        return part + bytes(2 * count - len(part))
-
-    def _concealed(self, count: int, ready: int, ahead: _Piece | None) -> bytes:
-        """What follows `ready` samples of filler, for at least `count` to come out of it."""
-        coder = self._coder
-        if coder is None or not coder.conceals:
-            return b"" if self._lost else conceal(self._history, self._longest, self._rate)
+        if not self._filling:
+            self._filling = True
+            self._filler.begin()
+        told = None
         if ahead is not None and ahead.coder is not None:
-            told = ahead.coder.recover(ahead.payload, ahead.start - self._cursor - ready)
-            if told:
-                return told
-        left = self._longest - self._lost - ready
-        made = coder.conceal(count - ready)[: 2 * max(left, 0)]
-        return fade_out(made) if len(made) == 2 * left else made
+            told = Ahead(ahead.coder, ahead.payload, ahead.start - self._cursor)
+        part = self._filler.give(count, self._history, told)
+        self._quiet = self._filler.spent
+        return part.ljust(2 * count, b"\0")
 
     # What is coded
 
@@ -294,8 +280,7 @@ class JitterBuffer:
         clock = SAMPLES_PER_MS if coder is None else coder.clock
         if takes_up:
             self._coder, self._paused = coder, False
-            longest_ms = MAX_CONCEALED_MS if coder is not None and coder.conceals else FADE_MS
-            self._longest = longest_ms * self._per_ms
+            self._filler.take_up(coder)
             if clock != self.reception.clock:
                 self.reception.retime(clock)
                 self._place = NOWHERE

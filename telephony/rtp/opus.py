@@ -84,7 +84,8 @@ class Opus:
         library.opus_encoder_init(self._encoder, rate.hz, 1, _VOIP)
         library.opus_decoder_init(self._decoder, rate.hz, 1)
         self._payload = (ctypes.c_char * MAX_BYTES)()
-        self._pcm = (ctypes.c_char * (2 * MAX_PACKET_MS * rate.per_ms))()
+        self._most = MAX_PACKET_MS * rate.per_ms  # samples that are ever made at once
+        self._pcm = (ctypes.c_char * (2 * self._most))()
         self._heed(_numbers(parameters))
 
     def _heed(self, wishes: dict[str, int]) -> None:
@@ -116,15 +117,15 @@ class Opus:
 
     def decode(self, payload: bytes) -> bytes:
         """See Coder."""
-        return self._decode(payload, self._rate.per_ms * MAX_PACKET_MS)
+        return self._decode(payload, self._most)
 
     def is_pause(self, payload: bytes) -> bool:
         """See Coder."""
         return len(payload) <= MAX_PAUSE_BYTES
 
     def conceal(self, count: int) -> bytes:
-        """See Coder."""
-        return self._decode(None, -(-count // self._step) * self._step)
+        """See Coder; of no more than the longest packet."""
+        return self._decode(None, min(-(-count // self._step) * self._step, self._most))
 
     def recover(self, payload: bytes, count: int) -> bytes:
         """See Coder. A packet tells of no more than the frame before it, and only where its sender wants it to; the

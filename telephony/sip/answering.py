@@ -61,7 +61,7 @@ class Answering:
             sockets = self._lines.sockets()
         except NoPort as error:
             return Refusal(503, str(error))
-        line = self._lines.make(call, sockets, self._lines.negotiation(sockets))
+        line = self._lines.make(call, sockets, self._lines.negotiation(sockets), trunk.name if trunk else "")
         peer = {"peer": str(invited.source), "sip_call": invited.request.headers.get("Call-ID")[:128]}
         line.log.info("call", extra=peer | ({"trunk": trunk.name} if trunk else {}))
         try:

@@ -11,23 +11,19 @@ from config.logging import Log
 from config.settings import Settings
 from telephony.admission import Admission
 from telephony.dialled import Dialled
-from telephony.exceptions import CommandError, LineError
+from telephony.exceptions import LineError
 from telephony.line import Listener
 from telephony.metrics import Metrics
 from telephony.sip.calls.events import Answered, Cause, Ended, Progress
-from telephony.sip.calls.outbound import OutboundCall, Outgoing
+from telephony.sip.calls.outbound import OutboundCall
 from telephony.sip.calls.user_agent import UserAgent
 from telephony.sip.line import SipCall
 from telephony.sip.lines import Lines
-from telephony.sip.locator import LocateError, Locator
-from telephony.sip.media.audio import NotAcceptable
-from telephony.sip.media.ports import MediaSockets, NoPort
-from telephony.sip.syntax.address import Address
-from telephony.sip.syntax.header import NameAddr, Uri, parse_uri
+from telephony.sip.placing import NotPlaced, Placing, why_refused
+from telephony.sip.syntax.header import Uri, parse_uri
 from telephony.sip.trunks import Trunk, Trunks
 
 MOST_KEPT = 1000  # calls that are over and can still be asked for
-_RESULTS = {408: "unanswered", 480: "unanswered", 486: "busy", 600: "busy", 603: "declined", 607: "declined"}
 
 Connect = Callable[[SipCall, str, str], Listener]  # told the agent's name and first keys; its seat is taken already
 
@@ -49,7 +45,7 @@ class Dialling:
         agents: Container[str],
         trunks: Trunks,
         lines: Lines,
-        locator: Locator,
+        placing: Placing,
         *,
         admission: Admission,
         metrics: Metrics,
@@ -61,7 +57,7 @@ class Dialling:
         self._agents = agents
         self._trunks = trunks
         self._lines = lines
-        self._locator = locator
+        self._placer = placing
         self._admission = admission
         self._results = metrics.dialled
         self._connect = connect
@@ -127,43 +123,12 @@ class Dialling:
                 self.cancel(dialled.id)
 
     async def _place(self, ua: UserAgent, dialled: Dialled, uri: Uri, trunk: Trunk | None) -> None:
-        log, sockets = _log(dialled), None
         try:
-            hops = await self._locator.locate(trunk.server if trunk else uri)
-            sockets = self._lines.sockets()
-            negotiation = self._lines.negotiation(sockets)
-            outgoing = self._outgoing(dialled, trunk, hops, negotiation.offer())
-            call = ua.invite(outgoing, _now_ms())
-            line = self._lines.make(call, sockets, negotiation)
-        except (LocateError, NoPort, NotAcceptable, CommandError, ValueError) as error:
-            self._not_placed(dialled, sockets, str(error))
+            self._calls[dialled.id], _ = await self._placer.place(ua, dialled.id, uri, trunk)
+        except NotPlaced as error:
+            self._finish(dialled, "failed", reason=str(error))
             return
-        except Exception as error:
-            log.exception("call failed: %s", error)
-            self._not_placed(dialled, sockets, "internal error")
-            return
-        self._calls[dialled.id] = call
-        self._lines[dialled.id] = line
-        line.offered()
         self._changed()
-
-    def _not_placed(self, dialled: Dialled, sockets: MediaSockets | None, reason: str) -> None:
-        if sockets is not None:
-            sockets.close()
-        self._finish(dialled, "failed", reason=reason)
-
-    def _outgoing(self, dialled: Dialled, trunk: Trunk | None, hops: list[Address], offer: bytes) -> Outgoing:
-        sip = self._settings.sip
-        return Outgoing(
-            to=dialled.to,
-            body=offer,
-            caller=trunk.caller if trunk else NameAddr("", Uri("sip", "voxline", sip.advertised or sip.host)),
-            credentials=trunk.credentials if trunk else None,
-            proxy=hops[0],
-            spares=tuple(hops[1:]),
-            ring_ms=1000 * sip.ring_timeout_s,
-            id=dialled.id,
-        )
 
     # What becomes of it
 
@@ -206,8 +171,7 @@ class Dialling:
         if dialled.id in self._given_up:
             self._finish(dialled, "cancelled")
             return
-        unanswered = ended.cause is Cause.UNANSWERED
-        result = "unanswered" if unanswered else _RESULTS.get(ended.status, "failed")
+        result = why_refused(ended.status, in_time=ended.cause is not Cause.UNANSWERED)
         self._finish(dialled, result, ended.status, ended.reason or ended.cause.value)
 
     def _finish(self, dialled: Dialled, state: str, status: int = 0, reason: str = "") -> None:

@@ -23,7 +23,7 @@ from telephony.sip.media.pacer import Pacer
 from telephony.sip.media.player import Player
 from telephony.sip.media.ports import MediaSockets
 from telephony.sip.media.wire import Wire
-from telephony.sip.syntax.header import parse_name_addr
+from telephony.sip.syntax.header import Uri, parse_name_addr, parse_uri
 
 LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
 
@@ -35,9 +35,13 @@ class End(msgspec.Struct, frozen=True):
     failed: bool = False
 
 
+Consult = Callable[["SipCall", str], None]
+
+
 class SipCall(Line):
     """A call from its INVITE to its BYE. `changed` is told when the user agent has something to send, `over` when
-    there is nothing more to do but to close."""
+    there is nothing more to do but to close. `consult` rings somebody for an attended transfer, and then connects by
+    `refer`, `put_through` and `not_put_through`; without it transfers are blind."""
 
     def __init__(
         self,
@@ -47,17 +51,22 @@ class SipCall(Line):
         *,
         media_timeout_s: float,
         nat: bool,
+        trunk: str = "",
+        consult: Consult | None = None,
         changed: Callable[[], None],
         over: Callable[["SipCall"], None],
     ) -> None:
         self.call_id = call.id
         self.rate = NARROW.hz
+        self.trunk = trunk  # its name, where the call is one of a trunk's
+        self.waiting: Callable[[], None] | None = None  # while somebody is rung for the caller: gives that up
         self.end: End | None = None
         self.sent_first_audio: Callable[[int], None] | None = None
         self.player = Player(self._played, self._began)
         self.log = Log(logging.getLogger("voxline.call"), {"call": call.id})
         self.listener: Listener | None = None
         self._call = call
+        self._consult = consult
         self._halver: Halver | None = None  # on a wide-band line
         self._wire = Wire(sockets, self.player.frame, self._press, nat=nat)
         self._negotiation = negotiation
@@ -227,14 +236,44 @@ class SipCall(Line):
         """See Line. By REFER, where the peer takes that."""
         if self.end is not None:
             return
+        if self._consult is not None:
+            self._consult(self, number)
+            return
         target = number if number.startswith("sip:") else f"sip:{number}@{self._peer_host()}"
-        if "REFER" not in self._call.peer_allows:
+        if not self.takes_refer:
             self.log.warning("no transfer: the peer does not allow REFER")
             self.hang_up(failed=True)
             return
         self._outcome, self.end = Transfer(number), End("transferred")
         self._call.refer(target, self._now_ms())
         self._changed()
+
+    @property
+    def takes_refer(self) -> bool:
+        """Whether the peer can be asked to call somebody else."""
+        return "REFER" in self._call.peer_allows
+
+    @property
+    def peer(self) -> Uri:
+        """Where the peer wants requests."""
+        return parse_uri(self._call.dialog.target)
+
+    def refer(self, person: Call) -> None:
+        """Ask the peer to take over our call with somebody. Raises CommandError where that cannot be."""
+        self._call.refer(person, self._now_ms())
+        self._changed()
+
+    def put_through(self, number: str) -> None:
+        """It has: hang up."""
+        if self.end is None:
+            self._outcome, self.end = Transfer(number), End("transferred")
+            self._bye_ms = self._now_ms()
+
+    def not_put_through(self, reason: str) -> None:
+        """It has not, or nobody was reached: the conversation goes on."""
+        self.waiting = None
+        if self.listener and self.end is None:
+            self.listener.transfer_failed(reason)
 
     def fail(self, error: Exception) -> None:
         """See Line."""
@@ -279,6 +318,8 @@ class SipCall(Line):
         """See Line."""
         if self.listener and self.end is None:
             self.listener.shut_down()
+            if self.waiting:
+                self.waiting()
 
     # Inside
 

@@ -9,7 +9,7 @@ from telephony.rtp import opus, srtp
 from telephony.rtp.codec import CODECS
 from telephony.sip.calls.call import Call
 from telephony.sip.calls.events import Acked, Answered, Cause, Ended, Info, Reinvited, TransferProgress
-from telephony.sip.line import SipCall
+from telephony.sip.line import Consult, SipCall
 from telephony.sip.media.audio import Capabilities
 from telephony.sip.media.offer import Negotiation
 from telephony.sip.media.ports import MediaSockets
@@ -34,6 +34,7 @@ class Lines(dict[str, SipCall]):
         self._changed = changed
         self._left = left
         self._closing: set[asyncio.Task[None]] = set()
+        self.consult: Consult | None = None  # rings whom callers are to be put through to; None: transfers are blind
 
     def sockets(self) -> MediaSockets:
         """For the audio of one call. Raises NoPort."""
@@ -46,7 +47,7 @@ class Lines(dict[str, SipCall]):
         address = sip.advertised or sip.host
         return Negotiation(Capabilities(address=address, port=sockets.port, codecs=codecs, secure=sip.srtp))
 
-    def make(self, call: Call, sockets: MediaSockets, negotiation: Negotiation) -> SipCall:
+    def make(self, call: Call, sockets: MediaSockets, negotiation: Negotiation, trunk: str = "") -> SipCall:
         """A call's line, which is not kept yet."""
         return SipCall(
             call,
@@ -54,6 +55,8 @@ class Lines(dict[str, SipCall]):
             negotiation,
             media_timeout_s=self._settings.media_timeout_s,
             nat=self._settings.nat,
+            trunk=trunk,
+            consult=self.consult,
             changed=self._changed,
             over=self._over,
         )

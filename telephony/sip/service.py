@@ -27,12 +27,14 @@ from telephony.sip.calls.events import (
     TransferProgress,
 )
 from telephony.sip.calls.user_agent import UserAgent
+from telephony.sip.consulting import Consultations
 from telephony.sip.dialling import Connect, Dialling
 from telephony.sip.door import Door
 from telephony.sip.line import SipCall
 from telephony.sip.lines import Lines
 from telephony.sip.locator import Locator
 from telephony.sip.outbox import Outbox
+from telephony.sip.placing import Placing
 from telephony.sip.registrations import Registrations
 from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.message import Message, MessageError
@@ -85,12 +87,16 @@ class SipService:
         self._answering = Answering(
             settings, agents, trunks, self.lines, admission=admission, accept=accept, is_ready=is_ready
         )
+        placing = Placing(settings, self.lines, locator)
+        self.consultations = Consultations(trunks, placing, metrics.transfers, changed=self._flush)
+        if sip.transfer == "attended":
+            self.lines.consult = self.consultations.begin
         self.dialling = Dialling(
             settings,
             agents,
             trunks,
             self.lines,
-            locator,
+            placing,
             admission=admission,
             metrics=metrics,
             connect=connect,
@@ -113,13 +119,14 @@ class SipService:
         self._ua = UserAgent(
             Config(
                 {transport: (host, port) for transport, port in self.ports.items()},
-                max_calls=self._settings.call.capacity + SPARE_CALLS,
+                max_calls=self._settings.call.capacity * (2 if sip.transfer == "attended" else 1) + SPARE_CALLS,
                 retry_after_s=RETRY_S,
                 follow_source=sip.nat,
             ),
             admit=self.door.authorized,
         )
         self.dialling.start(self._ua)
+        self.consultations.start(self._ua)
         logger.info("listening", extra={"sip": host, "ports": self.ports})
 
     def register(self) -> None:
@@ -152,10 +159,12 @@ class SipService:
         if self._ua is not None and self._ua.next_ms <= now_ms:
             self._ua.timers(now_ms)
             self._flush()
+        self.consultations.tick(now_ms)
 
     def watch(self, now_ms: float) -> None:
         """Called twice a second: look at the connections."""
         self._transports.watch(now_ms)
+        self.consultations.watch(now_ms)
 
     # What the network brings
 
@@ -225,10 +234,15 @@ class SipService:
                 self._registrations.told(event)
             case Progress():
                 self.dialling.told(event)
+                self.consultations.told(event)
             case Answered() | Ended():
                 self.dialling.told(event)
+                self.consultations.told(event)
                 self.lines.tell(event)
-            case Acked() | Reinvited() | Info() | TransferProgress():
+            case TransferProgress():
+                self.consultations.told(event)
+                self.lines.tell(event)
+            case Acked() | Reinvited() | Info():
                 self.lines.tell(event)
 
     def _refused(self, event: Refused) -> None:

@@ -195,6 +195,10 @@ def test_the_agents_transfers_are_on_the_tape() -> None:
     call.answer("One moment.", done=Done(next=Next.TRANSFER, transfer_to="person"))
     call.play_out()
     assert call.last(e.Transfer).number == "+15550100"
+    call.time(3000)
+    call.send(e.TransferFailed("busy"))
+    call.answer("Nobody is there.")
+    call.play_out()
     assert replayed(call).difference is None
 
 
@@ -281,6 +285,7 @@ ACTS: dict[str, Callable[..., Any]] = {
     "failed": lambda call, reply: call.send(e.ReplyFailed(reply, "broken")),
     "tools": lambda call, reply: call.send(e.ToolsFinished(reply, (ToolResult("t", {}, {"ok": True}),))),
     "key": lambda call, _, digit: call.send(e.Dtmf(digit)),
+    "unreached": lambda call, _: call.session.state is State.CONNECTING and call.send(e.TransferFailed("busy")),
     "shutdown": lambda call, _: call.send(e.Shutdown()),
     "hang up": lambda call, _: call.send(e.HungUp()),
 }
@@ -304,7 +309,7 @@ actions = st.one_of(
     action("ends", st.sampled_from(Next), st.sampled_from(Expect), st.booleans()),
     action("plays", st.sampled_from([0.5, 1.0])),
     action("key", st.sampled_from("5#")),
-    st.one_of(*map(action, ("unfinished", "failed", "tools"))),
+    st.one_of(*map(action, ("unfinished", "failed", "tools", "unreached"))),
 )
 lasts = st.none() | st.one_of(*map(action, ("shutdown", "hang up")))
 

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agent import events as e
-from agent.engine.base import Cue, Done, Expect, Next, ToolCall, ToolResult, Turn, Word
+from agent.engine.base import TRANSFER, Cue, Done, Expect, Next, ToolCall, ToolResult, Turn, Word
 from agent.exceptions import IllegalEvent
 from agent.session import MAX_ROUNDS, Session
 from agent.state import TRANSITIONS, State, Trigger
+from agent.timers import Timer
 from agent.turn import WINDOW_MS
 from config.settings import CallSettings, Settings, TurnSettings
 from tests.agent.phone import FRAME, PLAIN, Call
@@ -133,6 +134,78 @@ def test_a_transfer_names_the_number_after_the_last_word() -> None:
     assert not call.all(e.Transfer)
     call.play_out()
     assert call.last(e.Transfer).number == "+15550100"
+
+
+def transferring(**turn: Any) -> Call:
+    """A caller who is being put through."""
+    call = Call(**turn)
+    call.greet()
+    call.speak()
+    call.answer("One moment.", heard="a person", done=Done(next=Next.TRANSFER, transfer_to="person"))
+    call.play_out()
+    assert call.session.state is State.CONNECTING
+    return call
+
+
+def test_while_somebody_is_rung_nobody_listens_and_nobody_speaks() -> None:
+    call = transferring(reprompt_ms=3000)
+    assert call.say(1000) == call.time(20_000) == call.send(e.Dtmf("1"), e.Dtmf("#")) == call.time(5000) == []
+    call.send(e.HungUp())
+    assert call.session.state is State.ENDED
+
+
+def test_who_was_not_put_through_is_told_so_and_talks_on() -> None:
+    call = transferring()
+    call.say(600)
+    call.send(e.Dtmf("7"))
+    call.send(e.TransferFailed("busy"))
+    request = call.last(e.StartReply).request
+    (result,) = request.tool_results
+    assert (request.cue, request.digits, request.audio) == (Cue.UNREACHED, "", b"")
+    assert (result.name, result.arguments) == (TRANSFER, {"to": "person"})
+    assert "busy" in result.error
+    call.answer("Nobody is there.")
+    call.play_out()
+    call.time(1000)
+    call.speak()
+    assert call.last(e.StartReply).request.cue is Cue.ANSWER
+    assert call.last(e.StartReply).request.tool_results == ()
+    call.answer("At nine.", heard="when do you open")
+    call.play_out()
+    assert [text for _, text in call.history[-3:]] == ["Nobody is there.", "when do you open", "At nine."]
+
+
+def test_a_caller_who_speaks_before_he_hears_of_it_is_answered_with_it() -> None:
+    call = transferring()
+    call.time(1000)
+    call.send(e.TransferFailed("unanswered"))
+    call.speak()
+    request = call.last(e.StartReply).request
+    assert (request.cue, [result.name for result in request.tool_results]) == (Cue.ANSWER, [TRANSFER])
+
+
+@pytest.mark.parametrize("ending", [Cue.SHUTDOWN, Cue.FAREWELL])
+def test_who_was_not_put_through_when_the_call_has_to_end_is_said_goodbye_to(ending: Cue) -> None:
+    call = transferring()
+    if ending is Cue.SHUTDOWN:
+        assert call.send(e.Shutdown()) == []
+    else:
+        call.session._timers.set(Timer.CALL, call.session.now_ms + 100)
+        assert call.time(200) == []
+    call.send(e.TransferFailed("failed"))
+    assert call.last(e.StartReply).request.cue is ending
+    call.answer("Goodbye.")
+    call.play_out()
+    assert call.last(e.HangUp) == e.HangUp()
+
+
+def test_a_transfer_can_be_tried_again() -> None:
+    call = transferring()
+    call.send(e.TransferFailed("busy"))
+    call.answer("Again.", done=Done(next=Next.TRANSFER, transfer_to="person"))
+    call.play_out()
+    assert len(call.all(e.Transfer)) == 2
+    assert call.session.state is State.CONNECTING
 
 
 def test_digits_count_after_a_pause_or_at_once_with_hash() -> None:
@@ -422,6 +495,8 @@ def test_illegal_events_raise() -> None:
         call.session.start()
     with pytest.raises(IllegalEvent):
         call.send(e.Paused(1, 0))
+    with pytest.raises(IllegalEvent):
+        call.send(e.TransferFailed("busy"))
 
 
 def test_every_state_can_be_reached_and_left() -> None:
@@ -520,9 +595,20 @@ class AnyCall(RuleBasedStateMachine):
         if marks:
             self.call.send(e.Played(*marks[int(part * (len(marks) - 1))]))
 
+    @precondition(lambda self: self.call.session.state is State.CONNECTING)
+    @rule()
+    def nobody_answers(self) -> None:
+        self.call.send(e.TransferFailed("unanswered"))
+
     @rule()
     def shut_down(self) -> None:
         self.call.send(e.Shutdown())
+
+    @invariant()
+    def nothing_is_kept_of_what_is_said_while_somebody_is_rung(self) -> None:
+        if self.call.session.state is State.CONNECTING:
+            assert not self.call.session._caller.utterance.open
+            assert not self.call.session._caller.digits
 
     @invariant()
     def a_tool_runs_only_for_a_turn_that_was_decided(self) -> None:
@@ -560,6 +646,8 @@ class AnyCall(RuleBasedStateMachine):
                 return
             self.call.time(3500)
             self.finish_tools()
+            if self.call.session.state is State.CONNECTING:
+                self.nobody_answers()
             if self.call.session.state in (State.PROCESSING, State.INTERRUPTED):
                 self.call.answer("Yes.", heard="hello")
             if self.call.session.state is State.SPEAKING:

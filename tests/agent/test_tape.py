@@ -41,6 +41,7 @@ all_events = {
     e.Dtmf: st.builds(e.Dtmf, st.sampled_from("0123456789*#ABCD")),
     e.Played: st.builds(e.Played, numbers, moments),
     e.Paused: st.builds(e.Paused, numbers, moments),
+    e.TransferFailed: st.builds(e.TransferFailed, texts),
     e.HungUp: st.builds(e.HungUp),
     e.Partial: st.builds(e.Partial, numbers, texts, meanings, st.sampled_from([None, True, False])),
     e.CallerSaid: st.builds(e.CallerSaid, numbers, texts, meanings),

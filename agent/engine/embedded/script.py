@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from agent.engine.base import (
+    TRANSFER,
     Cue,
     Expect,
     Next,
@@ -71,6 +72,8 @@ class Script:
                 self._answer_caller(answer, state, request)
             case Cue.TOOL:
                 self._hand_over(answer, state)
+            case Cue.UNREACHED:
+                self._return(answer, state)
             case Cue.REPROMPT:
                 self._reprompt(answer, state, request)
             case Cue.FAREWELL:
@@ -232,6 +235,8 @@ class Script:
     def _tell(self, answer: Answer, state: State, results: tuple[ToolResult, ...]) -> None:
         """What became of the tools."""
         for result in results:
+            if result.name == TRANSFER:
+                answer.texts.append(self._texts.unreached)
             for intent in self._dialogue.intents.values():
                 if intent.tool == result.name:
                     slots = {name: str(value) for name, value in result.arguments.items()}
@@ -245,6 +250,10 @@ class Script:
     def _inform(self, answer: Answer, state: State, intent: Intent) -> None:
         """Answer a plain question, and return to what was open."""
         self._conclude(answer, intent, {})
+        self._return(answer, state)
+
+    def _return(self, answer: Answer, state: State) -> None:
+        """To the task that was open, if there was one."""
         if state.task:
             self._go_on(answer, state)
         else:

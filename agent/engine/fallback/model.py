@@ -188,7 +188,7 @@ class FallbackModel:
         """Without a dialogue only a person can help."""
         apology = self._settings.apology
         to = next(iter(self._agent(request).transfers), "")
-        if not to or request.cue in LAST_CUES:
+        if not to or request.cue in (Cue.UNREACHED, *LAST_CUES):  # nor is it tried twice
             return [Text(apology), Done(next=Next.HANG_UP)]
         return [Text(f"{apology} {self._settings.put_through}"), Done(next=Next.TRANSFER, transfer_to=to)]
 

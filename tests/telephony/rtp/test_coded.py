@@ -175,7 +175,7 @@ def test_each_packet_is_decoded_at_most_once_and_in_order(
     order = [numbers[payload] for payload in coder.decoded]
     assert order == sorted(set(order))
     assert len(buffer._pieces) <= MAX_PACKETS
-    assert len(buffer._filler or b"") <= 2 * 60 * WIDE.per_ms
+    assert len(buffer._filler._ready) <= 2 * 60 * WIDE.per_ms
 
 
 @given(

@@ -110,6 +110,7 @@ def test_concealing_gives_at_least_what_is_asked_for(rate: Rate, count: int) -> 
     made = coder.conceal(count)
     assert count <= len(made) // 2 < count + rate.per_ms * 5 // 2
     assert np.abs(samples(made)).max() > 100
+    assert len(coder.conceal(100_000)) == 2 * 120 * rate.per_ms
 
 
 def test_a_lost_frame_is_recovered_from_the_next_packet() -> None:

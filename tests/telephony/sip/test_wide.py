@@ -210,6 +210,24 @@ async def test_keys_and_talking_over_the_agent(wide_phone: Any, pressed: list[st
         await over(app)
 
 
+async def test_keys_for_a_peer_that_takes_none_are_tones_in_the_wide_audio(wide_phone: Any) -> None:
+    async with server(hissing(1), **BOTH) as app:
+        one = await wide_phone(app)
+        offer = one.negotiation.offer().replace(b" 101 110", b"")
+        one.dial(body=b"".join(row for row in offer.splitlines(keepends=True) if b"101" not in row[:14]))
+        await one.wait(Answered)
+        await one.until(lambda: len(one.speech()) > 5)
+        await one.until(lambda: all(n < len(one.heard) - 20 for n in one.speech()))  # the greeting is over
+        begin = len(one.heard)
+        line_of(app).press(99, "5")
+        await one.until(lambda: len(one.heard) > begin + 20)
+        one.hang_up()
+        await over(app)
+    tone = one.pcm()[640 * begin :]
+    assert share(tone, 740, 800) > 0.3
+    assert share(tone, 1300, 1370) > 0.3
+
+
 async def test_payloads_that_are_nonsense_are_counted_and_the_call_goes_on(
     wide_phone: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

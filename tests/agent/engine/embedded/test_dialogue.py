@@ -148,6 +148,30 @@ def test_a_person(how: str) -> None:
     assert (caller.done.next, caller.done.transfer_to) == (Next.TRANSFER, "reception")
 
 
+UNREACHED = ToolResult(TRANSFER, {"to": "reception"}, error="busy")
+
+
+def test_who_was_not_put_through_is_offered_something_else() -> None:
+    caller = Caller()
+    caller.says("a person please")
+    answer = caller.ask(Cue.UNREACHED, tool_results=(UNREACHED,))
+    assert answer == "I'm sorry, nobody is answering just now. Is there anything else I can do for you?"
+    assert caller.done.next is Next.LISTEN
+    assert "Goodbye" in caller.says("no")
+
+
+def test_who_was_not_put_through_goes_on_with_what_was_open() -> None:
+    caller = Caller()
+    question = caller.says("book me in for tuesday").rpartition(". ")[2]
+    caller.dials("0")
+    answer = caller.ask(Cue.UNREACHED, tool_results=(UNREACHED,))
+    assert answer.startswith("I'm sorry, nobody is answering just now. ")
+    assert question
+    assert "time" in answer
+    caller.ask(Cue.ANSWER, transcript="where are you", tool_results=(UNREACHED,))
+    assert "nobody is answering" in caller.asked_last if hasattr(caller, "asked_last") else True
+
+
 def test_where_nobody_is_there_it_says_so_and_goes_on() -> None:
     desk = AGENTS["front_desk"]
     assert desk.dialogue

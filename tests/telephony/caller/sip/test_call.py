@@ -167,6 +167,7 @@ async def test_a_password(serve: Any, script: Any, capfd: pytest.CaptureFixture[
     assert "gue55ed" not in capfd.readouterr().out + str(wrong)
 
 
+@pytest.mark.slow
 async def test_a_person_is_asked_for_by_a_key(serve: Any, script: Any) -> None:
     server = await in_thread(serve, SIP | {"engine.profile": "embedded"})
     steps = script("wait", {"dtmf": "0"}, expect="transferred", quiet_ms=700, timeout_ms=15_000)
@@ -229,6 +230,7 @@ async def test_a_call_by_tls(
     assert report.ok, report
 
 
+@pytest.mark.slow
 async def test_many_calls_at_once(serve: Any, script: Any) -> None:
     server = await in_thread(serve, SIP | {"call.capacity": 4})
     steps = ["wait", {"say": "hello there"}, {"interrupt": {"after_ms": 600, "say": "no wait please"}}, "wait"]
