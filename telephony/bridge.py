@@ -16,7 +16,6 @@ from agent.tape import Recorder, header
 from agent.vad import Vad
 from config.agent import AgentSettings
 from config.settings import Settings
-from telephony.audio import g711
 from telephony.audio.resample import WIDE, to_both, to_line
 from telephony.line import Line, Listener
 from telephony.metrics import Metrics
@@ -103,8 +102,6 @@ class Bridge(Listener):
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""
-        if wide:
-            pcm = g711.decode(g711.encode(pcm))  # as the tape has it: a replay is to hear the same
         self.vad.feed(pcm)
         self._conversation.handle(e.CallerAudio(pcm, wide))
 

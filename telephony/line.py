@@ -14,7 +14,10 @@ class Listener(Protocol):
         """The line is open: speak."""
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
-        """The next piece of the caller's audio at 8 kHz, gaps already filled; on a wide-band line also at 16 kHz."""
+        """The next piece of the caller's audio at 8 kHz, gaps already filled; on a wide-band line also at 16 kHz.
+
+        At 8 kHz it is what mu-law can say, since tapes hold that, and a replay is to hear the same.
+        """
 
     def dtmf(self, digit: str) -> None:
         """The caller pressed a key: 0-9, *, #, A-D."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from config.logging import Log
+from telephony.audio import g711
 from telephony.audio.resample import Halver
 from telephony.audio.tones import tones
 from telephony.exceptions import CommandError
@@ -145,12 +146,10 @@ class SipCall(Line):
     def offered(self) -> None:
         """Our offer is on its way to whom we call. What comes early, such as ringing tones, is not heard."""
         self._offered = True
-        self._wire.open()
 
     def open(self, listener: Listener) -> None:
         """Somebody listens from now on; it starts when the peer has our answer, or we its."""
         self.listener = listener
-        self._wire.open()
 
     def acknowledged(self, body: bytes) -> None:
         """The peer has our answer, or we have its."""
@@ -296,10 +295,9 @@ class SipCall(Line):
             for _ in range(self._pacer.frames(now_ms)):
                 pcm = self._wire.frame(now_ms)
                 if pcm is not None and self._started and self.end is None and self.listener:
-                    if self._halver is None:
-                        self.listener.audio(pcm)
-                    else:
-                        self.listener.audio(self._halver.narrow(pcm), pcm)
+                    wide = pcm if self._halver else b""
+                    pcm = self._halver.narrow(pcm) if self._halver else pcm
+                    self.listener.audio(g711.decode(g711.encode(pcm)), wide)  # as the tape has it, for replays
             if self._pressing and self.media and not self.media.pressing:
                 reply, self._pressing = self._pressing, 0
                 self._played(reply, 0.0)

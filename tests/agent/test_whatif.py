@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from agent import events as e
-from agent.engine.base import Done, Word
+from agent.engine.base import Done, Next, Word
 from agent.session import Session
 from agent.tape import Header, Recorder, Step, header, parse_event
 from agent.whatif import Outcome, what_if
@@ -96,6 +96,22 @@ def test_early_replies_that_were_for_nothing_are_counted() -> None:
     head, steps = taped()
     assert what_if(head, steps).wasted == 1
     assert what_if(head, steps, {"turn.eager_attempts": 0}).wasted == 0
+
+
+def test_a_transfer_that_came_to_nothing_does_so_again() -> None:
+    """The caller asks for a person, nobody answers for a second, and he is answered once more."""
+    head, steps = taped([(1000, 1600), (6000, 6500)])
+    begun = next(n for n, step in enumerate(steps) if isinstance(step.event, e.ReplyDone) and step.event.reply > 1)
+    done = msgspec.structs.replace(steps[begun].event, done=Done(next=Next.TRANSFER))
+    steps[begun] = msgspec.structs.replace(steps[begun], event=done)
+    heard = next(n for n, step in enumerate(steps) if n > begun and isinstance(step.event, e.Played))
+    put_through = msgspec.structs.replace(steps[heard], commands=[{"type": "Transfer"}])
+    steps[heard] = put_through
+    later = next(n for n, step in enumerate(steps) if step.at >= put_through.at + 1000)
+    steps.insert(later, Step(steps[later].at, e.TransferFailed("unanswered"), [], ""))
+    assert what_if(head, steps).turns == 2
+    del steps[later]
+    assert what_if(head, steps).turns == 1  # where it does not fail, nobody is here to be answered
 
 
 def test_figures_of_many_calls_add_up() -> None:

@@ -132,7 +132,8 @@ class Joined:
         """The caller's audio, frame by frame, with the voice detector's word on it as the ticker asks for it."""
         size = FRAME_MS * RATE // 1000 * 2
         for at in range(0, len(pcm), size):
-            self.bridge.audio(pcm[at : at + size], *([wide[2 * at : 2 * at + 2 * size]] if wide else []))
+            heard = decode(encode(pcm[at : at + size]))  # as lines give it
+            self.bridge.audio(heard, *([wide[2 * at : 2 * at + 2 * size]] if wide else []))
             for _, value, at_ms in self.vad.run():
                 self.bridge.probability(value, at_ms)
             await asyncio.sleep(0)
@@ -178,7 +179,7 @@ async def test_the_line_plays_and_the_engine_hears_at_the_lines_rate(joined: Joi
             assert narrow == decode(encode(pcm[at // 2 : at // 2 + len(narrow)]))
             assert len(broad) == 2 * len(narrow)
         else:
-            assert narrow in pcm
+            assert narrow in decode(encode(pcm))
             assert broad == b""
 
 

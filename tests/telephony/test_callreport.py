@@ -264,6 +264,20 @@ def test_each_wait_has_its_bar(report: Any) -> None:
     ]
 
 
+def test_a_transfer_that_came_to_nothing_has_its_state_and_its_notes(report: Any) -> None:
+    tape = Tape()
+    tape.until(1000)
+    tape.event("Played", command("Transfer", number="+15550100"), reply=1, ms=900.0, state="connecting")
+    tape.until(3000)
+    tape.event("TransferFailed", command("TurnDecided", reply=2, cue="unreached"), reason="busy", state="processing")
+    tape.until(4000)
+    page = report(tape)
+    notes = [note["text"] for note in page.entries("note")]
+    assert notes == ["Transfer to +15550100", "Nobody was reached: busy"]
+    states = [(state["name"], state["start"], state["end"]) for state in page.data["states"]]
+    assert ("connecting", 1000, 3000) in states
+
+
 def test_key_figures_and_notes(report: Any) -> None:
     tape = sample_call()
     tape.end(underruns=3)

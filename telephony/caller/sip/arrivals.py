@@ -1,52 +1,15 @@
-"""When packets came: as the kernel stamped them, and what that says of whoever sent them."""
+"""When packets came, and what that says of whoever sent them."""
 
-import socket
-import struct
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 
 from telephony.caller.playback import UNDERRUN_WINDOW
 from telephony.rtp.codec import FRAME, PCMA, PCMU, Coder
 from telephony.rtp.jitter import JitterBuffer
 from telephony.rtp.packet import Packet
-from telephony.rtp.parameters import Address
 from telephony.rtp.rate import FRAME_MS
 
-SO_TIMESTAMPNS = 35  # Linux; Python has no name for it
-STAMP = struct.Struct("@ll")  # seconds and nanoseconds
-MAX_DATAGRAM = 2048  # bytes; audio has 172
-AT_ONCE = 64  # datagrams that are read before others have their turn
 SILENCES = frozenset((PCMU.silence, PCMA.silence))
 MAX_SILENT_BYTES = 8  # of silence in Opus; a voice has 40 and more
-
-
-def stamp(sock: socket.socket) -> None:
-    """Have the kernel stamp what comes; elsewhere than on Linux the time of reading counts."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-
-
-def receive(sock: socket.socket) -> Iterator[tuple[bytes, Address, float]]:
-    """What has come, each datagram with its source and how many ms ago the kernel got it."""
-    with suppress(BlockingIOError, InterruptedError):
-        for _ in range(AT_ONCE):
-            try:
-                data, extra, _, source = sock.recvmsg(MAX_DATAGRAM, 64)
-            except ConnectionError:
-                continue  # an ICMP error for what was sent earlier
-            yield data, (source[0], source[1]), _age_ms(extra)
-
-
-def _age_ms(extra: list[tuple[int, int, bytes]]) -> float:
-    for level, kind, value in extra:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= STAMP.size:
-            seconds, nanoseconds = STAMP.unpack_from(value)
-            came_ns: int = seconds * 1_000_000_000 + nanoseconds
-            return max(0.0, (time.time_ns() - came_ns) / 1e6)
-    return 0.0
 
 
 class Arrivals(JitterBuffer):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from telephony.audio import g711
 from telephony.caller.phone import CLOSED, Caller, CallFailed, PhoneCall
 from telephony.caller.report import Outcome
-from telephony.caller.sip import arrivals
 from telephony.caller.sip.stream import RtpTalk
 from telephony.exceptions import CommandError
 from telephony.rtp import srtp
@@ -46,7 +45,6 @@ class SipCall(PhoneCall):
         trunk = self._trunk
         self._sockets = MediaSockets(trunk.host, FIRST_PORT, LAST_PORT)
         try:
-            arrivals.stamp(self._sockets.audio)
             secret = trunk.secure and srtp.available()
             self._negotiation = Negotiation(
                 Capabilities(
@@ -101,7 +99,7 @@ class SipCall(PhoneCall):
         assert self._stream is not None
         assert self._sockets is not None
         talk, now_ms = self._stream, now / g711.SAMPLES_PER_MS
-        for data, source, age_ms in arrivals.receive(self._sockets.audio):
+        for data, source, age_ms in ports.receive(self._sockets.audio):
             talk.receive(data, source, now_ms - age_ms)
         try:
             for packet in talk.tick(now):
@@ -118,7 +116,7 @@ class SipCall(PhoneCall):
     def _control(self, media: Media, now_ms: float) -> None:
         """Reports of both sides."""
         assert self._sockets is not None
-        for data, source, _ in arrivals.receive(self._sockets.control):
+        for data, source, _ in ports.receive(self._sockets.control):
             media.receive_control(data, source, now_ms)
         ports.send(self._sockets.control, media.report(now_ms), media.remote_control)
 

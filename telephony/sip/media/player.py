@@ -64,6 +64,9 @@ class Player:
 
     def frame(self) -> bytes | None:
         """The next 20 ms of PCM16; None for silence."""
+        if self.playout.due_ms > self._clock_ms and not self._queue and not self._marks:
+            self._clock_ms += FRAME_MS
+            return None
         self._fill()
         pcm = bytes(self._queue[: self._size])
         del self._queue[: self._size]

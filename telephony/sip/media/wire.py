@@ -27,16 +27,13 @@ class Wire:
     def agree(self, parameters: Parameters) -> Media:
         """Go on as agreed with the peer."""
         if self.media is None:
+            while list(ports.receive(self._sockets.audio)):
+                pass  # what came early, such as ringing tones, is not heard
             self.media = Media(parameters, self._next_frame, self._now_ms(), nat=self._nat)
         else:
             self.media.update(parameters, self._now_ms())
             self._sift(self.media)
         return self.media
-
-    def open(self) -> None:
-        """Listen."""
-        self._loop.add_reader(self._sockets.audio, ports.receive, self._sockets.audio, self._take)
-        self._loop.add_reader(self._sockets.control, ports.receive, self._sockets.control, self._take_control)
 
     def close(self) -> None:
         """Send the last report and let go of the sockets; once."""
@@ -44,41 +41,39 @@ class Wire:
             return
         if self.media is not None:
             ports.send(self._control_socket, self.media.goodbye(self._now_ms()), self.media.remote_control)
-        self._loop.remove_reader(self._sockets.audio)
-        self._loop.remove_reader(self._sockets.control)
         self._sockets.close()
 
     def frame(self, now_ms: float) -> bytes | None:
         """Send 20 ms and give the caller's, as PCM16 at the line's rate; None before the first agreement."""
-        if self.media is None:
+        media = self.media
+        if media is None:
             return None
-        ports.send(self._sockets.audio, self.media.tick(now_ms), self.media.remote)
-        return self.media.hear(now_ms)
+        ports.send(self._sockets.audio, media.tick(now_ms), media.remote)
+        for data, source, age_ms in ports.receive(self._sockets.audio):
+            key = media.receive(data, source, now_ms - age_ms)
+            self._sift(media)
+            if key is not None:
+                self._pressed(key)
+        return media.hear(now_ms)
 
     def report(self, now_ms: float) -> None:
-        """Send a report, if one is due."""
-        if self.media is not None and (report := self.media.report(now_ms)) is not None:
-            ports.send(self._control_socket, report, self.media.remote_control)
+        """Take reports, and send one if it is due."""
+        media = self.media
+        if media is None:
+            return
+        for data, source, age_ms in ports.receive(self._sockets.control):
+            media.receive_control(data, source, now_ms - age_ms)
+        if (report := media.report(now_ms)) is not None:
+            ports.send(self._control_socket, report, media.remote_control)
 
     def silent_ms(self, now_ms: float) -> float:
         """How long the peer has sent nothing at all though it should."""
         return self.media.silent_ms(now_ms) if self.media is not None else 0.0
 
-    def _take(self, data: bytes, source: Address) -> None:
-        if self.media is not None:
-            key = self.media.receive(data, source, self._now_ms())
-            self._sift(self.media)
-            if key is not None:
-                self._pressed(key)
-
     def _sift(self, media: Media) -> None:
         if media.source is not self._source:
             self._source = media.source
             sieve.only_from(self._sockets.audio, media.source)
-
-    def _take_control(self, data: bytes, source: Address) -> None:
-        if self.media is not None:
-            self.media.receive_control(data, source, self._now_ms())
 
     @property
     def _control_socket(self) -> socket.socket:

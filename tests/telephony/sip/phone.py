@@ -115,7 +115,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
             self.server = Address(self.transport, self.host, port, 1)
         self.address = self._connection.get_extra_info("sockname")[:2]
         self.ua = UserAgent(Config({self.transport: (self.says, self.address[1])}, allow_refer=self.obliging))
-        self._loop.add_reader(self._sockets.audio, ports.receive, self._sockets.audio, self._audio)
+        self._loop.add_reader(self._sockets.audio, self._read)
         self._clock = asyncio.create_task(self._run())
         return self
 
@@ -217,6 +217,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
     secure: Any = "off"
     codecs: tuple[Codec, ...] = (PCMU, PCMA)
     obliging = True  # does what it is asked to by REFER
+    patient = False  # leaves that to the test
 
     def _message(self, message: Message) -> None:
         self.messages.append(message)
@@ -240,7 +241,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
                 self.media = Media(agreed, self._next, self._now_ms())
             else:
                 self.media.update(agreed, self._now_ms())
-        if isinstance(event, Referred):
+        if isinstance(event, Referred) and not self.patient:
             event.call.accept_refer(self._now_ms())
             event.call.tell_refer(200, self._now_ms())
         assert not isinstance(event, Acked | Reinvited | TransferProgress)
@@ -250,7 +251,11 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
     def _next(self) -> bytes | None:
         return self._words.pop(0) if self._words else None
 
-    def _audio(self, data: bytes, source: tuple[str, int]) -> None:
+    def _read(self) -> None:
+        for data, _, _ in ports.receive(self._sockets.audio):
+            self._audio(data)
+
+    def _audio(self, data: bytes) -> None:
         if self.media is None and self.secure == "required":
             return  # before the answer, which has the key
         if self.media is not None and self.media.srtp is not None and not packet.is_rtcp(data):

@@ -328,7 +328,9 @@ async def test_without_a_dialogue_the_caller_is_put_through() -> None:
         assert call.done == Done(next=Next.TRANSFER, transfer_to="desk")
 
 
-@pytest.mark.parametrize(("agent", "cue"), [("hermit", Cue.ANSWER), ("talker", Cue.SHUTDOWN), ("talker", Cue.UNREACHED)])
+@pytest.mark.parametrize(
+    ("agent", "cue"), [("hermit", Cue.ANSWER), ("talker", Cue.SHUTDOWN), ("talker", Cue.UNREACHED)]
+)
 async def test_without_anybody_else_the_call_ends(agent: str, cue: Cue) -> None:
     call = Call(fallback(Model(GONE)), agent)
     assert await call.ask(cue) == APOLOGY

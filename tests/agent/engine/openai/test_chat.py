@@ -115,6 +115,7 @@ async def test_an_agent_that_is_not_there_is_an_error(server: Server) -> None:
 
 
 HEARD = (Turn("caller", "Book Monday."), Turn("agent", "It is", interrupted=True))
+ALONE = (ToolResult("transfer", {"to": "reception"}, error="busy"),)
 CASES = {
     "greeting": asked(Cue.GREET),
     "first turn": asked(transcript="hello", audio=TONE),
@@ -127,6 +128,7 @@ CASES = {
     "results": asked(Cue.TOOL, Turn("caller", "Book Monday."), tool_results=BOOKED),
     "results of the greeting": asked(Cue.TOOL, tool_results=BOOKED),
     "results after a reprompt": asked(Cue.TOOL, Turn("caller", "a"), Turn("agent", "b"), tool_results=BOOKED),
+    "not put through": asked(Cue.UNREACHED, Turn("caller", "A person."), Turn("agent", "So."), tool_results=ALONE),
     "results not told": asked(Cue.ANSWER, Turn("caller", "Book."), tool_results=BOOKED, transcript="Hm", audio=TONE),
     "results half told": asked(Cue.ANSWER, *HEARD, tool_results=BOOKED, transcript="Stop", audio=TONE),
     "results half told at once": asked(Cue.ANSWER, tool_results=BOOKED, audio=TONE),

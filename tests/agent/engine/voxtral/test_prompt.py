@@ -13,7 +13,7 @@ from mistral_common.protocol.transcription.request import TranscriptionRequest
 from mistral_common.tokens.tokenizers.audio import Audio
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
-from agent.engine.base import Cue, ReplyRequest, ToolResult, Turn
+from agent.engine.base import TRANSFER, Cue, ReplyRequest, ToolResult, Turn
 from agent.engine.prompt import CUES, UNFINISHED, UNKNOWN_WORDS, instructions, tools
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.prompt import AUDIO_TOKENS, Prompts, transcription
@@ -159,6 +159,22 @@ def test_a_tools_error_is_told_even_without_a_history(prompts: Prompts, mistral:
     prompt = prompts.reply(request(Cue.TOOL, tool_results=(failed,)))
     told = ToolMessage(content='{"error":"no such day"}', tool_call_id="call00000", name="book")
     assert prompt.ids == mistral(UserMessage(content=TOLD + UNKNOWN_WORDS), CALLED, told)
+
+
+def test_a_transfer_that_came_to_nothing(prompts: Prompts, mistral: Any) -> None:
+    failed = ToolResult(TRANSFER, {"to": "reception"}, error="busy")
+    history = (*HISTORY[:1], Turn("caller", "A person please"), Turn("agent", "One moment."))
+    prompt = prompts.reply(request(Cue.UNREACHED, tool_results=(failed,), history=history))
+    call = ToolCall(id="call00000", function=FunctionCall(name=TRANSFER, arguments='{"to": "reception"}'))
+    assert prompt.ids == mistral(
+        UserMessage(content=TOLD + CUES[Cue.GREET]),
+        AssistantMessage(content="Hello, this is the dentist."),
+        UserMessage(content="A person please"),
+        AssistantMessage(content="One moment.", tool_calls=[call]),
+        ToolMessage(content='{"error":"busy"}', tool_call_id="call00000", name=TRANSFER),
+        AssistantMessage(content=UNFINISHED),
+        UserMessage(content=CUES[Cue.UNREACHED]),
+    )
 
 
 def test_results_that_the_caller_has_not_heard_of_yet(prompts: Prompts, mistral: Any) -> None:

@@ -118,7 +118,6 @@ class Desk:
                 self.call = event.call
                 self._wire = Wire(sockets, self._next, self.keys.append, nat=False)
                 self._wire.agree(agreed)
-                self._wire.open()
                 event.call.accept(answer, now_ms)
             case Acked():
                 self.speak(self.greeting_ms)

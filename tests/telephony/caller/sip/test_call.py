@@ -8,12 +8,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
 from agent.engine.embedded.synthesizer import say
 from config.exceptions import SettingsError
+from config.settings import HERE
 from telephony.caller.call import run_call
 from telephony.caller.load import run_load
 from telephony.caller.report import Outcome
@@ -24,6 +26,7 @@ from telephony.rtp import opus
 from telephony.sip.calls.events import Ended, Reanswered, TransferProgress
 from tests.telephony.caller.recordings import check_recording
 from tests.telephony.caller.sip.desk import Desk
+from tests.telephony.sip.callee import Callee, reject
 
 SIP = {"sip.enabled": True, "sip.port": 0, "engine.profile": "simulated", "engine.simulated.words": 8}
 
@@ -176,6 +179,47 @@ async def test_a_person_is_asked_for_by_a_key(serve: Any, script: Any) -> None:
     assert report.transferred_to == "sip:+15550100199@127.0.0.1"
     ended = await in_thread(server.wait_for, "ended")
     assert ended["outcome"] == "transfer"
+
+
+def attended(folder: Path, person: Callee) -> dict[str, Any]:
+    """Settings: the shipped agent, which rings this person for callers who ask for one."""
+    shipped = (HERE / "agents" / "front_desk.yaml").read_text(encoding="utf-8")
+    (folder / "front_desk.yaml").write_text(shipped.replace('"+15550100199"', f'"{person.uri}"'), encoding="utf-8")
+    return SIP | {"engine.profile": "embedded", "sip.transfer": "attended", "agents": str(folder), "log.words": True}
+
+
+@pytest.mark.slow
+async def test_a_person_is_rung_and_then_the_caller_is_connected(serve: Any, script: Any, tmp_path: Path) -> None:
+    async with Callee() as person:
+        server = await in_thread(serve, attended(tmp_path, person))
+        steps = script("wait", {"dtmf": "0"}, expect="transferred", quiet_ms=700, timeout_ms=15_000)
+        report = await run_call(address(server), steps, speak=say)
+        assert report.ok, report
+        assert person.call
+        call_id, ours, theirs = person.call.dialog.id
+        replaces = f"Replaces={call_id};to-tag={ours};from-tag={theirs}"
+        assert unquote(report.transferred_to) == f"sip:voxline@127.0.0.1:{person.port}?{replaces}"
+        await person.until(lambda: bool(person.ended))
+    ended = await in_thread(server.wait_for, "ended")
+    assert (ended["reason"], ended["outcome"]) == ("transferred", "transfer")
+
+
+@pytest.mark.slow
+async def test_where_the_person_is_busy_the_caller_goes_on_with_the_agent(
+    serve: Any, script: Any, tmp_path: Path
+) -> None:
+    async with Callee(reject(486)) as person:
+        server = await in_thread(serve, attended(tmp_path, person))
+        steps = ["wait", {"dtmf": "0"}, "wait", {"say": "What are your opening hours?"}, "wait"]
+        talk = script(*steps, {"say": "No, thank you. Goodbye."}, "wait", quiet_ms=900, timeout_ms=15_000)
+        report = await run_call(address(server), talk, speak=say)
+        assert report.outcome is Outcome.HUNG_UP_BY_AGENT, report
+    said = [line["text"] for line in server.log if line["message"] == "said" and line["role"] == "agent"]
+    assert [text for text in said if text.startswith("I'm sorry, nobody is answering just now.")], said
+    assert any(text.startswith("We're open Monday") for text in said)
+    consulted = await in_thread(server.wait_for, "consulted")
+    ended = await in_thread(server.wait_for, "ended")
+    assert (consulted["result"], consulted["caller"], ended["outcome"]) == ("busy", ended["call"], "hangup")
 
 
 @pytest.mark.skipif(not opus.available(), reason=opus.MISSING)

@@ -1,6 +1,8 @@
 """Ports of audio: even and odd, within the range, given back."""
 
 import socket
+import sys
+import time
 
 import pytest
 
@@ -36,14 +38,12 @@ def test_a_taken_control_port_makes_the_pair_unusable() -> None:
 def test_a_flood_is_read_a_little_at_a_time() -> None:
     pair = MediaSockets("127.0.0.1", 30_030, 30_039)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        for number in range(40):
+        for number in range(80):
             peer.sendto(bytes([number]), ("127.0.0.1", pair.port))
-        got: list[bytes] = []
-        ports.receive(pair.audio, lambda data, source: got.append(data))
+        got = [data for data, _, _ in ports.receive(pair.audio)]
         assert got == [bytes([number]) for number in range(ports.AT_ONCE)]
-        for _ in range(5):
-            ports.receive(pair.audio, lambda data, source: got.append(data))
-        assert len(got) == 40
+        got += [data for data, _, _ in ports.receive(pair.audio)]
+        assert len(got) == 80
     pair.close()
 
 
@@ -53,5 +53,24 @@ def test_what_cannot_be_sent_is_lost() -> None:
     ports.send(pair.audio, b"x", ("127.0.0.1", 9))
     ports.send(pair.audio, None, ("127.0.0.1", 9))
     ports.send(pair.audio, b"x", None)
-    ports.receive(pair.audio, lambda data, source: pytest.fail("nothing was sent here"))
+    assert not list(ports.receive(pair.audio))
+    pair.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps")
+def test_the_kernel_knows_when_a_packet_came() -> None:
+    pair = MediaSockets("127.0.0.1", 30_050, 30_059)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect(("127.0.0.1", pair.port))
+        before = time.time_ns()
+        peer.send(b"a")
+        sent = time.time_ns()
+        time.sleep(0.05)  # the call is busy with other things
+        peer.send(b"b")
+        read = time.time_ns()
+        (a, source, age_a), (b, _, age_b) = ports.receive(pair.audio)
+        after = time.time_ns()
+        assert (a, b, source) == (b"a", b"b", peer.getsockname())
+        assert (read - sent) / 1e6 <= age_a <= (after - before) / 1e6
+        assert age_b < age_a - 49
     pair.close()
