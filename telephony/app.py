@@ -120,8 +120,10 @@ class App:
     def _tick(self, now_ms: float) -> None:
         if self.sip:
             self.sip.tick(now_ms)
-        for call in self.calls:  # before all else: those that are paced from here shall not wait for the detector
+        for call in self.calls:  # before all else: what is paced from here leaves in time, whatever there is to hear
             call.tick(now_ms)
+        for call in self.calls:
+            call.hear(now_ms)
         for stream, probability, at_ms in self.shared.vad.run():
             if bridge := self._bridges.get(stream):
                 bridge.probability(probability, at_ms)

@@ -182,6 +182,9 @@ class TwilioCall(Line):
         if self.playout.due_ms <= now_ms:
             self._wake.set()
 
+    def hear(self, now_ms: float) -> None:
+        """See Line: the socket tells."""
+
     def watch(self, now_ms: float) -> None:
         """Look at the time-outs."""
         settings, counters = self._settings, self.stream.counters

@@ -59,7 +59,10 @@ class Line(Protocol):
         """What the metrics sum up, by the names in telephony.metrics; what a line does not have may be missing."""
 
     def tick(self, now_ms: float) -> None:
-        """Called every 10 ms."""
+        """Called every 10 ms: send what is due."""
+
+    def hear(self, now_ms: float) -> None:
+        """Called when all lines have sent: take what the caller has sent, where no socket tells of it."""
 
     def watch(self, now_ms: float) -> None:
         """Called twice a second: look at the time-outs."""

@@ -128,6 +128,7 @@ class Consultations:
         """Called every 10 ms: silence goes to whom is called."""
         for line in [one.line for key, one in self._on.items() if key == one.id and one.line]:
             line.tick(now_ms)
+            line.hear(now_ms)
 
     def watch(self, now_ms: float) -> None:
         """Called twice a second."""

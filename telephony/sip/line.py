@@ -82,6 +82,7 @@ class SipCall(Line):
         self._bye_ms = 0.0  # when to hang up
         self._pressing = 0  # the number of the keys that are going out as events
         self._closed = False
+        self._unheard = 0  # frames that were sent since the caller's were heard
 
     @property
     def note(self) -> Callable[..., None] | None:
@@ -283,7 +284,7 @@ class SipCall(Line):
     # Time
 
     def tick(self, now_ms: float) -> None:
-        """See Line: every 20 ms a frame each way."""
+        """See Line: every 20 ms a frame is sent."""
         if self._closed:
             return
         if self._bye_ms and now_ms >= self._bye_ms:
@@ -293,7 +294,19 @@ class SipCall(Line):
             return
         try:
             for _ in range(self._pacer.frames(now_ms)):
-                pcm = self._wire.frame(now_ms)
+                self._wire.send(now_ms)
+                self._unheard += 1
+        except Exception as error:  # noqa: BLE001 (the ticker serves all calls)
+            self.fail(error)
+
+    def hear(self, now_ms: float) -> None:
+        """See Line: a frame for each that was sent."""
+        if not self._unheard or self._closed:
+            return
+        count, self._unheard = self._unheard, 0
+        try:
+            for _ in range(count):
+                pcm = self._wire.hear(now_ms)
                 if pcm is not None and self._started and self.end is None and self.listener:
                     wide = pcm if self._halver else b""
                     pcm = self._halver.narrow(pcm) if self._halver else pcm

@@ -43,12 +43,17 @@ class Wire:
             ports.send(self._control_socket, self.media.goodbye(self._now_ms()), self.media.remote_control)
         self._sockets.close()
 
-    def frame(self, now_ms: float) -> bytes | None:
-        """Send 20 ms and give the caller's, as PCM16 at the line's rate; None before the first agreement."""
+    def send(self, now_ms: float) -> None:
+        """Send the next 20 ms, if anything is agreed on."""
+        if self.media is not None:
+            ports.send(self._sockets.audio, self.media.tick(now_ms), self.media.remote)
+
+    def hear(self, now_ms: float) -> bytes | None:
+        """Take what has come, and give the caller's next 20 ms of PCM16 at the line's rate; None before the first
+        agreement."""
         media = self.media
         if media is None:
             return None
-        ports.send(self._sockets.audio, media.tick(now_ms), media.remote)
         for data, source, age_ms in ports.receive(self._sockets.audio):
             key = media.receive(data, source, now_ms - age_ms)
             self._sift(media)

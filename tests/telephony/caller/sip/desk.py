@@ -154,6 +154,8 @@ class Desk:
             await asyncio.sleep(max(0.0, due - self._loop.time()))
             self._do(self.ua.timers)
             if self._wire is not None and not self.mute:
-                pcm = self._wire.frame(1000 * self._loop.time())
+                now_ms = 1000 * self._loop.time()
+                self._wire.send(now_ms)
+                pcm = self._wire.hear(now_ms)
                 if pcm is not None:
                     self._listen(pcm)
