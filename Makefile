@@ -20,7 +20,8 @@ test: .venv/test ## set up and run the tests
 	$(BIN)/pytest -m 'alone and not slow'
 
 test-slow: .venv/test ## the rest of the tests: floods, leaks, baresip, models in calls, the front desk, benchmarks in small
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 3 --dist loadfile -m 'slow and not alone'
+	$(BIN)/pytest -m 'slow and alone'
 
 check: .venv/test ## types, style, import contracts
 	$(BIN)/ruff check .

@@ -36,7 +36,6 @@ class Level:
         self._frames.append(rms)
         return rms
 
-    @property
     def burst(self) -> float:
         """The RMS of the burst: the mean of its loudest frames."""
         return _mean(sorted(self._frames)[-max(1, round(LOUD_SHARE * len(self._frames))) :])
@@ -44,7 +43,7 @@ class Level:
     @property
     def burst_db(self) -> float:
         """The level of the burst."""
-        return _db(self.burst)
+        return _db(self.burst())
 
     @property
     def now_db(self) -> float:

@@ -6,6 +6,7 @@ both at once, wherever speech stands out of the line's noise.
 """
 
 from collections import deque
+from collections.abc import Callable
 from math import inf
 
 FLOOR_FRAMES = 200  # frames, 4 s, whose quietest tenth is the line's noise
@@ -30,10 +31,11 @@ class Silence:
         self._now_ms += ms
         self._frames.append((self._now_ms, rms))
 
-    def since_ms(self, spoke_ms: int, burst: float) -> float:
-        """Where speech ended whose last window ended at `spoke_ms`; `burst` is the RMS of its loudest frames."""
+    def since_ms(self, spoke_ms: int, burst: Callable[[], float]) -> float:
+        """Where speech ended whose last window ended at `spoke_ms`; `burst` gives the RMS of its loudest frames, and is
+        asked once for each such end."""
         if spoke_ms != self._spoke_ms:
-            self._spoke_ms, self._loud = spoke_ms, self._threshold(burst)
+            self._spoke_ms, self._loud = spoke_ms, self._threshold(burst())
         if self._loud == inf:
             return spoke_ms
         for end_ms, rms in reversed(self._frames):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("kokoro")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 
 @pytest.mark.timeout(300)  # two processes load the models; what they take on a busy machine is no matter

@@ -15,8 +15,9 @@ from agent.engine.embedded.synthesizer import say
 from agent.engine.simulated import SimulatedSynthesizer
 from config.settings import load_settings
 from telephony.app import App
+from telephony.audio import g711
 from telephony.audio.resample import to_line
-from telephony.rtp.codec import PCMU
+from telephony.rtp.codec import PCMA, PCMU
 from telephony.rtp.dtmf import KeyReceiver
 from telephony.rtp.media import Media
 from telephony.sip.calls.events import Answered, Ended, Reanswered
@@ -50,6 +51,20 @@ async def test_greeting_is_heard_and_bye_ends(phone: Open, sent: list[bytes], tr
         assert [n for n, item in enumerate(packets) if item.marker] == sorted({0, one.speech()[0]})
         one.hang_up()
         await one.wait(Ended)
+        await over(app)
+
+
+async def test_an_a_law_caller_is_heard_as_the_tape_will_have_it(phone: Open, heard: list[bytes]) -> None:
+    words = to_line(*say("Good morning to you."))
+    async with server() as app:
+        one = await phone(app)
+        one.negotiation = one.able((PCMA,))
+        await one.talk()
+        one.say(words)
+        await one.until(lambda: likeness(words, b"".join(heard)) > 0.9)
+        pcm = b"".join(heard)
+        assert g711.decode(g711.encode(pcm)) == pcm
+        one.hang_up()
         await over(app)
 
 

@@ -23,6 +23,15 @@ def test_ticks_that_tremble_make_no_gap_of_30_ms() -> None:
     assert all(15 < b - a < 25 for a, b in pairwise(sent))
 
 
+@given(first=st.floats(0, 9.9), seed=st.integers(0, 1000))
+def test_whenever_the_first_tick_came_the_others_keep_their_distance(first: float, seed: int) -> None:
+    random = Random(seed)
+    pacer = Pacer()
+    pacer.frames(first)
+    sent = [at for n in range(1, 1000) if pacer.frames(at := 10 * n + random.uniform(0, 3))]
+    assert all(15 < b - a < 25 for a, b in pairwise(sent[100:]))
+
+
 @given(st.lists(st.floats(1, 190), min_size=1, max_size=100))
 def test_what_was_missed_is_made_up_for(pauses: list[float]) -> None:
     """The number of frames is that of the time that has passed, to the frame."""
