@@ -88,6 +88,12 @@ class Caller:
         """The silence that ends the present turn. `answered`: see endpoint.by_reply."""
         return wait_ms(self._settings, expect=expect, pauses=self._pauses, complete=self.complete, answered=answered)
 
+    def early(self, silence_ms: float) -> bool:
+        """Whether so long a silence is one to make a reply early in."""
+        settings = self._settings
+        few = self.attempts < settings.eager_attempts and not self.digits
+        return few and settings.eager_ms <= silence_ms < settings.endpoint_ms
+
     def near(self) -> bool:
         """Whether the present burst is as loud as the caller usually is."""
         return self.level.is_near(self._settings.background_db, self.level.burst_db)

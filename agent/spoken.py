@@ -24,6 +24,8 @@ class Reply:
         self.calls: tuple[ToolCall, ...] = ()  # tools it wants, while it is held
         self.rounds = 0
         self.committed = False  # the turn it answers is in the history
+        self.begun = False  # something of it has gone to the line
+        self.wary = False  # something in the background has paused it before
         self.generating = False
         self.running_tools = False
         self.held = held

@@ -130,3 +130,20 @@ def test_digits_are_kept_in_order_and_bounded() -> None:
     for digit in "12*" * MAX_DIGITS:
         caller.dial(digit)
     assert caller.digits == ("12*" * MAX_DIGITS)[:MAX_DIGITS]
+
+
+@pytest.mark.parametrize(
+    ("silence_ms", "attempts", "digit", "early"),
+    [
+        (199, 0, "", False),
+        (200, 0, "", True),
+        (399, 1, "", True),
+        (399, 2, "", False),  # the turn has gone on twice
+        (400, 0, "", False),  # the turn is about to be decided anyway
+        (300, 0, "1", False),  # more keys may follow
+    ],
+)
+def test_a_reply_is_made_early_in_a_short_silence(silence_ms: float, attempts: int, digit: str, early: bool) -> None:
+    caller = Talk(eager_ms=200, endpoint_ms=400, eager_attempts=2).caller
+    caller.attempts, caller.digits = attempts, digit
+    assert caller.early(silence_ms) is early

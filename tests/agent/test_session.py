@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from agent import events as e
 from agent.engine.base import TRANSFER, Cue, Done, Expect, Next, ToolCall, ToolResult, Turn, Word
 from agent.exceptions import IllegalEvent
-from agent.session import MAX_ROUNDS, Session
+from agent.replying import MAX_ROUNDS
+from agent.session import Session
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer
 from agent.turn import WINDOW_MS
