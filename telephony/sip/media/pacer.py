@@ -3,8 +3,9 @@
 from telephony.rtp.rate import FRAME_MS
 
 EARLY_MS = 5  # a tick of 10 ms that comes this much before a frame's time is the frame's
-FOLLOW = 0.1  # of how far its tick is from a frame's time the frames' times follow, up to half a tick: a time between two
-# ticks would be met now by one, now by the other, with gaps of 10 and 30 ms
+# The frames' times follow their ticks, by this share of the distance and at most half a tick: a time between two ticks
+# would be met now by one, now by the other, with gaps of 10 and 30 ms.
+FOLLOW = 0.1
 MOST_BEHIND = 10  # frames that are made up for after a stall; beyond that the peer has run dry anyway
 
 

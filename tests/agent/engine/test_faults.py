@@ -121,7 +121,7 @@ async def test_a_process_that_has_lost_its_gpu_ends_and_a_new_one_goes_on(
                 "model": str(voxtral.build(tmp_path / "voxtral", says=says)),
                 "device": "cpu",
                 "slots": 2,
-                "context": 2048,
+                "context": 3072,
             },
             "kokoro": {"model": str(file)},
         }
