@@ -78,7 +78,10 @@ def start(ours: Any) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("VOXLINE_", "TWILIO_"))}
         command = [sys.executable, "-m", "telephony.cli", "dial", *arguments]
         options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        # In the background of a shell Ctrl-C is ignored, and programs inherit that; this one is at a terminal.
+        inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
         started.append(subprocess.Popen(command, cwd=ROOT, env=clean, **options))
+        signal.signal(signal.SIGINT, inherited)
         return started[-1]
 
     yield begin
