@@ -77,6 +77,7 @@ async def pressed(server: Any, report: CallReport) -> list[str]:
     return keys
 
 
+@pytest.mark.slow
 async def test_twilio_hears_tones_and_sip_events(server: Any, tmp_path: Path) -> None:
     ports = server.wait_for("listening", logger="voxline.sip")["ports"]
     (twilio, tones), (sip, silence) = await asyncio.gather(

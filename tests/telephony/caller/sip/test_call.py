@@ -222,6 +222,7 @@ async def test_where_the_person_is_busy_the_caller_goes_on_with_the_agent(
     assert (consulted["result"], consulted["caller"], ended["outcome"]) == ("busy", ended["call"], "hangup")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
 async def test_a_whole_conversation_in_opus(serve: Any, script: Any) -> None:
     """Understood, answered, a key, put through: on a line of 16 kHz, by a caller who offers nothing else."""
@@ -289,6 +290,7 @@ async def test_many_calls_at_once(serve: Any, script: Any) -> None:
     assert full.failures == {"refused: rejected: 486 Busy Here": 2}
 
 
+@pytest.mark.slow
 async def test_a_killed_server_is_reported(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sip_call, "SILENT_MS", 1000.0)
     monkeypatch.setattr(trunk, "LAST_S", 0.1)
