@@ -68,7 +68,7 @@ class Caller:
     def speech_end_ms(self) -> float:
         """Where the last speech ended, as well as can be known now."""
         spoke_ms = self.detector.last_speech_ms
-        return self._silence.since_ms(spoke_ms, self.level.burst) if self._settings.adapt_loudness else spoke_ms
+        return self._silence.end_ms(spoke_ms, self.level.burst) if self._settings.adapt_loudness else spoke_ms
 
     def is_over(self, silence_ms: float, wait_ms: float) -> bool:
         """Whether so long a silence ends the turn that ends after `wait_ms`: it does, unless speech seems to go on."""

@@ -31,18 +31,18 @@ class Silence:
         self._now_ms += ms
         self._frames.append((self._now_ms, rms))
 
-    def since_ms(self, spoke_ms: int, burst: Callable[[], float]) -> float:
+    def end_ms(self, spoke_ms: int, burst: Callable[[], float]) -> float:
         """Where speech ended whose last window ended at `spoke_ms`; `burst` gives the RMS of its loudest frames, and is
         asked once for each such end."""
         if spoke_ms != self._spoke_ms:
             self._spoke_ms, self._loud = spoke_ms, self._threshold(burst())
         if self._loud == inf:
             return spoke_ms
-        for end_ms, rms in reversed(self._frames):
-            if end_ms <= spoke_ms - BEFORE_MS:
+        for at_ms, rms in reversed(self._frames):
+            if at_ms <= spoke_ms - BEFORE_MS:
                 break
-            if end_ms <= spoke_ms + BEHIND_MS and rms > self._loud:
-                return end_ms
+            if at_ms <= spoke_ms + BEHIND_MS and rms > self._loud:
+                return at_ms
         return spoke_ms - BEFORE_MS
 
     @property

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 CALLER_RATE = 8000  # Hz, of the audio handed to an engine
 WIDE_RATE = 16_000  # Hz, of the same on a wide-band line
-TRANSFER = (
-    "transfer"  # the tool by which language models put a caller through; a result of it says that nobody was there
-)
+# The tool by which language models put a caller through; a result of it says that nobody was there.
+TRANSFER = "transfer"
 
 
 class Cue(StrEnum):
