@@ -19,7 +19,7 @@ test: .venv/test ## set up and run the tests
 	$(BIN)/pytest -n 3 --dist loadfile -m 'not alone and not slow'
 	$(BIN)/pytest -m 'alone and not slow'
 
-test-slow: .venv/test ## the rest of the tests: floods, leaks, baresip, models in calls, the front desk, benchmarks in small
+test-slow: .venv/slow ## the rest of the tests: floods, leaks, baresip, models in calls, the GPU's kernels, benchmarks in small
 	$(BIN)/pytest -n 3 --dist loadfile -m 'slow and not alone'
 	$(BIN)/pytest -m 'slow and alone'
 
@@ -58,6 +58,10 @@ clean: ## remove the set-up and everything that was written
 
 .venv/test: .venv/run
 	$(INSTALL) -e '.[embedded,gpu,plot,sip,dev]'
+	@touch $@
+
+.venv/slow: .venv/test
+	$(INSTALL) -e '.[kernels]'
 	@touch $@
 
 .venv/fuzz: .venv/test

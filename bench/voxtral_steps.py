@@ -13,6 +13,7 @@ from agent.engine.voxtral.checkpoint import load
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.graphs import Graphs
 from agent.engine.voxtral.mel import GrowingMel, Mel
+from agent.engine.voxtral.operations import Plain
 from bench.machine import table
 from config.engine import VoxtralSettings
 
@@ -21,6 +22,8 @@ PROMPT = 435  # tokens: a short text and a turn's audio
 # Arithmetic for one H200 (4.3 TB/s, 790 TFLOP/s in bf16) and the real size, in ms.
 FLOORS = {"hear 30 s": 2.9, f"read {PROMPT} tokens": 3.6, "write 1": 1.69, "write 16": 1.91, "write 64": 2.59}
 
+Cases = dict[str, Callable[[], Any]]
+
 
 @torch.inference_mode()
 def steps(settings: VoxtralSettings, rows: list[int]) -> dict[str, Any]:
@@ -28,41 +31,63 @@ def steps(settings: VoxtralSettings, rows: list[int]) -> dict[str, Any]:
     checkpoint = load(settings)
     decoder = Decoder(checkpoint, max(rows), 1024)
     decoder.warm_up()
-    cases: dict[str, Callable[[], Any]] = {
+    found = _measure(cases_of(decoder, checkpoint.device, rows), checkpoint.device)
+    print(f"operations: {type(decoder.operations).__name__}")
+    if not isinstance(decoder.operations, Plain):
+        plain = Decoder(checkpoint, max(rows), 1024, Plain())
+        plain.warm_up()
+        cases = {f"{name}, torch's operations": case for name, case in _reading_and_writing(plain, rows).items()}
+        found |= _measure(cases, checkpoint.device)
+    table(
+        "Voxtral's parts, ms",
+        ["part", "median", "tokens/s", "floor (H200, real size)", "times the floor"],
+        [[name, value, _rate(name, value), *_floor(name, value, checkpoint.device)] for name, value in found.items()],
+    )
+    found["graphs say what the model says without them"] = agree(decoder)
+    print(f"graphs say what the model says without them: {found['graphs say what the model says without them']}")
+    return found | {"operations": type(decoder.operations).__name__}
+
+
+def cases_of(decoder: Decoder, device: torch.device, rows: list[int]) -> Cases:
+    """What is measured, by name."""
+    turn = noise(25)
+    growing = GrowingMel(Mel(torch.device("cpu")))
+    growing.add(turn[:-3200])
+    mel = Mel(device)
+    return {
         # Audio that was heard before is not heard again.
         "hear 30 s": lambda: decoder.hear(time.perf_counter_ns().to_bytes(8, "little") * 30_000),
-        f"read {PROMPT} tokens": lambda: decoder.prefill(0, [1] * PROMPT, b"", 0),
+        **_reading_and_writing(decoder, rows),
+        "mel of 25 s, at once": lambda: mel(turn),
+        "mel of 25 s, heard before": lambda: mel.spectrogram(_known(growing.bands(turn))),
     }
+
+
+def _reading_and_writing(decoder: Decoder, rows: list[int]) -> Cases:
+    cases: Cases = {f"read {PROMPT} tokens": lambda: decoder.prefill(0, [1] * PROMPT, b"", 0)}
     for count in rows:
         cases[f"write {count}"] = lambda count=count: decoder.step(  # type: ignore[misc]
             [Row(slot, 1, CONTEXT, 0.3, 0.9, 0.5) for slot in range(count)]
         )
-    turn = noise(25)
-    growing = GrowingMel(Mel(torch.device("cpu")))
-    growing.add(turn[:-3200])
-    mel = Mel(checkpoint.device)
-    cases["mel of 25 s, at once"] = lambda: mel(turn)
-    cases["mel of 25 s, heard before"] = lambda: mel.spectrogram(_known(growing.bands(turn)))
+    return cases
+
+
+def _measure(cases: Cases, device: torch.device) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, case in cases.items():
         try:
-            found[name] = _milliseconds(case, checkpoint.device)
+            found[name] = _milliseconds(case, device)
         except Exception:  # noqa: BLE001 (the others may work)
             traceback.print_exc()
-    table(
-        "Voxtral's parts, ms",
-        ["part", "median", "tokens/s", "floor (H200, real size)"],
-        [[name, value, _rate(name, value), FLOORS.get(name, "")] for name, value in found.items()],
-    )
-    found["graphs say what the model says without them"] = agree(decoder)
-    print(f"graphs say what the model says without them: {found['graphs say what the model says without them']}")
     return found
 
 
 def agree(decoder: Decoder) -> bool:
     """Whether prompts and words of several rows come out alike with and without CUDA graphs, and so does the cache."""
     graphs = decoder._graphs
-    for layer in decoder._language_model.layers:  # which say nothing in a checkpoint that always says the same
+    for (
+        layer
+    ) in decoder._model.model.language_model.layers:  # which say nothing in a checkpoint that always says the same
         layer.self_attn.o_proj.weight.normal_(std=0.02)
     said, kept = [], []
     for each in (graphs, Graphs(decoder.device, enabled=False)):
@@ -97,7 +122,12 @@ def _known(bands: torch.Tensor | None) -> torch.Tensor:
 
 
 def _rate(name: str, value: float) -> str:
-    return f"{1000 * int(name.split()[1]) / value:.0f}" if name.startswith("write") else ""
+    return f"{1000 * int(name.split()[1].strip(',')) / value:.0f}" if name.startswith("write") else ""
+
+
+def _floor(name: str, value: float, device: torch.device) -> tuple[float | str, float | str]:
+    floor = FLOORS.get(name.partition(",")[0])
+    return floor or "", value / floor if floor and device.type == "cuda" else ""
 
 
 def _milliseconds(call: Callable[[], Any], device: torch.device, least_s: float = 1.0) -> float:

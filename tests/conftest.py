@@ -1,6 +1,7 @@
 """Shared by all tests: a real server in a process of its own, and real human speech where it is there."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from telephony.process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
 os.environ["HF_HUB_OFFLINE"] = "1"  # models come from folders that the tests make
+if not shutil.which("nvidia-smi"):
+    os.environ["TRITON_INTERPRET"] = "1"  # without a GPU its kernels are interpreted; Triton looks when it is imported
 
 
 class Server(ServerProcess):

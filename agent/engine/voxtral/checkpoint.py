@@ -19,6 +19,8 @@ from config.engine import VoxtralSettings
 
 GIB = 1 << 30
 FILES = ["config.json", "generation_config.json", "tekken.json", "model*.safetensors", "model.safetensors.index.json"]
+# What layers.py takes for granted of the language model.
+GENUINE = {"attention_bias": False, "mlp_bias": False, "hidden_act": "silu"}
 
 
 class Checkpoint(NamedTuple):
@@ -73,9 +75,14 @@ def _config(folder: Path) -> VoxtralConfig:
         kind = PretrainedConfig.get_config_dict(folder)[0].get("model_type")
         if kind != "voxtral":
             raise EngineError(f"{folder} holds a {kind!r} model; a 'voxtral' one is needed, such as Voxtral Mini 3B")
-        return VoxtralConfig.from_pretrained(folder)
+        config = VoxtralConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise EngineError(f"{folder}/config.json cannot be read: {error}") from error
+    text: Any = config.text_config
+    found = {name: getattr(text, name, None) for name in GENUINE} | {"rope_type": text.rope_parameters["rope_type"]}
+    if other := [f"{name} {value!r}" for name, value in found.items() if value != GENUINE.get(name, "default")]:
+        raise EngineError(f"{folder} holds a Voxtral with other layers than voxline knows: {', '.join(other)}")
+    return config
 
 
 def _tokenizer(folder: Path) -> InstructTokenizerV7:

@@ -12,10 +12,13 @@ import torch
 from agent.engine.base import CALLER_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.graphs import Graphs
+from agent.engine.voxtral.layers import Layers
 from agent.engine.voxtral.mel import BANDS, FRAMES, Mel, last_30_s
 from agent.engine.voxtral.memory import KEPT_AUDIO, MAX_PREFILL, MIN_LENGTH, PREFILL
+from agent.engine.voxtral.operations import Operations
 from agent.engine.voxtral.sampling import choose
-from agent.engine.voxtral.slots import MIN_ROWS, SlotCache, bucket, cache_shape, common, sizes
+from agent.engine.voxtral.slots import MIN_ROWS, SlotCache, bucket, common, shape_of, sizes
+from agent.engine.voxtral.trial import operations_for
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +42,18 @@ class Prefix(NamedTuple):
 
 
 class Decoder:
-    """Voxtral over a cache of `slots`, each with room for `context` tokens."""
+    """Voxtral over a cache of `slots`, each with room for `context` tokens; `operations` are the best there are."""
 
-    def __init__(self, checkpoint: Checkpoint, slots: int, context: int) -> None:
+    def __init__(self, checkpoint: Checkpoint, slots: int, context: int, operations: Operations | None = None) -> None:
         model, self.device = checkpoint.model, checkpoint.device
         self.slots, self.context = slots, context
         self._model = model
-        self._language_model = model.model.language_model
         self._embed = model.get_input_embeddings()
         self._audio_token = int(model.config.audio_token_id or 0)
-        layers, heads, size = cache_shape(model.config)
-        dtype = model.lm_head.weight.dtype
-        self.cache = SlotCache(layers, slots, heads, context, size, device=self.device, dtype=dtype)
+        shape, dtype = shape_of(model.config), model.lm_head.weight.dtype
+        self.cache = SlotCache(shape, slots, context, device=self.device, dtype=dtype)
+        self.operations = operations or operations_for(self.device, dtype, shape)
+        self._layers = Layers(model.model.language_model, self.cache, self.operations)
         self._graphs = Graphs(self.device, enabled=self.device.type == "cuda")
         self._mel = Mel(self.device)
         self._heard: OrderedDict[tuple[int, bytes], torch.Tensor] = OrderedDict()
@@ -91,23 +94,23 @@ class Decoder:
         too many: a GPU that is told to write beyond its cache is lost."""
         if start + len(ids) > self.context:
             raise ValueError(f"{start + len(ids)} tokens, and there is room for {self.context}")
-        embedded = self._embed(torch.tensor([ids], device=self.device))
+        embedded = self._embed(torch.tensor(ids, device=self.device))
         if audio:
             first = ids.index(self._audio_token)
             heard = self.hear(audio, rate=rate)
-            embedded[0, first : first + len(heard)] = heard
+            embedded[first : first + len(heard)] = heard
         for first in range(0, len(ids), MAX_PREFILL):
-            logits = self._read_part(slot, embedded[:, first : first + MAX_PREFILL], start + first)
+            logits = self._read_part(slot, embedded[first : first + MAX_PREFILL], start + first)
         return logits
 
     def _read_part(self, slot: int, embedded: torch.Tensor, start: int) -> torch.Tensor:
         """At most MAX_PREFILL tokens; all but those at the end of a slot as one of a few sizes."""
-        count, room = embedded.shape[1], self.context - start
+        count, room = len(embedded), self.context - start
         padded = min(-(-count // PREFILL) * PREFILL, room)
         embedded = torch.nn.functional.pad(embedded, (0, 0, 0, padded - count))
         length = bucket(start + padded, MIN_LENGTH, self.context)
         positions = torch.arange(start, start + padded)
-        inputs = embedded, torch.tensor([slot]), positions[None], torch.tensor([count - 1])
+        inputs = embedded, torch.tensor([slot]), positions, torch.tensor([count - 1])
         if padded % PREFILL:
             return self._read(length, *(each.to(self.device) for each in inputs))
         return self._graphs.run("read", (padded, length), lambda *each: self._read(length, *each), *inputs)
@@ -152,27 +155,11 @@ class Decoder:
     def _read(
         self, length: int, embedded: torch.Tensor, slot: torch.Tensor, positions: torch.Tensor, last: torch.Tensor
     ) -> torch.Tensor:
-        self.cache.aim(slot, positions, length, one=True)
-        hidden = self._forward(embedded, positions, length)
-        return self._logits(hidden.index_select(1, last)[:, 0])
+        return self._logits(self._layers.read(embedded, slot, positions, length).index_select(0, last))
 
     def _write(self, length: int, numbers: torch.Tensor) -> torch.Tensor:
         tokens, positions = numbers[0], numbers[1]
-        rows = torch.arange(len(tokens), device=self.device)
-        self.cache.aim(rows, positions[:, None], length, one=False)
-        hidden = self._forward(self._embed(tokens[:, None]), positions[:, None], length)
-        return self._logits(hidden[:, -1])
-
-    def _forward(self, embedded: torch.Tensor, positions: torch.Tensor, length: int) -> torch.Tensor:
-        mask = torch.arange(length, device=self.device) <= positions[:, None, :, None]
-        hidden: torch.Tensor = self._language_model(
-            inputs_embeds=embedded,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=self.cache,
-            use_cache=True,
-        ).last_hidden_state
-        return hidden
+        return self._logits(self._layers.write(self._embed(tokens), positions, length))
 
     def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self._model.lm_head(hidden)

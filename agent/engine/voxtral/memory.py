@@ -4,16 +4,16 @@ from typing import Any
 
 import torch
 from transformers import LlamaConfig, VoxtralConfig, VoxtralForConditionalGeneration
-from transformers.integrations import sdpa_attention
 
 from agent.engine.voxtral.mel import FRAMES
 from agent.engine.voxtral.prompt import AUDIO_TOKENS
-from agent.engine.voxtral.slots import MIN_ROWS, cache_shape, sizes
+from agent.engine.voxtral.slots import MIN_ROWS, shape_of, sizes
 from config.engine import VoxtralSettings
 
 # The sizes that the decoder works in.
 MIN_LENGTH = 512  # positions looked at
 PREFILL, MAX_PREFILL = 128, 1024  # tokens read at once are a multiple of this, and at most so many
+PART = 128  # positions of a row that one program of a GPU looks at
 KEPT_AUDIO = 16  # turns; what a reply has heard, the transcriber wants as well
 
 # What follows from no shape: CUDA's kernels, the workspaces of its libraries, and the graphs' own descriptions.
@@ -23,10 +23,10 @@ FLOAT = 4  # bytes
 
 def memory_needed(config: VoxtralConfig, settings: VoxtralSettings, dtype: torch.dtype) -> dict[str, int]:
     """Bytes of the weights, of the slots' keys and values, and of what a step needs besides."""
-    layers, heads, size = cache_shape(config)
+    shape = shape_of(config)
     with torch.device("meta"):
         weights = sum(weight.numel() for weight in VoxtralForConditionalGeneration(config).parameters())
-    per_token = 2 * layers * heads * size * dtype.itemsize
+    per_token = 2 * shape.layers * shape.groups * shape.size * dtype.itemsize
     slots = settings.slots * (settings.context + 1) * per_token
     needed = {
         "weights": weights * dtype.itemsize,
@@ -40,13 +40,13 @@ def memory_needed(config: VoxtralConfig, settings: VoxtralSettings, dtype: torch
 def step_bytes(config: VoxtralConfig, slots: int, context: int, dtype: torch.dtype) -> int:
     """What hearing, reading and writing need at most besides weights and cache: the largest of them twice, since
     graphs have a pool of their own; the graphs' inputs and results; the turns whose hearing is kept."""
-    text: Any = config.text_config
-    vocabulary, width, item = int(text.vocab_size), int(text.hidden_size), dtype.itemsize
+    text, item = _text(config), dtype.itemsize
+    vocabulary, width = text.vocab_size, text.hidden_size
     longest = min(MAX_PREFILL, context)
     largest = max(
         hearing(config, item),
         reading(config, longest, context, item),
-        writing(config, slots, context, item) + choosing(vocabulary, slots, item),
+        writing(config, slots, context, item) + attending(config, slots, context) + choosing(vocabulary, slots, item),
     )
     lengths = sizes(MIN_LENGTH, context)
     inputs = len(lengths) * sum(range(PREFILL, longest + 1, PREFILL)) * width * item
@@ -64,19 +64,22 @@ def hearing(config: VoxtralConfig, item: int) -> int:
 
 
 def reading(config: VoxtralConfig, tokens: int, length: int, item: int) -> int:
-    """A prompt of so many tokens, with `length` positions to look at: its own states, the slot's keys and values once
-    as they are and once repeated for all query heads, and the mask, as it is made and as SDPA adds it."""
-    heads, groups, size = _heads(config)
-    seen = length * 2 * (heads + groups) * size * item
-    return _states(config, tokens, item) + seen + tokens * length * (1 + item)
+    """A prompt of so many tokens, with `length` positions to look at: its own states, the slot's keys and values, and
+    the mask, once and for each head of a group."""
+    shape = shape_of(config)
+    seen = length * 2 * shape.groups * shape.size * item
+    return _states(config, tokens, item) + seen + tokens * length * (1 + item * (1 + shape.heads // shape.groups))
 
 
 def writing(config: VoxtralConfig, rows: int, length: int, item: int) -> int:
-    """One token of each row. Older versions of transformers repeat all keys and values for the query heads."""
-    heads, _, size = _heads(config)
-    repeated = 0 if hasattr(sdpa_attention, "pack_gqa") else rows * length * 2 * heads * size * item
-    text: Any = config.text_config
-    return _states(config, rows, item) + repeated + rows * (length * (1 + item) + int(text.vocab_size) * item)
+    """One token of each row, and the mask."""
+    return _states(config, rows, item) + rows * (length * (1 + item) + _text(config).vocab_size * item)
+
+
+def attending(config: VoxtralConfig, rows: int, length: int) -> int:
+    """What the kernel has found in each part of each row: floats, and the weight of each."""
+    shape = shape_of(config)
+    return rows * -(-length // PART) * shape.heads * (shape.size + 1) * FLOAT
 
 
 def choosing(vocabulary: int, rows: int, item: int) -> int:
@@ -85,14 +88,13 @@ def choosing(vocabulary: int, rows: int, item: int) -> int:
 
 
 def _states(config: VoxtralConfig, tokens: int, item: int) -> int:
-    """A layer's input, norm, queries and result, and three times what is within the feed-forward."""
-    text: Any = config.text_config
-    return tokens * (4 * int(text.hidden_size) + 3 * int(text.intermediate_size)) * item
+    """A layer's input, norm and change, its queries and keys, and four times what is within the feed-forward."""
+    text, shape = _text(config), shape_of(config)
+    queries = (shape.heads + shape.groups) * shape.size
+    return tokens * (3 * text.hidden_size + queries + 4 * text.intermediate_size) * item
 
 
-def _heads(config: VoxtralConfig) -> tuple[int, int, int]:
-    """Query heads, heads of keys and values, and the size of one."""
+def _text(config: VoxtralConfig) -> LlamaConfig:
     text = config.text_config
     assert isinstance(text, LlamaConfig)
-    _, groups, size = cache_shape(config)
-    return text.num_attention_heads, groups, size
+    return text

@@ -1,57 +1,38 @@
 """The key-value cache of all calls: one slot for each reply that is being made, and who has which."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from transformers import LlamaConfig, VoxtralConfig
-from transformers.cache_utils import Cache
 
 MIN_ROWS = 8  # decoded at once: fewer would hardly be faster, and slots that rest keep what their call may need again
 
 
-class SlotCache(Cache):
-    """Keys and values [layers, slots, heads, positions, size], written in place by transformers' own layers.
+class Shape(NamedTuple):
+    """Of a language model: layers, heads of queries, groups of heads that share keys and values, numbers of a head."""
 
-    `aim` says where the next forward pass writes and how far it reads; the mask hides what lies beyond each row's own
-    length. The last position of each slot is never read as anybody's: rows that rest write there.
+    layers: int
+    heads: int
+    groups: int
+    size: int
+
+
+class SlotCache:
+    """Keys and values [layers, slots, groups, positions, size], written in place by the layers.
+
+    The last position of each slot is never read as anybody's: rows that rest write there.
     """
 
-    def __init__(
-        self, layers: int, slots: int, heads: int, context: int, size: int, *, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        super().__init__(layers=[])
-        shape = (layers, slots, heads, context + 1, size)
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
-        self._by_layer = list(zip(self.keys, self.values, strict=True))
-        self._rows = torch.empty(0)
-        self._positions = torch.empty(0)
-        self._length = 0
-        self._one = False
+    def __init__(self, shape: Shape, slots: int, context: int, *, device: torch.device, dtype: torch.dtype) -> None:
+        size = (shape.layers, slots, shape.groups, context + 1, shape.size)
+        self.keys = torch.zeros(size, device=device, dtype=dtype)
+        self.values = torch.zeros(size, device=device, dtype=dtype)
 
     @property
     def nowhere(self) -> int:
         """The position that rows at rest write to."""
         return int(self.keys.shape[3]) - 1
-
-    def aim(self, rows: torch.Tensor, positions: torch.Tensor, length: int, *, one: bool) -> None:
-        """The next pass writes to slots `rows` [rows] at `positions` [rows, tokens] and reads `length` positions: of
-        `one` slot, any of them, or of the slots 0, 1, 2, ... in this order."""
-        self._rows, self._positions, self._length, self._one = rows[:, None], positions, length, one
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Called by the layers with [rows, heads, tokens, size]; gives all keys and values to attend to."""
-        keys, values = self._by_layer[layer_idx]
-        keys[self._rows, :, self._positions] = key_states.transpose(1, 2)
-        values[self._rows, :, self._positions] = value_states.transpose(1, 2)
-        if self._one:
-            row = self._rows[:, 0]
-            return keys[:, :, : self._length].index_select(0, row), values[:, :, : self._length].index_select(0, row)
-        rows = self._rows.shape[0]
-        return keys[:rows, :, : self._length], values[:rows, :, : self._length]
 
     def copy(self, source: int, slot: int, length: int) -> None:
         """Copy the first positions of one slot to another."""
@@ -122,17 +103,18 @@ def bucket(least: int, smallest: int, largest: int) -> int:
     return size
 
 
-def cache_shape(config: VoxtralConfig) -> tuple[int, int, int]:
-    """Layers, heads and the size of one head's keys, of the language model."""
-    text = config.text_config
-    assert isinstance(text, LlamaConfig)
-    heads = text.num_attention_heads
-    return text.num_hidden_layers, text.num_key_value_heads or heads, text.head_dim or text.hidden_size // heads
-
-
 def sizes(smallest: int, largest: int) -> list[int]:
     """All that `bucket` can give."""
     found = [bucket(1, smallest, largest)]
     while found[-1] < largest:
         found.append(bucket(found[-1] + 1, smallest, largest))
     return found
+
+
+def shape_of(config: VoxtralConfig) -> Shape:
+    """Of its language model."""
+    text = config.text_config
+    assert isinstance(text, LlamaConfig)
+    heads = text.num_attention_heads
+    size = text.head_dim or text.hidden_size // heads
+    return Shape(text.num_hidden_layers, heads, text.num_key_value_heads or heads, size)

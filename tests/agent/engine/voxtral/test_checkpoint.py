@@ -2,6 +2,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -67,6 +68,18 @@ def no_head(folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def text(**values: Any) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        config["text_config"] |= values
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return damage
+
+
+ROPE = {"rope_type": "linear", "rope_theta": 1e8, "factor": 2.0}
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -80,6 +93,9 @@ def no_head(folder: Path) -> None:
         (remove("model.safetensors"), "weights cannot be loaded"),
         (write("model.safetensors", "no weights"), "weights cannot be loaded"),
         (other_width, "weights cannot be loaded"),
+        (text(attention_bias=True), "other layers than voxline knows: attention_bias True"),
+        (text(hidden_act="gelu", mlp_bias=True), "knows: mlp_bias True, hidden_act 'gelu'"),
+        (text(rope_parameters=ROPE), "knows: rope_type 'linear'"),
         (no_head, "its weights lack lm_head.weight"),
     ],
 )

@@ -83,7 +83,7 @@ def test_replies_of_graphs_are_those_of_transformers(voxtral: Checkpoint, taped:
 def test_graphs_touch_only_what_stays(voxtral: Checkpoint, taped: tuple[Decoder, Tapes]) -> None:
     """They read the weights, the cache and their inputs, and write the cache; all else is their own."""
     decoder, tapes = taped
-    weights = storages([*voxtral.model.parameters(), *voxtral.model.buffers()])
+    weights = storages([*voxtral.model.parameters(), *voxtral.model.buffers(), decoder._layers.turning])
     cache = storages([decoder.cache.keys, decoder.cache.values])
     for tape in tapes.tapes:
         assert tape.read <= weights | cache
