@@ -1,5 +1,9 @@
 """What a model needs of this host before it can load: its folder, and a GPU where it is meant to run on one."""
 
+import os
+import shutil
+import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -32,3 +36,14 @@ def require_gpu(device: str, setting: str) -> None:
             f"{setting}.device is cuda, but torch finds no GPU: check nvidia-smi and that torch is a CUDA build, "
             "or choose cpu, or another engine.profile"
         )
+
+
+def lacking_for_kernels() -> list[str]:
+    """What Triton would need to build kernels for a GPU and this host has not: a package, or one of Debian's."""
+    compiler = os.environ.get("CC") or "cc"
+    found = {
+        "triton": find_spec("triton"),
+        f"a C compiler ({compiler})": shutil.which(compiler) or shutil.which("gcc") or shutil.which("clang"),
+        "Python's headers (python3-dev)": Path(sysconfig.get_path("include"), "Python.h").is_file(),
+    }
+    return [name for name, there in found.items() if not there]

@@ -63,6 +63,8 @@ def _part(engine: EngineSettings, part: str) -> Iterator[Finding]:
     match part:
         case "voxtral":
             yield from _model(engine.voxtral.model, engine.voxtral.device, "engine.voxtral")
+            if engine.voxtral.device == "cuda":
+                yield _kernels()
         case "realtime":
             yield from _model(engine.realtime.model, engine.realtime.device, "engine.realtime")
         case "kokoro":
@@ -114,6 +116,15 @@ def _model(model: str, device: str, setting: str) -> Iterator[Finding]:
     else:
         slow = "; full-size models are far too slow there" if device == "cpu" else ""
         yield _found("warning" if slow else "ok", f"{setting}.device: {device}{slow}")
+
+
+def _kernels() -> Finding:
+    from agent.engine.host import lacking_for_kernels  # noqa: PLC0415 (imports torch)
+
+    if lacking := lacking_for_kernels():
+        text = f"engine.voxtral: its kernels cannot be built, without which it is slower: {', '.join(lacking)} missing"
+        return _found("warning", text, "install what is missing")
+    return _found("ok", "engine.voxtral: its kernels can be built")
 
 
 def _weights(model: str, setting: str) -> Finding:

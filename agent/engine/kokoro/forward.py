@@ -75,7 +75,7 @@ class Forward:
         shares = model.predictor.duration_proj(_lstm(model.predictor.lstm, features, sizes))
         exact = torch.sigmoid(shares).sum(-1) / speeds[:, None]
         durations = exact.round().clamp(min=1).long().masked_fill(beyond, 0)
-        counted = durations.cpu()  # the one time that the GPU is waited for before the end
+        counted = durations.cpu()  # the host waits for the GPU, as it also does wherever rows are packed
         frames = counted.sum(1)
         alignment = _alignment(durations, int(frames.max())).to(features.dtype)
         text = model.text_encoder(tokens, sizes, beyond) @ alignment

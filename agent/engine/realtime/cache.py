@@ -47,7 +47,7 @@ class SlotCache(Cache):
         """
         device = self._store.device
         seen = min(self._length, -(-(int(positions.max()) + 1) // STRIDE) * STRIDE)
-        query = torch.from_numpy(positions).to(device)
+        query = torch.from_numpy(positions).to(device, non_blocking=True)  # as in RealtimeModel
         last = query[:, -1:]
         held = last - (last - torch.arange(seen, device=device)) % self._length  # the position at each place
         self._rows, self._seen = rows, seen

@@ -129,7 +129,8 @@ class RealtimeModel:
         self.step([Work(slot, layout.pad, silence) for slot in range(slots)])
 
     def _tensor(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(values).to(self._device)
+        # non_blocking: else the host waits at each of these until the GPU has done what it was asked for before.
+        return torch.from_numpy(values).to(self._device, non_blocking=True)
 
 
 class Mel:

@@ -83,8 +83,8 @@ def attending(config: VoxtralConfig, rows: int, length: int) -> int:
 
 
 def choosing(vocabulary: int, rows: int, item: int) -> int:
-    """Logits, and as floats: themselves, by the temperature, and twice more within logsumexp and topk."""
-    return rows * vocabulary * (item + 4 * FLOAT)
+    """Logits, and as floats: by the temperature, and their shares."""
+    return rows * vocabulary * (item + 2 * FLOAT)
 
 
 def _states(config: VoxtralConfig, tokens: int, item: int) -> int:

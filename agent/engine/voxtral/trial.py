@@ -4,6 +4,7 @@ import logging
 
 import torch
 
+from agent.engine.host import lacking_for_kernels
 from agent.engine.voxtral.operations import Kept, Operations, Plain, Where, masking, turning
 from agent.engine.voxtral.slots import Shape
 
@@ -24,17 +25,18 @@ def operations_for(device: torch.device, dtype: torch.dtype, shape: Shape) -> Op
         kernels = Kernels()
         compare(kernels, device, dtype, shape)
     except Exception:
-        log.exception("Voxtral's kernels do not work here: it runs without them, which is slower")
+        lacking = ", ".join(lacking_for_kernels()) or "nothing that they need"
+        log.exception("Voxtral's kernels do not work here: it runs without them, which is slower; missing: %s", lacking)
         return Plain()
     return kernels
 
 
 def compare(operations: Operations, device: torch.device, dtype: torch.dtype, shape: Shape) -> None:
     """Raises AssertionError where these operations and torch's own differ, on random numbers."""
-    random = torch.Generator(device).manual_seed(0)
+    random = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=random, device=device).to(dtype)
+        return torch.randn(shape, generator=random).to(device, dtype)
 
     rows, width, groups, size = len(POSITIONS), shape.heads * shape.size, shape.groups, shape.size
     positions, slots = torch.tensor(POSITIONS, device=device), torch.arange(rows, device=device)

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from agent.engine.host import find_folder, require_gpu  # noqa: E402 (it needs torch)
+from agent.engine.host import find_folder, lacking_for_kernels, require_gpu  # noqa: E402 (it needs torch)
 from agent.exceptions import EngineError  # noqa: E402
 
 FILES = ["config.json"]
@@ -51,3 +51,16 @@ def test_a_gpu_is_asked_for_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPa
     require_gpu("cpu", "engine.voxtral")
     with pytest.raises(EngineError, match=r"^engine\.voxtral\.device is cuda, but torch finds no GPU"):
         require_gpu("cuda", "engine.voxtral")
+
+
+def test_what_kernels_need_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("agent.engine.host.find_spec", lambda name: name)
+    for file in (tmp_path / "Python.h", tmp_path / "cc"):
+        file.touch(0o755)
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    assert lacking_for_kernels() == []
+    (tmp_path / "Python.h").unlink()
+    (tmp_path / "cc").unlink()
+    assert lacking_for_kernels() == ["a C compiler (cc)", "Python's headers (python3-dev)"]

@@ -91,6 +91,19 @@ def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
     assert [line.partition(" ")[0] for line in found] == ["engine.voxtral.device", "engine.kokoro.device"]
 
 
+def test_kernels_that_cannot_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from agent.engine import host
+
+    (tmp_path / "model.safetensors").touch()
+    model = {"engine__voxtral__model": str(tmp_path), "engine__kokoro__model": str(tmp_path)}
+    monkeypatch.setattr(host, "find_spec", lambda name: None)
+    [warning] = of("warning", engine.check(settings(engine__profile="gpu", **model)))
+    assert "its kernels cannot be built, without which it is slower: triton" in warning
+    monkeypatch.setattr(host, "lacking_for_kernels", list)
+    assert "its kernels can be built" in text(engine.check(settings(engine__profile="gpu", **model)))
+
+
 def test_a_server_of_this_machine_is_knocked_at_and_others_are_not() -> None:
     def said(url: str, key: str = "") -> str:
         openai = {"engine__profile": "openai", "engine__openai__url": url, "engine__openai__api_key": key}

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from agent.engine.voxtral.sampling import CANDIDATES, choose
+from agent.engine.voxtral.sampling import CANDIDATES, CHUNK, choose, likeliest
 
 
 def rows(logits: torch.Tensor, temperature: float, top_p: float, draws: torch.Tensor) -> torch.Tensor:
@@ -62,3 +63,16 @@ def test_a_vocabulary_of_the_real_size() -> None:
     flat = choose(torch.zeros(1, 131_072), torch.tensor([[1.0], [1.0], [0.9999]]))
     assert 0 <= int(flat) < 131_072
     assert CANDIDATES < 131_072
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_likeliest_of_many_are_found_wherever_they_are(seed: int) -> None:
+    """Strewn about, or side by side in few chunks."""
+    random = torch.Generator().manual_seed(seed)
+    values = torch.rand(3, 131_072, generator=random)
+    values[1, 1000 * seed : 1000 * seed + 2 * CANDIDATES] += 1
+    values[2, ::CHUNK] += torch.rand(131_072 // CHUNK, generator=random) * (seed % 3)
+    found, tokens = likeliest(values)
+    torch.testing.assert_close(found, values.topk(CANDIDATES).values, rtol=0, atol=0)
+    torch.testing.assert_close(found, values.gather(1, tokens), rtol=0, atol=0)
+    assert all(len(set(row)) == CANDIDATES for row in tokens.tolist())
