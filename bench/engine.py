@@ -3,8 +3,9 @@
 Voxtral and Kokoro with random weights in the genuine format: of the real size on a GPU; of the real depth and narrow
 on a CPU, where the cost of dispatching is what is measured. Each in one run: the steps of the decode loop beside the
 floor; conversations (3 s of speech, then 4 s of listening) and everybody at once, with the models in a process of their
-own and in this one; the stock `generate()` and KPipeline. Prints tables and writes bench/results/engine-DATE.json, anew
-after each part: what fails is told there and costs no other part, and what no time is left for is left out.
+own and in this one; the stock `generate()` and KPipeline; at last the aims, which wait until there is a GPU. Prints
+tables and writes bench/results/engine-DATE.json, anew after each part: what fails is told there and costs no other
+part, and what no time is left for is left out.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import transformers
 from agent.engine.base import Engine
 from agent.engine.profiles import build_models
 from agent.engine.remote import in_process
+from bench.aims import OWN, judge
 from bench.checkpoints import voxtral
 from bench.machine import keep, table
 from bench.stock import stock_generate, stock_speech
@@ -71,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(options, options.checkpoints or Path(temporary))
         bench.run()
+    table("Aims on one H200, ms", ["", "at most", "expected", "measured", ""], judge(bench.results))
     print(f"\nwritten to {bench.path}")
     if bench.failed:
         sys.exit(f"failed: {', '.join(bench.failed)}")
@@ -86,7 +89,7 @@ class Bench:
         self._end = time.monotonic() + options.limit
         self._settings = settings_of(folder, options.size, options.device)
         self._calls = [int(count) for count in options.calls.split(",")]
-        self._results: dict[str, Any] = {
+        self.results: dict[str, Any] = {
             "size": options.size,
             "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
             "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
@@ -98,24 +101,24 @@ class Bench:
         self._part("voxtral", lambda: build_voxtral(Path(settings.voxtral.model), options.size, options.device))
         self._part("kokoro", lambda: build_kokoro(Path(settings.kokoro.model), options.size))
         self._part("steps", lambda: steps(settings.voxtral, [1, 16, 64]))
-        self._results["conversations"] = []
+        self.results["conversations"] = []
         for process in (True, False):
-            place = "own process" if process else "this process"
+            place = OWN if process else "this process"
             self._part(place, lambda process=process, place=place: self._conversations(place, process=process), LOAD_S)  # type: ignore[misc]
         self._part("stock generate", lambda: stock_generate(settings.voxtral, self._calls[:2]), LOAD_S)
         self._part("stock speech", lambda: stock_speech(settings.kokoro))
 
     def _part(self, name: str, part: Callable[[], Any], takes_s: float = 0) -> None:
         if time.monotonic() + takes_s > self._end:
-            self._results[name] = "left out: no time was left"
+            self.results[name] = "left out: no time was left"
         else:
             begin = time.monotonic()
             try:
-                self._results[name] = part()
+                self.results[name] = part()
             except Exception as error:  # noqa: BLE001 (other parts may work)
                 traceback.print_exc()
                 self.failed.append(name)
-                self._results[name] = {"error": repr(error)}
+                self.results[name] = {"error": repr(error)}
             print(f"{name}: {time.monotonic() - begin:.0f} s")
         gc.collect()  # the next part needs the memory
         if torch.cuda.is_available():
@@ -123,15 +126,15 @@ class Bench:
         self._keep()
 
     def _keep(self) -> None:
-        self.path = keep("engine", self._results, self._options.results)
+        self.path = keep("engine", self.results, self._options.results)
 
     def _conversations(self, place: str, *, process: bool) -> str:
         """Every number of calls, taking turns and all at once, with the models in one place."""
-        begin = len(self._results["conversations"])
+        begin = len(self.results["conversations"])
         try:
             return asyncio.run(self._converse(place, process=process))
         finally:
-            if rows := [row for row in self._results["conversations"][begin:] if "error" not in row]:
+            if rows := [row for row in self.results["conversations"][begin:] if "error" not in row]:
                 table(
                     "Turn decided → words → audio, ms; how late another task of the loop was meanwhile, ms",
                     list(rows[0]),
@@ -149,7 +152,7 @@ class Bench:
                 for case, at_once in CASES.items():
                     if time.monotonic() + self._options.seconds + SPARE_S > self._end:
                         return f"stopped before {case} with {count} calls: no time was left"
-                    self._results["conversations"].append(await self._one(engine, place, case, count, at_once=at_once))
+                    self.results["conversations"].append(await self._one(engine, place, case, count, at_once=at_once))
                     self._keep()
         finally:
             for part in engine.parts():
@@ -209,11 +212,11 @@ def _row(figures: Figures, models: str, case: str, calls: int) -> dict[str, Any]
         "replies": words.count,
         "failed": figures.failed,
         "two words p50": words.p50,
-        "p95": words.p95,
+        "two words p95": words.p95,
         "→ audio p50": audio.p50,
-        " p95": audio.p95,
+        "→ audio p95": audio.p95,
         "both p50": both.p50,
-        "  p95": both.p95,
+        "both p95": both.p95,
         "tokens/s": figures.tokens / figures.seconds,
         "cancel p95": cancel.p95,
         "late p99": float(np.percentile(figures.late, 99)),
