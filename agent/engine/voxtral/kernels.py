@@ -162,7 +162,7 @@ def _combine(
     head = row * heads + tl.program_id(1)
     position = tl.load(positions + row)
     which, at = tl.arange(0, padded), tl.arange(0, size)
-    there = (which * part <= position) & (which < parts) & (position != nowhere)
+    there = which < tl.where(position == nowhere, 0, position // part + 1)
     weight = tl.load(weights + head * parts + which, mask=there, other=-1e30)
     share = tl.where(there, tl.exp(weight - tl.max(weight, 0)), 0.0)
     each = tl.load(found + (head * parts + which)[:, None] * size + at[None, :], mask=there[:, None], other=0.0)
