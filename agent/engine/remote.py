@@ -2,12 +2,12 @@
 
 A GPU's error ends the process that it happens in, and calls must not end with it. So `in_process` gives an Engine whose
 parts hand every request to one child process (`agent.engine.worker`). It is started by the first `load` and is started
-again, after a while, whenever it dies or hangs. A request that was on its way then raises EngineError at once, and so do
-new ones until the child is ready again.
+again, after a while, whenever it dies or hangs. A request that was on its way then raises EngineError at once, and so
+do new ones until the child is ready again.
 
-For the audio's sake alone it need not be, as far as is known: on two cores that the models fill, another task of the loop
-was late by 4 to 10 ms (p99) beside the child, and by 4 to 5 beside the models' threads (bench/engine.py, narrow models on
-a CPU). With a GPU neither has been measured.
+For the audio's sake alone it need not be, as far as is known: on two cores that the models fill, another task of the
+loop was late by 4 to 10 ms (p99) beside the child, and by 4 to 5 beside the models' threads (bench/engine.py, narrow
+models on a CPU). With a GPU neither has been measured.
 """
 
 import asyncio
