@@ -64,13 +64,15 @@ class Layers:
 
 def look_back(queries: torch.Tensor, where: Where, kept: Kept) -> torch.Tensor:
     """As Operations.attend, for tokens that are all in the slot of the first."""
-    (tokens, length), groups, size = where.mask.shape, kept.keys.shape[1], kept.keys.shape[3]
-    keys, values = (each[:, :, :length].index_select(0, where.slots[:1]) for each in kept)
-    # The heads of a group stand one behind the other: nobody repeats keys and values for each of them.
-    stacked = queries.view(tokens, groups, -1, size).permute(1, 2, 0, 3)
-    mask = where.mask.expand(stacked.shape[1], -1, -1).reshape(-1, length)
-    found = scaled_dot_product_attention(stacked.reshape(1, groups, -1, size), keys, values, mask)
-    return found.view(-1, tokens, size).transpose(0, 1).reshape(tokens, -1)
+    (tokens, length), (_, groups, _, size) = where.mask.shape, kept.keys.shape
+    grouped = queries.view(tokens, groups, -1, size).permute(1, 2, 0, 3)
+    # One after another stands the same, without a copy, for each head of a group.
+    keys, values = (
+        each[:, :, :length].index_select(0, where.slots[:1])[0, :, None].expand(-1, grouped.shape[1], -1, -1)
+        for each in kept
+    )
+    found = scaled_dot_product_attention(grouped, keys, values, where.mask)
+    return found.permute(2, 0, 1, 3).reshape(tokens, -1)
 
 
 def _take(layer: Any, kept: Kept) -> Layer:

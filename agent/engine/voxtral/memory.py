@@ -65,10 +65,10 @@ def hearing(config: VoxtralConfig, item: int) -> int:
 
 def reading(config: VoxtralConfig, tokens: int, length: int, item: int) -> int:
     """A prompt of so many tokens, with `length` positions to look at: its own states, the slot's keys and values, and
-    the mask, once and for each head of a group."""
+    the mask."""
     shape = shape_of(config)
     seen = length * 2 * shape.groups * shape.size * item
-    return _states(config, tokens, item) + seen + tokens * length * (1 + item * (1 + shape.heads // shape.groups))
+    return _states(config, tokens, item) + seen + tokens * length * (1 + item)
 
 
 def writing(config: VoxtralConfig, rows: int, length: int, item: int) -> int:
