@@ -83,7 +83,7 @@ def test_the_whole_of_the_real_model() -> None:
     assert weights == pytest.approx(2 * 4.676e9, rel=0.001)
     assert cache == ROWS * (CONTEXT + 1) * 122_880
     assert step == step_bytes(CONFIG, ROWS, CONTEXT, torch.bfloat16)
-    assert step == pytest.approx(0.9e9, rel=0.3)
+    assert step == pytest.approx(0.6e9, rel=0.1)
     assert libraries == LIBRARIES
 
 
