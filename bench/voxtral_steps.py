@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import linear
 
 from agent.engine.voxtral.checkpoint import load
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.graphs import Graphs
 from agent.engine.voxtral.mel import GrowingMel, Mel
 from agent.engine.voxtral.operations import Plain
+from agent.engine.voxtral.slots import MIN_ROWS, bucket
 from bench.machine import table
 from config.engine import VoxtralSettings
 
@@ -58,6 +60,7 @@ def cases_of(decoder: Decoder, device: torch.device, rows: list[int]) -> Cases:
         # Audio that was heard before is not heard again.
         "hear 30 s": lambda: decoder.hear(time.perf_counter_ns().to_bytes(8, "little") * 30_000),
         **_reading_and_writing(decoder, rows),
+        **{f"products of write {count}": _products(decoder, bucket(count, MIN_ROWS, decoder.slots)) for count in rows},
         "mel of 25 s, at once": lambda: mel(turn),
         "mel of 25 s, heard before": lambda: mel.spectrogram(_known(growing.bands(turn))),
     }
@@ -70,6 +73,23 @@ def _reading_and_writing(decoder: Decoder, rows: list[int]) -> Cases:
             [Row(slot, 1, CONTEXT, 0.3, 0.9, 0.5) for slot in range(count)]
         )
     return cases
+
+
+def _products(decoder: Decoder, rows: int) -> Callable[[], torch.Tensor]:
+    """The matrix products of a step alone: what is left of its time are the operations between them."""
+    layers = decoder._layers._layers
+    sizes = (weight.shape[1] for weight in (layers[0].states, layers[0].out, layers[0].down))
+    inputs = [torch.randn(rows, size).to(decoder.device, layers[0].out.dtype) for size in sizes]
+
+    def products(hidden: torch.Tensor, found: torch.Tensor, inner: torch.Tensor) -> torch.Tensor:
+        for layer in layers:
+            linear(hidden, layer.states)
+            linear(found, layer.out)
+            linear(hidden, layer.gate)
+            linear(inner, layer.down)
+        return decoder._logits(hidden)
+
+    return lambda: decoder._graphs.run("products", rows, products, *inputs)
 
 
 def _measure(cases: Cases, device: torch.device) -> dict[str, Any]:
