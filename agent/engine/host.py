@@ -1,4 +1,4 @@
-"""What a model needs of this host before it can load: its folder, and a GPU where it is meant to run on one."""
+"""What a model needs of this host: its folder, a GPU where it is meant to run on one, and a stream of its own there."""
 
 import os
 import shutil
@@ -36,6 +36,15 @@ def require_gpu(device: str, setting: str) -> None:
             f"{setting}.device is cuda, but torch finds no GPU: check nvidia-smi and that torch is a CUDA build, "
             "or choose cpu, or another engine.profile"
         )
+
+
+def use_own_stream(device: str, *, urgent: bool = False) -> None:
+    """From now on this thread's work on a GPU stands in no line with that of other models: what it was given before
+    comes first, and `urgent` work overtakes. Without a GPU nothing changes."""
+    if device == "cuda":
+        stream = torch.cuda.Stream(priority=-1 if urgent else 0)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())  # the weights may still be on their way
+        torch.cuda.set_stream(stream)
 
 
 def lacking_for_kernels() -> list[str]:

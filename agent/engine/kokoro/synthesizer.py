@@ -13,7 +13,7 @@ import torch
 
 from agent.engine.base import SpeakRequest, Speech
 from agent.engine.faults import judge
-from agent.engine.host import find_folder
+from agent.engine.host import find_folder, use_own_stream
 from agent.engine.kokoro.forward import Forward, Row
 from agent.engine.kokoro.loading import FILES, Voices, load_model
 from agent.engine.kokoro.phonemes import Phonemes, Phonemizer
@@ -51,6 +51,7 @@ class KokoroSynthesizer:
         settings = self._settings
         folder = find_folder(settings.model, "engine.kokoro", FILES)
         model = load_model(folder, settings.device, most_phonemes(self._batch))
+        use_own_stream(settings.device, urgent=True)  # many small steps, and somebody waits in silence
         self._vocabulary: dict[str, int] = model.vocab
         self._voices = Voices(folder, settings.device)
         self._phonemizer = Phonemizer(model.vocab)

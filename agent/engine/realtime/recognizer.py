@@ -8,8 +8,10 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from agent.engine.base import SpeechBlock, Transcript
+from agent.engine.host import use_own_stream
 from agent.engine.realtime.loading import load_model
 from agent.engine.realtime.transcriber import Transcriber
 from agent.engine.realtime.utterance import Answer
@@ -32,7 +34,8 @@ class RealtimeRecognizer:
         """See Recognizer."""
         model, processor = await asyncio.to_thread(load_model, self._settings)
         transcriber = Transcriber(model, processor, self._settings.streams)
-        self._thread = threading.Thread(target=_work, args=(transcriber, self._orders), name="realtime", daemon=True)
+        work = partial(_work, transcriber, self._orders, self._settings.device)
+        self._thread = threading.Thread(target=work, name="realtime", daemon=True)
         self._thread.start()
 
     async def hear(self, block: SpeechBlock) -> Transcript:
@@ -81,9 +84,10 @@ def _answer(future: asyncio.Future[Transcript], outcome: Transcript | EngineErro
         future.set_result(outcome)
 
 
-def _work(transcriber: Transcriber, orders: queue.SimpleQueue[Order | None]) -> None:
+def _work(transcriber: Transcriber, orders: queue.SimpleQueue[Order | None], device: str) -> None:
     """The thread: orders first, then a step, and rest when there is nothing to hear."""
     try:
+        use_own_stream(device)
         while True:
             busy = transcriber.step()
             while not (busy and orders.empty()):

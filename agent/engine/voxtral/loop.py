@@ -15,6 +15,7 @@ import torch
 
 from agent.engine.base import CALLER_RATE
 from agent.engine.faults import judge
+from agent.engine.host import use_own_stream
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.slots import Slots
 from agent.exceptions import DeviceLost, EngineError, OutOfMemory
@@ -142,6 +143,7 @@ class DecodeLoop:
     @torch.inference_mode()
     def _run(self) -> None:
         try:
+            use_own_stream(self._decoder.device.type)
             self._decoder.warm_up()
             for prefix in self._prefixes:
                 self._decoder.learn(prefix)

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from agent.engine.host import find_folder, lacking_for_kernels, require_gpu  # noqa: E402 (it needs torch)
+from agent.engine.host import find_folder, lacking_for_kernels, require_gpu, use_own_stream  # noqa: E402 (it needs torch)
 from agent.exceptions import EngineError  # noqa: E402
 
 FILES = ["config.json"]
@@ -64,3 +64,40 @@ def test_what_kernels_need_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "Python.h").unlink()
     (tmp_path / "cc").unlink()
     assert lacking_for_kernels() == ["a C compiler (cc)", "Python's headers (python3-dev)"]
+
+
+class Streams:
+    """What torch.cuda knows of streams, and in which order it was told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.told: list[str] = []
+        for name in ("Stream", "current_stream", "set_stream"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name.lower()))
+
+    def stream(self, priority: int) -> "Streams":
+        self.told.append(f"new, priority {priority}")
+        return self
+
+    def current_stream(self) -> str:
+        return "the default one"
+
+    def wait_stream(self, other: str) -> None:
+        self.told.append(f"waits for {other}")
+
+    def set_stream(self, stream: "Streams") -> None:
+        self.told.append("used")
+
+
+@pytest.mark.parametrize(("urgent", "priority"), [(False, 0), (True, -1)])
+def test_a_models_own_stream_begins_where_its_weights_are_there(
+    monkeypatch: pytest.MonkeyPatch, urgent: bool, priority: int
+) -> None:
+    streams = Streams(monkeypatch)
+    use_own_stream("cuda", urgent=urgent)
+    assert streams.told == [f"new, priority {priority}", "waits for the default one", "used"]
+
+
+def test_without_a_gpu_there_are_no_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch)
+    use_own_stream("cpu")
+    assert streams.told == []
