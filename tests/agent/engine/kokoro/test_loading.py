@@ -80,7 +80,15 @@ def test_too_little_gpu_memory() -> None:
         check_memory(2000 * MIB, weights, 3000 * MIB)
 
 
-@pytest.mark.parametrize(("full", "rows"), [(True, (6,)), (True, (6, 5)), (False, (60,)), (False, (30, 20, 25))])
+@pytest.mark.parametrize(
+    ("full", "rows"),
+    [
+        (False, (60,)),
+        pytest.param(False, (30, 20, 25), marks=pytest.mark.slow),
+        pytest.param(True, (6,), marks=pytest.mark.slow),
+        pytest.param(True, (6, 5), marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_takes_no_more_memory_than_was_counted(tmp_path: Path, full: bool, rows: tuple[int, ...]) -> None:
     """Beside the bytes of all tensors that live at once; with padding and without."""
     model = load_model(build(tmp_path, full=full, voices=()), "cpu")
