@@ -9,7 +9,7 @@ from typing import Any
 from config.exceptions import SettingsError
 from config.sip import SipSettings
 from telephony.doctor.finding import Finding, Level
-from telephony.sip.tls import client_context, server_context
+from telephony.sip.tls import checking_context, client_context, server_context
 
 SOON_DAYS = 21
 EXPIRED, NOT_YET = 10, 9  # X509_V_ERR_...
@@ -33,7 +33,7 @@ def check(sip: SipSettings) -> Iterator[Finding]:
     yield _lifetime(shown)
     yield _names(sip, ours, shown)
     try:
-        theirs = ssl.create_default_context()
+        theirs = checking_context()
         theirs.check_hostname = False
         handshake(ours, theirs)
     except ssl.SSLCertVerificationError as error:
@@ -78,7 +78,7 @@ def handshake(ours: ssl.SSLContext, theirs: ssl.SSLContext, name: str | None = N
 
 def _knowing(file: str) -> ssl.SSLContext:
     """A client that trusts this very certificate."""
-    context = ssl.create_default_context(cafile=file)
+    context = checking_context(file)
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     context.check_hostname = False
     return context

@@ -47,6 +47,7 @@ def test_parts_of_a_profile(values: dict[str, Any], parts: list[str]) -> None:
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("kokoro")
     find = importlib.util.find_spec
 
     def without(name: str, package: str | None = None) -> ModuleSpec | None:
@@ -60,7 +61,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_models_in_folders_and_on_the_hub(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+    pytest.importorskip("kokoro")
     model = {"engine__profile": "gpu", "engine__voxtral__device": "cpu", "engine__kokoro__device": "cpu"}
     empty, full = tmp_path / "empty", tmp_path / "full"
     empty.mkdir()
@@ -82,6 +83,7 @@ def test_models_in_folders_and_on_the_hub(tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    pytest.importorskip("kokoro")
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is one")
@@ -92,7 +94,7 @@ def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_kernels_that_cannot_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch")
+    pytest.importorskip("kokoro")
     from agent.engine import host
 
     (tmp_path / "model.safetensors").touch()
