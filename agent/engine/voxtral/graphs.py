@@ -1,4 +1,4 @@
-"""CUDA graphs: a step of the model is some 1,500 small operations, which cost the host more time than the GPU.
+"""CUDA graphs: a step of the model is hundreds of small operations, which cost the host more time than the GPU.
 
 On a GPU each function is captured once for every shape and replayed after that; elsewhere it is simply called. A replay
 does again what the kernels did, at the same addresses: what goes in is copied into buffers that stay, the weights and

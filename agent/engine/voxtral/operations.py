@@ -1,8 +1,8 @@
 """What a layer does between its matrix products, as four operations.
 
-transformers' own layers take some 45 operations each, and on a GPU every one of them costs about two microseconds,
-captured or not: together more than reading the weights does. These are torch's own operations, for a CPU and to compare
-with; kernels.py has each of them in one piece.
+transformers' own layers take some 45 operations each, and on a GPU every one of them is expected to cost about two
+microseconds, captured or not: together more than reading the weights does. These are torch's own operations, for a CPU
+and to compare with; kernels.py has each of them in one piece.
 """
 
 from typing import NamedTuple, Protocol
