@@ -8,7 +8,6 @@ Prints tables and writes bench/results/line-DATE.json.
 
 import argparse
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,11 @@ from bench.frame import frame_parts
 from bench.load import Columns, show, under_load
 from bench.machine import keep, table
 from bench.sip import show_sip, sip_in_silence, sip_under_load
+from bench.sounds import SPEECH
 from telephony.caller.call import run_call
 from telephony.caller.report import CallReport, distribution
 from telephony.caller.script import Script
 from telephony.process import ServerProcess
-
-SPEECH = Path(os.environ.get("VOXLINE_SPEECH", Path(__file__).parent.parent.parent / "shared" / "speech"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,9 +84,6 @@ def first_audio() -> dict[str, Any]:
 def human_speech(reps: int) -> dict[str, Any]:
     """Every recording talks over the agent `reps` times: onset of speech → `clear`."""
     recordings = sorted(SPEECH.glob("*.wav"))
-    if not recordings:
-        print(f"\nno human speech in {SPEECH}: that part is left out (set VOXLINE_SPEECH)")
-        return {}
     settings = {"engine.profile": "simulated", "engine.simulated.words": 60}
     with ServerProcess(settings) as server:
         reports = asyncio.run(_interrupt_with(server.url, recordings, reps))

@@ -1,6 +1,5 @@
 """What the callers of bench.turns say, and what is heard over the agent: scripts of espeak voices and recordings."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from telephony.audio import g711, resample, wav
 from telephony.caller.clip import find_speech
 from telephony.caller.script import Script
 
-SPEECH = Path(os.environ.get("VOXLINE_SPEECH", Path(__file__).parent.parent.parent / "shared" / "speech"))
+SPEECH = Path(__file__).parent.parent / "tests" / "recordings"
 VOICE = "en-us+adam"
 LEVEL_DBFS = -20.0
 SENTENCES = (

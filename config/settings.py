@@ -27,8 +27,8 @@ from config.sip import SipSettings
 HERE = Path(__file__).parent
 DEFAULT_FILE = HERE / "voxline.yaml"
 ENV_PREFIX = "VOXLINE_"
-# Read by the command line and the tests, not settings of the server.
-OTHER_VARIABLES = {"VOXLINE_CONFIG", "VOXLINE_SPEECH"}
+# Read by the command line, not settings of the server.
+OTHER_VARIABLES = {"VOXLINE_CONFIG"}
 
 SECRETS = ("auth_token", "api_key", "password")
 

@@ -1,4 +1,4 @@
-"""Shared by all tests: a real server in a process of its own, and real human speech where it is there."""
+"""Shared by all tests: a real server in a process of its own, and real human speech."""
 
 import os
 import shutil
@@ -48,8 +48,5 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
 
 @pytest.fixture(scope="session")
 def speech() -> Path:
-    """The folder of real human speech; tests that need it are skipped where it is missing."""
-    folder = Path(os.environ.get("VOXLINE_SPEECH", ROOT.parent / "shared" / "speech"))
-    if not folder.is_dir():
-        pytest.skip(f"no recordings of human speech in {folder}; set VOXLINE_SPEECH")
-    return folder
+    """The folder of real human speech."""
+    return Path(__file__).parent / "recordings"

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import itertools
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -15,6 +14,8 @@ from typing import Any, Literal
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+
+from tests.debian import require
 
 FRAME_MS = 20
 SILENT_FRAME = b"\xff" * 160  # 20 ms of mu-law
@@ -251,8 +252,7 @@ MakeCertificate = Callable[..., dict[str, str]]
 @pytest.fixture
 def make_certificate(tmp_path: Path) -> MakeCertificate:
     """Makes certificates that sign themselves, as settings: `make_certificate("DNS:voice.example.com", days=2)`."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, which makes the certificate")
+    require("openssl")
 
     def make(names: str = "IP:127.0.0.1,IP:::1", *, days: int = 60, name: str = "sip") -> dict[str, str]:
         files = {"tls_cert": str(tmp_path / f"{name}.pem"), "tls_key": str(tmp_path / f"{name}.key")}

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from telephony.rtp import opus
 from telephony.rtp.codec import PCMU, Coder
 from telephony.rtp.jitter import MAX_HELD_MS, MAX_PACKETS, JitterBuffer
 from telephony.rtp.opus import Opus
 from telephony.rtp.packet import Packet
 from telephony.rtp.rate import WIDE
 from telephony.rtp.widened import Widened
+from tests.debian import needs
 from tests.telephony.rtp.speech import likest, packets, samples, voice
 
-pytestmark = pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+pytestmark = needs("libopus0")
 
 
 class Watched(Opus):

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telephony.rtp import opus
 from telephony.rtp.filler import Ahead, Filler
 from telephony.rtp.opus import Opus
 from telephony.rtp.rate import NARROW, WIDE, Rate
+from tests.debian import needs
 from tests.telephony.rtp.speech import packets, samples, voice
 
-needs_opus = pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+needs_opus = needs("libopus0")
 
 
 def hearing(payloads: list[bytes]) -> Opus:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from telephony.exceptions import CommandError
-from telephony.rtp import opus, packet, rtcp
+from telephony.rtp import packet, rtcp
 from telephony.rtp.codec import OPUS, PCMA, PCMU
 from telephony.rtp.media import Media
 from telephony.rtp.opus import Opus
@@ -18,6 +18,7 @@ from telephony.rtp.packet import Packet
 from telephony.rtp.parameters import Address, Parameters
 from telephony.rtp.rate import NARROW, WIDE
 from telephony.rtp.srtp import SUITES, available, make_crypto
+from tests.debian import needs
 from tests.telephony.rtp.speech import hiss, likest, packets, share, voice
 
 PEER: Address = ("198.51.100.7", 20_000)
@@ -413,7 +414,7 @@ def test_any_datagrams_leave_the_call_alive(datagrams: list[bytes], mux: bool) -
 # Wide-band
 
 
-needs_opus = pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+needs_opus = needs("libopus0")
 WIDE_BAND = Parameters(
     remote=PEER,
     control=("198.51.100.7", 20_001),

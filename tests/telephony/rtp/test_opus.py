@@ -13,9 +13,10 @@ from config.exceptions import SettingsError
 from telephony.rtp import opus
 from telephony.rtp.opus import Opus
 from telephony.rtp.rate import NARROW, WIDE, Rate
+from tests.debian import needs
 from tests.telephony.rtp.speech import hiss, likest, packets, samples, share, voice
 
-pytestmark = pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+pytestmark = needs("libopus0")
 RATES = pytest.mark.parametrize("rate", [NARROW, WIDE], ids=["8 kHz", "16 kHz"])
 NARROW_BAND, WIDE_BAND = range(4), range(8, 12)  # the configurations of a packet's first byte (RFC 6716, 3.1)
 

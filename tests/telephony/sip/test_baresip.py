@@ -13,8 +13,9 @@ from config.agent import load_agents
 from telephony.audio import wav
 from telephony.audio.resample import to_line
 from telephony.bridge import Bridge
-from telephony.rtp import opus, srtp
+from telephony.rtp import srtp
 from telephony.sip.line import SipCall
+from tests.debian import needs
 from tests.telephony.rtp.speech import hiss, samples, share
 from tests.telephony.sip.clients import baresip
 from tests.telephony.sip.clients.baresip import microphone, needs_baresip, needs_opus
@@ -84,7 +85,7 @@ async def test_an_encrypted_call_with_keys_and_hold(
 
 
 @needs_opus
-@pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+@needs("libopus0")
 async def test_an_encrypted_wide_band_call_in_opus_with_keys_and_hold(
     heard: list[bytes], pressed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

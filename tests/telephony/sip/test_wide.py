@@ -27,6 +27,7 @@ from telephony.sip.line import SipCall
 from telephony.sip.syntax import sdp
 from telephony.tape import read_lines
 from telephony.tools.replay import replay_all
+from tests.debian import needs
 from tests.telephony.rtp.speech import hiss, samples, share
 from tests.telephony.sip.callee import Callee
 from tests.telephony.sip.phone import QUICK, Phone, likeness, likenesses, over, server
@@ -36,7 +37,7 @@ BOTH: dict[str, Any] = {"sip__codecs": ["opus", "PCMU", "PCMA"]}
 SILENT = 8  # bytes of silence in Opus
 MS = 32  # bytes
 
-pytestmark = pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+pytestmark = needs("libopus0")
 
 
 class Hissing(SimulatedSynthesizer):

@@ -8,6 +8,7 @@ from telephony.rtp import opus
 from telephony.rtp.codec import FRAME, PCMU
 from telephony.rtp.packet import Packet
 from telephony.rtp.rate import WIDE
+from tests.debian import needs
 
 VOICE = b"\x20" * FRAME
 
@@ -52,7 +53,7 @@ def test_a_pause_of_the_voice_itself_is_none() -> None:
     assert telling.breaks == []
 
 
-@pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+@needs("libopus0")
 def test_silence_in_opus_is_told_by_its_size() -> None:
     breaks: list[tuple[float, float]] = []
     coder = opus.Opus(WIDE)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from telephony.caller.sip import trunk
 from telephony.process import ServerProcess
 from telephony.rtp import opus
 from telephony.sip.calls.events import Ended, Reanswered, TransferProgress
+from tests.debian import needs, require
 from tests.telephony.caller.recordings import check_recording
 from tests.telephony.caller.sip.desk import Desk
 from tests.telephony.sip.callee import Callee, reject
@@ -223,7 +223,7 @@ async def test_where_the_person_is_busy_the_caller_goes_on_with_the_agent(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not opus.available(), reason=opus.MISSING)
+@needs("libopus0")
 async def test_a_whole_conversation_in_opus(serve: Any, script: Any) -> None:
     """Understood, answered, a key, put through: on a line of 16 kHz, by a caller who offers nothing else."""
     more = {"engine.profile": "embedded", "sip.codecs": ["opus", "PCMU"], "log.words": True}
@@ -253,8 +253,7 @@ async def test_opus_that_is_not_spoken_or_not_there(serve: Any, script: Any, mon
 @pytest.fixture
 def certificate(tmp_path: Path) -> dict[str, str]:
     """One that signs itself, as settings."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, which makes the certificate")
+    require("openssl")
     files = {"sip.tls_cert": str(tmp_path / "cert.pem"), "sip.tls_key": str(tmp_path / "key.pem")}
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=voxline -addext subjectAltName=IP:127.0.0.1"
     out = ["-out", files["sip.tls_cert"], "-keyout", files["sip.tls_key"]]

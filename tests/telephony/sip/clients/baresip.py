@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.debian import needs
 from tests.telephony.sip.clients.local import BLOCK, HOST, free_port, stop
 
 WAIT_S = 20
@@ -56,9 +56,7 @@ snd_path {folder}
 
 OPUS = Path(MODULES) / "opus.so"
 needs_opus = pytest.mark.skipif(not OPUS.exists(), reason="baresip has no module opus.so")
-needs_baresip = pytest.mark.skipif(
-    shutil.which("baresip") is None, reason="baresip is not installed (Debian: baresip-core)"
-)
+needs_baresip = needs("baresip-core")
 
 
 class Baresip:

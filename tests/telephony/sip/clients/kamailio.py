@@ -1,13 +1,11 @@
 """Kamailio, a SIP proxy and registrar that is not ours."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
+from tests.debian import needs
 from tests.telephony.sip.clients.local import HOST, free_port, stop
 
 START_S = 15
@@ -63,7 +61,7 @@ request_route {{
 
 _modules = next(Path("/usr/lib").glob("**/kamailio/modules"), Path("/"))
 
-needs_kamailio = pytest.mark.skipif(shutil.which("kamailio") is None, reason="kamailio is not installed")
+needs_kamailio = needs("kamailio")
 
 
 class Kamailio:

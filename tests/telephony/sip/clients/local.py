@@ -3,14 +3,13 @@
 import asyncio
 import atexit
 import random
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.debian import require
 
 HOST = "127.0.0.1"
 FIRST, LAST = 10_000, 19_999  # neither the kernel's choice nor voxline's RTP nor the tests' own phones
@@ -74,8 +73,7 @@ async def stop(process: asyncio.subprocess.Process) -> None:
 
 def certificate(folder: Path) -> Path:
     """A new certificate for 127.0.0.1 with its key, in one file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, which makes the certificate")
+    require("openssl")
     both, key, cert = (folder / f"{name}.pem" for name in ("both", "key", "cert"))
     name = f"-days 2 -subj /CN={HOST} -addext subjectAltName=IP:{HOST}"
     make = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {cert} {name}"

@@ -1,20 +1,19 @@
 """sipp (Debian: sip-tester), a SIP stack that is not ours."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
-import pytest
 
+from tests.debian import needs
 from tests.telephony.sip.clients.local import HOST, free_port, stop, until
 
 END_S = 30
 KEPT = 2000  # characters of its last words
 
-needs_sipp = pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed (Debian: sip-tester)")
+needs_sipp = needs("sip-tester")
 
 
 class Sipp:

@@ -1,0 +1,62 @@
+"""What the tests take from Debian. Without it some of them are skipped; `python -m tests.debian` says which.
+
+Only the standard library is imported, since `.ci/clients` asks for the packages before anything is set up.
+"""
+
+import ctypes.util
+import shutil
+import sys
+from typing import Any
+
+PROGRAMS = {
+    "baresip-core": "baresip",
+    "kamailio": "kamailio",
+    "openssl": "openssl",
+    "sip-tester": "sipp",
+}
+LIBRARIES = {"libopus0": "opus"}
+PACKAGES = sorted(PROGRAMS | LIBRARIES)
+
+
+def is_missing(package: str) -> bool:
+    """Whether what the tests use of a package is not on this machine, however it would have come there."""
+    if library := LIBRARIES.get(package):
+        return ctypes.util.find_library(library) is None
+    return shutil.which(PROGRAMS[package]) is None
+
+
+def why(package: str) -> str:
+    """Why a test without the package is skipped."""
+    return f"{(PROGRAMS | LIBRARIES)[package]} is not installed (Debian: {package})"
+
+
+def needs(package: str) -> Any:
+    """A mark for tests that are skipped without the package."""
+    import pytest
+
+    return pytest.mark.skipif(is_missing(package), reason=why(package))
+
+
+def require(package: str) -> None:
+    """Skip the running test without the package."""
+    import pytest
+
+    if is_missing(package):
+        pytest.skip(why(package))
+
+
+def main() -> None:
+    """One line: what was skipped and how to install it; or, with --list, the packages."""
+    if "--list" in sys.argv:
+        print(*PACKAGES)
+        return
+    missing = [package for package in PACKAGES if is_missing(package)]
+    if missing:
+        names = ", ".join(f"{(PROGRAMS | LIBRARIES)[package]} ({package})" for package in missing)
+        print(f"Skipped, for want of Debian packages: the tests with {names}. To install them, as root: .ci/clients")
+    else:
+        print("No test was skipped for want of a Debian package.")
+
+
+if __name__ == "__main__":
+    main()
