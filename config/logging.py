@@ -6,7 +6,10 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from config.log_limit import LogLimit
 from config.settings import LogSettings
+
+LIMITED = ("voxline.refused",)  # loggers of lines that any stranger can cause, as often as they like
 
 
 class Log(logging.LoggerAdapter[logging.Logger]):
@@ -19,17 +22,29 @@ class Log(logging.LoggerAdapter[logging.Logger]):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for a person: time, level, call, message and the further fields."""
+    """A line for a person: time, level, call, message and the further fields.
+
+    What a peer has sent may be in any of them, so control characters are shown and not obeyed by a terminal.
+    """
 
     _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "call", "taskName", "color_message"}
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line, a traceback below it."""
+        """The record as one line, a traceback indented below it."""
         fields = " ".join(f"{key}={value}" for key, value in vars(record).items() if key not in self._standard)
         call = getattr(record, "call", "")
         head = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {call and call[-6:] + ' '}"
-        line = f"{head}{record.getMessage()} {fields}".rstrip()
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        lines = [f"{head}{record.getMessage()} {fields}".rstrip()]
+        if record.exc_info:
+            lines += [f"    {line}" for line in self.formatException(record.exc_info).split("\n")]
+        return "\n".join(printable(line) for line in lines)
+
+
+def printable(text: str) -> str:
+    """The text with its control characters escaped: terminals obey them, and a new line could pass for one of ours."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -47,6 +62,7 @@ def configure_logging(settings: LogSettings) -> None:
         )
     else:
         handler.setFormatter(TextFormatter())
+    handler.addFilter(LogLimit(LIMITED))
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
     # Their lines per request and per socket would drown the calls'.
     for name in ("uvicorn", "websockets", "httpx", "httpcore", "twilio.http_client"):

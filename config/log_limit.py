@@ -1,0 +1,57 @@
+"""A bound for log lines that strangers cause, so that whoever floods the server does not flood its log too."""
+
+import logging
+import time
+from collections.abc import Callable, Collection
+
+
+class LogLimit(logging.Filter):
+    """A handler's filter: of the lines of some loggers it lets `burst` of a kind through at once, and then `per_s` a
+    second. The next line of that kind says how many were left out (`left_out`).
+
+    A kind is a message as it stands in the code, before its arguments are filled in: there are only so many of them,
+    and what a flood repeats leaves room for lines that tell of something else.
+    """
+
+    def __init__(
+        self,
+        loggers: Collection[str],
+        burst: int = 20,
+        per_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`loggers` by name, without those below them; `clock` gives seconds."""
+        super().__init__()
+        self._loggers = frozenset(loggers)
+        self._burst = burst
+        self._per_s = per_s
+        self._clock = clock
+        self._kinds: dict[str, _Kind] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See logging.Filter."""
+        if record.name not in self._loggers:
+            return True
+        now_s = self._clock()
+        kind = self._kinds.get(record.msg)
+        if kind is None:
+            kind = self._kinds[record.msg] = _Kind(self._burst, now_s)
+        kind.tokens = min(self._burst, kind.tokens + self._per_s * (now_s - kind.seen_s))
+        kind.seen_s = now_s
+        if kind.tokens < 1:
+            kind.left_out += 1
+            return False
+        kind.tokens -= 1
+        if kind.left_out:
+            record.left_out = kind.left_out
+            kind.left_out = 0
+        return True
+
+
+class _Kind:
+    """How many lines of one kind may follow, and how many were left out since the last."""
+
+    def __init__(self, tokens: float, seen_s: float) -> None:
+        self.tokens = tokens
+        self.seen_s = seen_s
+        self.left_out = 0
