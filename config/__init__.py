@@ -1,1 +1,5 @@
 """Settings, agents and logging, read by both halves."""
+
+from config.privacy import silence
+
+silence()

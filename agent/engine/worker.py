@@ -36,6 +36,7 @@ from agent.exceptions import DeviceLost, EngineError
 from config.agent import AgentSettings
 from config.engine import EngineSettings
 from config.logging import configure_logging
+from config.privacy import leave_the_hub
 from config.settings import LogSettings
 
 Answer = type[wire.Said] | type[wire.Spoken] | type[wire.Heard]
@@ -105,6 +106,7 @@ class Worker:
             logger.exception("the engine cannot be loaded")
             self.channel.send(wire.Refused(f"the engine cannot be loaded: {error!r}"))
         else:
+            leave_the_hub()
             gc.collect()
             gc.freeze()  # what is loaded now stays: the collector need not walk through it while calls are on
             self.channel.send(wire.Ready(engine.recognizer is not None, engine.beside))
