@@ -10,9 +10,11 @@ from typing import Any
 
 PROGRAMS = {
     "baresip-core": "baresip",
+    "iproute2": "ip",
     "kamailio": "kamailio",
     "openssl": "openssl",
     "sip-tester": "sipp",
+    "util-linux": "unshare",
 }
 LIBRARIES = {"libopus0": "opus"}
 PACKAGES = sorted(PROGRAMS | LIBRARIES)

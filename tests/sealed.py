@@ -6,7 +6,6 @@ route to an interface on which every packet is recorded.
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.debian import require
 
 ROOT = Path(__file__).parent.parent
 OUTSIDE = "203.0.113.9"  # where every name leads (RFC 5737)
@@ -49,8 +50,10 @@ class Seen(NamedTuple):
 
 def run(command: Sequence[str], folder: Path, timeout_s: float, **environment: str) -> Seen:
     """Run it to its end in a room of its own, with an empty HOME in `folder`; skips where that is not allowed."""
-    if sys.platform != "linux" or os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "ip"))):
-        pytest.skip("a network namespace needs Linux, root, unshare and ip (Debian's util-linux and iproute2)")
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("a network namespace needs Linux and root")
+    for package in ("iproute2", "util-linux"):
+        require(package)
     if subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine allows no network namespaces")
     home = folder / "home"
@@ -136,7 +139,7 @@ def _main(command: list[str]) -> None:
         status = subprocess.run(command, check=False).returncode
         subprocess.run(["umount", *(f"/etc/{name}" for name in FILES)], check=True)
     seen: dict[str, Any] = {"status": status, "names": resolver.names, "packets": watchman.packets}
-    print("\n" + json.dumps(seen), flush=True)
+    sys.stdout.write(f"\n{json.dumps(seen)}\n")
 
 
 if __name__ == "__main__":
