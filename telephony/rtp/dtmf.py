@@ -2,6 +2,7 @@
 
 import re
 from collections import deque
+from math import inf
 from struct import Struct
 
 import msgspec
@@ -17,24 +18,46 @@ MAX_DURATION = 0xFFFF  # units of the clock; a key held longer goes on in a new 
 MAX_QUEUED = 64  # keys, and waits between them, that have not been sent
 HELD_MS = 250  # a key without news for so long was let go: its last packets were lost
 FORGET_MS = 500  # without an event, after which an older timestamp is no straggler but a clock that was set
+BACK = -(1 << 31)  # a timestamp further ahead lies behind
 ENDS = 3  # times the last packet is sent
 
 _EVENT = Struct("!BBH")
 _RELAY = re.compile(r"^\s*(signal|duration)\s*=\s*(\S{1,8})\s*$", re.IGNORECASE | re.MULTILINE)
 MAX_BODY = 256  # bytes of an INFO
+PRESS_MS, MAX_PRESS_MS = 160, 10_000  # that an INFO tells of: where it does not say, and at most
+
+
+class _News(msgspec.Struct, gc=False):
+    """One packet of a key, and where it lies after the last one."""
+
+    key: str
+    end: bool
+    marker: bool
+    duration: int  # units of the clock, as the next
+    ahead: int  # its timestamp after that of the last key
+    step: int  # its number after the newest one
+    now_ms: float
+    clock: int  # units a ms
 
 
 class KeyReceiver:
-    """Keys out of one caller's events: each is told once, by whichever of its packets comes first."""
+    """Keys out of one caller's events: each is told once, by whichever of its packets comes first.
+
+    All packets of a press should have its first one's timestamp. Many relays and some phones give them others, so what
+    else says that it goes on counts as well; a new press begins with a marker, or with a shorter duration, or later
+    than the last one has lasted.
+    """
 
     def __init__(self) -> None:
         self.ignored = 0  # packets that hold no key: other events, or too short
         self._ssrc = -1  # of the events, which may differ from that of the audio
         self._timestamp = 0  # of the last key
         self._sequence = 0  # of the newest packet
+        self._key = ""  # the last one
         self._held = ""  # the key that is down
         self._duration = 0
-        self._heard_ms = 0.0
+        self._heard_ms = -inf
+        self._ended_ms = -inf  # when its first end came
 
     def receive(self, packet: Packet, now_ms: float, clock: int = SAMPLES_PER_MS) -> str | None:
         """A key that was pressed, else None: an update, a repetition, a packet that came too late. `clock` is that of
@@ -43,38 +66,75 @@ class KeyReceiver:
             self.ignored += 1
             return None
         event, flags, duration = _EVENT.unpack_from(packet.payload)
-        key, end = KEYS[event], flags >= END
+        news = _News(
+            key=KEYS[event],
+            end=flags >= END,
+            marker=packet.marker,
+            duration=duration,
+            ahead=(packet.timestamp - self._timestamp - BACK & 0xFFFF_FFFF) + BACK,
+            step=(packet.sequence - self._sequence + 0x8000 & 0xFFFF) - 0x8000,
+            now_ms=now_ms,
+            clock=clock,
+        )
         if packet.ssrc == self._ssrc:
-            ahead = packet.timestamp - self._timestamp & 0xFFFF_FFFF
-            recent = now_ms - self._heard_ms < FORGET_MS
-            newer = 0 < (packet.sequence - self._sequence & 0xFFFF) < 0x8000
-            if newer:
+            if news.step > 0:
                 self._sequence = packet.sequence
-            if ahead >> 31 and recent and not newer:
-                return None  # of a key before the last
-            if ahead == 0 and (recent or not packet.marker):
-                self._update(key, end, duration, now_ms)
+            if self._is_late(news):
                 return None
-            frame = FRAME_MS * clock
-            if self.held(now_ms) == key and 0 <= ahead - self._duration <= frame and ahead >= MAX_DURATION - frame:
-                self._begin(packet, key, end, duration, now_ms)
-                return None  # the next segment of a key held for more than 8 s
-        self._begin(packet, key, end, duration, now_ms)
-        return key
+            if self._is_same(news) or self._goes_on(news):
+                if not news.end:
+                    self._timestamp = packet.timestamp
+                self._update(news)
+                return None
+        told = None if packet.ssrc == self._ssrc and self._is_segment(news) else news.key
+        self._ssrc, self._timestamp, self._sequence = packet.ssrc, packet.timestamp, packet.sequence
+        self._key = self._held = news.key
+        self._duration, self._ended_ms = 0, -inf
+        self._update(news)
+        return told
 
     def held(self, now_ms: float) -> str:
         """The key that is down; "" where none is."""
         return self._held if now_ms - self._heard_ms < HELD_MS else ""
 
-    def _begin(self, packet: Packet, key: str, end: bool, duration: int, now_ms: float) -> None:
-        self._ssrc, self._timestamp, self._sequence = packet.ssrc, packet.timestamp, packet.sequence
-        self._duration = 0
-        self._update(key, end, duration, now_ms)
+    def _is_late(self, news: _News) -> bool:
+        """Whether newer packets have come: it is of a key that was told, or is past."""
+        return news.step <= 0 and (news.step < 0 or news.ahead < 0) and self._is_recent(news)
 
-    def _update(self, key: str, end: bool, duration: int, now_ms: float) -> None:
-        self._duration = max(self._duration, duration)
-        self._held = "" if end else key
-        self._heard_ms = now_ms
+    def _is_same(self, news: _News) -> bool:
+        """Whether it has the last key's timestamp: a new press only when that was long ago, or of another key."""
+        another = news.key != self._key and news.step > 0
+        return news.ahead == 0 and not another and (self._is_recent(news) or not news.marker)
+
+    def _goes_on(self, news: _News) -> bool:
+        """Whether it belongs to the last press in spite of its timestamp."""
+        if news.key != self._key:
+            return False
+        if news.end and news.now_ms - self._ended_ms < HELD_MS:
+            return True
+        if news.marker or news.duration < self._duration:
+            return False
+        if self._held and news.step == 1:
+            return True  # nothing lies between them
+        if self._held and news.end:  # the end of what had begun before the last packet came
+            return news.now_ms - news.duration / news.clock <= self._heard_ms + 2 * FRAME_MS
+        longest = max(self._duration, news.duration - self._duration) + FRAME_MS * news.clock
+        return abs(news.ahead) <= longest and news.now_ms - self._heard_ms < HELD_MS
+
+    def _is_segment(self, news: _News) -> bool:
+        """Whether it begins the next segment of a key held for more than 8 s."""
+        frame = FRAME_MS * news.clock
+        beyond = news.ahead - self._duration
+        return self.held(news.now_ms) == news.key and 0 <= beyond <= frame and news.ahead >= MAX_DURATION - frame
+
+    def _is_recent(self, news: _News) -> bool:
+        return news.now_ms - self._heard_ms < FORGET_MS
+
+    def _update(self, news: _News) -> None:
+        self._duration = max(self._duration, news.duration)
+        self._heard_ms = news.now_ms
+        if news.end and self._held:
+            self._held, self._ended_ms = "", news.now_ms
 
 
 class KeySender:
@@ -136,12 +196,15 @@ class Key(msgspec.Struct, frozen=True):
 
 
 def parse_info(content_type: str, body: bytes) -> Key:
-    """A key from an INFO's body: application/dtmf-relay or application/dtmf. Raises ValueError for all else."""
+    """A key from an INFO's body: application/dtmf-relay, application/dtmf, or audio/telephone-event, which is the
+    payload of an RTP packet. Raises ValueError for all else."""
     kind = content_type.partition(";")[0].strip().lower()
-    text = body[: MAX_BODY + 1].decode("ascii", "replace")
     if len(body) > MAX_BODY:
         raise ValueError(f"INFO body of {len(body)} bytes")
-    fields = {"signal": "", "duration": "160"}
+    if kind == "audio/telephone-event":
+        return _from_event(body)
+    text = body.decode("ascii", "replace")
+    fields = {"signal": "", "duration": f"{PRESS_MS}"}
     if kind == "application/dtmf-relay":
         fields |= {name.lower(): value for name, value in _RELAY.findall(text)}
     elif kind == "application/dtmf":
@@ -152,4 +215,11 @@ def parse_info(content_type: str, body: bytes) -> Key:
     if len(signal) != 1 or signal not in KEYS:
         raise ValueError(f"INFO with key {signal[:8]!r}")
     duration = fields["duration"]
-    return Key(signal, min(int(duration), 10_000) if duration.isascii() and duration.isdigit() else 160)
+    return Key(signal, min(int(duration), MAX_PRESS_MS) if duration.isascii() and duration.isdigit() else PRESS_MS)
+
+
+def _from_event(body: bytes) -> Key:
+    if len(body) < _EVENT.size or body[0] >= len(KEYS):
+        raise ValueError("INFO with an event that is no key")
+    event, _, duration = _EVENT.unpack_from(body)
+    return Key(KEYS[event], duration // SAMPLES_PER_MS or PRESS_MS)

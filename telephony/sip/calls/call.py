@@ -25,7 +25,7 @@ from telephony.sip.syntax.message import Headers, Message, Request, Response
 from telephony.sip.transactions.answers import Refusal
 from telephony.sip.transactions.server import ServerTransaction
 
-KEYS = ("application/dtmf-relay", "application/dtmf")  # what INFO may hold
+KEYS = ("application/dtmf-relay", "application/dtmf", "audio/telephone-event")  # what INFO may hold
 
 
 class CallState(Enum):

@@ -89,7 +89,7 @@ class Reanswered(msgspec.Struct, frozen=True):
 
 
 class Info(msgspec.Struct, frozen=True):
-    """A key by INFO: `application/dtmf-relay` or `application/dtmf`."""
+    """A key by INFO, of one of the types in `call.KEYS`."""
 
     call: "Call"
     content_type: str
