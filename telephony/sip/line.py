@@ -11,6 +11,7 @@ from telephony.audio import g711
 from telephony.audio.resample import Halver
 from telephony.audio.tones import tones
 from telephony.exceptions import CommandError
+from telephony.keypad import Keypad, Way
 from telephony.line import Line, Listener
 from telephony.outcomes import Failed, HangUp, Outcome, Transfer
 from telephony.rtp.dtmf import parse_info
@@ -69,7 +70,8 @@ class SipCall(Line):
         self._call = call
         self._consult = consult
         self._halver: Halver | None = None  # on a wide-band line
-        self._wire = Wire(sockets, self.player.frame, self._press, nat=nat)
+        self._wire = Wire(sockets, self.player.frame, lambda key: self._press(key, Way.EVENT), nat=nat)
+        self._keypad = Keypad()
         self._negotiation = negotiation
         self._media_timeout_s = media_timeout_s
         self._changed = changed
@@ -180,9 +182,11 @@ class SipCall(Line):
     def key(self, content_type: str, body: bytes) -> None:
         """A key by INFO."""
         try:
-            self._press(parse_info(content_type, body).key)
+            pressed = parse_info(content_type, body)
         except ValueError as error:
             self.log.warning("ignored: %s", error)
+        else:
+            self._press(pressed.key, Way.INFO, pressed.duration_ms)
 
     def transferred(self, status: int, *, final: bool) -> None:
         """How our REFER goes on."""
@@ -343,8 +347,9 @@ class SipCall(Line):
             self._halver = Halver()
             self.player.settle(media.rate)
 
-    def _press(self, key: str) -> None:
-        if self._started and self.end is None and self.listener:
+    def _press(self, key: str, way: Way, lasted_ms: float = 0.0) -> None:
+        news = self._keypad.press(key, way, self._now_ms(), lasted_ms)
+        if news and self._started and self.end is None and self.listener:
             listener = self.listener
             self._safely(lambda: listener.dtmf(key))
 

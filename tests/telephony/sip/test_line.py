@@ -17,6 +17,7 @@ from config.settings import load_settings
 from telephony.app import App
 from telephony.audio import g711
 from telephony.audio.resample import to_line
+from telephony.bridge import Bridge
 from telephony.rtp.codec import PCMA, PCMU
 from telephony.rtp.dtmf import KeyReceiver
 from telephony.rtp.media import Media
@@ -146,27 +147,57 @@ async def test_words_of_the_caller_interrupt(phone: Open, caplog: pytest.LogCapt
         await over(app)
 
 
-async def test_keys_by_rtp_and_by_info_reach_the_agent(phone: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    pressed: list[str] = []
-    press = SipCall._press
+@pytest.fixture
+def pressed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys that reach the agent."""
+    keys: list[str] = []
+    dtmf = Bridge.dtmf
 
-    def noticed(self: SipCall, key: str) -> None:
-        pressed.append(key)
-        press(self, key)
+    def noticed(self: Bridge, digit: str) -> None:
+        keys.append(digit)
+        dtmf(self, digit)
 
-    monkeypatch.setattr(SipCall, "_press", noticed)
+    monkeypatch.setattr(Bridge, "dtmf", noticed)
+    return keys
+
+
+def inform(one: Phone, kind: str, body: bytes) -> None:
+    """Send a key by INFO."""
+    assert one.call
+    info = one.call.dialog.request("INFO")
+    info.headers.add("Content-Type", kind)
+    info.body = body
+    one.call.exchange(lambda: info, lambda *_: None, one._now_ms())
+    one.flush()
+
+
+async def test_keys_by_rtp_and_by_info_reach_the_agent(phone: Open, pressed: list[str]) -> None:
     async with server() as app:
         one = await (await phone(app)).talk()
         one.press("1#9")
         await one.until(lambda: len(pressed) == 3)
-        assert one.call
-        info = one.call.dialog.request("INFO")
-        info.headers.add("Content-Type", "application/dtmf-relay")
-        info.body = b"Signal=5\r\nDuration=160\r\n"
-        one.call.exchange(lambda: info, lambda *_: None, one._now_ms())
-        one.flush()
+        inform(one, "application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n")
         await one.until(lambda: len(pressed) == 4)
-        assert pressed == ["1", "#", "9", "5"]
+        inform(one, "audio/telephone-event", bytes([10, 0x8A, 0x05, 0x00]))
+        await one.until(lambda: len(pressed) == 5)
+        assert pressed == ["1", "#", "9", "5", "*"]
+        one.hang_up()
+        await over(app)
+
+
+async def test_a_key_by_rtp_and_by_info_at_once_counts_once(phone: Open, pressed: list[str]) -> None:
+    """As linphone (use_info) and twinkle send them."""
+    async with server() as app:
+        one = await (await phone(app)).talk()
+        line = line_of(app)
+        one.press("4")
+        inform(one, "application/dtmf-relay", b"Signal=4\r\nDuration=160\r\n")
+        await one.until(lambda: line._keypad.repeated == 1)
+        one.press("5")
+        await one.until(lambda: len(pressed) == 2)
+        inform(one, "application/dtmf", b"5")
+        await one.until(lambda: line._keypad.repeated == 2)
+        assert pressed == ["4", "5"]
         one.hang_up()
         await over(app)
 
