@@ -1,7 +1,6 @@
 """The shell of one session: does what its commands ask of the engine and passes the others on to the line."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from agent import events as e
 from agent.engine.base import Engine, FloatArray
@@ -32,7 +31,7 @@ class Conversation:
         on_command: Callable[[e.Command], None],
         to_line: Callable[[FloatArray, int], tuple[bytes, bytes]],
         log: Log,
-        data: Path,
+        tools: Tools,
         record: Record | None = None,
         keys: str = "",
     ) -> None:
@@ -45,7 +44,7 @@ class Conversation:
             call,
             agent,
             engine,
-            Tools(agent.tools, data, presses=agent.press_keys),
+            tools,
             settings.reply,
             emit=self.handle,
             to_line=to_line,

@@ -31,6 +31,7 @@ from config.logging import Log
 from config.settings import ReplySettings
 
 MAX_WAITING_BLOCKS = 256  # of 200 ms; speech the recognizer has not yet taken
+CLOSE_S = 5.0  # that a closing call waits for what it has cancelled, beside the tools that run
 
 
 class Replies:
@@ -116,11 +117,15 @@ class Replies:
         self._spawn(self._run_tools(command), f"tools {command.reply}")
 
     async def close(self) -> None:
-        """End everything; tools that have begun are waited for."""
+        """End everything; tools that have begun are waited for. What does not end is left behind and logged."""
         for task in self._tasks:
             if not task.get_name().startswith("tools"):
                 task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, hanging = await asyncio.wait(self._tasks, timeout=self._tools.longest_s + CLOSE_S)
+            if hanging:
+                names = ", ".join(sorted(task.get_name() for task in hanging))
+                self._log.error("the engine does not let go of the call", extra={"tasks": names})
         if self._last:
             self.forget(self._last)  # it may never have ended
 
@@ -247,9 +252,7 @@ class Replies:
                 self._emit(e.ReplyAudio(reply, pcm, piece.words, wide))
 
     async def _run_tools(self, command: e.RunTools) -> None:
-        results = [await self._tools.run(self._call, call) for call in command.calls]
-        for result in results:
-            self._log.info("tool", extra={"tool": result.name, "error": result.error})
+        results = await asyncio.gather(*(self._tools.run(self._call, call) for call in command.calls))
         self._emit(e.ToolsFinished(command.reply, tuple(results)))
 
     def _warn(self, what: str, error: Exception) -> None:

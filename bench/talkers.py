@@ -13,6 +13,7 @@ import torch
 
 from agent import events as e
 from agent.engine.base import Cue, Engine, ReplyRequest
+from agent.records import Records
 from agent.reply import Replies
 from agent.tools import Tools
 from config.agent import AgentSettings
@@ -56,7 +57,7 @@ class Talker:
             self._call,
             AGENT,
             engine,
-            Tools({}, Path()),
+            Tools({}, Records(Path())),
             ReplySettings(),
             emit=self._emit,
             to_line=lambda audio, rate: (to_line(audio, rate), b""),

@@ -13,6 +13,7 @@ from config.exceptions import SettingsError
 _NUMBER = re.compile(r"\+[1-9]\d{6,14}|sip:[^\s@<>\"]+@[^\s@<>\"]+")
 _FILE = re.compile(r"[\w-][\w.-]*")
 MAX_BYTES = 1 << 20  # of an agent's file
+FAILED_REQUESTS = "failed_requests.jsonl"  # what callers asked for and a tool could not do, for a person to see to
 
 
 def _dialable(number: str) -> str:
@@ -24,6 +25,8 @@ def _dialable(number: str) -> str:
 def _plain_file(name: str) -> str:
     if not _FILE.fullmatch(name):
         raise ValueError("a plain file name without folders, such as bookings.jsonl")
+    if name == FAILED_REQUESTS:
+        raise ValueError("this file is for requests that have failed; take another name, such as bookings.jsonl")
     return name
 
 

@@ -135,6 +135,7 @@ class ReplySettings(Group):
     concurrent_tts_streams: int = Field(default=3, ge=1, le=16)
     max_chars: int = Field(default=4000, ge=100)
     timeout_s: Annotated[Seconds, Field(gt=0)] = 20
+    tool_timeout_s: Annotated[Seconds, Field(gt=0)] = 3
     max_history_turns: int = Field(default=60, ge=2)
 
 

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent.engine.base import Engine
 from agent.engine.profiles import build_engine
+from agent.records import Records
 from agent.vad import Vad, VadStream
 from config.agent import AgentSettings, load_agents
 from config.exceptions import SettingsError
@@ -52,7 +53,8 @@ class App:
             raise SettingsError(f"call.agent: no agent {settings.call.agent!r}; there are {', '.join(self.agents)}")
         engine = engine or build_engine(settings.engine, self.agents)
         self.metrics = Metrics()
-        self.shared = Shared(settings, engine, Vad(settings.turn.vad_reset_ms), self.metrics)
+        vad, records = Vad(settings.turn.vad_reset_ms), Records(settings.server.data)
+        self.shared = Shared(settings, engine, vad, self.metrics, records)
         self.admission = Admission(settings.call.capacity, settings.twilio.token_lifetime_s, time.monotonic)
         self._bridges: dict[VadStream, Bridge] = {}
         self.calls: set[Line] = set()

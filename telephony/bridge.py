@@ -11,8 +11,10 @@ import msgspec
 from agent import events as e
 from agent.conversation import Conversation, Record
 from agent.engine.base import Engine, FloatArray
+from agent.records import Records
 from agent.state import State
 from agent.tape import Recorder, header
+from agent.tools import Tools
 from agent.vad import Vad
 from config.agent import AgentSettings
 from config.settings import Settings
@@ -31,6 +33,7 @@ class Shared(msgspec.Struct):
     engine: Engine
     vad: Vad
     metrics: Metrics
+    records: Records
     tapes: Tapes | None = None
 
 
@@ -59,7 +62,15 @@ class Bridge(Listener):
             on_command=self._command,
             to_line=self._to_line,
             log=line.log,
-            data=shared.settings.server.data,
+            tools=Tools(
+                agent.tools,
+                shared.records,
+                presses=agent.press_keys,
+                timeout_s=shared.settings.reply.tool_timeout_s,
+                words=shared.settings.log.words,
+                log=line.log,
+                count=lambda tool, outcome: shared.metrics.tools.labels(tool, outcome).inc(),
+            ),
             record=record,
             keys=keys,
         )

@@ -38,6 +38,9 @@ class Metrics:
         self.interruptions = Counter("voxline_interruptions", "Replies the caller talked over", registry=self.registry)
         self.resumed = Counter("voxline_resumes", "Pauses that were no interruption", registry=self.registry)
         self.wasted = Counter("voxline_replies_wasted", "Replies made early and thrown away", registry=self.registry)
+        self.tools = Counter(
+            "voxline_tools", "Calls of tools, by what came of them", ["tool", "outcome"], registry=self.registry
+        )
         self.registered = Gauge(
             "voxline_sip_registered", "Whether a trunk's registrar knows us", ["trunk"], registry=self.registry
         )

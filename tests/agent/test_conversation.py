@@ -8,7 +8,9 @@ from agent import events as e
 from agent.conversation import Conversation
 from agent.engine.base import Engine
 from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer
+from agent.records import Records
 from agent.state import State
+from agent.tools import Tools
 from config.agent import AgentSettings
 from config.engine import SimulatedSettings
 from config.logging import Log
@@ -34,7 +36,7 @@ class Line:
             on_command=self.take,
             to_line=lambda audio, rate: (bytes(16 * (1000 * len(audio) // rate)), b""),
             log=Log(logging.getLogger("test"), {}),
-            data=tmp_path,
+            tools=Tools({}, Records(tmp_path)),
         )
 
     def take(self, command: e.Command) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agent import events as e
+from agent import reply as reply_module
 from agent.engine.base import (
     Aside,
     Cue,
@@ -29,6 +30,7 @@ from agent.engine.base import (
     clearest,
 )
 from agent.exceptions import EngineError
+from agent.records import Records
 from agent.reply import Replies
 from agent.tools import Tools
 from config.agent import AgentSettings, ToolSettings
@@ -143,7 +145,7 @@ class Bench:
             "CA1",
             agent,
             Engine(model, voice, ears, beside),
-            Tools(agent.tools, folder),
+            Tools(agent.tools, Records(folder)),
             ReplySettings(**settings),
             emit=self._emit,
             to_line=lambda audio, rate: (
@@ -507,6 +509,31 @@ async def test_speech_that_waits_for_the_recognizer_is_bounded(
     assert "too slow" in caplog.text
     case.replies.forget(1)
     assert ears.cancelled == ["CA1/u1"]
+
+
+async def test_closing_leaves_behind_what_does_not_end(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model that waits for its thread, whatever it is told: the call is over all the same, and the log says so."""
+    monkeypatch.setattr(reply_module, "CLOSE_S", 0.05)
+    free = asyncio.Event()
+
+    class Stuck(Model):
+        async def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
+            try:
+                yield Text("Well then, we are open.")
+                await asyncio.Event().wait()
+            finally:
+                await free.wait()
+
+    case = bench(Stuck())
+    case.replies._tools.longest_s = 0.05
+    case.replies.start(start())
+    await case.until(e.ReplyText)
+    await case.replies.close()
+    assert caplog.messages == ["the engine does not let go of the call"]
+    assert vars(caplog.records[0])["tasks"] == "reply CA1/1.0"
+    free.set()
 
 
 async def test_tools_finish_even_when_the_call_ends(bench: Callable[..., Bench], tmp_path: Path) -> None:

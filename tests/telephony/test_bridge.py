@@ -11,6 +11,7 @@ import pytest
 
 from agent.engine.base import Cue, Done, Engine, ModelEvent, ReplyRequest, SpeechBlock, Text, Transcript
 from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
+from agent.records import Records
 from agent.replay import replay
 from agent.tape import read
 from agent.vad import Vad
@@ -116,7 +117,7 @@ class Joined:
         settings = Settings(tape=TapeSettings(mode="full"))
         self.tapes = Tapes(folder, settings.tape)
         self.vad = Vad()
-        self.shared = Shared(settings, self.engine(), self.vad, Metrics(), self.tapes)
+        self.shared = Shared(settings, self.engine(), self.vad, Metrics(), Records(folder), self.tapes)
         self.bridge = self.line.listener = Bridge(self.shared, self.line, AgentSettings(name="desk"), lambda _: None)
 
     def engine(self) -> Engine:

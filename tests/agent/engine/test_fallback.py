@@ -20,7 +20,9 @@ from agent.engine.fallback import with_fallback
 from agent.engine.fallback.model import FallbackModel
 from agent.engine.fallback.recognizer import FallbackRecognizer
 from agent.exceptions import EngineError
+from agent.records import Records
 from agent.state import State
+from agent.tools import Tools
 from config.agent import load_agents
 from config.engine import FallbackSettings
 from config.logging import Log
@@ -75,7 +77,7 @@ class Phone:
             on_command=self.commands.append,
             to_line=lambda audio, rate: (to_line(audio, rate), b""),
             log=Log(logging.getLogger("test"), {"call": "CA1"}),
-            data=data,
+            tools=Tools(AGENTS["front_desk"].tools, Records(data)),
             record=lambda *_: self.news.set(),
         )
         self.session = self.conversation.session

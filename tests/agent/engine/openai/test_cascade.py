@@ -14,6 +14,7 @@ from agent.engine.base import Cue, Engine, Expect, ReplyRequest
 from agent.engine.openai.chat import ChatModel
 from agent.engine.openai.speech import OpenAISynthesizer
 from agent.engine.openai.transcription import OpenAIRecognizer
+from agent.records import Records
 from agent.reply import Replies
 from agent.tools import Tools
 from config.agent import AgentSettings
@@ -38,7 +39,7 @@ class Talk:
             "CA1",
             AGENT,
             self.engine,
-            Tools({}, folder),
+            Tools({}, Records(folder)),
             ReplySettings(),
             emit=self._emit,
             to_line=lambda audio, rate: (bytes(2 * (8000 * len(audio) // rate)), b""),
