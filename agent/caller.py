@@ -51,6 +51,19 @@ class Caller:
         self.utterance.add(pcm, wide)
         self._silence.add(len(pcm) / BYTES_PER_MS, self.level.add(pcm))
 
+    def hold(self) -> None:
+        """Nobody listens from now on."""
+        self.detector.end()
+        self.utterance.forget()
+
+    def skip(self, ms: float) -> None:
+        """So much time has passed in which nobody listened."""
+        self._silence.skip(ms)
+
+    def retrieve(self, now_ms: float) -> None:
+        """From here on a silence counts: no caller pauses as long as a hold."""
+        self.detector.ended_ms = int(now_ms)
+
     def begin(self, *, over: bool = False) -> None:
         """Speech was noticed: a new turn, or more of the one that is open."""
         if not self.utterance.open:

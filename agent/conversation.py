@@ -14,7 +14,7 @@ from config.settings import Settings
 
 Record = Callable[[float, e.Event | None, list[e.Command], State], None]
 
-BUFFER_CHANGES = {e.Played, e.ReplyAudio, e.Paused}
+BUFFER_CHANGES = {e.Played, e.ReplyAudio, e.Paused, e.Held, e.Retrieved}
 
 
 class Conversation:
@@ -92,8 +92,8 @@ class Conversation:
                     self._on_command(command)
 
     def _pace(self) -> None:
-        """Let the engine make more audio only while little of it is waiting to be heard."""
-        if self.session.unheard_ms < self._buffer_ms:
+        """Let the engine make more audio only while little of it is waiting to be heard and no hold is on."""
+        if self.session.state is not State.HOLD and self.session.unheard_ms < self._buffer_ms:
             self._replies.room.set()
         else:
             self._replies.room.clear()

@@ -58,6 +58,14 @@ class TransferFailed(Event, frozen=True):
     reason: str  # busy, declined, unanswered or failed
 
 
+class Held(Event, frozen=True):
+    """The caller has put the call on hold: nothing of ours is heard, and what comes from there is not the caller's."""
+
+
+class Retrieved(Event, frozen=True):
+    """The call is off hold again."""
+
+
 class HungUp(Event, frozen=True):
     """The line is gone, whoever ended it."""
 
@@ -213,7 +221,7 @@ class Pause(Command, frozen=True):
 
     reply: int
     at_ms: float
-    onset_ms: float  # media time at which the detector's first speech window began
+    onset_ms: float | None  # media time at which the detector's first speech window began; None: the call is on hold
 
 
 class Resume(Command, frozen=True):

@@ -8,8 +8,13 @@ idle ──reply──▶ processing ──audio──▶ speaking ──speech�
                          ▼
                      connecting (nobody listens to the caller) ──reply, when nobody was reached──▶ processing
 
+every state from listening on ──held──▶ hold ──retrieved──▶ where it was
+
 While the caller has only paused, a reply is made early and held: it is played when the turn is decided, or thrown away
 without a trace when the caller goes on.
+
+On hold nobody listens, nothing is said and no tool begins. What the caller was saying or dialling is thrown away; a
+turn that was decided is answered afterwards, and a reply goes on from the sample that was heard last.
 
 Keys are the end of a reply: they are pressed once its last word has been heard. From the moment the model asks for them
 no speech pauses it, as with a goodbye, so that they go out exactly once. A reply that was paused before and is cut off,
@@ -24,6 +29,7 @@ from agent.burst import Burst
 from agent.caller import Caller
 from agent.engine.base import TRANSFER, Cue, Next, ToolResult
 from agent.exceptions import IllegalEvent
+from agent.hold import Hold
 from agent.interruption import Verdict, meaning_of
 from agent.memory import Memory
 from agent.replying import Commands, OfReply, Replying
@@ -55,6 +61,7 @@ class Session:
         self._replying = Replying(self._caller, self.memory)
         self._pausing = False  # `Pause` was given, and its answer comes next
         self._burst: Burst | None = None  # what has paused the reply
+        self._hold: Hold | None = None
         self._connecting_to = ""  # whom the caller was to be put through to last
         self._timers = Timers()
         self._timers.set(Timer.CALL, 1000 * settings.call.max_s)
@@ -65,6 +72,8 @@ class Session:
             e.Played: self._on_played,
             e.Paused: self._on_paused,
             e.TransferFailed: self._on_transfer_failed,
+            e.Held: self._on_held,
+            e.Retrieved: self._on_retrieved,
             e.HungUp: self._on_hung_up,
             e.Partial: self._on_partial,
             e.CallerSaid: self._on_reply,
@@ -110,12 +119,18 @@ class Session:
             return []
         if self._pausing and not isinstance(event, e.Paused | e.HungUp):
             raise IllegalEvent(f"{type(event).__name__} before Paused")
+        if self._hold and self._hold.absorbs(event):
+            return []
         return self._handlers[type(event)](event)
 
     # The caller's voice
 
     def _on_audio(self, event: e.CallerAudio) -> Commands:
-        self.now_ms += len(event.pcm) / BYTES_PER_MS
+        ms = len(event.pcm) / BYTES_PER_MS
+        self.now_ms += ms
+        if self._hold:
+            self._caller.skip(ms)
+            return self._due() if self.now_ms >= self._timers.next_ms else []
         self._caller.hear(event.pcm, event.wide)
         commands = self._due() if self.now_ms >= self._timers.next_ms else []
         if self._caller.utterance.open and (block := self._caller.utterance.block()):
@@ -195,10 +210,14 @@ class Session:
         """What was heard was no speech: drop it, and say again what it cut off."""
         commands = self._replying.forget_turn()
         self._caller.detector.end()
+        return commands + self._listen_again()
+
+    def _listen_again(self) -> Commands:
+        """Nothing has come of what cut the agent off, if it was: say that again."""
         if self._replying.cut:
-            return commands + self._start_reply(Cue.REPROMPT)
+            return self._start_reply(Cue.REPROMPT)
         self._timers.set(Timer.SILENCE, self.now_ms + self._settings.reprompt_ms)
-        return commands
+        return []
 
     def _begin_turn(self) -> None:
         if not self._timers.is_set(Timer.TURN):
@@ -243,10 +262,13 @@ class Session:
 
     def _on_paused(self, event: e.Paused) -> Commands:
         reply = self._replying.current
-        if not self._pausing or self._burst is None or reply is None or event.reply != reply.number:
+        if not self._pausing or reply is None or event.reply != reply.number:
             raise IllegalEvent(f"Paused({event.reply}) in state {self.state}")
         self._pausing = False
         reply.heard.played(event.ms)
+        if self._hold:
+            return []
+        assert self._burst is not None
         # Who speaks in the silence after the last word answers, and need not prove it.
         return self._interrupt() if self._burst.certain or reply.said else []
 
@@ -306,6 +328,39 @@ class Session:
         error = f"the caller was not put through: {event.reason}"
         self.memory.ran((ToolResult(TRANSFER, {"to": self._connecting_to}, error=error),))
         return self._start_reply(Cue.UNREACHED)
+
+    def _on_held(self, _: e.Held) -> Commands:
+        before, reply = self.state, self._replying.current
+        self._move(Trigger.HOLD)
+        for timer in (Timer.SILENCE, Timer.DIGITS, Timer.TURN):
+            self._timers.unset(timer)
+        commands: Commands = []
+        if before in (State.LISTENING, State.INTERRUPTED):
+            commands = self._replying.forget_turn()
+            self._caller.end()
+        self._caller.hold()
+        self._replying.reprompts = 0
+        if before is State.SPEAKING and reply and not reply.pressing:  # keys wait by themselves
+            self._pausing = True
+            commands.append(e.Pause(reply.number, self.now_ms, None))
+        self._hold = Hold(before, paused=self._pausing or before is State.INTERRUPTED)
+        return commands
+
+    def _on_retrieved(self, _: e.Retrieved) -> Commands:
+        hold, self._hold, reply = self._hold, None, self._replying.current
+        if hold is None:
+            raise IllegalEvent(f"Retrieved in state {self.state}")
+        self._move(hold.back)
+        self._caller.retrieve(self.now_ms)
+        commands: Commands = [e.Resume(reply.number)] if hold.paused and reply else []
+        if self._replying.closing:  # the call is to end, and nobody was there to be told
+            commands += self._close(self._replying.closing)
+        elif hold.back is Trigger.RETRIEVE:
+            commands += self._listen_again()
+        commands += self._follow()
+        for event in hold.later:
+            commands += self.handle(event)
+        return commands
 
     def _on_hung_up(self, _: e.HungUp) -> Commands:
         self._move(Trigger.END)
@@ -376,7 +431,7 @@ class Session:
     def _follow(self) -> Commands:
         """The state goes where the reply has gone; one that is paused goes nowhere."""
         reply = self._replying.current
-        if reply is None or self.state is State.INTERRUPTED:
+        if reply is None or self._hold or self.state is State.INTERRUPTED:
             return []
         commands = self._replying.press(reply, self.now_ms) if reply.over and reply.keys else []
         if reply.begun and self.state is State.PROCESSING:
@@ -412,7 +467,8 @@ class Session:
 
     def _on_timer(self, timer: Timer) -> Commands:
         if timer is Timer.CALL:
-            return self._close(Cue.FAREWELL)
+            alone = self._hold and self._hold.back is not Trigger.TRANSFER
+            return self._hang_up() if alone else self._close(Cue.FAREWELL)
         if self.state is not State.LISTENING:
             return []
         if timer is Timer.SILENCE:
@@ -424,6 +480,10 @@ class Session:
         if timer is Timer.DIGITS and not self._caller.digits:
             return self._start_reply(Cue.REPROMPT)  # a lone # cut the agent off
         return self._start_reply(Cue.ANSWER)
+
+    def _hang_up(self) -> Commands:
+        """At once: nobody hears a farewell."""
+        return [*self._replying.hang_up(self.now_ms), *self._end(e.HangUp())]
 
     def _close(self, cue: Cue) -> Commands:
         """End the call with a last word, after what is being said now."""

@@ -31,6 +31,10 @@ class Silence:
         self._now_ms += ms
         self._frames.append((self._now_ms, rms))
 
+    def skip(self, ms: float) -> None:
+        """Time in which nobody listened."""
+        self._now_ms += ms
+
     def end_ms(self, spoke_ms: int, burst: Callable[[], float]) -> float:
         """Where speech ended whose last window ended at `spoke_ms`; `burst` gives the RMS of its loudest frames, and is
         asked once for each such end."""

@@ -11,6 +11,7 @@ class State(StrEnum):
     PROCESSING = "processing"
     SPEAKING = "speaking"
     INTERRUPTED = "interrupted"
+    HOLD = "hold"  # the caller has put the call on hold
     CONNECTING = "connecting"  # with somebody else: it ends here, or goes on when nobody is there
     ENDED = "ended"
 
@@ -24,6 +25,8 @@ class Trigger(StrEnum):
     RESUME = "resume"  # it was nothing: the reply goes on
     CUT = "cut"  # it was an interruption: the reply is over
     TRANSFER = "transfer"  # the caller is to be put through
+    HOLD = "hold"  # the caller puts the call on hold
+    RETRIEVE = "retrieve"  # and takes it off hold, with nothing of ours to go on with
     FINISHED = "finished"  # the reply was heard to its end, or had nothing to say
     END = "end"
 
@@ -40,5 +43,14 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.SPEAKING, Trigger.SPEECH): State.INTERRUPTED,
     (State.INTERRUPTED, Trigger.RESUME): State.SPEAKING,
     (State.INTERRUPTED, Trigger.CUT): State.LISTENING,
+    (State.LISTENING, Trigger.HOLD): State.HOLD,
+    (State.PROCESSING, Trigger.HOLD): State.HOLD,
+    (State.SPEAKING, Trigger.HOLD): State.HOLD,
+    (State.INTERRUPTED, Trigger.HOLD): State.HOLD,
+    (State.CONNECTING, Trigger.HOLD): State.HOLD,
+    (State.HOLD, Trigger.RETRIEVE): State.LISTENING,
+    (State.HOLD, Trigger.REPLY): State.PROCESSING,
+    (State.HOLD, Trigger.RESUME): State.SPEAKING,
+    (State.HOLD, Trigger.TRANSFER): State.CONNECTING,
     **{(state, Trigger.END): State.ENDED for state in State},
 }

@@ -184,6 +184,8 @@ _ANY_EVENT = (
     | e.Played
     | e.Paused
     | e.TransferFailed
+    | e.Held
+    | e.Retrieved
     | e.HungUp
     | e.Partial
     | e.CallerSaid

@@ -66,6 +66,11 @@ class Utterance:
         self._keep(self._preroll)
         self._given = 0
 
+    def forget(self) -> None:
+        """Nobody listens for a while: what comes then does not follow on this. An open utterance is kept."""
+        if not self.open:
+            self._keep(0)
+
     def _keep(self, last: int) -> None:
         """Forget all but the last bytes of `_audio`, and what belongs to them."""
         excess = max(0, len(self._audio) - last)

@@ -22,7 +22,7 @@ from config.exceptions import TapeError
 from config.keys import duration_ms
 
 WENT_ON_MS = 900  # after a turn was decided, speech so soon after its last speech means that it was cut off
-FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Partial, e.HungUp)
+FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Held, e.Retrieved, e.Partial, e.HungUp)
 FROM_ENGINE = (e.CallerSaid, e.ReplyText, e.ReplyUnfinished, e.ReplyAudio, e.ReplyDone, e.ReplyEnded, e.ReplyFailed)
 
 
@@ -120,6 +120,7 @@ class _Again:
         self._order = itertools.count()
         self._outcome = Outcome()
         self._heard = 0.0
+        self._talked_over = False  # what has paused the reply last: no hold
         self._waiting: dict[int, float] = {}  # reply → the last speech before it
         self._speech_ends: list[float] = []
 
@@ -133,6 +134,8 @@ class _Again:
             event = step.event
             if not isinstance(event, FROM_CALLER):
                 continue
+            if isinstance(event, e.Held):
+                self._waiting.clear()  # the caller waits by their own will
             if isinstance(event, e.Partial):
                 event = msgspec.structs.replace(event, utterance=self._session.utterance)
             self._handle(event)
@@ -175,13 +178,14 @@ class _Again:
                 case e.Transfer() if failure := next(self._failures, None):
                     self._later([(now + failure[0], failure[1])])
                 case e.Pause():
-                    self._outcome.pauses += 1
+                    self._talked_over = command.onset_ms is not None
+                    self._outcome.pauses += self._talked_over
                     self._heard = self._line.pause(now)
                     self._coming = [item for item in self._coming if not isinstance(item[2], e.Played)]
                     heapq.heapify(self._coming)
                     self._handle(e.Paused(command.reply, self._heard))
                 case e.Resume():
-                    self._outcome.resumes += 1
+                    self._outcome.resumes += self._talked_over
                     self._later(self._line.resume(now, self._heard))
                 case e.Interrupted():
                     self._outcome.interruptions += 1

@@ -52,6 +52,7 @@ class Bridge(Listener):
         self._shared = shared
         self.line = line
         self._on_closed = on_closed
+        self._talked_over = False  # what has paused the reply last: speech or a key, no hold
         self._decided: dict[int, float] = {}  # reply to the time its turn was decided, until its first audio
         self._tape, record = self._begin_tape(agent, keys)
         self._conversation = Conversation(
@@ -128,6 +129,17 @@ class Bridge(Listener):
         """See Listener."""
         self._safely(e.Played(reply, ms))
 
+    def held(self) -> None:
+        """See Listener."""
+        self.line.log.info("on hold")
+        self._decided.clear()  # the caller waits by their own will
+        self._safely(e.Held())
+
+    def retrieved(self) -> None:
+        """See Listener."""
+        self.line.log.info("off hold")
+        self._safely(e.Retrieved())
+
     def transfer_failed(self, reason: str) -> None:
         """See Listener."""
         self._safely(e.TransferFailed(reason))
@@ -197,9 +209,11 @@ class Bridge(Listener):
                 if command.cue == "answer":
                     metrics.endpoint.observe((command.at_ms - command.speech_end_ms) / 1000)
             case e.Pause():
-                metrics.barge_in.observe((command.at_ms - command.onset_ms) / 1000)
+                self._talked_over = command.onset_ms is not None
+                if command.onset_ms is not None:
+                    metrics.barge_in.observe((command.at_ms - command.onset_ms) / 1000)
             case e.Resume():
-                metrics.resumed.inc()
+                metrics.resumed.inc(self._talked_over)
             case e.Interrupted():
                 metrics.interruptions.inc()
                 log.info("interrupted", extra={"reply": command.reply, "at_ms": command.at_ms})

@@ -25,6 +25,12 @@ class Listener(Protocol):
     def played(self, reply: int, ms: float) -> None:
         """The carrier has played a reply up to `ms` from its start."""
 
+    def held(self) -> None:
+        """The caller has put the call on hold. What comes as their audio is silence till then."""
+
+    def retrieved(self) -> None:
+        """The call is off hold again."""
+
     def transfer_failed(self, reason: str) -> None:
         """Nobody was reached (busy, declined, unanswered, failed): the caller is still here."""
 

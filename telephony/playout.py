@@ -134,6 +134,12 @@ class Playout:
         self._ends_ms = self._fade_ends_ms = now_ms + len(self._fade) / 2 / self._per_ms
         return self._fade, position / self._per_ms
 
+    def unfade(self, now_ms: float) -> None:
+        """The carrier was not given the fade of the pause: keep it, too."""
+        self._take_back_fade(now_ms)
+        self._fade = b""
+        self._ends_ms = self._fade_ends_ms = now_ms
+
     def resume(self, now_ms: float) -> None:
         """Go on from the sample that was heard last."""
         self.paused = False

@@ -171,6 +171,8 @@ class Story:
             self._on_wire(line.wire)
         if line.event:
             self._on_event(line.at, line.event)
+        if _is_hold(line):
+            self._on_hold(line.at)
         for command in line.commands:
             self._on_command(line, command)
         if _was_noise(line):
@@ -202,6 +204,12 @@ class Story:
         self.spans.append(span)
         self.reply(wire.reply).spans.append(span)
 
+    def _on_hold(self, at: float) -> None:
+        """A sound over the agent is over; the pause that a hold makes is none."""
+        self._flowing = False
+        if self.breaks and self.breaks[-1].over_ms is None:
+            self.breaks[-1].over_ms, self.breaks[-1].resumed = at, True
+
     def _close(self, end_ms: float) -> None:
         if self.spans and self.spans[-1].open:
             span = self.spans[-1]
@@ -231,7 +239,7 @@ class Story:
                 reply.played_ms = max(reply.played_ms, event.ms)
             case "Paused":
                 reply.played_ms = max(reply.played_ms, event.ms)
-                if self.breaks:
+                if self.breaks and self.breaks[-1].over_ms is None:
                     self.breaks[-1].heard_ms = event.ms
             case "CallerSaid":
                 reply.transcript_at = _first(reply.transcript_at, at)
@@ -252,7 +260,7 @@ class Story:
     def _on_command(self, line: Line, command: Item) -> None:
         if command.type == "Said":
             self._on_said(line, command)
-        elif command.reply is not None:
+        elif command.reply is not None and not (_is_hold(line) and command.type in ("Pause", "Resume")):
             self._on_reply_command(line.at, command, self.reply(command.reply))
 
     def _on_reply_command(self, at: float, command: Item, reply: Reply) -> None:
@@ -306,12 +314,17 @@ class Story:
             reply.finished = True
 
 
+def _is_hold(line: Line) -> bool:
+    """Whether the caller has put the call on hold, or taken it off."""
+    return line.event is not None and line.event.type in ("Held", "Retrieved")
+
+
 def _was_noise(line: Line) -> bool:
     """Whether an utterance is forgotten for good. It is also forgotten, to be heard anew, when an answer to it is taken
     back, and at the end of a pause or of the call.
     """
     kinds = [command.type for command in line.commands]
-    if "Resume" in kinds or (line.event and line.event.type in ("HungUp", "Shutdown")):
+    if "Resume" in kinds or _is_hold(line) or (line.event and line.event.type in ("HungUp", "Shutdown")):
         return False
     return kinds.count("ForgetUtterance") > ("CancelReply" in kinds)
 

@@ -16,8 +16,8 @@ GZIP = b"\x1f\x8b"
 Ms = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_MS)]
 
 EVENTS = frozenset(
-    "Start CallerAudio SpeechProbability Dtmf Played Paused TransferFailed HungUp Partial CallerSaid Transcribed "
-    "ReplyText ReplyAudio ReplyUnfinished ReplyDone ReplyEnded ReplyFailed ToolsFinished Shutdown".split()
+    "Start CallerAudio SpeechProbability Dtmf Played Paused TransferFailed Held Retrieved HungUp Partial CallerSaid "
+    "Transcribed ReplyText ReplyAudio ReplyUnfinished ReplyDone ReplyEnded ReplyFailed ToolsFinished Shutdown".split()
 )
 COMMANDS = frozenset(
     "Hear ForgetUtterance Transcribe StartReply CancelReply RunTools Play Pause Resume Drop Press HangUp Transfer "

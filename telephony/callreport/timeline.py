@@ -11,6 +11,8 @@ from telephony.audio.g711 import SAMPLES_PER_MS
 from telephony.callreport.story import Break, Reply, Story
 from telephony.callreport.tape import Item, Line, Tape, Tool, Wire
 
+HOLD_NOTES = {"Held": "The caller put the call on hold", "Retrieved": "The call was off hold again"}
+
 
 class State(msgspec.Struct, frozen=True):
     """A stretch of the conversation in one state."""
@@ -114,6 +116,8 @@ def _event_ticks(at: float, event: Item) -> Iterator[Tick]:
             yield Tick("line", "key", at, f"Key {event.digit}")
         case "TransferFailed":
             yield Tick("line", "other", at, f"Nobody was reached: {event.reason}")
+        case "Held" | "Retrieved":
+            yield Tick("line", "other", at, HOLD_NOTES[event.type])
         case "HungUp":
             yield Tick("line", "end", at, "The line is gone")
         case "Shutdown":

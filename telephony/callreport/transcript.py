@@ -6,9 +6,9 @@ import msgspec
 
 from telephony.callreport.story import Break, Reply, Story
 from telephony.callreport.tape import Item, Tape
-from telephony.callreport.timeline import tool_runs
+from telephony.callreport.timeline import HOLD_NOTES, tool_runs
 
-LINE_NOTES = {"HungUp": "The line is gone", "Shutdown": "The server shuts down"}
+LINE_NOTES = {"HungUp": "The line is gone", "Shutdown": "The server shuts down", **HOLD_NOTES}
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -57,6 +57,12 @@ class Consultation(Listener):
     def played(self, reply: int, ms: float) -> None:
         """See Listener."""
 
+    def held(self) -> None:
+        """See Listener."""
+
+    def retrieved(self) -> None:
+        """See Listener."""
+
     def transfer_failed(self, reason: str) -> None:
         """See Listener."""
 

@@ -27,6 +27,7 @@ from telephony.sip.media.ports import MediaSockets
 from telephony.sip.media.wire import Wire
 from telephony.sip.syntax.header import Uri, parse_name_addr, parse_uri
 
+AFTER_HOLD = 10  # frames after a hold that are taken for its rest, which has been on its way
 LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
 
 
@@ -81,6 +82,8 @@ class SipCall(Line):
         self._pacer = Pacer(odd=sockets.port // 2 % 2 == 1)  # ports are random
         self._started = False
         self._offered = False  # our offer waits for its answer
+        self._held = False  # the peer has put the call on hold
+        self._deaf = 0  # frames that are not the caller's: on hold, and for a moment after it
         self._bye_ms = 0.0  # when to hang up
         self._pressing = 0  # the number of the keys that are going out as events
         self._closed = False
@@ -168,6 +171,8 @@ class SipCall(Line):
         if not self._started and self.listener and self.end is None:
             self._started = True
             self._safely(self.listener.start)
+            if self._held:
+                self._safely(self.listener.held)
 
     def reinvited(self, body: bytes) -> None:
         """The peer wants other media: hold, resume, another address."""
@@ -209,7 +214,7 @@ class SipCall(Line):
 
     def pause(self, reply: int) -> float:  # noqa: ARG002 (only one reply is ever being played)
         """See Line."""
-        return self.player.pause()
+        return self.player.pause(leaving=not self._held)
 
     def resume(self, reply: int) -> None:  # noqa: ARG002
         """See Line."""
@@ -312,6 +317,8 @@ class SipCall(Line):
             for _ in range(count):
                 pcm = self._wire.hear(now_ms)
                 if pcm is not None and self._started and self.end is None and self.listener:
+                    if self._deaf:
+                        pcm = self._deafened(pcm)
                     wide = pcm if self._halver else b""
                     pcm = self._halver.narrow(pcm) if self._halver else pcm
                     self.listener.audio(g711.decode(g711.encode(pcm)), wide)  # as the tape has it, for replays
@@ -346,6 +353,20 @@ class SipCall(Line):
             self.rate = media.rate.hz
             self._halver = Halver()
             self.player.settle(media.rate)
+        self._hold(not parameters.sends)
+
+    def _hold(self, held: bool) -> None:
+        """On hold is who does not take our audio, whatever they send instead of theirs: silence, music, words."""
+        if held == self._held:
+            return
+        self._held, self._deaf = held, AFTER_HOLD
+        if self._started and self.end is None and self.listener:
+            self._safely(self.listener.held if held else self.listener.retrieved)
+
+    def _deafened(self, pcm: bytes) -> bytes:
+        if not self._held:
+            self._deaf -= 1
+        return bytes(len(pcm))
 
     def _press(self, key: str, way: Way, lasted_ms: float = 0.0) -> None:
         news = self._keypad.press(key, way, self._now_ms(), lasted_ms)

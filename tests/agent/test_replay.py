@@ -286,6 +286,8 @@ ACTS: dict[str, Callable[..., Any]] = {
     "tools": lambda call, reply: call.send(e.ToolsFinished(reply, (ToolResult("t", {}, {"ok": True}),))),
     "key": lambda call, _, digit: call.send(e.Dtmf(digit)),
     "unreached": lambda call, _: call.session.state is State.CONNECTING and call.send(e.TransferFailed("busy")),
+    "hold": lambda call, _: call.session.state not in (State.HOLD, State.ENDED) and call.send(e.Held()),
+    "retrieve": lambda call, _: call.session.state is State.HOLD and call.send(e.Retrieved()),
     "shutdown": lambda call, _: call.send(e.Shutdown()),
     "hang up": lambda call, _: call.send(e.HungUp()),
 }
@@ -309,7 +311,7 @@ actions = st.one_of(
     action("ends", st.sampled_from(Next), st.sampled_from(Expect), st.booleans()),
     action("plays", st.sampled_from([0.5, 1.0])),
     action("key", st.sampled_from("5#")),
-    st.one_of(*map(action, ("unfinished", "failed", "tools", "unreached"))),
+    st.one_of(*map(action, ("unfinished", "failed", "tools", "unreached", "hold", "retrieve"))),
 )
 lasts = st.none() | st.one_of(*map(action, ("shutdown", "hang up")))
 

@@ -517,6 +517,7 @@ class AnyCall(RuleBasedStateMachine):
         self.call = Call(**self.options, reprompt_ms=3000, max_utterance_ms=5000)
         self.numbers = itertools.count()
         self.checked = self.speaking = self.finished = 0
+        self.held_from: int | None = None  # the step that put the call on hold
         self.cancelled: set[int] = set()
         self.words: dict[bytes, str] = {}  # by their audio
         self.played: set[str] = set()
@@ -601,9 +602,34 @@ class AnyCall(RuleBasedStateMachine):
     def nobody_answers(self) -> None:
         self.call.send(e.TransferFailed("unanswered"))
 
+    @precondition(lambda self: self.call.session.state not in (State.HOLD, State.ENDED))
+    @rule()
+    def hold(self) -> None:
+        self.call.send(e.Held())
+
+    @precondition(lambda self: self.call.session.state is State.HOLD)
+    @rule()
+    def retrieve(self) -> None:
+        self.call.send(e.Retrieved())
+
     @rule()
     def shut_down(self) -> None:
         self.call.send(e.Shutdown())
+
+    @invariant()
+    def on_hold_nothing_is_heard_said_or_done(self) -> None:
+        """From the hold on: what the line and the engine are told with it takes back, and begins nothing."""
+        if self.call.session.state is not State.HOLD:
+            self.held_from = None
+            return
+        if self.held_from is None:
+            held = max(n for n, (_, event, _, _) in enumerate(self.call.steps) if isinstance(event, e.Held))
+            self.held_from = held
+        told = [command for step in self.call.steps[self.held_from :] for command in step[2]]
+        assert {type(command) for command in told} <= {e.ForgetUtterance, e.CancelReply, e.Pause, e.Said}
+        assert len([command for command in told if isinstance(command, e.Pause)]) <= 1
+        assert not self.call.session._caller.talking
+        assert not self.call.session._timers.is_set(Timer.SILENCE)
 
     @invariant()
     def nothing_is_kept_of_what_is_said_while_somebody_is_rung(self) -> None:
@@ -645,6 +671,8 @@ class AnyCall(RuleBasedStateMachine):
         for _ in range(60):
             if self.call.session.state is State.ENDED:
                 return
+            if self.call.session.state is State.HOLD:
+                self.call.send(e.Retrieved())
             self.call.time(3500)
             self.finish_tools()
             if self.call.session.state is State.CONNECTING:

@@ -42,6 +42,8 @@ all_events = {
     e.Played: st.builds(e.Played, numbers, moments),
     e.Paused: st.builds(e.Paused, numbers, moments),
     e.TransferFailed: st.builds(e.TransferFailed, texts),
+    e.Held: st.builds(e.Held),
+    e.Retrieved: st.builds(e.Retrieved),
     e.HungUp: st.builds(e.HungUp),
     e.Partial: st.builds(e.Partial, numbers, texts, meanings, st.sampled_from([None, True, False])),
     e.CallerSaid: st.builds(e.CallerSaid, numbers, texts, meanings),

@@ -114,6 +114,18 @@ def test_a_transfer_that_came_to_nothing_does_so_again() -> None:
     assert what_if(head, steps).turns == 1  # where it does not fail, nobody is here to be answered
 
 
+def test_a_hold_is_neither_a_barge_in_nor_a_long_wait() -> None:
+    head, steps = taped()
+    before = what_if(head, steps)
+    played = [n for n, step in enumerate(steps) if any(command["type"] == "Play" for command in step.commands)]
+    held = Step(steps[played[-1]].at, e.Held(), [], "")
+    silence = [Step(held.at + 20 * n, e.CallerAudio(bytes(320)), [], "") for n in range(500)]
+    retrieved = Step(held.at + 10_000, e.Retrieved(), [], "")
+    after = what_if(head, [*steps[: played[-1] + 1], held, *silence, retrieved, *steps[played[-1] + 1 :]])
+    assert (after.pauses, after.resumes, after.interruptions) == (before.pauses, before.resumes, before.interruptions)
+    assert max(after.gaps) < 1000
+
+
 def test_figures_of_many_calls_add_up() -> None:
     total = Outcome()
     head, steps = taped()

@@ -278,6 +278,23 @@ def test_a_transfer_that_came_to_nothing_has_its_state_and_its_notes(report: Any
     assert ("connecting", 1000, 3000) in states
 
 
+def test_a_hold_has_its_state_and_its_notes_and_is_no_barge_in(report: Any) -> None:
+    tape = sample_call()
+    now = tape.now
+    tape.event("Held", command("Pause", reply=2, at_ms=now, onset_ms=None), state="hold")
+    tape.event("Paused", reply=2, ms=300.0)
+    tape.until(now + 20_000)
+    tape.event("Retrieved", command("Resume", reply=2), state="speaking")
+    tape.until(now + 21_000)
+    page = report(tape)
+    assert page.figure("Barge-ins") == "1"
+    assert page.figure("Resumes") == "1"
+    assert [note["start"] for note in page.entries("note") if "hold" in note["text"]] == [now, now + 20_000]
+    states = [(state["name"], state["start"], state["end"]) for state in page.data["states"]]
+    assert ("hold", now, now + 20_000) in states
+    assert not [tick for tick in page.data["ticks"] if tick["kind"] == "hole"]
+
+
 def test_key_figures_and_notes(report: Any) -> None:
     tape = sample_call()
     tape.end(underruns=3)

@@ -43,9 +43,13 @@ class Player:
         """See Line.play."""
         self.playout.add(reply, pcm, marks)
 
-    def pause(self) -> float:
-        """Fade out within the next frame; the ms of the reply that have left before the fade."""
+    def pause(self, *, leaving: bool = True) -> float:
+        """Fade out within the next frame; the ms of the reply that have left before the fade. Where no frame is
+        `leaving` there is no fade."""
         fade, heard_ms = self.playout.pause(self._clock_ms)
+        if not leaving:
+            self.playout.unfade(self._clock_ms)
+            fade = b""
         self._queue[:] = fade
         self._marks.clear()
         if self.note:

@@ -99,6 +99,21 @@ def test_pause_is_silent_after_one_frame_and_resume_goes_on_with_the_very_sample
     assert ear.began == [1]
 
 
+@RATES
+@pytest.mark.parametrize("before", [1, 2, 7])
+def test_where_no_frame_leaves_there_is_no_fade_and_nothing_is_heard_of_the_pause(before: int, rate: Rate) -> None:
+    ear = Ear(rate)
+    whole = ramp(20 * rate.frame)
+    ear.player.add(1, whole, [350.0])
+    heard = ear.frames(before)
+    for _ in range(2):
+        assert ear.player.pause(leaving=False) == before * 20
+        ear.player.resume()
+    heard += ear.frames(20 - before)
+    assert b"".join(frame or b"" for frame in heard) == whole
+    assert ear.played == [(1, 350.0)]
+
+
 def test_dropped_reply_gives_way_to_the_next() -> None:
     ear = Ear()
     ear.player.add(1, ramp(3200), [400])
