@@ -4,6 +4,8 @@ import asyncio
 import logging
 from pathlib import Path
 
+import pytest
+
 from agent import events as e
 from agent.conversation import Conversation
 from agent.engine.base import Engine
@@ -15,6 +17,8 @@ from config.agent import AgentSettings
 from config.engine import SimulatedSettings
 from config.logging import Log
 from config.settings import Settings
+
+pytestmark = pytest.mark.looptime
 
 WORDS = 60
 

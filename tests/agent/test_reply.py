@@ -275,12 +275,14 @@ async def test_an_engine_that_fails_fails_one_reply(bench: Callable[..., Bench],
     assert voice.running == 0
 
 
+@pytest.mark.looptime
 async def test_an_engine_that_says_nothing_is_given_up(bench: Callable[..., Bench]) -> None:
     case = bench(Model(asyncio.Event()), timeout_s=0.05)
     case.replies.start(start())
     assert "nothing came" in (await case.until(e.ReplyFailed)).reason
 
 
+@pytest.mark.looptime
 async def test_waiting_for_the_callers_ear_is_no_time_out(bench: Callable[..., Bench]) -> None:
     case = bench(Model(Text("One two."), Done()), timeout_s=0.05)
     case.replies.room.clear()
@@ -364,6 +366,7 @@ async def test_the_model_does_not_wait_for_what_is_said_later(bench: Callable[..
     assert model.requests[0].transcript == "all 100"
 
 
+@pytest.mark.looptime
 async def test_a_reply_that_is_cancelled_or_given_up_leaves_nothing_with_the_recognizer(
     bench: Callable[..., Bench],
 ) -> None:
@@ -417,6 +420,7 @@ async def test_a_turn_that_was_never_heard_has_an_empty_transcript(bench: Callab
     assert (await case.until(e.Transcribed)).text == "all 0"
 
 
+@pytest.mark.looptime
 @pytest.mark.parametrize("failure", [EngineError("no ears"), ValueError("a bug"), None])
 async def test_a_transcript_that_fails_or_takes_too_long_is_given_up(
     bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, failure: Exception | None
@@ -470,6 +474,7 @@ async def test_who_only_listens_is_told_to_the_session(bench: Callable[..., Benc
     ]
 
 
+@pytest.mark.looptime
 async def test_a_stalled_model_is_heard_up_to_its_last_word_and_its_words_stay_its_own(
     bench: Callable[..., Bench],
 ) -> None:

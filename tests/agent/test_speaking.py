@@ -13,6 +13,8 @@ from agent.exceptions import EngineError
 from agent.speaking import Speaking
 from config.settings import ReplySettings
 
+pytestmark = pytest.mark.looptime
+
 
 class Voice:
     """Speaks a chunk word by word, when it is let."""

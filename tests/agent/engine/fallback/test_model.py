@@ -154,6 +154,7 @@ async def test_an_early_reply_may_say_that_it_waits_for_more() -> None:
         assert call.events == [event, Done()]
 
 
+@pytest.mark.looptime
 async def test_a_caller_who_waits_is_told_so_once() -> None:
     gate, gone_on = asyncio.Event(), asyncio.Event()
     model = fallback(Model(gate, HELLO, gone_on, Done()), filler_ms=5)
@@ -168,6 +169,7 @@ async def test_a_caller_who_waits_is_told_so_once() -> None:
     assert model.fillers == 1
 
 
+@pytest.mark.looptime
 @pytest.mark.parametrize(
     ("cue", "settings"),
     [
@@ -186,6 +188,7 @@ async def test_nobody_is_told_to_wait_for_a_goodbye_or_against_the_settings(cue:
     assert await asking == HELLO.text
 
 
+@pytest.mark.looptime
 async def test_an_early_reply_has_until_after_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EARLY_MS", 30)
     for wait_s, said in ((0.01, HELLO.text), (0.06, f"{FILLER} {HELLO.text}")):
@@ -197,6 +200,7 @@ async def test_an_early_reply_has_until_after_the_turn(monkeypatch: pytest.Monke
         assert await asking == said
 
 
+@pytest.mark.looptime
 @pytest.mark.parametrize("event", [Unfinished(), Aside()])
 async def test_who_was_told_to_wait_gets_an_answer(monkeypatch: pytest.MonkeyPatch, event: ModelEvent) -> None:
     monkeypatch.setattr(module, "EARLY_MS", 1)
@@ -277,12 +281,14 @@ async def test_new_calls_do_not_ask_a_lost_model_until_it_is_time() -> None:
     assert await Call(model).ask(Cue.GREET) == HELLO.text  # and so it is known to be back
 
 
+@pytest.mark.looptime
 async def test_after_a_while_a_new_call_finds_the_model_back() -> None:
     broken = Model(GONE)
-    model = fallback(broken, lost_s=1e-6)
+    model = fallback(broken, lost_s=60)
     for _ in range(2):
         await Call(model).ask(Cue.GREET)
     broken.script = (HELLO, Done())
+    await asyncio.sleep(60)
     assert await Call(model).ask(Cue.GREET) == HELLO.text
     assert not model.health.lost
 
