@@ -61,7 +61,7 @@ class Reply:
             self.came.set()
 
     async def hears(self, text: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while " ".join(self.words) != text:
                 self.came.clear()
                 await self.came.wait()

@@ -188,12 +188,12 @@ async def test_a_channel_waits_while_the_other_end_does_not_read() -> None:
     assert not drained.done()
     other = End()
     await other.connect(theirs)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await drained
         while await other.frames.get() != wire.Said(2, Text("last")):
             pass
     end.channel.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(end.lost.wait(), other.lost.wait())
     end.channel.send(wire.Said(3, Text("into the void")))
     await end.channel.drain()
@@ -205,6 +205,6 @@ async def test_garbage_drops_the_connection(caplog: pytest.LogCaptureFixture) ->
     await end.connect(ours)
     with theirs:
         theirs.sendall(b"\xff\xff\xff\xff")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await end.lost.wait()
     assert "a frame of 4294967295 bytes" in caplog.text

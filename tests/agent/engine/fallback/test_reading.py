@@ -23,7 +23,7 @@ class Source:
 
     async def events(self) -> AsyncGenerator[ModelEvent, None]:
         try:
-            async with asyncio.timeout(10):  # binds the generator to the task of its first step
+            async with asyncio.timeout(30):  # binds the generator to the task of its first step
                 await self.gate.wait()
             for number in range(self._count):
                 if number == self._fail_at:

@@ -96,11 +96,11 @@ class Server:
 
     async def until(self, condition: Any) -> None:
         """Wait until something holds; looked at whenever a request or its end comes."""
-        async with asyncio.timeout(5), self.news:
+        async with asyncio.timeout(30), self.news:
             await self.news.wait_for(condition)
 
     async def until_no_connection(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.connections:  # noqa: ASYNC110 (uvicorn has no event for it)
                 await asyncio.sleep(0.002)
 

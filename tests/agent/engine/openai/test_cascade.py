@@ -54,7 +54,7 @@ class Talk:
         return [event for event in self.events if isinstance(event, kind)]
 
     async def until(self, kind: type[e.Event]) -> Any:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (found := self.all(kind)):
                 self._news.clear()
                 await self._news.wait()

@@ -282,15 +282,14 @@ async def test_cancel_hangs_up_while_nobody_takes_the_words(server: Server) -> N
     await chat.close()
 
 
-async def test_cancel_ends_the_wait_before_a_retry(server: Server) -> None:
-    server.script("chat", [Status(503, "", {"Retry-After": "1.9"})])
+async def test_cancel_ends_the_wait_before_a_retry(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.engine.openai.client.MAX_WAIT_S", 3600)
+    server.script("chat", [Status(503, "", {"Retry-After": "3600"})])
     chat = model(server)
     reply = asyncio.create_task(events_of(chat))
     await server.until(lambda: server.asked)
-    started = time.monotonic()
     chat.cancel(request().id)
     assert await reply == []
-    assert time.monotonic() - started < 1
     await chat.close()
 
 
