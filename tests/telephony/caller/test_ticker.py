@@ -7,38 +7,36 @@ import pytest
 from telephony.caller.ticker import PERIOD, Ticker
 
 
+@pytest.mark.looptime
 async def test_everyone_is_called_once_a_period() -> None:
-    ticker = Ticker()
+    ticker = Ticker(asyncio.get_running_loop().time)
     beats: list[list[float]] = []
     members = []
     for _ in range(25):
         beats.append([])
         members.append(ticker.add(beats[-1].append, ticker.clock()))
         await asyncio.sleep(0.0023)
-    begun = ticker.clock()
     before = [len(times) for times in beats]
-    await asyncio.sleep(0.3)
-    lasted = ticker.clock() - begun
-    counts = [len(times) - earlier for times, earlier in zip(beats, before, strict=True)]
+    await asyncio.sleep(15 * PERIOD)
+    assert {len(times) - earlier for times, earlier in zip(beats, before, strict=True)} <= {14, 15, 16}
     for member in members:
         ticker.remove(member)
-    # A busy machine may be late, but nobody is called too often or forgotten.
-    assert all(5 <= count <= lasted / PERIOD + 2 for count in counts), counts
     counts = [len(times) for times in beats]
     await asyncio.sleep(3 * PERIOD)
     assert [len(times) for times in beats] == counts
 
 
+@pytest.mark.looptime
 async def test_a_blocked_loop_is_caught_up_with_once() -> None:
-    ticker = Ticker()
+    blocked_s = 0.0
+    loop = asyncio.get_running_loop()
+    ticker = Ticker(lambda: loop.time() + blocked_s)
     beats: list[float] = []
     member = ticker.add(beats.append, ticker.clock())
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(2.5 * PERIOD)
     before = len(beats)
-    blocked_until = ticker.clock() + 0.5
-    while ticker.clock() < blocked_until:
-        pass
-    await asyncio.sleep(0.001)
+    blocked_s = 0.5
+    await asyncio.sleep(0.9 * PERIOD)
     assert 1 <= len(beats) - before <= 2  # not 25 times
     ticker.remove(member)
     ticker.remove(member)
