@@ -24,7 +24,8 @@ from telephony.rtp.packet import Packet
 from telephony.rtp.rate import FRAME_MS, NARROW, Rate
 from telephony.rtp.reception import Reception
 
-MAX_PACKET_MS = 60  # longer packets are cut
+MAX_PACKET_MS = 200  # longer packets are cut
+OVERLAP_MS = 60  # that a packet may begin before the newest audio ends; else its clock was set
 MAX_HELD_MS = 1000  # from the cursor to the newest packet
 MAX_PACKETS = 128
 MAX_HOLE_MS = 200  # a longer hole with audio behind it is a clock that was set
@@ -50,7 +51,7 @@ class Counters(msgspec.Struct):
     overflowed: int = 0  # times the oldest audio was thrown away
     spliced_in_ms: float = 0
     spliced_out_ms: float = 0
-    damaged: int = 0  # packets that could not be decoded when their turn came
+    damaged: int = 0  # packets that could not be decoded when their turn came, were cut, or thrown away unheard
 
 
 class _Piece(msgspec.Struct, order=True, gc=False):
@@ -62,7 +63,7 @@ class _Piece(msgspec.Struct, order=True, gc=False):
 
 
 class JitterBuffer:
-    """One call's received audio, at the line's rate. The packets may have any length up to 60 ms."""
+    """One call's received audio, at the line's rate. The packets may have any length; beyond 200 ms they are cut."""
 
     def __init__(self, rate: Rate = NARROW, *, min_ms: float = 40, max_ms: float = 60) -> None:
         """Audio waits `min_ms` to `max_ms` in the mean, by how much the packets' times vary."""
@@ -71,6 +72,7 @@ class JitterBuffer:
         self._min_ms, self._max_ms = min_ms, max_ms
         self._rate, self._per_ms, self._frame = rate, rate.per_ms, rate.frame
         self._most = MAX_PACKET_MS * rate.per_ms  # samples of a packet
+        self._overlap = OVERLAP_MS * rate.per_ms
         self._kept = -2 * HISTORY_MS * rate.per_ms  # where the history begins, in bytes from its end
         self._pieces: list[_Piece] = []
         self._cursor = 0  # the next sample that is wanted
@@ -114,7 +116,9 @@ class JitterBuffer:
         sequence = reception.accept(packet)
         if sequence is None:
             return False
-        pcm = pcm[: 2 * self._most]
+        if len(pcm) > 2 * self._most:
+            self.counters.damaged += 1
+            pcm = pcm[: 2 * self._most]
         newest = sequence == reception.highest
         if coder is self._coder or self._takes(coder, newest and bool(pcm)):
             start = self._place_of(packet, sequence, now_ms)
@@ -175,11 +179,11 @@ class JitterBuffer:
         ahead = start - max(self._cursor, self._end)
         if self._owed and not self._pieces:
             # Dry. A marker begins a talkspurt, which is buffered anew; a gap has been made up for.
-            if packet.marker or not -self._most < ahead <= self._owed + MAX_HOLE_MS * self._per_ms:
+            if packet.marker or not -self._overlap < ahead <= self._owed + MAX_HOLE_MS * self._per_ms:
                 return self._anchor(packet, now_ms)
             self._cursor += max(0, min(start - self._cursor, self._owed))
             self._owed = 0
-        elif not -self._most < ahead <= MAX_HOLE_MS * self._per_ms:
+        elif not -self._overlap < ahead <= MAX_HOLE_MS * self._per_ms:
             return self._anchor(packet, now_ms)
         self._timestamp, self._place = packet.timestamp, start
         return start
@@ -202,11 +206,13 @@ class JitterBuffer:
 
     def _overflow(self) -> None:
         """Go on from the target before the newest audio."""
+        held = len(self._pieces)
         self.counters.overflowed += 1
         self._cursor = max(self._cursor, self._end - round(self.target_ms * self._per_ms))
         del self._pieces[: max(0, len(self._pieces) - MAX_PACKETS)]
         while self._pieces and self._pieces[0].start + len(self._pieces[0].pcm) // 2 <= self._cursor:
             self._pieces.pop(0)
+        self.counters.damaged += held - len(self._pieces)
         self._margin_ms = self.target_ms
 
     # Audio out

@@ -37,6 +37,7 @@ class Counters(msgspec.Struct):
     sent: int = 0  # RTP
     foreign: int = 0
     malformed: int = 0  # neither RTP nor RTCP, or without a payload of its codec
+    other: int = 0  # of other protocols that share the port, such as STUN, and keep-alives: ignored
     unexpected: int = 0  # payload types that were not agreed on
     latched: int = 0  # times the source was locked
 
@@ -264,6 +265,9 @@ class Media:
 
     def _unseal(self, data: bytes) -> Packet | None:
         """The packet in a datagram; None, counted, where there is none or it was forged or replayed."""
+        if packet.is_other(data):
+            self.counters.other += 1
+            return None
         if self.srtp is not None:
             plain = self.srtp.unprotect(data)
             if plain is None:
@@ -276,6 +280,9 @@ class Media:
             return None
 
     def _take_control(self, data: bytes, now_ms: float) -> bool:
+        if packet.is_other(data):
+            self.counters.other += 1
+            return False
         if self.srtp is not None:
             plain = self.srtp.unprotect_control(data)
             if plain is None:

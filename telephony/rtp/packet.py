@@ -4,11 +4,12 @@ from struct import Struct
 
 import msgspec
 
-MAX_BYTES = 1500  # what an Ethernet frame carries; nobody sends longer audio packets
+MAX_BYTES = 2048  # more than 200 ms of G.711, encrypted
 HEADER = Struct("!BBHII")
 VERSION = 0x80
 PADDING, EXTENSION, CSRC_COUNT = 0x20, 0x10, 0x0F
 MARKER = 0x80
+KEEP_ALIVES = (b"\r\n", b"\r\n\r\n")
 
 
 class Packet(msgspec.Struct, gc=False):
@@ -20,6 +21,12 @@ class Packet(msgspec.Struct, gc=False):
     ssrc: int  # 32 bits
     payload: bytes
     marker: bool = False
+
+
+def is_other(data: bytes) -> bool:
+    """Whether a datagram is none of ours, but nothing is wrong with it: STUN, ZRTP, DTLS or TURN, told by the first
+    byte (RFC 7983), or a keep-alive, which may be empty or an empty line (RFC 6263)."""
+    return not data or data[0] < 4 or 16 <= data[0] < 80 or data in KEEP_ALIVES
 
 
 def is_rtcp(data: bytes) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from telephony.rtp import srtp
-from telephony.rtp.codec import OPUS, RATE, STATIC, Codec
+from telephony.rtp.codec import RATE, STATIC, Codec
 from telephony.rtp.jitter import MAX_PACKET_MS
 from telephony.rtp.parameters import Parameters
 from telephony.rtp.rate import FRAME_MS
@@ -189,8 +189,7 @@ class Negotiation:
         for kind, clock in events.items():
             attributes += [("rtpmap", f"{kind} telephone-event/{clock}"), ("fmtp", f"{kind} 0-15")]
         attributes.append(("ptime", str(FRAME_MS)))
-        if OPUS in codecs.values():  # whose packets may be twice as long
-            attributes.append(("maxptime", str(MAX_PACKET_MS)))
+        attributes.append(("maxptime", str(MAX_PACKET_MS)))
         attributes += [*(("crypto", str(key)) for key in keys), (direction, "")]
         if mux:
             attributes.append(("rtcp-mux", ""))

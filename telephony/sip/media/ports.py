@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from telephony.exceptions import LineError
+from telephony.rtp import packet
 from telephony.rtp.parameters import Address
 from telephony.sip.sockets import bind_udp
 
 TRIES = 64
-MAX_DATAGRAM = 2048  # bytes; G.711 has 172
+MAX_DATAGRAM = packet.MAX_BYTES
 RECEIVE_BUFFER = 65_536  # bytes that the kernel keeps of a peer that floods
 AT_ONCE = 64  # datagrams that are read before others have their turn
 SO_TIMESTAMPNS = 35  # Linux; Python has no name for it

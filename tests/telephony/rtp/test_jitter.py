@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from telephony.rtp.jitter import MAX_HELD_MS, MAX_PACKETS, JitterBuffer
+from telephony.rtp.jitter import MAX_HELD_MS, MAX_PACKET_MS, MAX_PACKETS, JitterBuffer
 from telephony.rtp.packet import Packet
 
 FRAME_BYTES = 320
@@ -52,16 +52,16 @@ def sent(samples: np.ndarray, *, ptime: int = 20, first: int = 0) -> list[tuple[
     ]
 
 
-@pytest.mark.parametrize("ptime", [10, 20, 30, 40, 60])
+@pytest.mark.parametrize("ptime", [10, 20, 30, 40, 60, 80, 100, 200])
 @pytest.mark.parametrize("first", [0, 0xFFFFFFFF - 4000])
 def test_audio_that_arrives_in_time_comes_out_as_it_went_in(ptime: int, first: int) -> None:
-    samples = speech(3)
+    samples = speech(2.4)
     buffer = JitterBuffer()
-    out = run(sent(samples, ptime=ptime, first=first), 3000 + 200, buffer)
+    out = run(sent(samples, ptime=ptime, first=first), 2400 + 200, buffer)
     heard = np.trim_zeros(np.frombuffer(out, "<i2"), "f")
     whole = np.trim_zeros(samples, "f")
     assert heard[: len(whole)].tolist() == whole.tolist()
-    assert buffer.counters.late == 0
+    assert (buffer.counters.late, buffer.counters.damaged) == (0, 0)
     before = len(out) // 2 - len(heard) - (len(samples) - len(whole))
     assert 30 <= before / 8 - 7 <= 60 + 10  # it waited about the target, whatever the ptime
 
@@ -102,7 +102,7 @@ def _networks(draw: st.DrawFn) -> list[tuple[float, int]]:
     return sorted(arrivals)
 
 
-@given(_networks(), st.sampled_from([80, 160, 240, 480]), st.floats(0, 40), st.sampled_from([0, 1, 1]))
+@given(_networks(), st.sampled_from([80, 160, 240, 480, 800, 1600]), st.floats(0, 40), st.sampled_from([0, 1, 1]))
 @settings(deadline=None, max_examples=150)
 @example([(0.0, 0), (50.0, 2), (51.0, 1), (51.0, 1)], 160, 0, 1)
 @example([(0.0, 0), (80.0, 4), (180.0, 9), (181.0, 6)], 480, 0, 0)
@@ -155,7 +155,28 @@ def test_any_packets_at_all_give_a_frame_each_and_stay_bounded(
         assert len(buffer.pop(now)) == FRAME_BYTES
         now += wait
     assert len(buffer._pieces) <= MAX_PACKETS
-    assert buffer._end - buffer._cursor <= 8 * MAX_HELD_MS + 480
+    assert buffer._end - buffer._cursor <= 8 * (MAX_HELD_MS + MAX_PACKET_MS)
+
+
+def test_what_is_cut_or_thrown_away_counts_as_damaged() -> None:
+    buffer = JitterBuffer()
+    buffer.push(packet(0, samples=8 * 240), bytes(2 * 8 * 240), 0)
+    assert buffer.counters.damaged == 1
+    assert buffer._end - buffer._cursor <= 8 * (MAX_PACKET_MS + 60)
+    buffer = JitterBuffer()
+    for number in range(52):
+        buffer.push(packet(number), tagged(number), 0)
+    assert (buffer.counters.overflowed, buffer.counters.damaged) == (1, buffer.counters.packets - len(buffer._pieces))
+
+
+@pytest.mark.parametrize("ptime", [80, 100, 200])
+def test_long_packets_that_are_lost_now_and_then_are_made_up_for_and_the_rest_is_whole(ptime: int) -> None:
+    samples = speech(12)
+    arrivals = [arrival for n, arrival in enumerate(sent(samples, ptime=ptime)) if n % 7 != 3]
+    buffer = JitterBuffer()
+    out = run(arrivals, 12_000, buffer)
+    assert (buffer.counters.damaged, buffer.counters.late) == (0, 0)
+    assert all(pcm in out for _, _, pcm in arrivals[:-1])
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

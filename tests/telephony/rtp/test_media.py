@@ -331,6 +331,33 @@ def test_reports_are_taken_from_the_peer_alone_and_answered_where_they_come_from
     assert one.remote_control == (PEER[0], 7777)
 
 
+STUN = bytes.fromhex("000100002112a442") + bytes(12)
+
+
+def test_stun_and_its_like_are_no_damage_on_either_port_nor_do_they_lock_it() -> None:
+    """linphone asks for its address on both, 10 to 17 times a call, and goes on without an answer."""
+    one, _ = media()
+    behind_nat = (PEER[0], 54_321)
+    for data in (STUN, b"\x16\xfe\xfd" + bytes(20), b"\x10\0\x50\x5a" + bytes(24), b"", b"\r\n"):
+        one.receive(data, behind_nat, 0)
+        one.receive_control(data, behind_nat, 0)
+    assert (one.counters.other, one.counters.malformed, one.counters.latched) == (10, 0, 0)
+    assert (one.remote, one.remote_control) == (PEER, AGREED.control)
+
+
+@pytest.mark.parametrize("ms", [80, 100, 200])
+def test_g711_in_long_packets_is_heard_whole(ms: int) -> None:
+    one, _ = media()
+    coded = PCMU.encode(voice(3, 8000))
+    out = b""
+    for n in range(len(coded) // (8 * ms)):
+        data = packet.encode(Packet(0, n, 8 * ms * n, 9, coded[8 * ms * n : 8 * ms * (n + 1)]))
+        one.receive(data, PEER, ms * n)
+        out += b"".join(one.hear(float(ms * n + 20 * k)) for k in range(ms // 20))
+    assert PCMU.decode(coded)[: len(out) - 2 * 8 * 100] in out
+    assert (one.counters.malformed, one.jitter.counters.damaged, one.jitter.counters.concealed_ms) == (0, 0, 0)
+
+
 def test_reports_may_share_the_port() -> None:
     one, _ = media(replace(AGREED, mux=True))
     one.receive(rtcp.build(rtcp.Report(9), rtcp.Goodbye((9,))), PEER, 100)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.rtp.packet import Packet, encode, is_rtcp, parse
+from telephony.rtp.packet import Packet, encode, is_other, is_rtcp, parse
 
 PAYLOAD = bytes(range(160))
 
@@ -47,7 +47,7 @@ def test_padding_alone_leaves_an_empty_payload() -> None:
         bytes(11),
         bytes(12),  # version 0: STUN and the like
         b"\xc0" + bytes(11),
-        b"\x80" + bytes(1500),
+        b"\x80" + bytes(2048),
         b"\x81" + bytes(11),  # a CSRC that is not there
         b"\x90" + bytes(11),  # an extension without its length
         b"\x90" + bytes(11) + b"\0\0\0\2" + bytes(4),  # one longer than the packet
@@ -69,6 +69,32 @@ def test_any_bytes_parse_or_raise_value_error(data: bytes) -> None:
         except ValueError:
             continue
         assert len(packet.payload) <= len(candidate) - 12
+
+
+def test_the_longest_audio_there_is_parses() -> None:
+    assert len(parse(b"\x80" + bytes(11) + bytes(1600)).payload) == 1600
+
+
+@pytest.mark.parametrize(
+    ("data", "other"),
+    [
+        (bytes.fromhex("000100002112a442") + bytes(12), True),  # STUN
+        (bytes.fromhex("1000505a") + bytes(24), True),  # ZRTP
+        (bytes.fromhex("16fefd0000") + bytes(20), True),  # DTLS
+        (bytes.fromhex("40000004") + bytes(4), True),  # TURN's channels
+        (b"", True),
+        (b"\0", True),
+        (b"\r\n", True),
+        (b"\r\n\r\n", True),
+        (b"\x80\0" + bytes(10), False),
+        (b"\x81\xc8", False),
+        (b"junk", False),
+        (b"\xff" * 20, False),
+        (b"\r\n no", False),
+    ],
+)
+def test_other_protocols_on_the_port_are_told_apart(data: bytes, other: bool) -> None:
+    assert is_other(data) == other
 
 
 def test_rtcp_is_told_apart() -> None:

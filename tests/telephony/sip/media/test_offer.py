@@ -45,7 +45,7 @@ def test_an_answer_to_the_letter() -> None:
     assert body == (
         b"v=0\r\no=voxline 8421504 1 IN IP4 192.0.2.1\r\ns=voxline\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
         b"m=audio 30000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
-        b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+        b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=maxptime:200\r\na=sendrecv\r\n"
     )
     assert agreed == Parameters(
         remote=("192.0.2.10", 14582),
@@ -107,7 +107,7 @@ def test_an_answer_with_opus_to_the_letter() -> None:
         b"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
         b"a=rtpmap:101 telephone-event/48000\r\na=fmtp:101 0-15\r\n"
         b"a=rtpmap:100 telephone-event/8000\r\na=fmtp:100 0-15\r\n"
-        b"a=ptime:20\r\na=maxptime:60\r\na=sendrecv\r\n"
+        b"a=ptime:20\r\na=maxptime:200\r\na=sendrecv\r\n"
     ) in body
     assert list(agreed.codecs.items()) == [(96, OPUS), (0, PCMU), (8, PCMA)]
     assert (agreed.event_type, agreed.events) == (101, {101: 48_000, 100: 8000})
