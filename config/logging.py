@@ -9,7 +9,7 @@ from pythonjsonlogger.json import JsonFormatter
 from config.log_limit import LogLimit
 from config.settings import LogSettings
 
-LIMITED = ("voxline.refused",)  # loggers of lines that any stranger can cause, as often as they like
+LIMITED = ("voxline.refused", "voxline.sip")  # loggers of lines that others can cause, as often as they like
 
 
 class Log(logging.LoggerAdapter[logging.Logger]):

@@ -16,7 +16,7 @@ MAX_UNSENT = 4 * MAX_BYTES  # bytes that a peer leaves unread before it is disco
 WHOLE_MS = 10_000.0  # in which a message that has begun must be there
 IDLE_MS = 900_000.0
 
-logger = logging.getLogger("voxline.sip")
+logger = logging.getLogger("voxline.refused")
 
 
 class Connection(asyncio.Protocol):
@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         """See asyncio.Protocol."""
         if not self.number:
             return
-        if not self.ours and not self._transports.admit(self.peer.host):
+        if not self.ours and not self._transports.admit(self.peer, b""):
             self.abort()
             return
         self._heard_ms = _now_ms()
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
         if found:
             self._partial = False
         for number, message in enumerate(found):
-            if number and not self.ours and not self._transports.admit(self.peer.host):
+            if number and not self.ours and not self._transports.admit(self.peer, b""):
                 self.abort()
                 return
             if isinstance(message, KeepAlive):

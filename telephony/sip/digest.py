@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from itertools import count
 
@@ -19,7 +20,8 @@ NONCE_MS = 60_000  # how long a nonce is good
 MAX_NONCES = 10_000  # that were used and may be used again
 _HASHES = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}  # RFC 8760: the strongest first
 _PARAM = re.compile(rf"[ \t]*+({TCHAR}++)[ \t]*+=[ \t]*+(\"(?:[^\"\\]|\\.)*+\"|[^\s,\"]++)[ \t]*+(?:,|\Z)", re.DOTALL)
-_NONCE = re.compile(r"([0-9a-f]{1,16}+)-([0-9a-f]{1,16}+)-([0-9a-f]{32})")
+_TIME, _NUMBER, _MAC = 6, 5, 10  # bytes of a nonce: ms, a serial number, and what seals both; base64 without padding
+_NONCE = re.compile(r"[A-Za-z0-9_-]{28}")
 _NEEDED = ("username", "realm", "nonce", "uri", "response", "cnonce")
 
 
@@ -30,13 +32,15 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Stale(msgspec.Struct, frozen=True):
-    """The password is right, the nonce is spent: challenge again with `stale`."""
+    """The nonce is not good, or was used before: challenge again with `stale`. Of the password nothing is told."""
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Challenge again, and count it. `reason` is for the log and has nothing of the peer's text in it."""
+    """Challenge again. `reason` is for the log and has nothing of the peer's text in it. `proven`: it answers a nonce
+    that we have sent to this very address, so nobody else can have sent it."""
 
     reason: str
+    proven: bool = False
 
 
 Verdict = Accepted | Stale | Refused
@@ -79,7 +83,8 @@ class Digest:
         """What an Authorization header is worth. `uri` is the Request-URI.
 
         Its user must be the one that was signed; the host may differ, because proxies rewrite it. A known and an
-        unknown user cost the same work.
+        unknown user cost the same work. With a nonce that is not good the password is not even looked at: else who
+        thinks up nonces could guess without being counted.
         """
         try:
             params = parse_auth(header)
@@ -87,13 +92,15 @@ class Digest:
             return Refused("bad Authorization header")
         if reason := self._misfit(params, uri):
             return Refused(reason)
+        seal = self._unseal(params["nonce"], ip)
+        if seal is None or now_ms - seal[0] >= NONCE_MS:
+            return Stale()
         known = self._passwords.get(params["username"])
         expected = _response(params, method, self._decoy if known is None else known)
         right = hmac.compare_digest(expected.encode(), params["response"].lower().encode())
         if known is None or not right:
-            return Refused("wrong password" if known is not None else "unknown user")
-        fresh = self._spend(params["nonce"], int(params["nc"], 16), int(now_ms), ip)
-        return Accepted(params["username"]) if fresh else Stale()
+            return Refused("wrong password" if known is not None else "unknown user", proven=True)
+        return Accepted(params["username"]) if self._spend(*seal, int(params["nc"], 16), int(now_ms)) else Stale()
 
     def _misfit(self, params: dict[str, str], uri: str) -> str:
         """Why the header cannot be checked at all; "" if it can."""
@@ -110,15 +117,8 @@ class Digest:
             same = False
         return "" if same else "credentials for another URI"
 
-    def _spend(self, nonce: str, nc: int, now_ms: int, ip: str) -> bool:
-        """Whether the nonce is ours, for this address, young enough, and used with a higher count than before."""
-        match = _NONCE.fullmatch(nonce)
-        if match is None:
-            return False
-        issued, number = int(match[1], 16), int(match[2], 16)
-        sealed = hmac.compare_digest(self._seal(issued, number, ip), nonce)
-        if not sealed or now_ms - issued >= NONCE_MS:
-            return False
+    def _spend(self, issued: int, number: int, nc: int, now_ms: int) -> bool:
+        """Whether a nonce is used with a higher count than before."""
         last = self._counts[number][1] if number in self._counts else 0
         if nc <= last or (last == 0 and number <= self._floor):
             return False
@@ -136,8 +136,22 @@ class Digest:
             self._floor = max(self._floor, number)
 
     def _seal(self, issued: int, number: int, ip: str) -> str:
-        text = f"{issued:x}-{number:x}"
-        return f"{text}-{hmac.new(self._secret, f'{text}-{ip}'.encode(), 'sha256').hexdigest()[:32]}"
+        """A nonce: as short as is safe, since the answer that holds it must not be longer than the request was."""
+        said = issued.to_bytes(_TIME) + number.to_bytes(_NUMBER)
+        return urlsafe_b64encode(said + self._mac(said, ip)).decode()
+
+    def _unseal(self, nonce: str, ip: str) -> tuple[int, int] | None:
+        """When a nonce of ours for this address was given, and its number; None for any other."""
+        if not _NONCE.fullmatch(nonce):
+            return None
+        data = urlsafe_b64decode(nonce)
+        said, mac = data[: _TIME + _NUMBER], data[_TIME + _NUMBER :]
+        if not hmac.compare_digest(self._mac(said, ip), mac):
+            return None
+        return int.from_bytes(said[:_TIME]), int.from_bytes(said[_TIME:])
+
+    def _mac(self, said: bytes, ip: str) -> bytes:
+        return hmac.digest(self._secret, said + ip.encode(), "sha256")[:_MAC]
 
 
 def choose(challenges: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 import logging
 
 from config.sip import SipSettings
-from telephony.sip.digest import Accepted, Digest, Stale
+from telephony.sip.digest import Accepted, Digest, Refused, Stale
 from telephony.sip.guard import Guard, GuardSettings
 from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.message import Request
@@ -12,7 +12,7 @@ from telephony.sip.transactions.answers import Refusal
 LOOPBACK = ("127.0.0.0/8", "::1")
 MAX_CREDENTIALS = 4  # of one INVITE that are looked at
 
-logger = logging.getLogger("voxline.sip")
+bans = logging.getLogger("voxline.sip.ban")  # every line counts here, so that they are not limited
 
 
 class Door:
@@ -26,14 +26,15 @@ class Door:
         self.guard = Guard(trusted, strangers=bool(users), settings=limits)
         self._digest = Digest(settings.realm, users, algorithms=settings.digest) if users else None
 
-    def admit(self, ip: str, now_ms: float) -> bool:
-        """Whether to parse a packet; False: no answer."""
-        return self.guard.admit(ip, now_ms)
+    def admit(self, source: Address, now_ms: float, datagram: bytes = b"") -> bool:
+        """Whether to parse a packet; False: no answer. `datagram` is what came, unless by a stream."""
+        return self.guard.admit(source, now_ms, datagram)
 
-    def failed(self, ip: str, now_ms: float) -> None:
-        """Count what only strangers with bad intentions do, and log a ban."""
-        if self.guard.failed(ip, now_ms):
-            logger.warning(self.guard.ban_line(ip))
+    def failed(self, source: Address, now_ms: float, *, proven: bool = False) -> None:
+        """Count what only strangers with bad intentions do, and log a ban. A datagram does not count, since anybody
+        may have sent it, unless it is `proven` that its sender hears us."""
+        if (source.reliable or proven) and self.guard.failed(source.host, now_ms):
+            bans.warning(self.guard.ban_line(source.host))
 
     def authorized(self, request: Request, source: Address, now_ms: float) -> Refusal | None:
         """Whether a new INVITE may be: a trunk's, or one with good credentials; else the challenge."""
@@ -42,15 +43,16 @@ class Door:
             return None
         if self._digest is None:  # somebody whom we have called
             return Refusal(403, "a call from outside of the trunks")
-        why, stale = "no credentials", False
+        why, stale, proven = "no credentials", False, False
         for header in request.headers.all("Authorization")[:MAX_CREDENTIALS]:
             verdict = self._digest.check(request.method, request.uri, header, now_ms, ip)
             if isinstance(verdict, Accepted):
-                self.guard.succeeded(ip)
+                self.guard.succeeded(source, now_ms)
                 return None
             stale = isinstance(verdict, Stale)
             why = "a stale nonce" if isinstance(verdict, Stale) else verdict.reason
+            proven = proven or (isinstance(verdict, Refused) and verdict.proven)
         if not stale:
-            self.failed(ip, now_ms)
+            self.failed(source, now_ms, proven=proven)
         challenges = self._digest.challenge(now_ms, ip, stale=stale)
         return Refusal(401, why, tuple(("WWW-Authenticate", value) for value in challenges))

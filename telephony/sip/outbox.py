@@ -22,14 +22,14 @@ class _Found(msgspec.Struct):
 
 class Outbox:
     """`failed` is told where something could not be sent, by the address that was given for it; `expect`, by UDP, the
-    IPs that requests of ours go to."""
+    addresses that requests of ours go to."""
 
     def __init__(
         self,
         transports: Transports,
         locator: Locator,
         *,
-        expect: Callable[[str], None],
+        expect: Callable[[Address], None],
         failed: Callable[[Address], None],
     ) -> None:
         self._transports = transports
@@ -82,5 +82,5 @@ class Outbox:
 
     def _give(self, data: bytes, to: Address) -> None:
         if to.transport == "UDP" and not data.startswith(b"SIP/"):
-            self._expect(to.host)
+            self._expect(to)
         self._transports.send(data, to)

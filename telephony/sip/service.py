@@ -45,6 +45,7 @@ SPARE_CALLS = 64  # beyond the capacity: those that are being turned away or end
 LAST_S = 1.0  # at the end of the server, for the answers to our BYEs and to what takes us off registrars
 
 logger = logging.getLogger("voxline.sip")
+strangers = logging.getLogger("voxline.refused")  # whose many lines leave room for those that tell of others
 
 
 class SipService:
@@ -168,15 +169,15 @@ class SipService:
 
     # What the network brings
 
-    def _admit(self, ip: str) -> bool:
-        return self._ua is not None and self.door.admit(ip, _now_ms())
+    def _admit(self, source: Address, datagram: bytes) -> bool:
+        return self._ua is not None and self.door.admit(source, _now_ms(), datagram)
 
     def _receive(self, message: Message, source: Address) -> None:
         self._safely(lambda ua: ua.receive(message, source, _now_ms()))
 
     def _malformed(self, error: MessageError, source: Address) -> None:
-        logger.info("refused: %s", error, extra={"peer": str(source)})
-        self.door.failed(source.host, _now_ms())
+        self._logger_for(source).info("refused: %s", error, extra={"peer": str(source)})
+        self.door.failed(source, _now_ms())
         self._safely(lambda ua: ua.malformed(error, source))
 
     def _unreachable(self, to: Address) -> None:
@@ -194,9 +195,9 @@ class SipService:
             logger.exception("a SIP message could not be dealt with")  # it costs that message only
         self._flush()
 
-    def _expect(self, ip: str) -> None:
+    def _expect(self, to: Address) -> None:
         """A request of ours goes there: its answers, and what follows while the call is on, are to be let in."""
-        self.door.guard.expect(ip, _now_ms() + 1000 * (self._settings.call.max_s + 60))
+        self.door.guard.expect(to, _now_ms() + 1000 * (self._settings.call.max_s + 60))
 
     def _trust(self) -> None:
         self.door.guard.trust(self._trunks.registrars)
@@ -249,7 +250,11 @@ class SipService:
         self._refusals.labels(f"sip {event.status}").inc()
         level = logging.INFO if event.status == 401 else logging.WARNING
         extra = {"status": event.status, "method": event.method, "peer": str(event.source), "call": event.call_id[:128]}
-        logger.log(level, "refused: %s", event.why, extra=extra)
+        self._logger_for(event.source).log(level, "refused: %s", event.why, extra=extra)
+
+    def _logger_for(self, source: Address) -> logging.Logger:
+        guard = self.door.guard
+        return logger if guard.is_trunk(source.host) or guard.is_known(source, _now_ms()) else strangers
 
     def _gone(self, line: SipCall) -> None:
         self.dialling.left(line)

@@ -6,6 +6,7 @@ request came on; a request of ours, when that is closed, by a new one.
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -22,9 +23,10 @@ from telephony.sip.tls import ServerTls, client_context, server_context
 
 MAX_WAITING = 64  # messages that wait for one connection to open
 OPEN_S = 5.0
+RECEIVE_BUFFER = 1 << 20  # bytes that the kernel keeps, if it may: of a flood, 0.2 s, in which this process may be busy
 TRIES = 20  # for a port that is free on UDP and TCP both, where any will do
 
-Admit = Callable[[str], bool]  # told an IP, for each packet
+Admit = Callable[[Address, bytes], bool]  # told, for each packet, where it is from, and what it is unless by a stream
 Receive = Callable[[Message, Address], None]
 Malformed = Callable[[MessageError, Address], None]
 Unreachable = Callable[[Address], None]
@@ -98,6 +100,7 @@ class Transports:
 
     async def _bind_udp(self) -> asyncio.DatagramTransport:
         bound = bind_udp(self._settings.host, self._settings.port)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         loop = asyncio.get_running_loop()
         return (await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=bound))[0]
 
@@ -141,7 +144,7 @@ class Transports:
     def opened(self, connection: "Connection") -> int:
         """A connection is there: its number; 0 if there are too many, or its peer is not let in."""
         ip = connection.peer.host
-        if not (connection.ours or self.admit(ip)) or len(self.connections) >= self.most:
+        if not (connection.ours or self.admit(connection.peer, b"")) or len(self.connections) >= self.most:
             return 0
         connection.trusted = connection.ours or self.trusted(ip)
         if not connection.trusted and not self._has_room(ip):
@@ -215,9 +218,9 @@ class _Datagrams(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """See asyncio.DatagramProtocol."""
         transports = self._transports
-        if not transports.admit(addr[0]) or is_keep_alive(data):  # first of all: this is what a flood costs
-            return
         source = Address("UDP", addr[0], addr[1])
+        if not transports.admit(source, data) or is_keep_alive(data):  # first of all: this is what a flood costs
+            return
         try:
             transports.receive(parse(data), source)
         except MessageError as error:

@@ -65,7 +65,7 @@ class Trunk:
             raise SettingsError(f"{self.url}: {error}") from None
         self._transports = Transports(
             SipSettings(host=self.host, port=0),
-            admit=lambda _: True,
+            admit=lambda *_: True,
             receive=self._receive,
             malformed=lambda error, source: logger.warning("%s: %s", source, error),
             unreachable=lambda where: self._outbox.unreachable(where) if self._outbox else None,

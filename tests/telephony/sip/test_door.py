@@ -1,5 +1,7 @@
 """Who may call, by network and by password; the rest is in test_guard.py and test_digest.py."""
 
+import pytest
+
 from config.sip import SipSettings, TrunkSettings
 from telephony.sip import digest
 from telephony.sip.door import Door
@@ -7,6 +9,8 @@ from telephony.sip.syntax.address import Address
 from tests.telephony.sip.peer import invite
 
 TRUNK, STRANGER = Address("UDP", "192.0.2.7", 5060), Address("UDP", "198.51.100.9", 5060)
+HERE = Address("UDP", "127.0.0.1", 5060)
+STREAM = Address("TCP", "198.51.100.9", 40_000, 1)
 
 
 def door(**settings: object) -> Door:
@@ -18,20 +22,27 @@ def credentials(challenge: str, user: str, password: str) -> str:
     return f"Authorization: {header}\n"
 
 
+def challenged(one: Door, now_ms: float, source: Address = STRANGER) -> str:
+    """The challenge that an INVITE without credentials meets."""
+    asked = one.authorized(invite(), source, now_ms)
+    assert asked is not None
+    return asked.headers[0][1]
+
+
 def test_nobody_but_this_machine_by_default() -> None:
     closed = door()
-    assert [closed.admit(ip, 0) for ip in ("127.0.0.1", "::1", STRANGER.host)] == [True, True, False]
+    assert [closed.admit(Address("UDP", ip), 0) for ip in ("127.0.0.1", "::1", STRANGER.host)] == [True, True, False]
 
 
 def test_with_networks_only_those() -> None:
     trunks = door(trusted=("192.0.2.0/24",))
-    assert [trunks.admit(ip, 0) for ip in (TRUNK.host, STRANGER.host, "127.0.0.1")] == [True, False, False]
+    assert [trunks.admit(one, 0) for one in (TRUNK, STRANGER, HERE)] == [True, False, False]
     assert trunks.authorized(invite(), TRUNK, 0) is None
 
 
 def test_with_both_a_trunk_needs_no_password_and_others_do() -> None:
     both = door(trusted=("192.0.2.0/24",), users={"ann": "s3cret"})
-    assert both.admit(STRANGER.host, 0)
+    assert both.admit(STRANGER, 0)
     assert both.authorized(invite(), TRUNK, 0) is None
     asked = both.authorized(invite(), STRANGER, 0)
     assert asked is not None
@@ -50,16 +61,39 @@ def test_with_both_a_trunk_needs_no_password_and_others_do() -> None:
 
 def test_guesses_are_counted_and_stale_nonces_are_not() -> None:
     strict = door(users={"ann": "s3cret"}, ban_failures=3)
-    asked = strict.authorized(invite(), STRANGER, 0)
-    assert asked is not None
-    old = invite(add=credentials(asked.headers[0][1], "ann", "s3cret"))
+    old = credentials(challenged(strict, 0), "ann", "s3cret")
     for _ in range(10):
-        assert strict.authorized(old, STRANGER, 100_000) is not None
-    assert strict.admit(STRANGER.host, 100_000)
+        assert strict.authorized(invite(add=old), STRANGER, 100_000) is not None
+    assert strict.admit(STRANGER, 100_000)
+    guess = credentials(challenged(strict, 100_000), "ann", "guess")
     for _ in range(3):
-        strict.authorized(invite(), STRANGER, 100_000)
-    assert not strict.admit(STRANGER.host, 100_001)
-    assert strict.admit(STRANGER.host, 100_001 + 600_000)
+        assert strict.authorized(invite(add=guess), STRANGER, 100_000) is not None
+    assert not strict.admit(STRANGER, 100_001)
+    assert not strict.admit(STREAM, 100_001)
+    assert strict.admit(STRANGER, 100_001 + 600_000)
+
+
+def test_what_anybody_can_send_in_anothers_name_bans_nobody() -> None:
+    """By UDP, that is all but an answer to a nonce that was sent to this address."""
+    strict = door(users={"ann": "s3cret"}, ban_failures=2)
+    elsewhere = credentials(challenged(strict, 0, Address("UDP", "203.0.113.5", 5060)), "ann", "guess")
+    thought_up = credentials('Digest realm="voxline", nonce="x", qop="auth"', "ann", "guess")
+    spoilt = "Authorization: Digest username\n"
+    for _ in range(10):
+        strict.failed(STRANGER, 0)
+        for forged in ("", elsewhere, thought_up, spoilt):
+            assert strict.authorized(invite(add=forged), STRANGER, 0) is not None
+    assert strict.admit(STRANGER, 1)
+    assert strict.guard.counters.bans == 0
+
+
+@pytest.mark.parametrize("add", ["", "Authorization: Digest username\n"])
+def test_by_a_stream_everything_counts(add: str) -> None:
+    strict = door(users={"ann": "s3cret"}, ban_failures=2)
+    for _ in range(2):
+        assert strict.admit(STREAM, 0)
+        strict.authorized(invite(add=add), STREAM, 0)
+    assert not strict.admit(STREAM, 1)
 
 
 def test_sha_256_is_offered_where_it_is_asked_for_only() -> None:
@@ -73,15 +107,15 @@ def test_sha_256_is_offered_where_it_is_asked_for_only() -> None:
 
 def test_networks_of_trunks_count_like_the_others() -> None:
     trunks = door(trunks={"acme": TrunkSettings(server="sip:192.0.2.1", trusted=("192.0.2.0/28",))})
-    assert [trunks.admit(ip, 0) for ip in (TRUNK.host, STRANGER.host, "127.0.0.1")] == [True, False, False]
+    assert [trunks.admit(one, 0) for one in (TRUNK, STRANGER, HERE)] == [True, False, False]
     assert trunks.authorized(invite(), TRUNK, 0) is None
 
 
 def test_whom_we_have_called_may_answer_but_not_call() -> None:
     for users in ({}, {"ann": "s3cret"}):
         some = door(trusted=("192.0.2.0/24",), users=users)
-        some.guard.expect(STRANGER.host, 1000)
-        assert some.admit(STRANGER.host, 0)
+        some.guard.expect(STRANGER, 1000)
+        assert some.admit(STRANGER, 0)
         refusal = some.authorized(invite(), STRANGER, 0)
         assert refusal is not None
         assert refusal.status == (401 if users else 403)

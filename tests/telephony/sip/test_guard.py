@@ -2,12 +2,22 @@
 
 import time
 import tracemalloc
+from random import Random
 
 import pytest
 
 from telephony.sip.guard import Counters, Guard, GuardSettings, Rate
+from telephony.sip.syntax.address import Address
 
 TRUNK, STRANGER = "54.172.60.1", "203.0.113.9"
+
+
+def udp(ip: str, port: int = 5060) -> Address:
+    return Address("UDP", ip, port)
+
+
+def tcp(ip: str, port: int = 40_000) -> Address:
+    return Address("TCP", ip, port, 1)
 
 
 def guard(**changes: object) -> Guard:
@@ -16,13 +26,13 @@ def guard(**changes: object) -> Guard:
 
 def test_closed_by_default() -> None:
     nobody = Guard()
-    assert not nobody.admit("127.0.0.1", 0)
+    assert not nobody.admit(udp("127.0.0.1"), 0)
     trunks = Guard(["54.172.60.0/30", "198.51.100.7"])
     for ip, admitted in ((TRUNK, True), ("54.172.60.4", False), ("198.51.100.7", True), ("::1", False),
                          ("::ffff:54.172.60.1", True), ("::ffff:54.172.60.4", False)):  # fmt: skip
-        assert trunks.admit(ip, 0) == trunks.is_trunk(ip) == admitted
+        assert trunks.admit(udp(ip), 0) == trunks.is_trunk(ip) == admitted
     assert trunks.counters == Counters(admitted=3, not_allowed=3)
-    assert guard().admit(STRANGER, 0)
+    assert guard().admit(udp(STRANGER), 0)
 
 
 def test_a_setting_that_is_no_network() -> None:
@@ -33,41 +43,116 @@ def test_a_setting_that_is_no_network() -> None:
 
 def test_each_address_has_its_rate() -> None:
     door = guard(stranger=Rate(10, 5))
-    assert [door.admit(STRANGER, 0) for _ in range(7)] == 5 * [True] + 2 * [False]
-    assert door.admit("203.0.113.10", 0)
-    assert not door.admit(STRANGER, 99)
-    assert door.admit(STRANGER, 100)
-    assert [door.admit(STRANGER, 10_000) for _ in range(7)] == 5 * [True] + 2 * [False]
+    assert [door.admit(udp(STRANGER), 0) for _ in range(7)] == 5 * [True] + 2 * [False]
+    assert door.admit(udp("203.0.113.10"), 0)
+    assert not door.admit(udp(STRANGER), 99)
+    assert door.admit(udp(STRANGER), 100)
+    assert [door.admit(udp(STRANGER), 10_000) for _ in range(7)] == 5 * [True] + 2 * [False]
     assert door.counters.limited == 5
-    assert not door.admit(STRANGER, 5_000)  # a clock that goes back gives nothing
+    assert not door.admit(udp(STRANGER), 5_000)  # a clock that goes back gives nothing
 
 
 def test_trunks_have_a_rate_of_their_own() -> None:
     door = guard(trunk=Rate(100, 50), stranger=Rate(1, 1), strangers=Rate(1, 1))
-    assert sum(door.admit(TRUNK, 0) for _ in range(60)) == 50
-    assert door.admit(STRANGER, 0)
-    assert not door.admit("203.0.113.10", 0)
-    assert door.admit("54.172.60.2", 0)  # strangers take nothing from a trunk
+    assert sum(door.admit(udp(TRUNK), 0) for _ in range(60)) == 50
+    assert door.admit(udp(STRANGER), 0)
+    assert not door.admit(udp("203.0.113.10"), 0)
+    assert door.admit(udp("54.172.60.2"), 0)  # strangers take nothing from a trunk
     assert door.counters == Counters(admitted=52, limited=10, crowded=1)
 
 
 def test_all_strangers_share_a_rate() -> None:
     door = guard(stranger=Rate(10, 10), strangers=Rate(100, 20))
-    assert sum(door.admit(f"203.0.113.{n}", 0) for n in range(100)) == 20
-    assert sum(door.admit(f"203.0.113.{n}", 100) for n in range(100)) == 10
+    assert sum(door.admit(udp(f"203.0.113.{n}"), 0) for n in range(100)) == 20
+    assert sum(door.admit(udp(f"203.0.113.{n}"), 100) for n in range(100)) == 10
     # One that is over its own rate does not use up the others'.
     loud = guard(stranger=Rate(1, 1), strangers=Rate(100, 20))
-    assert sum(loud.admit(STRANGER, 0) for _ in range(1000)) == 1
-    assert sum(loud.admit(f"198.51.100.{n}", 0) for n in range(100)) == 19
+    assert sum(loud.admit(udp(STRANGER), 0) for _ in range(1000)) == 1
+    assert sum(loud.admit(udp(f"198.51.100.{n}"), 0) for n in range(100)) == 19
+
+
+def test_streams_and_datagrams_take_nothing_from_each_other() -> None:
+    """Anybody can send datagrams in the name of an address that has a stream to us."""
+    door = guard(stranger=Rate(1, 5), strangers=Rate(1, 8))
+    assert sum(door.admit(udp(STRANGER), 0) for _ in range(50)) == 5
+    assert sum(door.admit(tcp(STRANGER), 0) for _ in range(50)) == 5
+    assert sum(door.admit(udp(f"198.51.100.{n}"), 0) for n in range(50)) == 3
+    assert sum(door.admit(tcp(f"198.51.100.{n}"), 0) for n in range(50)) == 3
+
+
+def test_who_has_shown_a_password_has_room_of_their_own() -> None:
+    door = guard(known=Rate(0, 5), stranger=Rate(0, 2), strangers=Rate(0, 2), known_ms=1000)
+    door.succeeded(udp(STRANGER), 0)
+    assert door.is_known(udp(STRANGER), 999)
+    assert sum(door.admit(udp(f"198.51.100.{n}"), 0) for n in range(50)) == 2  # nobody has room any more
+    assert not door.admit(udp(STRANGER, 5061), 0)  # in its name, from elsewhere
+    assert sum(door.admit(udp(STRANGER), 0) for _ in range(50)) == 5
+    assert not door.admit(udp(STRANGER), 1000)
+    assert not door.is_known(udp(STRANGER), 1000)
+
+
+def test_who_is_called_has_room_of_their_own() -> None:
+    door = guard(known=Rate(1, 5), strangers=Rate(1, 2))
+    door.expect(udp(STRANGER), 1000)
+    assert sum(door.admit(udp(f"198.51.100.{n}"), 0) for n in range(50)) == 2
+    assert sum(door.admit(udp(STRANGER), 0) for _ in range(50)) == 5
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_was_turned_away_is_let_in_when_it_comes_again(known: bool) -> None:
+    """As a telephone sends it again: the same after half a second, one, two, four."""
+    door = guard(stranger=Rate(0, 0), known=Rate(0, 0))
+    if known:
+        door.succeeded(udp(STRANGER), 0)
+    for n in range(1000):  # in its name, from its port
+        door.admit(udp(STRANGER), n, b"forged %d" % n)
+    assert [door.admit(udp(STRANGER), ms, b"INVITE") for ms in (1000.5, 1100, 1500, 2500)] == [False, False, True, True]
+    assert not door.admit(udp(STRANGER), 1501, b"INVITE sip:another")
+    assert not door.admit(udp("203.0.113.10"), 2501, b"INVITE")  # another's
+    assert door.counters.again == 2
+
+
+def test_the_same_datagram_again_and_again_is_not_let_in() -> None:
+    door = guard(stranger=Rate(0, 0))
+    assert not any(door.admit(udp(STRANGER), n, b"INVITE") for n in range(0, 100_000, 399))
+
+
+def test_repetitions_too_have_a_rate() -> None:
+    door = guard(stranger=Rate(0, 0), again=Rate(0, 3))
+    assert not any(door.admit(udp(STRANGER), 0, b"%d" % n) for n in range(10))
+    assert sum(door.admit(udp(STRANGER), 500, b"%d" % n) for n in range(10)) == 3
+
+
+def test_telephones_are_served_under_a_flood_from_everywhere() -> None:
+    """5,000/s from random addresses: a telephone that is new is heard at its first repetition, one that is known at
+    once."""
+    door, random = guard(), Random(1)
+    door.succeeded(udp("192.0.2.200"), 0)
+    new = [f"192.0.2.{n}" for n in range(4)]
+    waiting = {ip: [0, 500, 1500, 3500, 7500] for ip in new}
+    heard: dict[str, float] = {}
+    for packet in range(5000 * 4):
+        ms = packet / 5
+        door.admit(udp(random.randbytes(4).hex(":") + "::"), ms, random.randbytes(400))
+        for ip, times in waiting.items():
+            if ip not in heard and times and ms >= 2000 + times[0]:
+                del times[0]
+                if door.admit(udp(ip), ms, b"INVITE from " + ip.encode()):
+                    heard[ip] = ms - 2000
+        if packet % 100 == 0:
+            assert door.admit(udp("192.0.2.200"), ms, b"%d" % packet)
+    assert len(heard) == 4
+    assert max(heard.values()) <= 501
+    assert door.counters.crowded > 10_000
 
 
 def test_a_ban() -> None:
     door = guard(failures=3, ban_ms=10_000)
     assert [door.failed(STRANGER, n) for n in range(6)] == [False, False, True, False, False, False]
-    assert not door.admit(STRANGER, 3)
-    assert door.admit("203.0.113.10", 3)
-    assert not door.admit(STRANGER, 10_001)
-    assert door.admit(STRANGER, 10_002)
+    assert not door.admit(udp(STRANGER), 3)
+    assert door.admit(udp("203.0.113.10"), 3)
+    assert not door.admit(udp(STRANGER), 10_001)
+    assert door.admit(udp(STRANGER), 10_002)
     assert [door.failed(STRANGER, 10_002 + n) for n in range(3)] == [False, False, True]  # it begins anew
     assert door.counters.bans == 2
     assert door.counters.banned == 2
@@ -85,41 +170,41 @@ def test_a_password_wipes_the_slate() -> None:
     for n in range(20):
         assert not door.failed(STRANGER, n)
         assert not door.failed(STRANGER, n)
-        door.succeeded(STRANGER)
-    assert door.admit(STRANGER, 20)
+        door.succeeded(udp(STRANGER), n)
+    assert door.admit(udp(STRANGER), 20)
 
 
 def test_trunks_are_never_banned() -> None:
     door = guard(failures=1)
     assert not any(door.failed(ip, n) for n in range(100) for ip in (TRUNK, "::ffff:" + TRUNK, "2001:db8:5::1"))
-    assert door.admit(TRUNK, 100)
+    assert door.admit(udp(TRUNK), 100)
     assert door.counters.bans == 0
 
 
 def test_ipv6_is_counted_by_64() -> None:
     door = guard(failures=2, stranger=Rate(1, 2))
-    assert [door.admit(f"2001:db8:1:2::{n}", 0) for n in range(4)] == [True, True, False, False]
-    assert door.admit("2001:db8:1:3::1", 0)
+    assert [door.admit(udp(f"2001:db8:1:2::{n}"), 0) for n in range(4)] == [True, True, False, False]
+    assert door.admit(udp("2001:db8:1:3::1"), 0)
     assert [door.failed(f"2001:db8:1:2::{n}", 0) for n in range(2)] == [False, True]
-    assert not door.admit("2001:db8:1:2:ffff::", 5000)
-    assert door.admit("2001:db8:1:3::1", 5000)
-    assert door.admit("fe80::1%eth0", 0)
-    assert door.admit("fe80::2", 0)
-    assert not door.admit("fe80::3%eth1", 0)
+    assert not door.admit(udp("2001:db8:1:2:ffff::"), 5000)
+    assert door.admit(udp("2001:db8:1:3::1"), 5000)
+    assert door.admit(udp("fe80::1%eth0"), 0)
+    assert door.admit(udp("fe80::2"), 0)
+    assert not door.admit(udp("fe80::3%eth1"), 0)
 
 
 def test_an_ipv4_address_in_ipv6_is_the_same_address() -> None:
     door = guard(failures=1)
     door.failed("::ffff:" + STRANGER, 0)
-    assert not door.admit(STRANGER, 1)
+    assert not door.admit(udp(STRANGER), 1)
 
 
 @pytest.mark.parametrize("first", ["2001:db8:9::1", "2001:db8:9::2"])
 def test_a_neighbour_of_a_trunk_is_no_trunk(first: str) -> None:
     door = Guard(["2001:db8:9::1"])
-    door.admit(first, 0)
-    assert door.admit("2001:db8:9::1", 1)
-    assert not door.admit("2001:db8:9::2", 1)
+    door.admit(udp(first), 0)
+    assert door.admit(udp("2001:db8:9::1"), 1)
+    assert not door.admit(udp("2001:db8:9::2"), 1)
 
 
 def test_the_line_for_the_log() -> None:
@@ -132,12 +217,12 @@ def test_the_table_is_bounded_and_keeps_who_is_heard() -> None:
     door.failed(STRANGER, 0)
     tracemalloc.start()
     for n in range(20_000):
-        assert door.admit(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", n)
+        assert door.admit(udp(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"), n)
         if n % 50 == 0:
-            assert not door.admit(STRANGER, n)
+            assert not door.admit(udp(STRANGER), n)
     assert tracemalloc.get_traced_memory()[0] < 200_000
     tracemalloc.stop()
-    assert door.admit(TRUNK, 20_000)
+    assert door.admit(udp(TRUNK), 20_000)
 
 
 def test_a_banned_packet_costs_next_to_nothing() -> None:
@@ -152,33 +237,33 @@ def test_a_banned_packet_costs_next_to_nothing() -> None:
 def _timed(door: Guard, ip: str) -> float:
     started = time.process_time()
     for _ in range(2000):
-        door.admit(ip, 1.0)
+        door.admit(udp(ip), 1.0)
     return (time.process_time() - started) / 2000
 
 
 def test_registrars_are_trunks_while_they_know_us() -> None:
     guard = Guard(["192.0.2.0/24"])
     for ip in ("198.51.100.9", "2001:db8::9"):
-        assert not guard.admit(ip, 0)
+        assert not guard.admit(udp(ip), 0)
     guard.trust(frozenset({"198.51.100.9", "2001:db8::9"}))
-    assert guard.admit("198.51.100.9", 1)
-    assert guard.admit("2001:db8::9", 1)
-    assert not guard.admit("2001:db8::8", 1)  # its neighbour
+    assert guard.admit(udp("198.51.100.9"), 1)
+    assert guard.admit(udp("2001:db8::9"), 1)
+    assert not guard.admit(udp("2001:db8::8"), 1)  # its neighbour
     assert guard.is_trunk("198.51.100.9")
     guard.trust(frozenset())
-    assert not guard.admit("198.51.100.9", 2)
-    assert not guard.admit("2001:db8::9", 2)
-    assert guard.admit("192.0.2.7", 2)
+    assert not guard.admit(udp("198.51.100.9"), 2)
+    assert not guard.admit(udp("2001:db8::9"), 2)
+    assert guard.admit(udp("192.0.2.7"), 2)
 
 
-def test_who_is_expected_may_answer_for_a_time_and_no_faster_than_strangers() -> None:
-    guard = Guard(["192.0.2.0/24"], settings=GuardSettings(stranger=Rate(0, 3), max_addresses=2))
-    guard.expect("198.51.100.9", 1000)
-    assert [guard.admit("198.51.100.9", ms) for ms in (0, 999, 1000)] == [True, True, False]
+def test_who_is_expected_may_answer_for_a_time_and_at_a_rate() -> None:
+    guard = Guard(["192.0.2.0/24"], settings=GuardSettings(known=Rate(0, 3), max_addresses=2))
+    guard.expect(udp("198.51.100.9"), 1000)
+    assert [guard.admit(udp("198.51.100.9"), ms) for ms in (0, 999, 1000)] == [True, True, False]
     assert not guard.is_trunk("198.51.100.9")
-    guard.expect("198.51.100.9", 2000)
-    assert [guard.admit("198.51.100.9", 1500) for _ in range(3)] == [True, False, False]
+    guard.expect(udp("198.51.100.9"), 2000)
+    assert [guard.admit(udp("198.51.100.9"), 1500) for _ in range(3)] == [True, False, False]
     for ip in ("203.0.113.1", "203.0.113.2"):
-        guard.expect(ip, 5000)
-    assert not guard.admit("198.51.100.9", 1600)  # forgotten: two are remembered
-    assert guard.admit("203.0.113.2", 1600)
+        guard.expect(udp(ip), 5000)
+    assert not guard.admit(udp("198.51.100.9"), 1600)  # forgotten: two are remembered
+    assert guard.admit(udp("203.0.113.2"), 1600)

@@ -23,10 +23,10 @@ class Post:
     def __init__(self) -> None:
         settings = SipSettings(port=0)
         self.failed: list[Address] = []
-        self.expected: list[str] = []
+        self.expected: list[Address] = []
         self.transports = Transports(
             settings,
-            admit=lambda ip: True,
+            admit=lambda *_: True,
             receive=lambda message, source: None,
             malformed=lambda error, source: None,
             unreachable=self.unreachable,
@@ -66,7 +66,7 @@ async def test_messages_wait_for_the_answer_of_dns(post: Post, nameserver: NameS
         post.outbox.send(b"SIP/2.0 200 OK", to)
         assert await loop.sock_recv(phone, 100) == b"SIP/2.0 200 OK"
     assert nameserver.asked == [("phones.example.com", "A")]
-    assert post.expected == [HOST] * 3  # an answer is no question: nothing comes back
+    assert [to.host for to in post.expected] == [HOST] * 3  # an answer is no question: nothing comes back
     assert post.failed == []
 
 

@@ -13,7 +13,7 @@ from telephony.rtp.codec import PCMU
 from telephony.sip.calls.events import Cause, Ended
 from telephony.sip.calls.exchange import Credentials
 from telephony.sip.syntax.message import Response, encode
-from tests.telephony.sip.peer import message
+from tests.telephony.sip.peer import invite, message
 from tests.telephony.sip.phone import Phone, over, server
 
 Open = Callable[..., Awaitable[Phone]]
@@ -119,7 +119,7 @@ async def test_who_has_none_may_not(phone: Open, credentials: Credentials | None
 
 
 async def test_who_guesses_is_banned(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
-    async with server(sip__users={"ann": "s3cret"}, sip__ban_failures=4) as app:
+    async with server(sip__users={"ann": "s3cret"}, sip__ban_failures=2) as app:
         assert app.sip
         for _ in range(2):
             await refused(await phone(app, "UDP", Credentials("ann", "guess")))
@@ -129,6 +129,27 @@ async def test_who_guesses_is_banned(phone: Open, caplog: pytest.LogCaptureFixtu
         await one_round(one)
         assert one.messages == []
         assert app.sip.door.guard.counters.banned > 0
+
+
+async def test_what_others_send_in_its_name_does_not_silence_a_phone(phone: Open) -> None:
+    """From an address that is not theirs, anybody can send what is no SIP, and calls without a password."""
+    async with server(sip__users={"ann": "s3cret"}, sip__ban_failures=2) as app:
+        other = await phone(app)
+        one = await phone(app, "UDP", Credentials("ann", "s3cret"))
+        for number in range(10):
+            other.send(b"x")
+            other.send(encode(invite(f"z9hG4bK-{number}")))
+        await one.talk()
+        for number in range(200):  # more than the address has room for
+            other.send(b"forged %d" % number)
+            await asyncio.sleep(0)
+        one.hang_up()
+        await over(app)
+        await one.talk()
+        one.hang_up()
+        await over(app)
+        assert app.sip
+        assert app.sip.door.guard.counters.bans == 0
 
 
 async def one_round(one: Phone) -> None:

@@ -43,8 +43,10 @@ class Server:
             unreachable=self.unreachable.append,
         )
 
-    def _admit(self, ip: str) -> bool:
-        assert ip == HOST
+    def _admit(self, source: Address, datagram: bytes) -> bool:
+        assert source.host == HOST
+        assert source.port
+        assert bool(datagram) <= (source.transport == "UDP")
         self.allowed -= 1
         return self.allowed >= 0
 

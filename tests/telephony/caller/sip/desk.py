@@ -41,7 +41,7 @@ class Desk:
         self._loop = asyncio.get_running_loop()
         self._transports = Transports(
             SipSettings(host=HOST, port=0),
-            admit=lambda _: True,
+            admit=lambda *_: True,
             receive=lambda message, source: self._do(self.ua.receive, message, source),
             malformed=lambda *_: None,
             unreachable=lambda to: self._do(self.ua.unreachable, to),
