@@ -41,6 +41,7 @@ class ServerSettings(Group):
     public_url: str = Field(default="", pattern=r"^(https?://[^?#\s]+)?$")
     drain_s: Seconds = 60
     drain_goodbye_s: Seconds = 15
+    close_s: Annotated[Seconds, Field(ge=1)] = 15
     data: Path = Path("out")
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
@@ -112,12 +112,27 @@ class App:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            if self.sip:
-                await self.sip.stop()
-            for part in self.shared.engine.parts():
-                await part.close()
-            if self.shared.tapes:
-                await asyncio.to_thread(self.shared.tapes.stop)
+            await self._close()
+
+    async def _close(self) -> None:
+        """End everything that calls have used; what hangs or fails keeps nothing else from ending."""
+        if self.sip:
+            await self._ended("SIP", self.sip.stop())
+        tapes, parts = self.shared.tapes, self.shared.engine.parts()
+        await asyncio.gather(
+            *([self._ended("the tapes' writer", asyncio.to_thread(tapes.stop))] if tapes else ()),
+            *(self._ended(type(part).__name__, part.close()) for part in parts),
+        )
+
+    async def _ended(self, name: str, closing: Awaitable[None]) -> None:
+        limit_s = self._settings.server.close_s / 2  # SIP first, then all else at once
+        try:
+            async with asyncio.timeout(limit_s):
+                await closing
+        except TimeoutError:
+            logger.error("%s has not ended within %g s", name, limit_s)
+        except Exception:
+            logger.exception("%s has not ended well", name)
 
     def _tick(self, now_ms: float) -> None:
         if self.sip:

@@ -1,4 +1,5 @@
-"""Runs the application under uvicorn, and ends it in peace: on SIGTERM or SIGINT calls are drained first.
+"""Runs the application under uvicorn, and ends it: on SIGTERM or SIGINT in peace, calls being drained first, and in the
+end by force.
 
 The application's beginning and end are run here and not by uvicorn, which would make a traceback of what they refuse.
 """
@@ -15,8 +16,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from config.exceptions import SettingsError
-from config.settings import Settings
+from config.settings import ServerSettings, Settings
 from telephony.connection import Config, HttpConnection, MediaConnection
+from telephony.last_resort import LastResort
 
 RECEIVE_BUFFER = 16_384  # bytes; what one peer can make us read at once, while all others wait
 
@@ -31,6 +33,7 @@ class DrainingServer(uvicorn.Server):
         config: uvicorn.Config,
         life: AbstractAsyncContextManager[object],
         drain: Callable[[], Awaitable[None]],
+        settings: ServerSettings,
         *,
         secured: bool,
     ) -> None:
@@ -38,6 +41,8 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._life = life
         self._drain = drain
+        self._settings = settings
+        self._last_resort = LastResort()
         self._secured = secured
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,18 +73,23 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called in the main thread, between two steps of the loop."""
         if self._draining or self._loop is None or not self.started:
+            self._last_resort.within(self._settings.close_s)
             self.should_exit = True
             if sig == signal.SIGINT:
                 super().handle_exit(sig, frame)
             return
+        self._last_resort.within(self._settings.drain_s + self._settings.close_s)
         self._loop.call_soon_threadsafe(self._begin_drain)
 
     def _begin_drain(self) -> None:
         self._draining = self._draining or asyncio.create_task(self._drain_and_exit(), name="drain")
 
     async def _drain_and_exit(self) -> None:
-        await self._drain()
-        self.should_exit = True
+        try:
+            await self._drain()
+        finally:
+            self._last_resort.within(self._settings.close_s)
+            self.should_exit = True
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
@@ -121,4 +131,4 @@ def build_server(app: Starlette, settings: Settings, drain: Callable[[], Awaitab
         server_header=False,
     )
     config.limits = settings.twilio
-    return DrainingServer(config, app.router.lifespan_context(app), drain, secured=settings.secured)
+    return DrainingServer(config, app.router.lifespan_context(app), drain, settings.server, secured=settings.secured)
