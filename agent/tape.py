@@ -17,7 +17,8 @@ import msgspec
 from agent import events as e
 from agent.state import State
 from config.exceptions import TapeError
-from config.settings import Settings, from_values
+from config.settings import Settings, from_sources
+from config.sources import Source, nested
 
 VERSION = 1
 # What a session's decisions depend on.
@@ -159,7 +160,7 @@ def parse_event(plain: dict[str, Any]) -> e.Event:
 
 def settings_of(head: Header, changes: dict[str, Any] | None = None) -> Settings:
     """The settings a tape was made with; `changes` are dotted keys, such as {"turn.endpoint_ms": 300}."""
-    return from_values(head.settings, changes or {}, "the tape's settings")
+    return from_sources([Source("the tape's settings", head.settings), Source("--set", nested(changes or {}))])
 
 
 def _ulaw(pcm: bytes) -> bytes:

@@ -5,6 +5,7 @@ VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TW
 """
 
 import os
+from collections.abc import Sequence
 from functools import reduce
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,18 +20,18 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from config import strict_yaml
 from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
 from config.sip import SipSettings
+from config.sources import Source, describe, merged, nested
 
 HERE = Path(__file__).parent
 DEFAULT_FILE = HERE / "voxline.yaml"
 ENV_PREFIX = "VOXLINE_"
 # Read by the command line, not settings of the server.
 OTHER_VARIABLES = {"VOXLINE_CONFIG"}
-
-SECRETS = ("auth_token", "api_key", "password")
 
 
 class ServerSettings(Group):
@@ -240,41 +241,25 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     Raises SettingsError naming the key, the value and what is allowed.
     """
     path = file or DEFAULT_FILE
-    values = _read_yaml(path)
     _refuse_unknown_variables()
+    sources = [Source(str(path), _read_yaml(path))]
     if token := os.environ.get("TWILIO_AUTH_TOKEN"):
-        values = _merged(values, {"twilio": {"auth_token": token}})
-    values = _merged(values, EnvSettingsSource(Settings)())
-    return from_values(values, overrides or {}, str(path))
+        sources.append(Source("TWILIO_AUTH_TOKEN", {"twilio": {"auth_token": token}}))
+    sources.append(Source("the environment", EnvSettingsSource(Settings)(), ENV_PREFIX, "__"))
+    return from_sources([*sources, Source("--set", nested(overrides or {}))])
 
 
-def from_values(values: dict[str, Any], changes: dict[str, Any], source: str) -> Settings:
-    """Settings from groups of values with dotted keys laid over them; SettingsError names the source and the key."""
-    for key, value in changes.items():
-        values = _merged(values, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
+def from_sources(sources: Sequence[Source]) -> Settings:
+    """Settings from groups of values, each laid over those before it; SettingsError names the source and the key."""
     try:
-        return Settings(**values)
+        return Settings(**reduce(merged, (source.values for source in sources)))
     except ValidationError as error:
-        raise SettingsError(f"{source}: {describe(error)}") from None
-
-
-def describe(error: ValidationError) -> str:
-    """One line for each wrong key: where it is, what is wrong, and the value unless it is secret."""
-    lines = []
-    for detail in error.errors():
-        key = ".".join(str(part) for part in detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            message = "there is no such setting"
-        secret = key.endswith(SECRETS) or key.startswith("sip.users")
-        shown = "" if secret or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
-        lines.append(f"{key}: {message}{shown}" if key else message)
-    return "; ".join(lines)
+        raise SettingsError(describe(error, Settings, sources)) from None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = strict_yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"cannot read the settings {path}: {error.strerror}") from None
     except yaml.YAMLError as error:
@@ -294,12 +279,3 @@ def _refuse_unknown_variables() -> None:
         if group not in Settings.model_fields:
             known = ", ".join(Settings.model_fields)
             raise SettingsError(f"{name}: there is no setting {group!r}; the groups are {known}")
-
-
-def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`values` with `over` laid over it, group by group."""
-    merged = dict(values)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged

@@ -11,6 +11,7 @@ import msgspec
 import uvloop
 import yaml
 
+from config import strict_yaml
 from config.exceptions import SettingsError, VoxlineError
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
@@ -199,7 +200,7 @@ def _override(text: str) -> tuple[str, Any]:
     if not equals:
         raise SettingsError(f"--set {text}: expected KEY=VALUE")
     try:
-        return key, yaml.safe_load(value)
+        return key, strict_yaml.load(value)
     except yaml.YAMLError as error:
         raise SettingsError(f"--set {text}: the value is not valid YAML: {error}") from None
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from config import strict_yaml
 from config.exceptions import SettingsError
 
 LONGEST_FILE = 1_000_000  # bytes
@@ -186,7 +187,7 @@ def load_script(path: Path | str) -> Script:
     try:
         if path.stat().st_size > LONGEST_FILE:
             raise ScriptError(f"{path}: larger than {LONGEST_FILE} bytes")
-        data = yaml.safe_load(path.read_text("utf-8"))
+        data = strict_yaml.load(path.read_text("utf-8"))
     except OSError as error:
         raise ScriptError(f"{path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agent.tape import Header, Step
 from agent.whatif import Outcome, what_if
+from config import strict_yaml
 from config.exceptions import SettingsError, TapeError
 from telephony.tools.replay import find_tapes, open_tape
 
@@ -71,7 +70,7 @@ def parse_range(text: str) -> tuple[str, list[Any]]:
             raise SettingsError(f"--set {text}: an empty range, or too long a one")
         values = [first + number * step for number in range(int((last - first) / step + 1e-9) + 1)]
         return key, [int(item) if item.is_integer() else item for item in values]
-    return key, [yaml.safe_load(item) for item in value.split(",")]
+    return key, [strict_yaml.load(item) for item in value.split(",")]
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> set[int]:

@@ -128,8 +128,10 @@ def test_a_trunk_from_the_environment_keeps_its_secret(monkeypatch: pytest.Monke
     ("name", "value", "named"),
     [
         ("VOXLINE_TRUN__ENDPOINT_MS", "1", "VOXLINE_TRUN__ENDPOINT_MS"),
-        ("VOXLINE_TURN__ENDPONT_MS", "1", "turn.endpont_ms"),
-        ("VOXLINE_TURN__ENDPOINT_MS", "soon", "turn.endpoint_ms"),
+        ("VOXLINE_TURN__ENDPONT_MS", "1", "the environment: VOXLINE_TURN__ENDPONT_MS: .*did you mean endpoint_ms"),
+        ("VOXLINE_TURN__ENDPOINT_MS", "soon", "the environment: VOXLINE_TURN__ENDPOINT_MS: .*got 'soon'"),
+        ("VOXLINE_SERVER__HOST", "0.0.0.0", "the environment: server.host: .*loopback"),
+        ("VOXLINE_PLAYOUT__LEAD_MS", "100", "the environment: VOXLINE_PLAYOUT: lead_ms must be"),
     ],
 )
 def test_a_mistake_in_the_environment_is_named(
@@ -138,6 +140,49 @@ def test_a_mistake_in_the_environment_is_named(
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=named):
         load_settings()
+
+
+def test_a_mistake_in_set_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "good.yaml"
+    file.write_text("turn: {endpoint_ms: 500}")
+    for changes, named in (
+        ({"turn.endpoint_ms": 5}, "--set: turn.endpoint_ms: .*got 5"),
+        ({"turn.endpont_ms": 500}, "--set: turn.endpont_ms: there is no such setting; did you mean endpoint_ms?"),
+        ({"server.host": "0.0.0.0"}, "--set: server.host: .*loopback"),
+    ):
+        with pytest.raises(SettingsError, match=named) as error:
+            load_settings(file, changes)
+        assert str(file) not in str(error.value)
+
+
+def test_an_unknown_key_is_answered_with_those_there_are() -> None:
+    trunks = {"sip.trunks": {"acme": {"server": "sip:pbx", "registers": True}}}
+    for changes, known in (
+        ({"log.levels": "info"}, ["did you mean level?", "level, format, words"]),
+        ({"lgo": {}}, ["did you mean log?", "server, log, call"]),
+        ({"zzz": {}}, ["no such setting; there are server, log, call"]),
+        ({"engine.voxtral.modle": "x"}, ["engine.voxtral.modle", "did you mean model?"]),
+        (trunks, ["sip.trunks.acme.registers", "did you mean register?", "expires_s"]),
+    ):
+        with pytest.raises(SettingsError) as error:
+            load_settings(overrides=changes)
+        for part in known:
+            assert part in str(error.value)
+
+
+def test_off_and_on_need_no_quotes(tmp_path: Path) -> None:
+    file = tmp_path / "plain.yaml"
+    file.write_text("tape:\n  mode: off\nlog:\n  words: yes\nturn:\n  resume: off\n  adapt_words: on\n")
+    settings = load_settings(file)
+    assert settings.tape.mode == "off"
+    assert (settings.log.words, settings.turn.resume, settings.turn.adapt_words) == (True, False, True)
+
+
+def test_a_key_that_stands_twice_is_a_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text("turn: {endpoint_ms: 500}\nturn: {reprompt_ms: 9000}")
+    with pytest.raises(SettingsError, match=r"twice\.yaml.*turn: stands twice"):
+        load_settings(file)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

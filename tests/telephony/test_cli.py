@@ -82,7 +82,7 @@ def test_missing_agent_is_named(setting: str, said: tuple[str, ...]) -> None:
 
 def test_environment_is_checked_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOXLINE_TURN__ENDPOINT_MS", "soon")
-    assert "turn.endpoint_ms" in complaint_here(capsys, *SIMULATED)
+    assert "VOXLINE_TURN__ENDPOINT_MS" in complaint_here(capsys, *SIMULATED)
     monkeypatch.setenv("VOXLINE_SERVR__PORT", "1")
     assert "VOXLINE_SERVR__PORT" in complaint_here(capsys, *SIMULATED)
 

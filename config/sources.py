@@ -1,0 +1,92 @@
+"""Where settings come from, and whom a wrong one is blamed on: the file, the environment, or --set."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import reduce
+from typing import Any, get_args
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+
+Values = dict[str, Any]
+Path = tuple[str | int, ...]
+
+SECRETS = ("auth_token", "api_key", "password")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Some values, in groups, and what people call the place they stand in; `prefix` and `joint` make a key's name."""
+
+    name: str
+    values: Values
+    prefix: str = ""
+    joint: str = "."
+
+    def has(self, path: Path) -> bool:
+        """Whether it says anything there."""
+        inner: Any = self.values
+        for part in path:
+            if not isinstance(inner, dict) or part not in inner:
+                return False
+            inner = inner[part]
+        return True
+
+    def called(self, path: Path) -> str:
+        """A key as it is written here."""
+        key = self.joint.join(map(str, path))
+        return self.prefix + key.upper() if self.prefix else key
+
+
+def nested(dotted: Mapping[str, Any]) -> Values:
+    """{"server.port": 0} as {"server": {"port": 0}}."""
+    values: Values = {}
+    for key, value in dotted.items():
+        values = merged(values, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
+    return values
+
+
+def merged(values: Values, over: Values) -> Values:
+    """`values` with `over` laid over it, group by group."""
+    result = dict(values)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def describe(error: ValidationError, model: type[BaseModel], sources: Sequence[Source]) -> str:
+    """For each wrong key: the source that said it last, the key, what is wrong, and the value unless it is secret."""
+    return "; ".join(_line(detail, model, sources) for detail in error.errors())
+
+
+def _line(detail: Any, model: type[BaseModel], sources: Sequence[Source]) -> str:
+    path: Path = detail["loc"]
+    message = detail["msg"].removeprefix("Value error, ")
+    key = ".".join(map(str, path))
+    if not path:  # the whole does not fit together; such a message begins with the key that it is about
+        path = tuple(message.partition(":")[0].split("."))
+    source = next((source for source in reversed(sources) if source.has(path)), None)
+    source = source or next((source for source in reversed(sources) if source.has(path[:-1])), sources[0])
+    if detail["type"] == "extra_forbidden":
+        message = f"there is no such setting; {_valid(model, path)}"
+    secret = key.endswith(SECRETS) or key.startswith("sip.users")
+    shown = "" if secret or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
+    said = f"{source.name}: {source.called(detail['loc'])}" if key else source.name
+    return f"{said}: {message}{shown}"
+
+
+def _valid(model: type[BaseModel], path: Path) -> str:
+    """The keys that may stand where the last part of the path does, those like it first."""
+    inner: Any = model
+    for part in path[:-1]:
+        inner = _type_of(inner, part)
+    keys = [field.alias or name for name, field in inner.model_fields.items()]
+    hint = "".join(f"did you mean {near}? " for near in get_close_matches(str(path[-1]), keys, n=1))
+    return f"{hint}there are {', '.join(keys)}"
+
+
+def _type_of(outer: Any, part: str | int) -> Any:
+    """Of a model's field by its name or alias, or of a mapping's values."""
+    if isinstance(outer, type) and issubclass(outer, BaseModel):
+        return next(field.annotation for name, field in outer.model_fields.items() if part in (name, field.alias))
+    return get_args(outer)[-1]
