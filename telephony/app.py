@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent.engine.base import Engine
+from agent.engine.languages import check_voices
 from agent.engine.profiles import build_engine
 from agent.records import Records
 from agent.vad import Vad, VadStream
@@ -93,6 +94,7 @@ class App:
             await self.sip.start()  # before all that takes long: a port may be taken; until `ready` callers hear 503
         for part in self.shared.engine.parts():
             await part.load()
+        await check_voices(self.shared.engine.synthesizer, self.agents.values())
         if self._settings.tape.mode != "off":
             self.shared.tapes = Tapes(self._settings.server.data / "tapes", self._settings.tape)
         gc.collect()

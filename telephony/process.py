@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from telephony.exceptions import LineError
 
-START_S = 60  # loading and warming up on a busy machine
+START_S = 180  # loading and warming up on a very busy machine
 STOP_S = 15
 KEPT_LINES = 20_000
 

@@ -101,7 +101,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -123,4 +123,4 @@ def test_a_call_in_every_profile_keeps_to_itself(
     script = tmp_path / "script.yaml"
     script.write_text(SCRIPT)
     command = [sys.executable, "-m", "tests.sealed_call", json.dumps(settings), str(script), str(tmp_path / "data")]
-    nothing(room(*command, timeout_s=240))
+    nothing(room(*command, timeout_s=500))

@@ -1,8 +1,11 @@
 """Profiles: which backends hear, think and speak. Backends are imported only when their profile is chosen."""
 
+import logging
+
 import msgspec
 
 from agent.engine.base import Engine, Recognizer, Synthesizer
+from agent.engine.languages import check_hearing, deaf_without_models, without_models
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.engine import EngineSettings
@@ -10,13 +13,17 @@ from config.engine import EngineSettings
 Agents = dict[str, AgentSettings]
 EXTRAS = {"openai": "embedded", "cascade": "gpu"}  # what a profile without an extra of its own may lack
 
+logger = logging.getLogger("voxline.engine")
+
 
 def build_engine(settings: EngineSettings, agents: Agents) -> Engine:
-    """The engine of the chosen profile, not loaded yet; raises EngineError when its packages are missing.
+    """The engine of the chosen profile, not loaded yet; raises EngineError when its packages are missing, or when it
+    would not understand the callers of an agent.
 
     The models of `gpu` and `cascade` run in a process of their own (`engine.process`), and callers of a profile that
     depends on models fall back on the embedded engine when those are lost.
     """
+    check_hearing(settings, agents)
     try:
         match settings.profile:
             case "embedded":
@@ -61,6 +68,12 @@ def _with_fallback(settings: EngineSettings, agents: Agents) -> Engine:
         models = in_process(settings, agents)
     else:
         models = build_models(settings, agents)
+    for agent in deaf_without_models(agents):
+        logger.warning(
+            "%s.yaml: language: %r is not understood without the models: when they are lost, callers are put through",
+            *(agent.name, agent.language),
+        )
+    agents = without_models(agents)
     embedded = _embedded(settings, agents)
     if settings.profile == "cascade" and settings.cascade.recognizer == "embedded":
         models = msgspec.structs.replace(models, recognizer=embedded.recognizer)

@@ -7,9 +7,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent import silero
+from agent.engine.languages import WORD, check_hearing, deaf_without_models
 from agent.exceptions import EngineError
-from config.agent import load_agents
-from config.engine import EngineSettings
+from config.agent import AgentSettings, load_agents
+from config.engine import EngineSettings, KokoroSettings
 from config.exceptions import SettingsError
 from config.settings import Settings, is_loopback
 from telephony.doctor.finding import Finding, Level
@@ -28,7 +29,13 @@ CONNECT_S = 1.0
 def check(settings: Settings) -> Iterator[Finding]:
     """All of the engine."""
     engine = settings.engine
-    yield _agents(settings)
+    try:
+        agents = load_agents(settings.agents_folder)
+    except SettingsError as error:
+        yield _found("problem", str(error))
+        agents = {}
+    else:
+        yield _agents(settings, agents)
     yield _voice_detector()
     parts = parts_of(engine)
     missing = sorted({name for part in parts for name in PACKAGES[part] if find_spec(name) is None})
@@ -39,8 +46,9 @@ def check(settings: Settings) -> Iterator[Finding]:
         )
         return
     yield _found("ok", f"profile {engine.profile}: its packages are there")
+    yield from _hearing(engine, agents)
     for part in parts:
-        yield from _part(engine, part)
+        yield from _part(engine, part, list(agents.values()))
 
 
 def parts_of(engine: EngineSettings) -> list[str]:
@@ -59,7 +67,7 @@ def parts_of(engine: EngineSettings) -> list[str]:
             return []
 
 
-def _part(engine: EngineSettings, part: str) -> Iterator[Finding]:
+def _part(engine: EngineSettings, part: str, agents: list[AgentSettings]) -> Iterator[Finding]:
     match part:
         case "voxtral":
             yield from _model(engine.voxtral.model, engine.voxtral.device, "engine.voxtral")
@@ -69,17 +77,15 @@ def _part(engine: EngineSettings, part: str) -> Iterator[Finding]:
             yield from _model(engine.realtime.model, engine.realtime.device, "engine.realtime")
         case "kokoro":
             yield from _model(engine.kokoro.model, engine.kokoro.device, "engine.kokoro")
+            yield from _kokoro(engine.kokoro, agents)
         case "openai":
             yield _api(engine)
         case "embedded":
-            yield _espeak()
+            chosen = engine.profile == "embedded" or engine.cascade.synthesizer == "embedded"
+            yield _espeak(agents if chosen else [agent.model_copy(update={"voice": ""}) for agent in agents])
 
 
-def _agents(settings: Settings) -> Finding:
-    try:
-        agents = load_agents(settings.agents_folder)
-    except SettingsError as error:
-        return _found("problem", str(error))
+def _agents(settings: Settings, agents: dict[str, AgentSettings]) -> Finding:
     name = settings.call.agent
     if name not in agents:
         return _found("problem", f"call.agent: no agent {name!r}; there are {', '.join(agents)}")
@@ -89,6 +95,17 @@ def _agents(settings: Settings) -> Finding:
     return _found("ok", f"agents: {', '.join(agents)}; {name} answers")
 
 
+def _hearing(engine: EngineSettings, agents: dict[str, AgentSettings]) -> Iterator[Finding]:
+    try:
+        check_hearing(engine, agents)
+    except EngineError as error:
+        yield _found("problem", str(error))
+    if engine.profile in ("gpu", "cascade", "openai"):
+        for agent in deaf_without_models(agents):
+            text = f"{agent.name}.yaml: language: {agent.language!r} is not understood without the models"
+            yield _found("warning", text, "when they are lost, its callers are put through")
+
+
 def _voice_detector() -> Finding:
     try:
         return _found("ok", f"voice detector: {silero.model_path()}")
@@ -96,13 +113,37 @@ def _voice_detector() -> Finding:
         return _found("problem", str(error))
 
 
-def _espeak() -> Finding:
-    import espeakng_loader  # noqa: PLC0415 (an extra)
+def _espeak(agents: list[AgentSettings]) -> Finding:
+    from agent.engine.embedded.synthesizer import say  # noqa: PLC0415 (an extra)
 
-    for path in (espeakng_loader.get_library_path(), espeakng_loader.get_data_path()):
-        if not Path(path).exists():
-            return _found("problem", f"espeak-ng: {path} is missing", "reinstall espeakng_loader")
-    return _found("ok", "espeak-ng: its library and its voices are there")
+    for agent in agents:
+        try:
+            say(WORD, agent.voice, agent.speed, language=agent.language)
+        except OSError as error:
+            return _found("problem", f"espeak-ng cannot be loaded: {error}", "reinstall espeakng_loader")
+        except EngineError as error:
+            return _found("problem", f"{agent.name}.yaml: {error}")
+    return _found("ok", "espeak-ng: speaks the languages of all agents")
+
+
+def _kokoro(kokoro: KokoroSettings, agents: list[AgentSettings]) -> Iterator[Finding]:
+    """What it has is looked at, and is tried when the server starts: its packages take many seconds to load."""
+    from agent.engine.kokoro.phonemes import LANGUAGES  # noqa: PLC0415 (an extra)
+
+    folder = _locate(kokoro.model, "engine.kokoro")
+    if isinstance(folder, Finding):
+        return
+    voices = {path.stem for path in (folder / "voices").glob("*.pt")}
+    for agent in agents:
+        for key, value, known in (
+            ("voice", agent.voice or kokoro.voice, voices),
+            ("language", agent.language, LANGUAGES),
+        ):
+            if value not in known:
+                there = ", ".join(sorted(known)) or "none"
+                yield _found("problem", f"{agent.name}.yaml: {key}: {value!r}: Kokoro has only {there}")
+                return
+    yield _found("ok", "Kokoro: has the voices and the languages of all agents")
 
 
 def _model(model: str, device: str, setting: str) -> Iterator[Finding]:
@@ -128,28 +169,34 @@ def _kernels() -> Finding:
 
 
 def _weights(model: str, setting: str) -> Finding:
+    folder = _locate(model, setting)
+    if isinstance(folder, Finding):
+        return folder
+    if not any(next(folder.glob(pattern), None) for pattern in WEIGHTS):
+        return _found("problem", f"{setting}.model: {folder} holds no weights ({', '.join(WEIGHTS)})")
+    return _found("ok", f"{setting}.model: {folder}")
+
+
+def _locate(model: str, setting: str) -> Path | Finding:
+    """A model's folder, or why there is none yet."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 (an extra)
     from huggingface_hub.constants import HF_HUB_OFFLINE  # noqa: PLC0415
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
 
     folder = Path(model).expanduser()
-    if not folder.is_dir():
-        if folder.is_absolute() or model.startswith((".", "~")):
-            return _found(
-                "problem", f"{setting}.model: there is no folder {folder}", "name the folder with the weights"
-            )
-        try:
-            folder = Path(snapshot_download(model, local_files_only=True))
-        except HFValidationError:
-            return _found("problem", f"{setting}.model: {model!r} is neither a folder nor a name on the hub")
-        except LocalEntryNotFoundError:
-            if HF_HUB_OFFLINE:
-                return _found("problem", f"{setting}.model: {model} is not here, and HF_HUB_OFFLINE is set")
-            text = f"{setting}.model: {model} is not here yet; the first start fetches it, which takes long"
-            return _found("warning", text, f"fetch it before: hf download {model}")
-    if not any(next(folder.glob(pattern), None) for pattern in WEIGHTS):
-        return _found("problem", f"{setting}.model: {folder} holds no weights ({', '.join(WEIGHTS)})")
-    return _found("ok", f"{setting}.model: {folder}")
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or model.startswith((".", "~")):
+        return _found("problem", f"{setting}.model: there is no folder {folder}", "name the folder with the weights")
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except HFValidationError:
+        return _found("problem", f"{setting}.model: {model!r} is neither a folder nor a name on the hub")
+    except LocalEntryNotFoundError:
+        if HF_HUB_OFFLINE:
+            return _found("problem", f"{setting}.model: {model} is not here, and HF_HUB_OFFLINE is set")
+        text = f"{setting}.model: {model} is not here yet; the first start fetches it, which takes long"
+        return _found("warning", text, f"fetch it before: hf download {model}")
 
 
 def _api(engine: EngineSettings) -> Finding:

@@ -141,3 +141,21 @@ def test_sip_that_is_refused_is_said_before_anything_is_loaded() -> None:
 def test_what_fails_while_it_starts_is_said_too() -> None:
     line = complaint(serve(*SIMULATED, "--set", "server.data=/dev/null", "--set", "tape.mode=full"))
     assert line == "voxline: server.data: cannot make /dev/null/tapes for tapes: Not a directory"
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ("voice: bob", ("desk.yaml", "bob", "en-gb")),
+        ("language: xx-klingon", ("desk.yaml", "xx-klingon")),
+        ("language: es", ("desk.yaml", "'es'", "pocketsphinx", "en")),
+    ],
+)
+def test_an_agent_that_nobody_can_hear_or_speak_for_is_refused(
+    tmp_path: Path, agent: str, said: tuple[str, ...]
+) -> None:
+    dialogue = "{texts: {greeting: Hi.}, intents: {hours: {phrases: [hours], answer: Nine.}}}"
+    (tmp_path / "desk.yaml").write_text(f"name: desk\n{agent}\ndialogue: {dialogue}\n")
+    options = {"agents": tmp_path, "call.agent": "desk", "server.port": 0, "server.data": tmp_path}
+    line = complaint(serve(*(part for key, value in options.items() for part in ("--set", f"{key}={value}"))))
+    assert all(part in line for part in said), line

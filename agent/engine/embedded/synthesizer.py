@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import espeakng_loader
@@ -17,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.engine.base import FloatArray, SpeakRequest, Speech, Word
+from agent.engine.embedded.voices import Voices
 from agent.exceptions import EngineError
 
-VOICE = "en-us"
 WORDS_A_MINUTE = 165  # at speed 1.0: clear on a phone
 PITCH = 45  # 0..100
 PEAK = 0.7  # -3 dBFS: as loud as a telephone takes without clipping
@@ -69,6 +70,7 @@ class _Espeak:
         self.rate: int = self._library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data, 0)
         if self.rate <= 0:
             raise EngineError(f"espeak-ng cannot start with the data in {data.decode()}")
+        self._voices = Voices(self._library, Path(data.decode()))
         self._lock = threading.Lock()
         self._callback = _Callback(self._on_audio)  # kept: the library holds only its address
         self._library.espeak_SetSynthCallback(self._callback)
@@ -77,12 +79,11 @@ class _Espeak:
         self._aborted = threading.Event()
 
     def speak(
-        self, text: str, voice: str, speed: float, pitch: int, aborted: threading.Event
+        self, text: str, voice: str, language: str, *, speed: float, pitch: int, aborted: threading.Event
     ) -> tuple[FloatArray, list[tuple[int, int]]]:
         """Audio and, for each word, (its character's index in the text, the ms of its start)."""
         with self._lock:
-            if self._library.espeak_SetVoiceByName((voice or VOICE).encode()) != 0:
-                raise EngineError(f"espeak-ng has no voice {voice!r}; `espeak-ng --voices` lists them")
+            self._voices.choose(voice, language)
             self._library.espeak_SetParameter(_RATE, round(WORDS_A_MINUTE * speed), 0)
             self._library.espeak_SetParameter(_PITCH, pitch, 0)
             self._pieces, self._starts, self._aborted = [], [], aborted
@@ -117,10 +118,12 @@ def _shared() -> _Espeak:
         return _espeak
 
 
-def say(text: str, voice: str = "", speed: float = 1.0, pitch: int = PITCH) -> tuple[FloatArray, int]:
+def say(
+    text: str, voice: str = "", speed: float = 1.0, pitch: int = PITCH, *, language: str = "en-us"
+) -> tuple[FloatArray, int]:
     """Speak a text: (mono float32 in -1..1, rate in Hz). For callers that are simulated; needs no engine."""
     espeak = _shared()
-    audio, _ = espeak.speak(_plain(text), voice, speed, pitch, threading.Event())
+    audio, _ = espeak.speak(_plain(text), voice, language, speed=speed, pitch=pitch, aborted=threading.Event())
     return _level(audio), espeak.rate
 
 
@@ -168,7 +171,9 @@ def _make(request: SpeakRequest, aborted: threading.Event) -> Speech | None:
         return None
     espeak = _shared()
     text = _plain(request.text)
-    audio, starts = espeak.speak(text, request.voice or request.language, request.speed, PITCH, aborted)
+    audio, starts = espeak.speak(
+        text, request.voice, request.language, speed=request.speed, pitch=PITCH, aborted=aborted
+    )
     loud = np.flatnonzero(np.abs(audio) > SILENT)
     if aborted.is_set() or not loud.size:
         return None

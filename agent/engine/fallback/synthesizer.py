@@ -17,20 +17,20 @@ class FallbackSynthesizer:
 
     def __init__(self, synthesizer: Synthesizer, embedded: Synthesizer, health: Health) -> None:
         self.health = health
-        self._synthesizer = synthesizer
-        self._embedded = embedded
+        self.synthesizer = synthesizer
+        self.embedded = embedded
 
     async def load(self) -> None:
         """See Synthesizer."""
-        await self._synthesizer.load()
-        await self._embedded.load()
+        await self.synthesizer.load()
+        await self.embedded.load()
 
     async def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
         """See Synthesizer."""
         spoken = 0  # words
         if self.health.may_be_asked():
             try:
-                async with aclosing(self._synthesizer.speak(request)) as pieces:
+                async with aclosing(self.synthesizer.speak(request)) as pieces:
                     while piece := await _next(pieces):
                         spoken += len(piece.words)
                         yield piece
@@ -38,23 +38,23 @@ class FallbackSynthesizer:
                 return
             except Exception as error:  # noqa: BLE001 (a synthesizer may raise anything, and costs no call)
                 self.health.failed(request.id.partition("/")[0], error)  # the ids of a call begin with its own
-                self._synthesizer.cancel(request.id)
+                self.synthesizer.cancel(request.id)
         rest = " ".join(request.text.split()[spoken:])
         if rest:
             again = msgspec.structs.replace(request, text=rest, voice="")
-            async with aclosing(self._embedded.speak(again)) as pieces:
+            async with aclosing(self.embedded.speak(again)) as pieces:
                 async for piece in pieces:
                     yield piece
 
     def cancel(self, request: str) -> None:
         """See Synthesizer."""
-        self._synthesizer.cancel(request)
-        self._embedded.cancel(request)
+        self.synthesizer.cancel(request)
+        self.embedded.cancel(request)
 
     async def close(self) -> None:
         """See Synthesizer."""
-        await self._synthesizer.close()
-        await self._embedded.close()
+        await self.synthesizer.close()
+        await self.embedded.close()
 
 
 async def _next(pieces: AsyncGenerator[Speech, None]) -> Speech | None:

@@ -17,7 +17,7 @@ def test_the_default_is_in_order() -> None:
     found = list(engine.check(settings()))
     assert {finding.level for finding in found} == {"ok"}
     assert "agents: front_desk; front_desk answers" in text(found)
-    assert "espeak-ng: its library and its voices are there" in text(found)
+    assert "espeak-ng: speaks the languages of all agents" in text(found)
 
 
 def test_agents_that_are_not_there(tmp_path: Path) -> None:
@@ -25,6 +25,50 @@ def test_agents_that_are_not_there(tmp_path: Path) -> None:
     assert str(tmp_path) in of("problem", engine.check(settings(agents=str(tmp_path))))[0]
     trunks = {"telco": {"server": "sip:192.0.2.9", "agent": "night"}}
     assert "sip.trunks: no agent 'night'" in of("problem", engine.check(settings(sip__trunks=trunks)))[0]
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ("language: en-gb", ""),
+        ("voice: en-us+adam", ""),
+        (
+            "voice: bob",
+            "desk.yaml: espeak-ng has no voice 'bob'; it has those for af, ",
+        ),
+        ("language: xx-klingon", "desk.yaml: language: 'xx-klingon': pocketsphinx, which hears the callers"),
+        ("language: es", "desk.yaml: language: 'es': pocketsphinx, which hears the callers"),
+    ],
+)
+def test_agents_that_nobody_can_speak_for_or_hear(tmp_path: Path, agent: str, said: str) -> None:
+    (tmp_path / "desk.yaml").write_text(f"name: desk\n{agent}\n")
+    found = engine.check(settings(agents=str(tmp_path), call__agent="desk"))
+    problems = of("problem", found)
+    assert problems[0].startswith(said) if said else not problems
+
+
+def test_what_an_agent_loses_with_the_models(tmp_path: Path) -> None:
+    dialogue = "dialogue: {texts: {greeting: Hola.}, intents: {hours: {phrases: [hours], answer: Nine.}}}"
+    (tmp_path / "desk.yaml").write_text(f"name: desk\nlanguage: es\n{dialogue}\n")
+    found = engine.check(settings(agents=str(tmp_path), call__agent="desk", engine__profile="openai"))
+    assert "desk.yaml: language: 'es' is not understood without the models" in of("warning", found)
+
+
+def test_a_voice_that_kokoro_has_not(tmp_path: Path) -> None:
+    pytest.importorskip("kokoro")
+    model, agents = tmp_path / "model", tmp_path / "agents"
+    (model / "voices").mkdir(parents=True)
+    (model / "voices" / "af_heart.pt").touch()
+    agents.mkdir()
+    values = {"engine__profile": "gpu", "agents": str(agents), "call__agent": "desk"}
+    for agent, said in (
+        ("voice: af_heart", []),
+        ("voice: bob", ["desk.yaml: voice: 'bob': Kokoro has only af_heart"]),
+        ("language: de", ["desk.yaml: language: 'de': Kokoro has only en-gb, en-us, es, fr-fr, hi, it, pt-br"]),
+    ):
+        (agents / "desk.yaml").write_text(f"name: desk\n{agent}\n")
+        found = of("problem", engine.check(settings(**values, engine__kokoro__model=str(model))))
+        assert [line for line in found if line.startswith("desk.yaml")] == said
 
 
 @pytest.mark.parametrize(
@@ -87,7 +131,9 @@ def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "voices").mkdir()
+    for file in ("model.safetensors", "voices/af_heart.pt"):
+        (tmp_path / file).touch()
     model = {"engine__voxtral__model": str(tmp_path), "engine__kokoro__model": str(tmp_path)}
     found = of("problem", engine.check(settings(engine__profile="gpu", **model)))
     assert [line.partition(" ")[0] for line in found] == ["engine.voxtral.device", "engine.kokoro.device"]

@@ -123,3 +123,27 @@ def test_any_text_is_spoken_or_silent(text: str) -> None:
     speech = asyncio.run(speak(text))
     if speech is not None:
         assert [word.text for word in speech.words] == text.split() or not text.isprintable()
+
+
+@pytest.mark.parametrize("language", ["en-us", "en-gb", "EN-GB", "es", "fr-fr", "hi", "it", "pt-br", "de-at"])
+async def test_a_language_is_spoken_by_its_voice_whatever_that_is_called(language: str) -> None:
+    assert await speak("One.", language=language)
+
+
+@pytest.mark.parametrize("voice", ["en-gb", "en-gb+f3", "English (America)"])
+async def test_a_voice_is_named_by_espeak_or_by_its_language(voice: str) -> None:
+    assert await speak("One.", voice=voice)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"voice": "bob"}, "no voice 'bob'; it has those for af, .* en-gb, .* fr-fr"),
+        ({"language": "xx-klingon"}, "no voice for the language 'xx-klingon'; it has those for af"),
+        ({"voice": "en-us+bob"}, "no variant 'bob' of its voices; it has .*, adam"),
+    ],
+)
+async def test_what_nobody_can_speak_is_refused_with_what_there_is(asked: dict[str, str], said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        await speak("One.", **asked)
+    assert await speak("One.", voice="en-gb") is not None
