@@ -1,6 +1,10 @@
 # Every target sets up .venv by itself when it is missing or out of date.
-PYTHON ?= python3
+# PYTHON=python3.12 chooses another Python for it.
 BIN := .venv/bin
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+BASE := $(shell .ci/python $(PYTHON))
+$(if $(BASE),,$(error no Python to run voxline with))
+endif
 # Not compiled: most of what torch and transformers bring is never imported.
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
@@ -50,7 +54,7 @@ clean: ## remove the set-up and everything that was written
 	rm -rf .venv out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/pip:
-	$(PYTHON) -m venv .venv
+	$(BASE) -m venv .venv
 
 # Silero's package asks for torch, which only its other formats need: voxline runs its ONNX file.
 .venv/run: .venv/bin/pip pyproject.toml constraints.txt

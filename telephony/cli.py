@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="voxline", description="A self-hosted phone voice agent.")
+    parser.add_argument("--version", action="version", version=f"voxline {version('voxline')}")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_server(commands)
     _add_callers(commands)
@@ -46,7 +48,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_server(commands: Commands) -> None:
-    serve = commands.add_parser("serve", help="answer calls", description="Answer calls until SIGTERM or Ctrl-C.")
+    serve = commands.add_parser(
+        "serve",
+        help="answer calls",
+        description="Answer calls until SIGTERM or Ctrl-C: then running calls may "
+        "last server.drain_s more. A second one ends them at once.",
+    )
     _add_settings(serve)
     serve.set_defaults(run=_serve)
 
@@ -176,12 +183,18 @@ def _add_caller_options(parser: argparse.ArgumentParser, script: str) -> None:
 def _serve(options: argparse.Namespace) -> int:
     from telephony.app import App  # noqa: PLC0415 (the engine's packages are not needed by other commands)
     from telephony.server import build_server  # noqa: PLC0415
+    from telephony.welcome import welcome  # noqa: PLC0415
 
     settings = load_settings(options.config, dict(map(_override, options.set)))
     configure_logging(settings.log)
     app = App(settings)
     _warn_if_open(settings)
-    server = build_server(app.asgi, settings, app.drain)
+
+    def greet(urls: list[str]) -> None:
+        if sys.stderr.isatty():
+            print(welcome(settings, urls, app.sip.ports if app.sip else {}), file=sys.stderr)
+
+    server = build_server(app.asgi, settings, app.drain, greet)
     server.run()
     return 0 if server.started else 1
 

@@ -26,7 +26,8 @@ logger = logging.getLogger("voxline.server")
 
 
 class DrainingServer(uvicorn.Server):
-    """On the first signal it waits for `drain` and then stops; on the second it stops at once."""
+    """On the first SIGTERM or SIGINT it waits for `drain` and then stops; on the second it stops at once. A terminal
+    that is closed (SIGHUP) ends no calls."""
 
     def __init__(
         self,
@@ -36,14 +37,17 @@ class DrainingServer(uvicorn.Server):
         settings: ServerSettings,
         *,
         secured: bool,
+        on_listening: Callable[[list[str]], None],
     ) -> None:
-        """`life` is entered before calls are taken and left when all are over; what it raises ends `run`."""
+        """`life` is entered before calls are taken and left when all are over; what it raises ends `run`.
+        `on_listening` is told the URLs."""
         super().__init__(config)
         self._life = life
         self._drain = drain
         self._settings = settings
         self._last_resort = LastResort()
         self._secured = secured
+        self._on_listening = on_listening
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -54,16 +58,21 @@ class DrainingServer(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server."""
         self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGHUP, logger.info, "SIGHUP is ignored: settings are read at the start")
         await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server; tells where it listens, which with port 0 nobody knows before."""
         await self._life.__aenter__()
         await super().startup(sockets)
+        urls = []
         for server in self.servers if self.started else ():
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
-                logger.info("listening", extra={"url": f"http://{host}:{port}", "secured": self._secured})
+                urls.append(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+                logger.info("listening", extra={"url": urls[-1], "secured": self._secured})
+        if urls:
+            self._on_listening(urls)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server."""
@@ -73,6 +82,7 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called in the main thread, between two steps of the loop."""
         if self._draining or self._loop is None or not self.started:
+            logger.warning("ending at once: calls that are on are cut off")
             self._last_resort.within(self._settings.close_s)
             self.should_exit = True
             if sig == signal.SIGINT:
@@ -82,7 +92,9 @@ class DrainingServer(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._begin_drain)
 
     def _begin_drain(self) -> None:
-        self._draining = self._draining or asyncio.create_task(self._drain_and_exit(), name="drain")
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain_and_exit(), name="drain")
+            logger.info("ending once the calls are over; a second signal ends them at once")
 
     async def _drain_and_exit(self) -> None:
         try:
@@ -112,7 +124,12 @@ def bind(host: str, port: int) -> list[socket.socket]:
     return bound
 
 
-def build_server(app: Starlette, settings: Settings, drain: Callable[[], Awaitable[None]]) -> DrainingServer:
+def build_server(
+    app: Starlette,
+    settings: Settings,
+    drain: Callable[[], Awaitable[None]],
+    on_listening: Callable[[list[str]], None] = lambda _: None,
+) -> DrainingServer:
     """A server for the application, not started yet."""
     config = Config(
         app,
@@ -131,4 +148,11 @@ def build_server(app: Starlette, settings: Settings, drain: Callable[[], Awaitab
         server_header=False,
     )
     config.limits = settings.twilio
-    return DrainingServer(config, app.router.lifespan_context(app), drain, settings.server, secured=settings.secured)
+    return DrainingServer(
+        config,
+        app.router.lifespan_context(app),
+        drain,
+        settings.server,
+        secured=settings.secured,
+        on_listening=on_listening,
+    )

@@ -4,10 +4,10 @@ It is started by `agent.engine.remote`, as `python -m agent.engine.worker --fd N
 sockets as file descriptor N. It lives as long as the other end: when that is closed, or its owner is killed, it gives
 everything back and ends, after S seconds by force, whatever its threads or its event loop are doing.
 
-Signals: it ignores SIGTERM and SIGINT, and stays in the server's process group. Ctrl-C in a terminal, and systemd with
-its usual KillMode=control-group, signal both processes; the server then goes on until its calls have ended, and needs
-its models for that. systemd's SIGKILL after TimeoutStopSec ends both. (Before it has set this up, in its first half
-second, a SIGTERM does end it, but then no call depends on it yet.)
+Signals: it ignores SIGTERM, SIGINT and SIGHUP, and stays in the server's process group. Ctrl-C in a terminal, and
+systemd with its usual KillMode=control-group, signal both processes; the server then goes on until its calls have
+ended, and needs its models for that. systemd's SIGKILL after TimeoutStopSec ends both. (Before it has set this up, in
+its first half second, a SIGTERM does end it, but then no call depends on it yet.)
 """
 
 import argparse
@@ -207,6 +207,7 @@ def main() -> None:
     """See the module."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--fd", type=int, required=True)
     arguments.add_argument("--grace", type=float, required=True)

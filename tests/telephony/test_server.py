@@ -84,10 +84,20 @@ async def test_second_signal_stops_at_once(serve: Callable[..., Any], dial: Dial
     phone.hold()
     await phone.get("media")
     server.process.send_signal(signal.SIGTERM)
-    await in_thread(server.wait_for, "draining")
+    await in_thread(server.wait_for, "ending once the calls are over; a second signal ends them at once")
     server.process.send_signal(signal.SIGTERM)
+    await in_thread(server.wait_for, "ending at once: calls that are on are cut off")
     assert (await phone.closed())[0] == 1012
     assert await in_thread(server.process.wait, 15) == 0
+
+
+async def test_a_terminal_that_is_closed_ends_no_call(serve: Callable[..., Any], dial: Dial, in_thread: Dial) -> None:
+    server = await in_thread(serve, QUICK)
+    phone = await dial(server.url)
+    server.process.send_signal(signal.SIGHUP)
+    await in_thread(server.wait_for, "SIGHUP is ignored: settings are read at the start")
+    await phone.heard(4)
+    await phone.hang_up()
 
 
 def test_idle_server_ends_at_the_first_signal(serve: Callable[..., Any]) -> None:
