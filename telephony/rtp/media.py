@@ -2,8 +2,8 @@
 
 The peer's audio comes by `receive`, at any time, and is heard by `hear`, every 20 ms; `tick`, also every 20 ms, gives
 the packet to send, silence where there is nothing to say. Where packets go follows where they come from (symmetric
-RTP): the first valid one from the IP of the session description locks the stream to its source, and nobody else is
-listened to until `relatch`, or until an update names another address.
+RTP): source.py says whose are the peer's, and nobody else is listened to until `relatch`, or until an update names
+another address.
 
 The line has one rate for the whole call, that of the codec that was agreed on first; a codec with another is converted.
 """
@@ -11,7 +11,6 @@ The line has one rate for the whole call, that of the codec that was agreed on f
 import random
 import secrets
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
 
 import msgspec
 
@@ -24,6 +23,7 @@ from telephony.rtp.jitter import JitterBuffer
 from telephony.rtp.packet import Packet
 from telephony.rtp.parameters import Address, Parameters
 from telephony.rtp.rate import FRAME_MS, RATES, Rate
+from telephony.rtp.source import Source, canonical
 from telephony.rtp.srtp import Srtp
 
 NextFrame = Callable[[], bytes | None]  # 20 ms of PCM16 at the line's rate; None for silence
@@ -39,7 +39,6 @@ class Counters(msgspec.Struct):
     malformed: int = 0  # neither RTP nor RTCP, or without a payload of its codec
     other: int = 0  # of other protocols that share the port, such as STUN, and keep-alives: ignored
     unexpected: int = 0  # payload types that were not agreed on
-    latched: int = 0  # times the source was locked
 
 
 class Media:
@@ -68,9 +67,8 @@ class Media:
         self._keys_out = keys or KeySender()
         self._keys_in = KeyReceiver()
         self._next_frame = next_frame
-        self._nat = nat
+        self._source = Source(nat=nat)
         self._named: Address | None = None  # the last address agreed on
-        self._locked: Address | None = None
         self._control_from: Address | None = None
         self._timestamp = self._random.getrandbits(32)
         self._sequence = self._first_sequence()
@@ -104,17 +102,18 @@ class Media:
 
     def relatch(self) -> None:
         """Take the next valid source."""
-        self._locked = self._control_from = None
+        self._source.unlock()
+        self._control_from = None
 
     @property
-    def source(self) -> Address | None:
-        """Whose RTP alone is taken; None while it is not locked."""
-        return self._locked
+    def sources(self) -> tuple[Address, ...]:
+        """Whose RTP alone can be taken from now on; none while that is open. The same object until it changes."""
+        return self._source.known
 
     @property
     def remote(self) -> Address | None:
         """Where RTP goes: to where it comes from, before that to the address agreed on."""
-        return self._locked or self._parameters.remote
+        return self._source.locked or self._parameters.remote
 
     @property
     def remote_control(self) -> Address | None:
@@ -129,7 +128,7 @@ class Media:
 
     def receive(self, data: bytes, source: Address, now_ms: float) -> str | None:
         """Take a datagram from the RTP port. The key that was pressed, if it holds one."""
-        if source != self._locked and not self._may_lock(source):
+        if not self._source.may_be(source):
             self.counters.foreign += 1
             return None
         if packet.is_rtcp(data):
@@ -143,11 +142,16 @@ class Media:
         if coder is None and kind != COMFORT_NOISE and kind not in self._parameters.events:
             self.counters.unexpected += 1
             return None
-        if source != self._locked:
-            self._locked = source
-            self.counters.latched += 1
+        if not self._source.take(source, received, now_ms):
+            self.counters.foreign += 1
+            return None
         self.counters.received += 1
         self._heard_ms = now_ms
+        return self._take(received, coder, now_ms)
+
+    def _take(self, received: Packet, coder: G711 | Coder | None, now_ms: float) -> str | None:
+        """A packet of the peer's: to the keys, or to the jitter buffer."""
+        kind = received.payload_type
         if kind in self._parameters.events:
             self.jitter.skip(received)
             return self._keys_in.receive(received, now_ms, self._event_clock(kind))
@@ -171,10 +175,10 @@ class Media:
     def receive_control(self, data: bytes, source: Address, now_ms: float) -> None:
         """Take a datagram from the RTCP port."""
         remote = self.remote
-        if remote is None or _canonical(source[0]) != _canonical(remote[0]):
+        if remote is None or canonical(source[0]) != canonical(remote[0]):
             self.counters.foreign += 1
-        elif self._take_control(data, now_ms):
-            self._control_from = source
+        elif self._take_control(data, now_ms) and self._control_from != self._parameters.control:
+            self._control_from = source  # until something comes from where it was agreed on
 
     def hear(self, now_ms: float) -> bytes:
         """The next 20 ms of the caller's audio, as PCM16 at the line's rate."""
@@ -229,6 +233,7 @@ class Media:
     def _set(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self._named = parameters.remote or self._named
+        self._source.agree(parameters.remote)
         if parameters.event_type is None:
             self._keys_out.clear()
         self._coders = {kind: self._open(codec, kind) for kind, codec in parameters.codecs.items()}
@@ -256,12 +261,6 @@ class Media:
 
     def _first_sequence(self) -> int:
         return self._random.getrandbits(15)  # the upper half is near the wrap, where SRTP would lose count
-
-    def _may_lock(self, source: Address) -> bool:
-        remote = self._parameters.remote
-        if self._locked is not None or remote is None:
-            return False
-        return self._nat or _canonical(source[0]) == _canonical(remote[0])
 
     def _unseal(self, data: bytes) -> Packet | None:
         """The packet in a datagram; None, counted, where there is none or it was forged or replayed."""
@@ -311,14 +310,3 @@ class Media:
 
     def _seal_control(self, data: bytes) -> bytes:
         return data if self.srtp is None else self.srtp.protect_control(data)
-
-
-def _canonical(host: str) -> str:
-    """An IP in its one way of writing; IPv4 in IPv6 as IPv4."""
-    try:
-        ip = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return str(ip)

@@ -21,7 +21,7 @@ class Wire:
         self._next_frame = next_frame
         self._pressed = pressed
         self._nat = nat
-        self._source: Address | None = None  # whose RTP alone the kernel lets through
+        self._sources: tuple[Address, ...] = ()  # whose RTP alone the kernel lets through
         self._loop = asyncio.get_running_loop()
 
     def agree(self, parameters: Parameters) -> Media:
@@ -76,9 +76,9 @@ class Wire:
         return self.media.silent_ms(now_ms) if self.media is not None else 0.0
 
     def _sift(self, media: Media) -> None:
-        if media.source is not self._source:
-            self._source = media.source
-            sieve.only_from(self._sockets.audio, media.source)
+        if media.sources is not self._sources:
+            self._sources = media.sources
+            sieve.only_from(self._sockets.audio, media.sources)
 
     @property
     def _control_socket(self) -> socket.socket:

@@ -40,18 +40,24 @@ def test_only_the_peer_is_taken_until_anybody_is_again(three: list[socket.socket
         return read(ours)
 
     assert both() == [b"peer", b"stranger"]
-    only_from(ours, peer.getsockname()[:2])
+    only_from(ours, [peer.getsockname()[:2]])
     assert both() == [b"peer"]
-    only_from(ours, stranger.getsockname()[:2])
+    only_from(ours, [stranger.getsockname()[:2]])
     assert both() == [b"stranger"]
-    only_from(ours, None)
-    only_from(ours, None)
+    nobody = (peer.getsockname()[0], 9)
+    for sources in ([nobody, peer.getsockname()[:2]], [peer.getsockname()[:2], nobody]):
+        only_from(ours, sources)
+        assert both() == [b"peer"]
+    only_from(ours, [stranger.getsockname()[:2], peer.getsockname()[:2]])
+    assert both() == [b"peer", b"stranger"]
+    only_from(ours, ())
+    only_from(ours, ())
     assert both() == [b"peer", b"stranger"]
 
 
 def test_another_address_with_the_same_port_is_not_taken() -> None:
     with bind_udp("127.0.0.1", 0) as ours, bind_udp("127.0.0.1", 0) as peer:
-        only_from(ours, ("127.0.0.2", peer.getsockname()[1]))
+        only_from(ours, [("127.0.0.2", peer.getsockname()[1])])
         peer.sendto(b"x", ours.getsockname())
         assert read(ours) == []
 
@@ -60,7 +66,7 @@ def test_a_flood_does_not_push_the_peer_out() -> None:
     with bind_udp("127.0.0.1", 0) as ours, bind_udp("127.0.0.1", 0) as peer, bind_udp("127.0.0.1", 0) as stranger:
         for filtered in (False, True):
             if filtered:
-                only_from(ours, peer.getsockname())
+                only_from(ours, [peer.getsockname()])
             for _ in range(2000):
                 stranger.sendto(bytes(172), ours.getsockname())
             peer.sendto(b"peer", ours.getsockname())
