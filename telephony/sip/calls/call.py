@@ -147,13 +147,16 @@ class Call(ABC):
 
     def acknowledged(self, ack: Request, now_ms: float) -> None:
         """An ACK of a 2xx has come."""
-        if not self.reinvites.acknowledged(ack):
-            return
+        if self.reinvites.acknowledged(ack):
+            self.confirmed(ack.body, now_ms)
+
+    def confirmed(self, body: bytes, now_ms: float) -> None:
+        """The peer has our 2xx; `body` came with its ACK."""
         if self.state is CallState.ENDING:  # hung up, but no BYE was allowed before this ACK
             self.bye(Cause.LOCAL, now_ms)
             return
         self.state = CallState.UP
-        self.core.tell(Acked(self, ack.body))
+        self.core.tell(Acked(self, body))
 
     # ---- shared with the other rooms of a call ----
 

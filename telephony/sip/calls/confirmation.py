@@ -19,6 +19,11 @@ class Confirmation:
         self._ending = timers.start(now_ms + GIVE_UP, self._give_up)
         self._resending = timers.start(now_ms + T1, lambda now_ms: self._resend(2 * T1, now_ms))
 
+    @property
+    def offers(self) -> bool:
+        """Whether the 2xx holds an offer, since the INVITE had none."""
+        return not self._transaction.request.body
+
     def take(self, ack: Request) -> bool:
         """Whether that is the ACK; then the wait is over."""
         if sequence_of(ack) != sequence_of(self._transaction.request):

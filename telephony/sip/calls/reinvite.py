@@ -186,6 +186,8 @@ class Reinvites:
         if refusal is not None:
             self._core.refuse(transaction, refusal, now_ms)
             return
+        if offers:
+            self._take_as_acknowledged(now_ms)
         self._call.dialog.refresh(request, way)
         self._call.learn(request)
         self._theirs = transaction
@@ -227,6 +229,13 @@ class Reinvites:
         self._confirmation = None
         return True
 
+    def _take_as_acknowledged(self, now_ms: float) -> None:
+        """Whoever makes a new offer has had our answer to the last one: its ACK is lost or late (RFC 5407 3.1.5)."""
+        if self._confirmation is not None:
+            self._confirmation.stop()
+            self._confirmation = None
+            self._call.confirmed(b"", now_ms)
+
     def stop(self, now_ms: float) -> None:
         """The call is over."""
         if self._theirs is not None:
@@ -256,8 +265,9 @@ class Reinvites:
             return Refusal(
                 500, "a second offer before the first was answered", (("Retry-After", self._some_seconds()),)
             )
-        offering = self._ours is not None and self._ours.waiting and self._ours.request.method == "INVITE"
-        return _BUSY if offering or self._confirmation is not None else None
+        asking = self._ours is not None and self._ours.waiting and self._ours.request.method == "INVITE"
+        offering = self._confirmation is not None and self._confirmation.offers  # the answer comes with the ACK
+        return _BUSY if asking or offering else None
 
     def _some_seconds(self) -> str:
         return str(self._core.random.randint(0, 10))

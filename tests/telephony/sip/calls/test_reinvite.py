@@ -6,7 +6,7 @@ from telephony.exceptions import CommandError
 from telephony.sip.calls.call import Call
 from telephony.sip.calls.events import Acked, Answered, Cause, Ended, Invited, Reanswered, Reinvited, ReinviteWithdrawn
 from telephony.sip.syntax.message import Request, Response
-from tests.telephony.sip.peer import OURS, SDP, Bench, ack, answer_to, invite, methods, statuses, up, within
+from tests.telephony.sip.peer import OURS, SDP, Bench, ack, answer_to, answered, invite, methods, statuses, up, within
 
 HOLD = SDP + b"a=sendonly\r\n"
 
@@ -108,8 +108,82 @@ def test_second_offer_before_the_first_is_done() -> None:
     assert second.status == 500
     assert 0 <= int(second.headers.get("Retry-After")) <= 10
     call.answer_reinvite(OURS, bench.now)
+    assert statuses(bench.take()) == [200]
+
+
+def test_500_for_an_update_too_while_a_reinvite_waits() -> None:
+    bench, _, ok = called()
+    bench.give(reinvite(ok))
+    (second,) = bench.give(within("UPDATE", ok, 3, "z9hG4bK-u", HOLD, "Content-Type: application/sdp\n"))
+    assert isinstance(second, Response)
+    assert (second.status, "Retry-After" in second.headers) == (500, True)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_a_new_offer_tells_that_our_last_answer_has_come_although_its_ack_has_not(method: str) -> None:
+    """Hold, our 200, no ACK, and then it is taken off hold (RFC 3261 14.2, RFC 5407 3.1.5)."""
+    bench, call, ok = called()
+    bench.give(reinvite(ok))
+    bench.told(Reinvited)
+    call.answer_reinvite(OURS, bench.now)
+    bench.run(2000)
+    again = within(method, ok, 3, "z9hG4bK-again", SDP, "Content-Type: application/sdp\n")
+    assert statuses(bench.give(again)) == ([100] if method == "INVITE" else [])
+    assert bench.told(Acked).body == b""
+    assert bench.told(Reinvited).body == SDP
+    call.answer_reinvite(OURS, bench.now)
+    (answer,) = bench.take()
+    assert statuses([answer]) == [200]
+    assert isinstance(answer, Response)
+    bench.give(ack(answer, sequence=2))  # it was only late
+    bench.untold(Acked)
+    if method == "INVITE":
+        bench.give(ack(answer, sequence=3))
+        bench.told(Acked)
+    assert bench.run(40_000) == []
+    assert call.up
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_offer_overtakes_the_ack_of_the_first_invite(method: str) -> None:
+    bench = Bench()
+    ok = answered(bench)
+    again = within(method, ok, 2, "z9hG4bK-again", HOLD, "Content-Type: application/sdp\n")
+    assert statuses(bench.give(again)) == ([100] if method == "INVITE" else [])
+    told = [type(event) for event in bench.events]
+    assert told.index(Acked) < told.index(Reinvited)
+    call = bench.told(Reinvited).call
+    call.answer_reinvite(OURS, bench.now)
     bench.take()
-    assert statuses(bench.give(reinvite(ok, 4))) == [491]  # the 200 has no ACK yet
+    bench.told(Acked)
+    bench.give(ack(ok))
+    bench.untold(Acked)
+    assert call.up
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_offer_meets_ours_that_waits_for_the_ack(method: str) -> None:
+    """Our 200 holds an offer, and the answer is to come with the ACK: two offers at once are glare."""
+    bench, call, ok = called()
+    bench.give(reinvite(ok, body=b""))
+    call.answer_reinvite(OURS, bench.now)
+    (ours,) = bench.take()
+    again = within(method, ok, 3, "z9hG4bK-again", HOLD, "Content-Type: application/sdp\n")
+    assert statuses(bench.give(again)) == [491]
+    assert isinstance(ours, Response)
+    bench.give(ack(ours, body=SDP, sequence=2))
+    assert bench.told(Acked).body == SDP
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "INFO", "OPTIONS"])
+def test_what_is_no_offer_tells_nothing_of_the_ack(method: str) -> None:
+    bench, call, ok = called()
+    bench.give(reinvite(ok))
+    call.answer_reinvite(OURS, bench.now)
+    bench.take()
+    assert statuses(bench.give(within(method, ok, 3, "z9hG4bK-other"))) == [200]
+    bench.untold(Acked)
+    assert 200 in statuses(m for _, m in bench.run(2000))  # still sent again
 
 
 def test_bye_while_an_offer_waits() -> None:
