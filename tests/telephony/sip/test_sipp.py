@@ -66,6 +66,14 @@ async def test_cancel_that_crosses_the_answer(tmp_path: Path, transport: str) ->
         assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
 
 
+async def test_a_hold_whose_ack_is_late_does_not_last_for_ever(tmp_path: Path) -> None:
+    async with server() as app:
+        assert app.sip
+        await call(scenarios.HELD_WITH_A_LATE_ACK, tmp_path, app.sip.ports["UDP"])
+        await over(app)
+        assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="sipp plays recorded packets by a raw socket, which only root may open")
 async def test_keys_reach_the_agent(tmp_path: Path, pressed: list[str]) -> None:
     files = [str(DTMF / f"dtmf_2833_{key}.pcap") for key in ("1", "5", "star", "pound", "0")]

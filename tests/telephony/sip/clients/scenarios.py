@@ -124,6 +124,28 @@ CANCEL = scenario(
 )
 
 
+def reinvite(cseq: int, direction: str, name: str) -> str:
+    """Offer audio in another direction, and wait for the 200; `name` is that of the transaction."""
+    offer = request("INVITE", cseq, "[routes]", to="[next_url]", body=f"{SDP}a={direction}\n")
+    taken = f'<recv response="100" optional="true" response_txn="{name}"/><recv response="200" response_txn="{name}"/>'
+    return send(offer, f'retrans="500" start_txn="{name}"') + taken
+
+
+# A caller whose ACK of the hold comes only after the call was taken off hold.
+HELD_WITH_A_LATE_ACK = scenario(
+    invite(),
+    answered(),
+    ack(),
+    reinvite(2, "sendonly", "hold"),
+    pause(200),
+    reinvite(3, "sendrecv", "retrieve"),
+    ack(3).replace("<send ", '<send ack_txn="retrieve" '),
+    ack(2).replace("<send ", '<send ack_txn="hold" '),
+    pause(200),
+    hang_up(4),
+)
+
+
 def answer(status: str, *headers: str, tag: bool = False, body: str = "") -> str:
     """Answer the request that came last; `tag` is ours, where it began a dialog."""
     to = "[last_To:];tag=[pid]SIPp[call_number]" if tag else "[last_To:]"
