@@ -79,7 +79,8 @@ class Media:
         self._zeros = bytes(2 * self.rate.frame)
         self._opened: dict[tuple[str, str], G711 | Coder] = {}  # by the codec and the peer's wishes
         self._clock = 0  # units of our timestamps in a ms
-        self._heard_ms = now_ms  # when the peer last sent anything
+        self._heard_ms = now_ms  # when the peer last sent anything, or agreed on anything
+        self._pausing = False  # its last packet said that nothing follows for a while
         self._parameters = parameters
         self._set(parameters)
 
@@ -91,8 +92,7 @@ class Media:
         before = self._parameters
         if parameters.remote is not None and parameters.remote != self._named:
             self.relatch()
-        if parameters.receives and not before.receives:
-            self._heard_ms = now_ms
+        self._heard_ms = now_ms
         clock = self._clock
         self._set(parameters)
         if parameters.local_key != before.local_key or self._clock != clock:
@@ -121,8 +121,13 @@ class Media:
         return self.remote if self._parameters.mux else self._control_from or self._parameters.control
 
     def silent_ms(self, now_ms: float) -> float:
-        """How long the peer has sent nothing at all; 0 while it need not send."""
-        return now_ms - self._heard_ms if self._parameters.receives else 0.0
+        """How long the peer has sent nothing at all."""
+        return now_ms - self._heard_ms
+
+    @property
+    def silent_by_right(self) -> bool:
+        """Whether it need not send: it has said that it pauses (RFC 3389), or one side is on hold."""
+        return self._pausing or not (self._parameters.receives and self._parameters.sends)
 
     # In
 
@@ -155,6 +160,7 @@ class Media:
         if kind in self._parameters.events:
             self.jitter.skip(received)
             return self._keys_in.receive(received, now_ms, self._event_clock(kind))
+        self._pausing = coder is None or not received.payload
         if isinstance(coder, G711):
             self.jitter.push(received, coder.decode(received.payload), now_ms)
         elif coder is None or not received.payload:  # comfort noise, or a pause of Opus
@@ -170,6 +176,7 @@ class Media:
         except ValueError:
             self.counters.malformed += 1
             return
+        self._pausing = coder.is_pause(received.payload)
         self.jitter.push(received, bytes(2 * count), now_ms, coder)
 
     def receive_control(self, data: bytes, source: Address, now_ms: float) -> None:

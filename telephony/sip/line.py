@@ -19,6 +19,7 @@ from telephony.rtp.media import Media
 from telephony.rtp.parameters import Parameters
 from telephony.rtp.rate import NARROW
 from telephony.sip.calls.call import Call
+from telephony.sip.liveness import Liveness, Step
 from telephony.sip.media.audio import NotAcceptable
 from telephony.sip.media.offer import Negotiation
 from telephony.sip.media.pacer import Pacer
@@ -74,7 +75,7 @@ class SipCall(Line):
         self._wire = Wire(sockets, self.player.frame, lambda key: self._press(key, Way.EVENT), nat=nat)
         self._keypad = Keypad()
         self._negotiation = negotiation
-        self._media_timeout_s = media_timeout_s
+        self._liveness = Liveness(1000 * media_timeout_s)
         self._changed = changed
         self._over = over
         self._loop = asyncio.get_running_loop()
@@ -333,8 +334,15 @@ class SipCall(Line):
         if self._closed:
             return
         self._wire.report(now_ms)
-        if self.end is None and self._wire.silent_ms(now_ms) > 1000 * self._media_timeout_s:
-            self._lose(f"no media for {self._media_timeout_s:g} s")
+        if self.end is not None:
+            return
+        silent_ms = self._wire.silent_ms(now_ms)
+        match self._liveness.look(silent_ms, by_right=self._wire.silent_by_right):
+            case Step.ASK:
+                self._call.probe(now_ms)
+                self._changed()
+            case Step.GIVE_UP:
+                self._lose(f"no media for {silent_ms / 1000:.0f} s")
 
     def shut_down(self) -> None:
         """See Line."""

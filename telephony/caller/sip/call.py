@@ -109,7 +109,7 @@ class SipCall(PhoneCall):
         if now_ms >= self._reported_ms + REPORT_MS:
             self._reported_ms = now_ms
             self._control(talk.media, now_ms)
-        if talk.media.silent_ms(now_ms) > SILENT_MS:
+        if talk.media.silent_ms(now_ms) > SILENT_MS and not talk.media.silent_by_right:
             return f"no audio has come for {SILENT_MS / 1000:g} s: has the server died?"
         return ""
 

@@ -12,7 +12,7 @@ from enum import Enum
 
 from telephony.exceptions import CommandError
 from telephony.sip.calls.checks import content_type_of
-from telephony.sip.calls.core import Core
+from telephony.sip.calls.core import SDP, Core
 from telephony.sip.calls.dialog import Dialog
 from telephony.sip.calls.events import Acked, Cause, Ended, Info
 from telephony.sip.calls.exchange import Credentials, Exchange
@@ -53,6 +53,8 @@ class Call(ABC):
         self.session = SessionTimer(core.config, core.timers, self._refresh, self._expired)
         self.reinvites = Reinvites(self)
         self._transfer = Transfer(self)
+        self._probe: Exchange | None = None
+        self._doubtful = False  # the last one was neither answered nor unanswered
         core.calls[self.id] = self
 
     @property
@@ -118,6 +120,26 @@ class Call(ABC):
         elif self.state is CallState.UP:
             self.reinvites.stop(now_ms)
             self.bye(Cause.LOCAL, now_ms)
+
+    def probe(self, now_ms: float) -> None:
+        """Ask the peer whether it still has the call. If it has not, or there is no answer, the call ends (`Ended`)."""
+        if self.state is CallState.UP and not (self._probe and self._probe.waiting):
+            self._probe = self.exchange(self._make_probe, self._probed, now_ms)
+            self._probe.hurry(now_ms)
+
+    def _make_probe(self) -> Request:
+        request = self.dialog.request("OPTIONS")
+        request.headers.add("Accept", SDP)
+        return request
+
+    def _probed(self, response: Response, now_ms: float) -> None:
+        """Whatever else it says, a peer that answers has the call; a 503 may be our own, and says nothing once."""
+        status = response.status
+        if status < 200 or self.state is not CallState.UP:
+            return
+        if status in (408, 481) or (status == 503 and self._doubtful):
+            self.reinvites.lost(status, now_ms)
+        self._doubtful = status == 503
 
     @abstractmethod
     def _abandon(self, now_ms: float) -> None:

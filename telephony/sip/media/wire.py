@@ -72,8 +72,13 @@ class Wire:
             ports.send(self._control_socket, report, media.remote_control)
 
     def silent_ms(self, now_ms: float) -> float:
-        """How long the peer has sent nothing at all though it should."""
+        """How long the peer has sent nothing at all; 0 before the first agreement."""
         return self.media.silent_ms(now_ms) if self.media is not None else 0.0
+
+    @property
+    def silent_by_right(self) -> bool:
+        """Whether it need not send."""
+        return self.media is None or self.media.silent_by_right
 
     def _sift(self, media: Media) -> None:
         if media.sources is not self._sources:

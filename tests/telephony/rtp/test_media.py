@@ -289,16 +289,35 @@ def test_comfort_noise_is_silence_and_a_sign_of_life() -> None:
     assert one.counters.unexpected == 0
 
 
-def test_silence_is_timed_from_the_last_packet_and_not_while_the_peer_need_not_send() -> None:
+def test_silence_is_timed_from_the_last_packet_or_agreement() -> None:
     one, _ = media()
     assert one.silent_ms(5000) == 5000
     one.receive(audio(0), PEER, 6000)
     one.receive(audio(1), ("203.0.113.66", 1), 7000)
     assert one.silent_ms(8000) == 2000
-    one.update(replace(AGREED, receives=False), 8000)
-    assert one.silent_ms(60_000) == 0
     one.update(AGREED, 60_000)
     assert one.silent_ms(61_000) == 1000
+
+
+@pytest.mark.parametrize(("receives", "sends"), [(False, True), (True, False), (False, False)])
+def test_who_has_put_the_call_on_hold_is_silent_by_right(receives: bool, sends: bool) -> None:
+    one, _ = media()
+    assert not one.silent_by_right
+    one.update(replace(AGREED, receives=receives, sends=sends), 8000)
+    assert one.silent_by_right
+    one.update(AGREED, 9000)
+    assert not one.silent_by_right
+
+
+def test_who_has_sent_comfort_noise_is_silent_by_right_until_the_next_audio() -> None:
+    one, _ = media()
+    one.receive(audio(0), PEER, 0)
+    assert not one.silent_by_right
+    one.receive(audio(1, kind=13, payload=b"\x30"), PEER, 20)
+    one.receive(key(2, 5), PEER, 40)
+    assert one.silent_by_right
+    one.receive(audio(3), PEER, 60)
+    assert not one.silent_by_right
 
 
 # Reports

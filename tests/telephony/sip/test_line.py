@@ -257,16 +257,6 @@ Content-Type: application/sdp
         await over(app)
 
 
-async def test_caller_who_falls_silent_is_hung_up_on(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
-    async with server(sip__media_timeout_s=0.5, **LONG) as app:
-        one = await (await phone(app)).talk()
-        one.talking = False
-        await one.wait(Ended)
-        await over(app)
-        assert "refused: no media for 0.5 s" in caplog.text
-        assert any(isinstance(m, Request) and m.method == "BYE" for m in one.messages)
-
-
 class Operator:
     """A model that hangs up, or puts every caller through; it may press keys before."""
 

@@ -3,10 +3,10 @@
 import pytest
 
 from telephony.sip.calls.call import Call, reason_of, retry_after
-from telephony.sip.calls.events import Acked, Ended, Info, Invited
+from telephony.sip.calls.events import Acked, Cause, Ended, Info, Invited
 from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.message import Headers, Request, Response
-from tests.telephony.sip.peer import OURS, OVER_TCP, THEM, Bench, ack, invite, statuses, within
+from tests.telephony.sip.peer import OURS, OVER_TCP, THEM, Bench, ack, answer_to, invite, methods, statuses, within
 
 
 def called(bench: Bench, **changes: str) -> tuple[Call, Response]:
@@ -43,6 +43,55 @@ def test_keys_by_info() -> None:
     (refusal,) = bench.give(within("INFO", ok, 4, "z9hG4bK-4", b"<x/>", "Content-Type: application/xml\n"))
     assert isinstance(refusal, Response)
     assert (refusal.status, refusal.headers.get("Accept")) == (415, "application/dtmf-relay")
+
+
+def probed(bench: Bench, call: Call) -> Request:
+    call.probe(bench.now)
+    (probe,) = bench.take()
+    assert isinstance(probe, Request)
+    assert (probe.method, probe.headers.get("Accept")) == ("OPTIONS", "application/sdp")
+    return probe
+
+
+@pytest.mark.parametrize("status", [200, 404, 405, 486, 500])
+def test_a_peer_that_answers_has_the_call(status: int) -> None:
+    bench = Bench()
+    call, _ = called(bench)
+    for _ in range(3):
+        probe = probed(bench, call)
+        call.probe(bench.now)
+        assert bench.take() == []  # one at a time
+        assert bench.give(answer_to(probe, status)) == []
+    assert bench.run(60_000) == []
+    assert call.up
+
+
+@pytest.mark.parametrize("status", [481, 408])
+def test_a_peer_that_has_forgotten_the_call_is_hung_up_on(status: int) -> None:
+    bench = Bench()
+    call, _ = called(bench)
+    assert methods(bench.give(answer_to(probed(bench, call), status))) == ["BYE"]
+    assert (ended := bench.told(Ended)).cause is Cause.LOST
+    assert ended.status == status
+
+
+def test_a_peer_that_does_not_answer_is_hung_up_on_soon() -> None:
+    bench = Bench()
+    call, _ = called(bench)
+    probed(bench, call)
+    out = bench.run(6100)
+    assert methods(m for _, m in out) == ["OPTIONS"] * 3 + ["BYE"]
+    assert out[-1][0] == 6000
+    assert bench.told(Ended).cause is Cause.LOST
+
+
+def test_a_connection_that_breaks_says_nothing_once() -> None:
+    bench = Bench(OVER_TCP)
+    call, _ = called(bench)
+    for times in (1, 2):
+        probed(bench, call)
+        bench.ua.unreachable(bench.sent[-1].to, bench.now)
+        assert methods(bench.take()) == ["BYE"] * (times == 2)
 
 
 @pytest.mark.parametrize("method", ["INFO", "UPDATE", "INVITE"])
