@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from agent import events as e
+from agent.cut_offs import CutOffs
 from agent.engine.base import Cue
 from agent.session import Session
 from agent.state import State
@@ -21,13 +22,13 @@ from agent.tape import Header, Step, settings_of
 from config.exceptions import TapeError
 from config.keys import duration_ms
 
-WENT_ON_MS = 900  # after a turn was decided, speech so soon after its last speech means that it was cut off
 FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Held, e.Retrieved, e.Partial, e.HungUp)
 FROM_ENGINE = (e.CallerSaid, e.ReplyText, e.ReplyUnfinished, e.ReplyAudio, e.ReplyDone, e.ReplyEnded, e.ReplyFailed)
 
 
 class Outcome(msgspec.Struct):
-    """What a caller would have felt. Gaps are from his last speech to the answer's first audio, in ms."""
+    """What a caller would have felt. Gaps are from the last speech of a turn to its answer's first audio, in ms; a turn
+    that keys have ended has none."""
 
     turns: int = 0
     gaps: list[float] = []
@@ -71,9 +72,12 @@ class _Engine:
                     started[command["reply"]] = (step.at, command["request"]["cue"], [])
                     self._answers.append(started[command["reply"]])
 
-    def answer(self, cue: str, at_ms: float) -> list[tuple[float, e.Event]]:
-        """What it says to a request now: what it said to the next such request of the tape, else to the last."""
+    def answer(self, cue: str, at_ms: float, *, early: bool) -> list[tuple[float, e.Event]]:
+        """What it says to a request now: what it said to the next such request of the tape, else to the last. Only to
+        an early one does it say that the turn is not finished."""
         same = [answer for answer in self._answers if answer[1] == cue and answer[2]]
+        if not early:
+            same = [answer for answer in same if not any(isinstance(event, e.ReplyUnfinished) for _, event in answer[2])]
         return next((events for begun, _, events in same if begun >= at_ms - 500), same[-1][2] if same else [])
 
 
@@ -122,13 +126,12 @@ class _Again:
         self._heard = 0.0
         self._talked_over = False  # what has paused the reply last: no hold
         self._waiting: dict[int, float] = {}  # reply → the last speech before it
-        self._speech_ends: list[float] = []
+        turn = self._settings.turn
+        self._cut_offs = CutOffs(
+            onset=turn.onset_probability, offset=turn.offset_probability, min_speech_ms=turn.min_speech_ms
+        )
 
     def run(self) -> Outcome:
-        onset = self._settings.turn.onset_probability
-        speech = [
-            s.event.at_ms for s in self._steps if isinstance(s.event, e.SpeechProbability) and s.event.value >= onset
-        ]
         self._do(self._session.start())
         for step in self._steps:
             event = step.event
@@ -136,14 +139,16 @@ class _Again:
                 continue
             if isinstance(event, e.Held):
                 self._waiting.clear()  # the caller waits by their own will
+                self._cut_offs.held()
             if isinstance(event, e.Partial):
                 event = msgspec.structs.replace(event, utterance=self._session.utterance)
+            if isinstance(event, e.SpeechProbability):
+                self._cut_offs.probability(event.value, event.at_ms)
             self._handle(event)
             self._deliver()
             if self._session.state is State.ENDED:
                 break
-        ends = self._speech_ends
-        self._outcome.cut_offs = sum(any(end < at <= end + WENT_ON_MS for at in speech) for end in ends)
+        self._outcome.cut_offs = len(self._cut_offs.ends_ms)
         self._outcome.wasted = self._session.wasted
         return self._outcome
 
@@ -164,7 +169,7 @@ class _Again:
         for command in commands:
             match command:
                 case e.StartReply():
-                    said = self._engine.answer(command.request.cue, now)
+                    said = self._engine.answer(command.request.cue, now, early=command.request.early)
                     changed = [(now + offset, _for(event, command.reply)) for offset, event in said]
                     self._later(changed or [(now, e.ReplyEnded(command.reply))])
                 case e.CancelReply():
@@ -185,14 +190,17 @@ class _Again:
                     heapq.heapify(self._coming)
                     self._handle(e.Paused(command.reply, self._heard))
                 case e.Resume():
-                    self._outcome.resumes += self._talked_over
+                    if self._talked_over:
+                        self._outcome.resumes += 1
+                        self._cut_offs.dismissed()
                     self._later(self._line.resume(now, self._heard))
                 case e.Interrupted():
                     self._outcome.interruptions += 1
                 case e.TurnDecided(cue=Cue.ANSWER):
                     self._outcome.turns += 1
-                    self._waiting[command.reply] = command.speech_end_ms
-                    self._speech_ends.append(command.speech_end_ms)
+                    if not any(isinstance(other, e.StartReply) and other.request.digits for other in commands):
+                        self._waiting[command.reply] = command.speech_end_ms
+                        self._cut_offs.decided(command.speech_end_ms)
 
     def _forget(self, reply: int) -> None:
         kept = [item for item in self._coming if getattr(item[2], "reply", 0) != reply or isinstance(item[2], e.Played)]

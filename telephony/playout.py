@@ -38,6 +38,7 @@ class Playout:
     def __init__(self, settings: PlayoutSettings, rate: int = 8000) -> None:
         """`rate` is the line's, in Hz."""
         self.underruns = 0  # times the carrier ran dry in the middle of a reply
+        self.dry_ms = 0.0  # how long it had been dry before the blocks taken last; 0: it had not
         self.lost_marks = 0
         self.paused = False
         self._per_ms = rate // 1000  # samples
@@ -76,11 +77,13 @@ class Playout:
     def take(self, now_ms: float) -> list[bytes | Mark]:
         """What the carrier is to be given now, in order: PCM blocks and marks."""
         out: list[bytes | Mark] = []
+        self.dry_ms = 0.0
         if self.paused:
             return out
         if self._audio and now_ms > self._ends_ms:
             if self._position > 0:
                 self.underruns += 1
+                self.dry_ms = now_ms - self._ends_ms
             self._ends_ms = now_ms
             self._plan()
         while self._audio and self.due_ms <= now_ms:
