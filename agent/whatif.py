@@ -77,7 +77,9 @@ class _Engine:
         an early one does it say that the turn is not finished."""
         same = [answer for answer in self._answers if answer[1] == cue and answer[2]]
         if not early:
-            same = [answer for answer in same if not any(isinstance(event, e.ReplyUnfinished) for _, event in answer[2])]
+            same = [
+                answer for answer in same if not any(isinstance(event, e.ReplyUnfinished) for _, event in answer[2])
+            ]
         return next((events for begun, _, events in same if begun >= at_ms - 500), same[-1][2] if same else [])
 
 

@@ -280,7 +280,10 @@ class TwilioCall(Line):
                 while self._control:
                     await self._send_text(self._control.popleft())
                 position, plays_ms = self.playout.next_at
-                for item in self.playout.take(now_ms):
+                items = self.playout.take(now_ms)
+                if self.playout.dry_ms and self.note:
+                    self.note(out="underrun", ms=self.playout.dry_ms)
+                for item in items:
                     if isinstance(item, Mark):
                         await self._send_text(self.stream.mark(item.name))
                         if self.note:

@@ -53,10 +53,10 @@ class MadeCall:
     """One call: two phrases with a pause between, an answer, perhaps keys, a goodbye. Times are ms of media time."""
 
     def __init__(self, number: int, pause_ms: int, *, keys: str = "", dry_ms: int = 0, **turn: Any) -> None:
-        """The answer runs dry for about `dry_ms` after its first word."""
-        self.name = f"CA{number}"
+        """Whatever the agent says runs dry for `dry_ms` after its first word."""
+        self.number, self.name = number, f"CA{number}"
         self.text = "I have a leaking pipe"
-        self.dry_ms, self.keys_ms = dry_ms, [5000 + 200 * at for at in range(len(keys))]
+        self.dry_ms, self.keys_ms = dry_ms, [6000 + 200 * at for at in range(len(keys))]
         phrases = [spoken(text) for text in PHRASES[number % len(PHRASES)]]
         second_ms = QUESTION_MS + len(phrases[0]) // PER_MS + pause_ms
         self.speech = [(QUESTION_MS, second_ms - pause_ms), (second_ms, second_ms + len(phrases[1]) // PER_MS)]
@@ -142,7 +142,10 @@ class MadeCall:
     def _play(self) -> None:
         now = self._session.now_ms
         position, plays_ms = self.playout.next_at
-        for item in self.playout.take(now):
+        items = self.playout.take(now)
+        if self.playout.dry_ms:
+            self._note(out="underrun", ms=self.playout.dry_ms)
+        for item in items:
             if isinstance(item, Mark):
                 self._marks.append(item)
                 self._note(out="mark", name=item.name)
@@ -158,15 +161,10 @@ class MadeCall:
                 self._do(e.Played(*heard))
 
     def _note_audio(self, reply: int, position: int, plays_ms: float, pcm: bytes) -> None:
-        if self.playout.dry_ms:
-            self._note(out="underrun", ms=self.playout.dry_ms)
-            self.playout.dry_ms = 0.0
         self._note(out="media", reply=reply, position=position, plays_at=plays_ms, ulaw=g711.encode(pcm))
 
 
 def made_calls(**turn: Any) -> list[MadeCall]:
     """Twenty of them: each pause four times; every fifth caller presses keys later on."""
     pauses = [pause for pause in PAUSES_MS for _ in PHRASES]
-    return [
-        MadeCall(number, pause, keys="" if number % 5 else "12#", **turn) for number, pause in enumerate(pauses)
-    ]
+    return [MadeCall(number, pause, keys="" if number % 5 else "12#", **turn) for number, pause in enumerate(pauses)]

@@ -133,6 +133,7 @@ def _figures(tape: Tape, story: Story) -> list[Figure]:
         Figure("Turns", str(sum(1 for _ in story.turns())), "Turns of the caller that were answered"),
         Figure("Median gap", _ms(median(gaps) if gaps else None), "The caller fell silent → the agent was heard"),
         Figure("Longest gap", _ms(max(gaps, default=None)), "The caller fell silent → the agent was heard"),
+        Figure("Cut off", str(len(story.cut_offs)), "Turns that were decided while the caller only paused"),
         Figure("Barge-ins", str(barge_ins), "Times the agent gave way to the caller"),
         Figure("Resumes", str(sum(b.resumed for b in story.breaks)), "Times it fell silent for nothing and went on"),
         Figure("Onset → pause", _ms(median(reactions) if reactions else None), "Median, in media time"),

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import msgspec
 
+from agent.caller import RISING_MS
+from agent.cut_offs import CutOffs
+from agent.silence import BEFORE_MS
 from telephony.audio.g711 import SAMPLES_PER_MS
 from telephony.callreport.tape import Item, Line, Tape, Wire
 
 WINDOW_MS = 32.0  # of the caller's audio, what one speech probability stands for
 TOLERANCE_MS = 1.0  # for times that were rounded
-# Blocks that follow one another in a reply and are said to be played this much apart are taken as played without a
-# break: media time moves on in frames, so the tape tells the time of a block only to about a frame.
-JITTER_MS = 40.0
 
 
 class Span(msgspec.Struct):
@@ -53,6 +53,7 @@ class Reply(msgspec.Struct):
     cue: str = ""
     decided_at: float | None = None
     speech_end_ms: float = 0.0
+    keys_at: tuple[float, ...] = ()  # when keys were pressed in the turn it answers, which then has no gap
     transcript_at: float | None = None
     text_at: float | None = None
     made_at: float | None = None  # its first audio was made
@@ -114,15 +115,32 @@ class Story:
     def __init__(self, tape: Tape) -> None:
         self.replies: dict[int, Reply] = {}
         self.breaks: list[Break] = []
-        self.holes: list[tuple[float, float]] = []  # the ear ran dry within a reply
+        self.holes: list[tuple[float, float]] = []  # the ear ran dry within a reply, as the line has counted it
         self.spans: list[Span] = []  # of all replies, in order
+        self.holds: list[float] = []  # when the call was put on hold, or taken off it
         self.forgotten: list[float] = []  # when an utterance turned out to be none
         self.probabilities: list[tuple[float, float]] = []  # end of the window in ms, value
-        self._onset = tape.header.setting("turn", "onset_probability", 0.5)
+        setting = tape.header.setting
+        self._onset = setting("turn", "onset_probability", 0.5)
+        self._longest_pause = setting("turn", "endpoint_max_ms", 1000) + RISING_MS + BEFORE_MS
+        self._cut_offs = CutOffs(
+            onset=self._onset,
+            offset=setting("turn", "offset_probability", 0.35),
+            min_speech_ms=setting("turn", "min_speech_ms", 96),
+        )
+        self._keys: list[float] = []  # pressed since the last turn went into the history
+        self._replies_to: dict[int, int] = {}  # by the utterance
+        self._taken_back: list[float] = []  # when answers were decided that were not heard
         self._playing: int | None = None
         self._flowing = False  # the next block is to follow the last one without a break
+        self._dry_ms = 0.0  # before the next block
         for line in tape.lines:
             self._follow(line)
+
+    @property
+    def cut_offs(self) -> list[float]:
+        """Where the caller had only paused, of each turn that was decided too soon."""
+        return self._cut_offs.ends_ms
 
     def turns(self) -> Iterator[Reply]:
         """The replies that answer a turn of the caller and were not taken back."""
@@ -159,12 +177,28 @@ class Story:
             onset = end_ms - WINDOW_MS
         return onset
 
-    def first_speech(self, since_ms: float, until_ms: float) -> float | None:
-        """Where the first speech window between two times began."""
-        for end_ms, value in self.probabilities:
-            if since_ms <= end_ms - WINDOW_MS < until_ms and value >= self._onset:
-                return end_ms - WINDOW_MS
-        return None
+    def speech_before(self, until_ms: float, since_ms: float) -> float | None:
+        """Where the speech began that ended at `until_ms`, after `since_ms`, pauses within a turn included; None: there
+        was none."""
+        start = None
+        for end_ms, value in reversed(self.probabilities):
+            if end_ms <= since_ms:
+                break
+            begin_ms = end_ms - WINDOW_MS
+            if value < self._onset or begin_ms >= until_ms:
+                continue
+            if start is not None and start - end_ms > self._longest_pause and not self._was_taken_back(end_ms, start):
+                break
+            start = begin_ms
+        return start
+
+    def held(self, since_ms: float, until_ms: float) -> bool:
+        """Whether the call was on hold between two times."""
+        return any(since_ms < at <= until_ms for at in self.holds)
+
+    def _was_taken_back(self, since_ms: float, until_ms: float) -> bool:
+        """Whether a pause was taken for the end of the turn, and the answer to it was never heard."""
+        return any(since_ms < at <= until_ms for at in self._taken_back)
 
     def _follow(self, line: Line) -> None:
         if line.wire:
@@ -181,6 +215,8 @@ class Story:
     def _on_wire(self, wire: Wire) -> None:
         if wire.out == "media":
             self._on_media(wire)
+        elif wire.out == "underrun":
+            self._dry_ms = wire.ms
         elif wire.out == "clear":
             self._close(wire.at)
             self._clear(wire.at)
@@ -193,10 +229,14 @@ class Story:
         last = self.spans[-1] if self.spans else None
         if last and last.reply == wire.reply and self._flowing:
             self._close(last.start_ms + from_ms - last.from_ms)
-            if abs(start_ms - last.end_ms) <= JITTER_MS:
-                start_ms = last.end_ms
-            elif start_ms > last.end_ms:
+            # Media time moves on in frames, and stands still with the caller's audio, so the tape tells the time of a
+            # block only roughly; that blocks follow one another without a break, or how long it was, is certain.
+            start_ms = last.end_ms + self._dry_ms
+            if self._dry_ms:
                 self.holes.append((last.end_ms, start_ms))
+        elif last:
+            start_ms = max(start_ms, last.end_ms)
+        self._dry_ms = 0.0
         self._playing = wire.reply
         self._flowing = True
         end_ms = start_ms + len(wire.ulaw) / SAMPLES_PER_MS
@@ -205,8 +245,12 @@ class Story:
         self.reply(wire.reply).spans.append(span)
 
     def _on_hold(self, at: float) -> None:
-        """A sound over the agent is over; the pause that a hold makes is none."""
+        """A sound over the agent is over; the pause that a hold makes is none. What was being said or dialled is
+        forgotten."""
         self._flowing = False
+        self._keys.clear()
+        self._cut_offs.held()
+        self.holds.append(at)
         if self.breaks and self.breaks[-1].over_ms is None:
             self.breaks[-1].over_ms, self.breaks[-1].resumed = at, True
 
@@ -227,9 +271,14 @@ class Story:
     def _on_event(self, at: float, event: Item) -> None:
         if event.type == "SpeechProbability":
             self.probabilities.append((event.at_ms, event.value))
+            self._cut_offs.probability(event.value, event.at_ms)
+        elif event.type == "Dtmf" and event.digit != "#":
+            self._keys.append(at)
         elif event.type == "Partial" and self.breaks and self.breaks[-1].over_ms is None:
             self.breaks[-1].guess = event.text
             self.breaks[-1].meaning = event.meaning or ""
+        elif event.type == "HungUp":
+            self._clear(at)
         if event.reply is not None:
             self._on_reply_event(at, event, self.reply(event.reply))
 
@@ -260,27 +309,44 @@ class Story:
     def _on_command(self, line: Line, command: Item) -> None:
         if command.type == "Said":
             self._on_said(line, command)
+        elif command.type == "TurnDecided" and command.reply is not None:
+            self._on_decided(line, command, self.reply(command.reply))
         elif command.reply is not None and not (_is_hold(line) and command.type in ("Pause", "Resume")):
             self._on_reply_command(line.at, command, self.reply(command.reply))
 
+    def _on_decided(self, line: Line, command: Item, reply: Reply) -> None:
+        reply.cue = command.cue
+        reply.decided_at = _first(reply.decided_at, command.at_ms)
+        reply.speech_end_ms = command.speech_end_ms
+        if command.cue != "answer":
+            return
+        for other in line.commands:  # what was asked for early had no keys to answer
+            if other.type == "StartReply" and other.reply == reply.number:
+                count = len(self._keys) if other.request.digits is None else len(other.request.digits)
+                reply.keys_at = tuple(self._keys[-count:] if count else ())
+        if not reply.keys_at:
+            self._cut_offs.decided(command.speech_end_ms)
+
     def _on_reply_command(self, at: float, command: Item, reply: Reply) -> None:
         match command.type:
-            case "TurnDecided":
-                reply.cue = command.cue
-                reply.decided_at = _first(reply.decided_at, command.at_ms)
-                reply.speech_end_ms = command.speech_end_ms
+            case "StartReply" if command.utterance is not None:
+                self._replies_to[command.utterance] = reply.number
             case "Play":
                 reply.played_at = _first(reply.played_at, at)
             case "Press":
                 reply.pressed_at, reply.text = at, command.keys
             case "CancelReply":
                 reply.cancelled_at = at
+                if self.taken_back(reply) and reply.decided_at is not None:
+                    self._taken_back.append(reply.decided_at)
             case "Pause":
                 onset_ms = self.onset(at) if command.onset_ms is None else command.onset_ms
                 self.breaks.append(Break(reply.number, at, onset_ms))
             case "Resume" | "Drop":
                 self._flowing = False
                 self._break_over(reply, at, resumed=command.type == "Resume")
+                if command.type == "Resume":
+                    self._cut_offs.dismissed()
             case "Interrupted":
                 reply.interrupted = True
                 reply.heard_text = command.heard
@@ -299,9 +365,14 @@ class Story:
         return last
 
     def _on_said(self, line: Line, said: Item) -> None:
-        """It names no reply: that stands beside it, or is the one being played."""
+        """It names no reply: that stands beside it, or is the one being played. Words that come late are those of
+        their utterance."""
         items = [line.event, *line.commands] if line.event else line.commands
         beside = next((item.reply for item in items if item and item.reply is not None), self._playing)
+        if line.event and line.event.type == "Transcribed" and line.event.utterance is not None:
+            beside = self._replies_to.get(line.event.utterance)
+        elif said.role == "caller":
+            self._keys.clear()
         if beside is None:
             return
         reply = self.reply(beside)

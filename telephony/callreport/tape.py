@@ -40,6 +40,12 @@ class Tool(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+class Request(msgspec.Struct, frozen=True):
+    """What a model was asked."""
+
+    digits: str | None = None  # None: the tape does not tell
+
+
 class Item(msgspec.Struct, frozen=True):
     """An event or a command: the fields of all types that the report looks into; what the tape left out is empty."""
 
@@ -59,6 +65,7 @@ class Item(msgspec.Struct, frozen=True):
     calls: tuple[Tool, ...] = ()
     results: tuple[Tool, ...] = ()
     cue: str = ""
+    request: Request = Request()
     speech_end_ms: Ms = 0.0
     onset_ms: Ms | None = None
     heard: str | None = None

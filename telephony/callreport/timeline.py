@@ -61,7 +61,7 @@ def _until_heard(reply: Reply) -> Iterator[Latency]:
     if decided is None or ear is None or reply.cue not in ("answer", "greet"):
         return
     start = decided
-    if reply.cue == "answer" and 0 < reply.speech_end_ms < decided:
+    if reply.cue == "answer" and 0 < reply.speech_end_ms < decided and not reply.keys_at:
         start = reply.speech_end_ms
         yield Latency("decide", start, decided, "The caller fell silent → the turn was decided")
     label = "The call began" if reply.cue == "greet" else "The turn was decided"

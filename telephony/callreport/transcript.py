@@ -43,7 +43,7 @@ def gaps_ms(story: Story) -> list[float]:
     return [
         reply.ear_at - reply.speech_end_ms
         for reply, start in turn_starts(story)
-        if start is not None and reply.ear_at is not None
+        if start is not None and reply.ear_at is not None and not story.held(reply.speech_end_ms, reply.ear_at)
     ]
 
 
@@ -53,20 +53,23 @@ def turn_starts(story: Story) -> Iterator[tuple[Reply, float | None]]:
     settled = sorted([*story.forgotten, *(b.over_ms for b in story.breaks if b.resumed and b.over_ms is not None)])
     for reply in story.turns():
         before = [at for at in settled if at < reply.speech_end_ms]
-        yield reply, story.first_speech(max([since, *before]), reply.speech_end_ms)
-        since = reply.speech_end_ms
+        start = None if reply.keys_at else story.speech_before(reply.speech_end_ms, max([since, *before]))
+        yield reply, start
+        since = reply.speech_end_ms if reply.decided_at is None else reply.decided_at
 
 
 def _caller_turns(story: Story) -> Iterator[Entry]:
     for reply, start in turn_starts(story):
-        decided = reply.decided_at or 0.0
+        keys = reply.keys_at or (reply.decided_at or 0.0,)
+        begin, end = (keys[0], keys[-1]) if start is None else (start, reply.speech_end_ms)
         yield Entry(
             who="caller",
-            start=decided if start is None else start,
-            end=decided if start is None else reply.speech_end_ms,
+            start=begin,
+            end=end,
             text=reply.caller_text,
             reply=reply.number,
-            facts=_stages(reply, decided if start is None else reply.speech_end_ms),
+            tags=["cut off"] * any(begin < at <= end for at in story.cut_offs),
+            facts=_stages(reply, (reply.decided_at or 0.0) if start is None else end),
         )
 
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from agent import events as e
+from agent.cut_offs import CutOffs
 from agent.engine.base import Done, Next, Word
 from agent.session import Session
 from agent.tape import Header, Recorder, Step, header, parse_event
@@ -133,6 +134,43 @@ def test_figures_of_many_calls_add_up() -> None:
         total.add(what_if(head, steps))
     once = what_if(head, steps)
     assert (total.turns, total.gaps, total.wasted) == (3 * once.turns, 3 * once.gaps, 3 * once.wasted)
+
+
+def test_a_model_that_wanted_more_answers_a_turn_that_is_decided_sooner() -> None:
+    """Only early it says that the turn is not finished; asked for good, it would be asked again for ever."""
+    head, steps = taped()
+    early = next(
+        command["reply"]
+        for step in steps
+        for command in step.commands
+        if command["type"] == "StartReply" and command["request"]["cue"] == "answer"
+    )
+    where = next(n for n, step in enumerate(steps) if getattr(step.event, "reply", 0) == early)
+    steps[where] = msgspec.structs.replace(steps[where], event=e.ReplyUnfinished(early))
+    found = what_if(head, steps, {"turn.endpoint_ms": 100, "turn.endpoint_min_ms": 100})
+    assert (found.turns, found.cut_offs) == (3, 1)
+
+
+def test_the_detectors_tail_is_nobody_going_on() -> None:
+    """It hears speech for 100 ms after the loudness says that the turn has ended, and a click later."""
+    cut_offs = CutOffs(onset=0.5, offset=0.35, min_speech_ms=96)
+    cut_offs.decided(1000)
+    for at_ms in range(1024, 2500, 32):
+        cut_offs.probability(0.9 if at_ms <= 1120 or 1400 < at_ms <= 1470 else 0.1, at_ms)
+    assert cut_offs.ends_ms == []
+    cut_offs.decided(3000)
+    for at_ms in range(3008, 4000, 32):
+        cut_offs.probability(0.9 if at_ms > 3600 else 0.1, at_ms)
+    assert cut_offs.ends_ms == [3000]
+
+
+def test_a_backchannel_that_the_agent_went_on_from_is_nobody_going_on() -> None:
+    cut_offs = CutOffs(onset=0.5, offset=0.35, min_speech_ms=96)
+    cut_offs.decided(1000)
+    for at_ms in range(1024, 1700, 32):
+        cut_offs.probability(0.9 if at_ms > 1500 else 0.1, at_ms)
+    cut_offs.dismissed()
+    assert cut_offs.ends_ms == []
 
 
 def test_a_tape_without_audio_cannot_be_tried_again() -> None:

@@ -19,6 +19,7 @@ import pytest
 from config.exceptions import TapeError, VoxlineError
 from telephony.audio import g711
 from telephony.callreport import write_report
+from tests.known_calls import MadeCall
 
 FRAME_MS = 20
 BLOCK_MS = 80
@@ -139,7 +140,7 @@ def sample_call(mode: str = "full", *, said: str = "book me in please", **header
     tape.event(
         "SpeechProbability",
         command("TurnDecided", reply=2, cue="answer", at_ms=3408, speech_end_ms=3008),
-        command("StartReply", reply=2, request={"cue": "answer", "history": []}, utterance=2),
+        command("StartReply", reply=2, request={"cue": "answer", "digits": "", "history": []}, utterance=2),
         value=0.1,
         at_ms=3408,
         state="processing",
@@ -327,6 +328,73 @@ def keys_after(tape: Tape, mode: str, *, tones: bool) -> Tape:
     return tape
 
 
+@pytest.fixture(scope="module")
+def made() -> list[tuple[MadeCall, bytes]]:
+    """Calls of which everything is known: a short pause, keys later on, a caller cut off, an answer that runs dry."""
+    calls = [MadeCall(0, 100), MadeCall(1, 300, keys="12#"), MadeCall(2, 700), MadeCall(3, 300, dry_ms=300)]
+    return [(call, call.tape()) for call in calls]
+
+
+def test_what_was_said_stands_where_it_was_said(report: Any, made: Any) -> None:
+    for call, tape in made:
+        page = report(tape)
+        keys = [(call.keys_ms[0], call.keys_ms[1])] if call.keys_ms else []
+        question = call.speech[:2] if call.number == 2 else [(call.speech[0][0], call.speech[1][1])]
+        turns = [(entry["start"], entry["end"]) for entry in page.entries("caller")]
+        assert turns == [pytest.approx(turn, abs=80) for turn in [*question, *keys, call.speech[2]]]
+        assert [entry["tags"] for entry in page.entries("caller") if "tags" in entry] == [["cut off"]] * (
+            call.number == 2
+        )
+        spoken = [entry for entry in page.data["transcript"] if entry["who"] != "note"]
+        overlaps = [other["start"] - one["end"] for one, other in pairwise(spoken) if other["start"] < one["end"]]
+        assert all(overlap > -200 for overlap in overlaps)  # a barge-in, until the agent fell silent
+        assert len(overlaps) == (call.number == 2)
+
+
+def test_underruns_are_those_that_the_line_has_counted(report: Any, made: Any) -> None:
+    for call, tape in made:
+        page = report(tape)
+        holes = [tick for tick in page.data["ticks"] if tick["kind"] == "hole"]
+        assert len(holes) == call.playout.underruns == (3 if call.dry_ms else 0)  # greeting and two answers
+        assert page.figure("Underruns") == str(call.playout.underruns)
+        assert all(0 < tick["end"] - tick["start"] <= call.dry_ms + 20 for tick in holes)
+
+
+def test_keys_have_no_gap_and_no_bar(report: Any, made: Any) -> None:
+    page = report(made[1][1])
+    assert page.figure("Turns") == "3"
+    waits = page.data["latencies"]
+    assert sum(wait["kind"] == "decide" for wait in waits) == 2
+    assert all(wait["end"] - wait["start"] < 700 for wait in waits)
+    assert int(page.figure("Longest gap").split()[0]) < 700
+
+
+def test_words_that_come_late_are_those_of_their_turn(report: Any) -> None:
+    tape = Tape()
+    for reply, at in ((1, 1000), (2, 3000)):
+        tape.until(at)
+        tape.event(
+            "SpeechProbability",
+            command("TurnDecided", reply=reply, cue="answer", at_ms=at, speech_end_ms=at - 400),
+            command("StartReply", reply=reply, utterance=reply, request={"digits": ""}),
+            value=0.1,
+            at_ms=at,
+        )
+        tape.play(reply, 0, 800, at + 40)
+    said = command("Said", role="caller", text="a leaking pipe", interrupted=False, at_ms=3000)
+    tape.event("Transcribed", said, utterance=1, text="a leaking pipe")
+    assert [entry["text"] for entry in report(tape).entries("caller")] == ["a leaking pipe", ""]
+
+
+def test_what_the_caller_did_not_hear_for_having_hung_up_is_not_drawn(report: Any) -> None:
+    tape = Tape()
+    tape.until(100)
+    tape.play(1, 0, 800, 100)
+    tape.until(500)
+    tape.event("HungUp", state="ended")
+    assert report(tape).data["heard"] == [{"reply": 1, "start": 100, "end": 500}]
+
+
 @pytest.mark.parametrize(("mode", "keys"), [("full", "104#"), ("metadata", "keys")])
 @pytest.mark.parametrize(("tones", "span"), [(True, (620, 1260)), (False, (600, 600))])
 def test_keys_of_the_agent_stand_among_what_was_said(
@@ -375,11 +443,23 @@ def test_a_hole_within_a_reply_is_an_underrun(report: Any) -> None:
     tape = Tape()
     tape.until(100)
     tape.play(1, 0, 80, 100)
+    tape.wire(out="underrun", ms=70.0)
     tape.play(1, 80, 80, 250)
     page = report(tape)
     assert page.figure("Underruns") == "1"
     holes = [(tick["start"], tick["end"]) for tick in page.data["ticks"] if tick["kind"] == "hole"]
     assert holes == [(180, 250)]
+
+
+def test_nothing_but_what_the_line_has_counted_is_an_underrun(report: Any) -> None:
+    """The caller's audio, which is the clock of the tape, stands still for 200 ms and then comes all at once."""
+    tape = Tape()
+    tape.until(100)
+    for position, plays_at in ((0, 100), (80, 120), (160, 140), (240, 500)):
+        tape.play(1, position, 80, plays_at)
+    page = report(tape)
+    assert page.figure("Underruns") == "0"
+    assert page.data["heard"] == [{"reply": 1, "start": 100, "end": 420}]
 
 
 def test_blocks_that_the_tape_times_to_a_frame_only_are_played_without_a_break(report: Any) -> None:

@@ -62,9 +62,12 @@ def test_running_dry_in_the_middle_of_a_reply_is_an_underrun_and_a_new_reply_is_
     playout.add(2, pcm(80), [80])
     playout.take(1000)
     assert playout.underruns == 0
+    assert playout.dry_ms == 0
     playout.add(2, pcm(80), [160])
     playout.take(1100)
-    assert playout.underruns == 1
+    assert (playout.underruns, playout.dry_ms) == (1, 20)
+    playout.take(1110)
+    assert (playout.underruns, playout.dry_ms) == (1, 0)
 
 
 def test_a_pause_takes_back_what_the_clock_says_was_not_heard() -> None:

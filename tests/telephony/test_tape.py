@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent import events as e
@@ -322,6 +323,21 @@ async def test_a_call_that_ends_well_replays_identically(
     for recompute in (False, True):
         assert await in_thread(replay_all, [folder], recompute=recompute) == 0
         assert f"identical  {path.name}  {len(steps)} events" in capsys.readouterr().out
+
+
+async def test_every_underrun_is_taped_where_it_was(serve: Callable[..., Any], dial: Dial, in_thread: Dial) -> None:
+    """The agent's audio is made at half the speed it is spoken with."""
+    slow = {"engine.simulated.delivery_speed": 0.5, "engine.simulated.words": 4}
+    server = await in_thread(serve, SIMULATED | slow)
+    phone = await dial(server.url)
+    await in_thread(server.wait_for, "said", call=phone.call, role="agent")
+    await phone.hang_up()
+    folder = server.data / "tapes"
+    await in_thread(wait_for, lambda: list(folder.glob("*.gz")) and not list(folder.glob("*.jsonl")))
+    lines = [msgspec.json.decode(line) for line in read_lines(*folder.iterdir())]
+    taped = [line["ms"] for line in lines if line.get("out") == "underrun"]
+    assert len(taped) == lines[-1]["end"]["underruns"] > 0
+    assert min(taped) > 0
 
 
 async def test_a_killed_servers_tape_is_whole_to_its_last_moment(

@@ -88,7 +88,10 @@ class Player:
         if plays_ms < self._clock_ms + queued_ms and queued_ms:
             return  # the rest of a reply that was dropped leaves first, lest the playout count it as the next one's
         plays_ms = max(plays_ms, self._clock_ms)
-        for item in self.playout.take(self._clock_ms):
+        items = self.playout.take(self._clock_ms)
+        if self.playout.dry_ms and self.note:
+            self.note(out="underrun", ms=self.playout.dry_ms)
+        for item in items:
             if isinstance(item, Mark):
                 self._marks.append((self._left + len(self._queue), item))
                 if self.note:

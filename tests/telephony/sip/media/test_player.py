@@ -143,13 +143,16 @@ def test_the_position_of_a_pause_counts_from_its_own_reply() -> None:
     assert ear.player.pause() == 60  # the fade of the second was the first frame
 
 
-def test_running_dry_is_counted() -> None:
+def test_running_dry_is_counted_and_taped() -> None:
     ear = Ear()
+    notes: list[dict[str, Any]] = []
+    ear.player.note = lambda **fields: notes.append(fields)
     ear.player.add(1, ramp(320), [])
     assert ear.frames(4)[2:] == [None, None]
     ear.player.add(1, ramp(320), [])
     assert ear.player.frame() == ramp(160)
     assert ear.player.playout.underruns == 1
+    assert [note["ms"] for note in notes if note.get("out") == "underrun"] == [40]
 
 
 def test_the_tape_is_told_all() -> None:
