@@ -199,10 +199,14 @@ class _Again:
                 case e.Interrupted():
                     self._outcome.interruptions += 1
                 case e.TurnDecided(cue=Cue.ANSWER):
-                    self._outcome.turns += 1
-                    if not any(isinstance(other, e.StartReply) and other.request.digits for other in commands):
-                        self._waiting[command.reply] = command.speech_end_ms
-                        self._cut_offs.decided(command.speech_end_ms)
+                    keys = any(isinstance(other, e.StartReply) and other.request.digits for other in commands)
+                    self._on_decided(command, keys=keys)
+
+    def _on_decided(self, command: e.TurnDecided, *, keys: bool) -> None:
+        self._outcome.turns += 1
+        if not keys:
+            self._waiting[command.reply] = command.speech_end_ms
+            self._cut_offs.decided(command.speech_end_ms)
 
     def _forget(self, reply: int) -> None:
         kept = [item for item in self._coming if getattr(item[2], "reply", 0) != reply or isinstance(item[2], e.Played)]
