@@ -301,7 +301,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from telephony.callreport import write_report  # noqa: PLC0415
+    from telephony.tools.callreport import write_report  # noqa: PLC0415
 
     name = options.tape.name.removesuffix(".gz").removesuffix(".jsonl")
     out = options.out or options.tape.with_name(name + ".html")

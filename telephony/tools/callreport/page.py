@@ -13,12 +13,12 @@ import msgspec
 
 from config.exceptions import TapeError
 from telephony.audio.g711 import SAMPLES_PER_MS
-from telephony.callreport.rows import rows, unknown_types
-from telephony.callreport.sound import caller_track, ear_track
-from telephony.callreport.story import Span, Story
-from telephony.callreport.tape import Tape, read_tape
-from telephony.callreport.timeline import latencies, states, ticks
-from telephony.callreport.transcript import gaps_ms, transcript
+from telephony.tools.callreport.rows import rows, unknown_types
+from telephony.tools.callreport.sound import caller_track, ear_track
+from telephony.tools.callreport.story import Span, Story
+from telephony.tools.callreport.tape import Tape, read_tape
+from telephony.tools.callreport.timeline import latencies, states, ticks
+from telephony.tools.callreport.transcript import gaps_ms, transcript
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("format", "sound", "view", "lanes", "chart", "panels", "main")  # one module, in this order

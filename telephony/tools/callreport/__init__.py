@@ -4,6 +4,6 @@ tape.py reads the file, story.py follows the replies, timeline.py and transcript
 sound.py makes the two audio tracks, rows.py the table of events, page.py puts all of it into assets/.
 """
 
-from telephony.callreport.page import write_report
+from telephony.tools.callreport.page import write_report
 
 __all__ = ["write_report"]

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from telephony.callreport.story import Break, Reply, Story
-from telephony.callreport.tape import Item, Tape
-from telephony.callreport.timeline import HOLD_NOTES, tool_runs
+from telephony.tools.callreport.story import Break, Reply, Story
+from telephony.tools.callreport.tape import Item, Tape
+from telephony.tools.callreport.timeline import HOLD_NOTES, tool_runs
 
 LINE_NOTES = {"HungUp": "The line is gone", "Shutdown": "The server shuts down", **HOLD_NOTES}
 

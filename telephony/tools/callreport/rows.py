@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from telephony.callreport.tape import COMMANDS, EVENTS, Line, Tape
+from telephony.tools.callreport.tape import COMMANDS, EVENTS, Line, Tape
 
 LONGEST = 500  # characters of a row's details
 SHOWN_BESIDE = frozenset({"type", "at", "clock", "out", "in", "reply"})  # in columns of their own

@@ -8,7 +8,7 @@ from agent.caller import RISING_MS
 from agent.cut_offs import CutOffs
 from agent.silence import BEFORE_MS
 from telephony.audio.g711 import SAMPLES_PER_MS
-from telephony.callreport.tape import Item, Line, Tape, Wire
+from telephony.tools.callreport.tape import Item, Line, Tape, Wire
 
 WINDOW_MS = 32.0  # of the caller's audio, what one speech probability stands for
 TOLERANCE_MS = 1.0  # for times that were rounded

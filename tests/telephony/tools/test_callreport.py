@@ -18,7 +18,7 @@ import pytest
 
 from config.exceptions import TapeError, VoxlineError
 from telephony.audio import g711
-from telephony.callreport import write_report
+from telephony.tools.callreport import write_report
 from tests.known_calls import MadeCall
 
 FRAME_MS = 20

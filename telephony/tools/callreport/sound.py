@@ -1,8 +1,8 @@
 """The two sides of a call as tracks of mu-law audio on one time axis: 8 samples a ms of media time."""
 
 from telephony.audio.g711 import SAMPLES_PER_MS, SILENCE
-from telephony.callreport.story import Story
-from telephony.callreport.tape import Tape
+from telephony.tools.callreport.story import Story
+from telephony.tools.callreport.tape import Tape
 
 LEAD_MS = 60_000  # audio that is to be heard later than this after the call's end is left out
 

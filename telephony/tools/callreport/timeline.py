@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 from telephony.audio.g711 import SAMPLES_PER_MS
-from telephony.callreport.story import Break, Reply, Story
-from telephony.callreport.tape import Item, Line, Tape, Tool, Wire
+from telephony.tools.callreport.story import Break, Reply, Story
+from telephony.tools.callreport.tape import Item, Line, Tape, Tool, Wire
 
 HOLD_NOTES = {"Held": "The caller put the call on hold", "Retrieved": "The call was off hold again"}
 
