@@ -235,8 +235,8 @@ def is_loopback(host: str) -> bool:
 
 
 def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
-    """Read the settings: defaults, then `file` (else the shipped YAML), the environment, and last `overrides`
-    (dotted keys, such as {"server.port": 0}).
+    """Read the settings: defaults, then `file` (else the shipped YAML), the environment, systemd's credentials, and
+    last `overrides` (dotted keys, such as {"server.port": 0}).
 
     Raises SettingsError naming the key, the value and what is allowed.
     """
@@ -246,6 +246,7 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     if token := os.environ.get("TWILIO_AUTH_TOKEN"):
         sources.append(Source("TWILIO_AUTH_TOKEN", {"twilio": {"auth_token": token}}))
     sources.append(Source("the environment", EnvSettingsSource(Settings)(), ENV_PREFIX, "__"))
+    sources += credentials()
     return from_sources([*sources, Source("--set", nested(overrides or {}))])
 
 
@@ -255,6 +256,20 @@ def from_sources(sources: Sequence[Source]) -> Settings:
         return Settings(**reduce(merged, (source.values for source in sources)))
     except ValidationError as error:
         raise SettingsError(describe(error, Settings, sources)) from None
+
+
+def credentials() -> list[Source]:
+    """Secrets that systemd hands over as files (LoadCredential=), each named as the setting, such as twilio.auth_token,
+    with or without the unit's `voxline_` before it."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return []
+    try:
+        files = sorted(path for path in Path(folder).iterdir() if "." in path.name.strip("."))
+        values = {path.name.removeprefix("voxline_"): path.read_text(encoding="utf-8").strip() for path in files}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the credentials in {folder}: {error}") from None
+    return [Source(f"the credentials in {folder}", nested(values), secret=True)]
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class Source(msgspec.Struct, frozen=True):
     values: Values
     prefix: str = ""
     joint: str = "."
+    secret: bool = False  # whatever it says
 
     def has(self, path: Path) -> bool:
         """Whether it says anything there."""
@@ -69,7 +70,7 @@ def _line(detail: Any, model: type[BaseModel], sources: Sequence[Source]) -> str
     source = source or next((source for source in reversed(sources) if source.has(path[:-1])), sources[0])
     if detail["type"] == "extra_forbidden":
         message = f"there is no such setting; {_valid(model, path)}"
-    secret = key.endswith(SECRETS) or key.startswith("sip.users")
+    secret = source.secret or key.endswith(SECRETS) or key.startswith("sip.users")
     shown = "" if secret or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
     said = f"{source.name}: {source.called(detail['loc'])}" if key else source.name
     return f"{said}: {message}{shown}"

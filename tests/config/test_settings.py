@@ -185,6 +185,20 @@ def test_a_key_that_stands_twice_is_a_mistake(tmp_path: Path) -> None:
         load_settings(file)
 
 
+def test_secrets_come_as_credentials_of_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "voxline_twilio.auth_token").write_text("s3cret-value\n")
+    (tmp_path / "engine.openai.api_key").write_text("another")
+    (tmp_path / "tls-key").write_text("of something else")
+    settings = load_settings(overrides={"server.public_url": "https://voice.example.com"})
+    assert settings.twilio.auth_token.get_secret_value() == "s3cret-value"
+    assert settings.engine.openai.api_key.get_secret_value() == "another"
+    (tmp_path / "voxline_twilio.token").write_text("s3cret-value")
+    with pytest.raises(SettingsError, match=r"the credentials in .*: twilio\.token: there is no such setting") as error:
+        load_settings()
+    assert "s3cret-value" not in str(error.value)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml"):
         load_settings(tmp_path / "none.yaml")

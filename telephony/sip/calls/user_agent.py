@@ -12,7 +12,7 @@ from random import Random, SystemRandom
 from telephony.exceptions import CommandError
 from telephony.sip.calls.call import Call
 from telephony.sip.calls.checks import unfit_invite, unknown_method, unsupported
-from telephony.sip.calls.core import ACCEPTED, SUPPORTED, Config, Core
+from telephony.sip.calls.core import SDP, SUPPORTED, Config, Core
 from telephony.sip.calls.events import Event, Send
 from telephony.sip.calls.inbound import InboundCall
 from telephony.sip.calls.outbound import OutboundCall, Outgoing
@@ -170,7 +170,7 @@ class UserAgent:
         if refusal is not None:
             self._turn_away(request, refusal, source)
         elif request.method == "OPTIONS":
-            shown = (self._core.allow, SUPPORTED, ACCEPTED)
+            shown = (self._core.allow, SUPPORTED, ("Accept", SDP))
             self._core.answer_once(request, reply_to(request, source), 200, shown)
         elif request.method == "INVITE":
             self._invited(request, source, now_ms)
