@@ -9,7 +9,8 @@ from pythonjsonlogger.json import JsonFormatter
 from config.log_limit import LogLimit
 from config.settings import LogSettings
 
-LIMITED = ("voxline.refused", "voxline.sip")  # loggers of lines that others can cause, as often as they like
+# Loggers of lines that others can cause, as often as they like.
+LIMITED = ("voxline.refused", "voxline.sip", "uvicorn.error")
 
 
 class Log(logging.LoggerAdapter[logging.Logger]):

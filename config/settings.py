@@ -40,6 +40,7 @@ class ServerSettings(Group):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     public_url: str = Field(default="", pattern=r"^(https?://[^?#\s]+)?$")
+    metrics_token: SecretStr = SecretStr("")
     drain_s: Seconds = 60
     drain_goodbye_s: Seconds = 15
     close_s: Annotated[Seconds, Field(ge=1)] = 15
@@ -68,6 +69,7 @@ class TwilioSettings(Group):
     """The Twilio line."""
 
     auth_token: SecretStr = SecretStr("")
+    shared_keys: dict[str, Annotated[SecretStr, Field(min_length=16)]] = Field(default_factory=dict)
     start_timeout_s: Seconds = 5
     media_timeout_s: Seconds = 10
     send_timeout_s: Seconds = 5
@@ -195,7 +197,7 @@ class Settings(BaseSettings):
     @property
     def secured(self) -> bool:
         """Whether callers must prove that they are Twilio."""
-        return bool(self.twilio.auth_token.get_secret_value())
+        return bool(self.twilio.auth_token.get_secret_value() or self.twilio.shared_keys)
 
     @model_validator(mode="after")
     def _closed_by_default(self) -> Self:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 Values = dict[str, Any]
 Path = tuple[str | int, ...]
 
-SECRETS = ("auth_token", "api_key", "password")
+SECRETS = ("auth_token", "metrics_token", "api_key", "password")
+SECRET_GROUPS = ("sip.users", "twilio.shared_keys")
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ def _line(detail: Any, model: type[BaseModel], sources: Sequence[Source]) -> str
     source = source or next((source for source in reversed(sources) if source.has(path[:-1])), sources[0])
     if detail["type"] == "extra_forbidden":
         message = f"there is no such setting; {_valid(model, path)}"
-    secret = source.secret or key.endswith(SECRETS) or key.startswith("sip.users")
+    secret = source.secret or key.endswith(SECRETS) or key.startswith(SECRET_GROUPS)
     shown = "" if secret or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
     said = f"{source.name}: {source.called(detail['loc'])}" if key else source.name
     return f"{said}: {message}{shown}"

@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import logging
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -21,21 +23,24 @@ from agent.vad import Vad, VadStream
 from config.agent import AgentSettings, load_agents
 from config.exceptions import SettingsError
 from config.settings import Settings
+from telephony.access import Access, guard
 from telephony.admission import Admission
 from telephony.bridge import Bridge, Shared
 from telephony.call import TwilioCall
 from telephony.control import Control
+from telephony.descriptors import Descriptors
 from telephony.exceptions import ProtocolError
 from telephony.line import Line, Listener
 from telephony.metrics import Metrics
 from telephony.outcomes import Outcomes
+from telephony.refusals import Refusals
 from telephony.sip.line import SipCall
 from telephony.sip.service import SipService
 from telephony.tape import Tapes
 from telephony.ticker import Ticker
 from telephony.twilio.events import Started
-from telephony.twilio.signature import Signature
-from telephony.twilio.token import Tokens, stream_key
+from telephony.twilio.signature import NotSigned, Signature
+from telephony.twilio.token import Tokens
 from telephony.webhooks import Webhooks, target
 
 logger = logging.getLogger("voxline.app")
@@ -54,6 +59,9 @@ class App:
             raise SettingsError(f"call.agent: no agent {settings.call.agent!r}; there are {', '.join(self.agents)}")
         engine = engine or build_engine(settings.engine, self.agents)
         self.metrics = Metrics()
+        self.refusals = Refusals(self.metrics)
+        self.descriptors = Descriptors()
+        self._access = Access(settings, self.refusals)
         vad, records = Vad(settings.turn.vad_reset_ms), Records(settings.server.data)
         self.shared = Shared(settings, engine, vad, self.metrics, records)
         self.admission = Admission(settings.call.capacity, settings.twilio.token_lifetime_s, time.monotonic)
@@ -61,9 +69,12 @@ class App:
         self.calls: set[Line] = set()
         self.ready = False
         self._outcomes = Outcomes(settings.call.max_s + 60, time.monotonic)
-        secret = settings.twilio.auth_token.get_secret_value()
-        self._signature = Signature(secret, settings.server.public_url) if secret else None
-        self._tokens = Tokens(stream_key(secret), settings.twilio.token_lifetime_s, time.time) if secret else None
+        self._signature = self._tokens = None
+        if settings.secured:
+            auth_token = settings.twilio.auth_token.get_secret_value()
+            shared_keys = {name: key.get_secret_value() for name, key in settings.twilio.shared_keys.items()}
+            self._signature = Signature(auth_token, settings.server.public_url, shared_keys)
+            self._tokens = Tokens(secrets.token_bytes(32), settings.twilio.token_lifetime_s, time.monotonic)
         self._webhooks = Webhooks(
             settings,
             self.agents,
@@ -72,10 +83,11 @@ class App:
             admission=self.admission,
             outcomes=self._outcomes,
             metrics=self.metrics,
+            refusals=self.refusals,
             is_ready=lambda: self.ready,
         )
         self.sip = self._sip_service() if settings.sip.enabled else None
-        self._control = Control(self.sip.dialling if self.sip else None, self.metrics)
+        self._control = Control(self.sip.dialling if self.sip else None, self.refusals)
         self.asgi = Starlette(
             routes=[
                 *self._webhooks.routes(),
@@ -84,9 +96,13 @@ class App:
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._metrics),
+                WebSocketRoute("/{path:path}", self._no_socket),
             ],
+            middleware=[guard(self._access)],
+            exception_handlers={HTTPException: self._no_route, ClientDisconnect: self._gone},
             lifespan=self._lifespan,
         )
+        self.asgi.router.redirect_slashes = False  # behind a proxy it would lead to the wrong place, and nobody is told
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -176,8 +192,7 @@ class App:
 
     async def _media(self, websocket: WebSocket) -> None:
         if refusal := self._refusal(websocket):
-            with suppress(RuntimeError, WebSocketDisconnect):
-                await websocket.send_denial_response(refusal)
+            await _deny(websocket, refusal)
             return
         await websocket.accept()
         call = TwilioCall(
@@ -190,13 +205,18 @@ class App:
             self._left(call)
 
     def _refusal(self, websocket: WebSocket) -> Response | None:
-        signature = websocket.headers.get("x-twilio-signature")
-        if self._signature and not self._signature.upgrade(target(websocket), signature):
-            return self._webhooks.refused(websocket, 403, "the signature of the upgrade is missing or wrong")
+        refused = self.refusals.answer
+        if self._signature:
+            try:
+                claim = self._signature.claim(websocket.headers)
+            except NotSigned as error:
+                return refused(websocket, 403, error.reason, *error.details)
+            if not self._signature.upgrade(claim, target(websocket)):
+                return refused(websocket, 403, "the signature of the upgrade is wrong; is server.public_url right?")
         if len(self.calls) >= self._settings.call.capacity + SPARE_SOCKETS:
-            return self._webhooks.refused(websocket, 503, "too many media sockets")
+            return refused(websocket, 503, "too many media sockets")
         if not self.ready:
-            return self._webhooks.refused(websocket, 503, "not ready")
+            return refused(websocket, 503, "not ready")
         return None
 
     def _accept(self, call: TwilioCall, started: Started) -> Listener:
@@ -275,12 +295,42 @@ class App:
     async def _healthz(self, _: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    async def _readyz(self, _: Request) -> Response:
+    async def _readyz(self, request: Request) -> Response:
         admission = self.admission
-        ready = self.ready and admission.free > 0
+        spent = self.descriptors.low()
+        ready = self.ready and admission.free > 0 and not spent
         state = "draining" if admission.draining else "ready" if ready else "full" if self.ready else "loading"
-        body = {"status": state, "active": admission.active, "free": admission.free}
+        body: dict[str, str | int] = {"status": "out of file descriptors" if spent else state}
+        if self._access.may_observe(request):
+            body |= {"active": admission.active, "free": admission.free}
         return JSONResponse(body, 200 if ready else 503)
 
-    async def _metrics(self, _: Request) -> Response:
+    async def _metrics(self, request: Request) -> Response:
+        if not self._access.may_observe(request):
+            reason = "/metrics is for this machine, or with server.metrics_token for whoever bears it"
+            refusal = self.refusals.answer(request, 401, reason)
+            refusal.headers["WWW-Authenticate"] = "Bearer"
+            return refusal
         return Response(self.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    # What is not there
+
+    async def _no_route(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if allowed := (error.headers or {}).get("Allow"):
+            answer = self.refusals.answer(request, 405, "%s, where only %s is answered", request.method, allowed)
+            answer.headers["Allow"] = allowed
+            return answer
+        return self.refusals.answer(request, error.status_code, "there is nothing at this path")
+
+    async def _gone(self, _: Request, __: Exception) -> Response:
+        """A body broke off, of which its connection has told (http_connection.py); nobody is there for the answer."""
+        return Response(status_code=400)
+
+    async def _no_socket(self, websocket: WebSocket) -> None:
+        await _deny(websocket, self.refusals.answer(websocket, 404, "there is no socket at this path"))
+
+
+async def _deny(websocket: WebSocket, refusal: Response) -> None:
+    with suppress(RuntimeError, WebSocketDisconnect):
+        await websocket.send_denial_response(refusal)

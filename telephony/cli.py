@@ -182,11 +182,13 @@ def _add_caller_options(parser: argparse.ArgumentParser, script: str) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     from telephony.app import App  # noqa: PLC0415 (the engine's packages are not needed by other commands)
+    from telephony.descriptors import raise_limit  # noqa: PLC0415
     from telephony.server import build_server  # noqa: PLC0415
     from telephony.welcome import welcome  # noqa: PLC0415
 
     settings = load_settings(options.config, dict(map(_override, options.set)))
     configure_logging(settings.log)
+    raise_limit()
     app = App(settings)
     _warn_if_open(settings)
 
@@ -194,7 +196,7 @@ def _serve(options: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(welcome(settings, urls, app.sip.ports if app.sip else {}), file=sys.stderr)
 
-    server = build_server(app.asgi, settings, app.drain, greet)
+    server = build_server(app, settings, greet)
     server.run()
     return 0 if server.started else 1
 

@@ -1,92 +1,19 @@
-"""uvicorn's connections with the bounds they lack, so that no peer holds one open for nothing or floods it."""
+"""uvicorn's WebSocket connections with the bounds they lack, and a short way for messages."""
 
-import logging
-from asyncio import TimerHandle, Transport
 from collections.abc import Callable
 from typing import Any
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
-from config.settings import TwilioSettings
 from telephony.frames import TEXT, Frames, text, text_frame
+from telephony.http_connection import Config
+from telephony.refusals import MAX_PATH
 
 FRAMES_A_SECOND = 200  # WebSocket frames of every kind; Twilio sends little more than 50
-MAX_HEAD_BYTES = 65_536  # of one HTTP request
 DIRECT = "voxline.direct"  # the ASGI extension through which `attach` is reached
 NOT_ALLOWED = 1008  # WebSocket close code
-
-logger = logging.getLogger("voxline.connection")
-
-
-class Config(uvicorn.Config):
-    """uvicorn's, and the limits of the connections."""
-
-    limits = TwilioSettings()
-
-
-class HttpConnection(HttpToolsProtocol):
-    """Requests must be whole within `start_timeout_s`, from the opening of the connection on."""
-
-    config: Config
-    _deadline: TimerHandle | None = None
-    _head_bytes = 0
-
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """See asyncio.Protocol."""
-        super().connection_made(transport)
-        self._expect_request()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        self._head_bytes += len(data)
-        if self._head_bytes - len(data) > MAX_HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large", f"a head longer than {MAX_HEAD_BYTES} bytes")
-            return
-        super().data_received(data)
-
-    def on_message_begin(self) -> None:
-        """See HttpToolsProtocol."""
-        super().on_message_begin()
-        self._expect_request()
-
-    def on_headers_complete(self) -> None:
-        """See HttpToolsProtocol."""
-        self._head_bytes = -(1 << 62)  # what follows is the body, bounded by the application
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """See HttpToolsProtocol."""
-        self._stop_waiting()
-        self._head_bytes = 0
-        super().on_message_complete()
-
-    def _expect_request(self) -> None:
-        self._stop_waiting()
-        self._deadline = self.loop.call_later(self.config.limits.start_timeout_s, self._too_slow)
-
-    def _stop_waiting(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-
-    def _too_slow(self) -> None:
-        self._refuse(b"408 Request Timeout", f"no whole request within {self.config.limits.start_timeout_s:g} s")
-
-    def _refuse(self, status: bytes, reason: str) -> None:
-        self._stop_waiting()
-        if not self.transport.is_closing():
-            logger.warning("refused: %s", reason, extra={"peer": self.client})
-            if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
-                self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-            self.transport.close()
 
 
 class MediaConnection(WebSocketsSansIOProtocol):
@@ -120,7 +47,7 @@ class MediaConnection(WebSocketsSansIOProtocol):
             return
         super().data_received(data)
         if self.conn.handshake_exc and not self.transport.is_closing():
-            logger.warning("refused: %s", self.conn.handshake_exc, extra={"peer": self.client})
+            self._tell_bad_handshake()
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
@@ -128,9 +55,12 @@ class MediaConnection(WebSocketsSansIOProtocol):
         """See WebSocketsSansIOProtocol."""
         super().handle_connect(event)
         if self.response.status_code != 101:
-            logger.warning("refused: %s", self.conn.handshake_exc, extra={"peer": self.client})
+            self._tell_bad_handshake()
         elif extensions := self.scope["extensions"]:
             extensions[DIRECT] = {"attach": self.attach, "send_text": self.send_text}
+
+    def _tell_bad_handshake(self) -> None:
+        self.config.refusals.tell(400, "no WebSocket: %s", str(self.conn.handshake_exc)[:MAX_PATH], peer=self.client)
 
     def attach(self, on_message: Callable[[str | bytes], None]) -> None:
         """Give every message from now on to `on_message`, in order; those already queued stay with ASGI's `receive`."""

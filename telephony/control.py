@@ -10,12 +10,13 @@ import secrets
 from pathlib import Path
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from telephony.body import read_body
 from telephony.dialled import TOKEN_FILE, CallRequest, Dialled
-from telephony.metrics import Metrics
+from telephony.refusals import MAX_PATH, Refusals
 from telephony.sip.dialling import DialError, Dialling
 
 MAX_BYTES = 8192  # of a request
@@ -30,9 +31,9 @@ class _Error(msgspec.Struct):
 class Control:
     """The endpoints of one server. Without `dialling` SIP is off, and every call is refused."""
 
-    def __init__(self, dialling: Dialling | None, metrics: Metrics) -> None:
+    def __init__(self, dialling: Dialling | None, refusals: Refusals) -> None:
         self._dialling = dialling
-        self._metrics = metrics
+        self._refusals = refusals
         self._token = secrets.token_urlsafe(32)
 
     def routes(self) -> list[Route]:
@@ -60,19 +61,19 @@ class Control:
     async def _place(self, request: Request) -> Response:
         if refusal := self._stranger(request):
             return refusal
-        body = await _body(request)
+        body = await read_body(request, MAX_BYTES)
         if body is None:
-            return self._refused(request, 413, f"a request longer than {MAX_BYTES} bytes, or one that broke off")
+            return self._refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
         try:
             asked = msgspec.json.decode(body, type=CallRequest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return self._refused(request, 400, str(error))
+            return self._refused(request, 400, "%s", error)
         if self._dialling is None:
             return self._refused(request, 409, "SIP is off: sip.enabled is false")
         try:
             dialled = self._dialling.dial(asked.to, asked.agent, asked.trunk, asked.keys)
         except DialError as error:
-            return self._refused(request, 409 if error.now else 422, str(error))
+            return self._refused(request, 409 if error.now else 422, "%s", error)
         return _json(dialled, 201, {"Location": f"/calls/{dialled.id}"})
 
     async def _show(self, request: Request) -> Response:
@@ -97,23 +98,9 @@ class Control:
             return None
         return self._refused(request, 401, "the token is missing or wrong")
 
-    def _refused(self, request: Request, status: int, reason: str) -> Response:
-        self._metrics.refused.labels(str(status)).inc()
-        logger.warning("refused: %s", reason, extra={"path": request.url.path[:80], "status": status})
-        return _json(_Error(reason), status, {"WWW-Authenticate": "Bearer"} if status == 401 else None)
-
-
-async def _body(request: Request) -> bytes | None:
-    """The whole body; None if it is too long or breaks off."""
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BYTES:
-                return None
-    except ClientDisconnect:
-        return None
-    return bytes(body)
+    def _refused(self, request: Request, status: int, reason: str, *details: object) -> Response:
+        text = self._refusals.tell(status, reason, *details, path=request.url.path[:MAX_PATH])
+        return _json(_Error(text), status, {"WWW-Authenticate": "Bearer"} if status == 401 else None)
 
 
 def _json(value: Dialled | _Error, status: int = 200, headers: dict[str, str] | None = None) -> Response:

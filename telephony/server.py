@@ -11,16 +11,21 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
-from starlette.applications import Starlette
 
 from config.exceptions import SettingsError
 from config.settings import ServerSettings, Settings
-from telephony.connection import Config, HttpConnection, MediaConnection
+from telephony.connection import MediaConnection
+from telephony.http_connection import Config, HttpConnection
 from telephony.last_resort import LastResort
 
+if TYPE_CHECKING:
+    from telephony.app import App
+
 RECEIVE_BUFFER = 16_384  # bytes; what one peer can make us read at once, while all others wait
+SEND_BUFFER = 65_536  # bytes that the kernel keeps for a peer that does not read
 
 logger = logging.getLogger("voxline.server")
 
@@ -114,6 +119,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
             bound.append(socket.socket(family, kind, protocol))
             bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # for all that it accepts
+            bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             if family == socket.AF_INET6:
                 bound[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             bound[-1].bind(address)
@@ -125,14 +131,11 @@ def bind(host: str, port: int) -> list[socket.socket]:
 
 
 def build_server(
-    app: Starlette,
-    settings: Settings,
-    drain: Callable[[], Awaitable[None]],
-    on_listening: Callable[[list[str]], None] = lambda _: None,
+    app: "App", settings: Settings, on_listening: Callable[[list[str]], None] = lambda _: None
 ) -> DrainingServer:
     """A server for the application, not started yet."""
     config = Config(
-        app,
+        app.asgi,
         host=settings.server.host,
         port=settings.server.port,
         loop="uvloop",
@@ -148,10 +151,12 @@ def build_server(
         server_header=False,
     )
     config.limits = settings.twilio
+    config.refusals = app.refusals
+    config.descriptors = app.descriptors
     return DrainingServer(
         config,
-        app.router.lifespan_context(app),
-        drain,
+        app.asgi.router.lifespan_context(app.asgi),
+        app.drain,
         settings.server,
         secured=settings.secured,
         on_listening=on_listening,

@@ -3,25 +3,27 @@
 import logging
 import re
 from collections.abc import Callable, Container
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
-from starlette.datastructures import ImmutableMultiDict
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from config.settings import Settings
 from telephony.admission import Admission
+from telephony.body import read_body
 from telephony.metrics import Metrics
 from telephony.outcomes import Failed, Outcomes, Transfer
+from telephony.refusals import Refusals
 from telephony.twilio import webhook
 from telephony.twilio.events import SID_PATTERN
-from telephony.twilio.signature import Signature
+from telephony.twilio.signature import NotSigned, Signature
 from telephony.twilio.token import Tokens
 
 logger = logging.getLogger("voxline.webhooks")
 
 MAX_FORM_BYTES = 65_536
+MAX_FIELDS = 500  # Twilio sends about 30
 XML = "application/xml"
 
 
@@ -38,6 +40,7 @@ class Webhooks:
         admission: Admission,
         outcomes: Outcomes,
         metrics: Metrics,
+        refusals: Refusals,
         is_ready: Callable[[], bool],
     ) -> None:
         self._settings = settings
@@ -47,6 +50,7 @@ class Webhooks:
         self._admission = admission
         self._outcomes = outcomes
         self._metrics = metrics
+        self._refusals = refusals
         self._is_ready = is_ready
 
     def routes(self) -> list[Route]:
@@ -54,34 +58,25 @@ class Webhooks:
         paths = {"/twilio/voice": self._voice, "/twilio/after": self._after, "/twilio/status": self._status}
         return [Route(path, endpoint, methods=["POST"]) for path, endpoint in paths.items()]
 
-    def refused(self, connection: HTTPConnection, status: int, reason: str) -> Response:
-        """Refuse a request or an upgrade, with a log line."""
-        self._metrics.refused.labels(str(status)).inc()
-        logger.warning("refused: %s", reason, extra={"path": connection.url.path, "status": status})
-        return PlainTextResponse(reason + "\n", status)
-
     async def _form(self, request: Request) -> dict[str, str] | Response:
-        """The fields of a webhook, or the answer that refuses it."""
-        body = bytearray()
+        """The fields of a webhook, or the answer that refuses it; of a field that comes twice, the last value."""
+        refused = self._refusals.answer
         try:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_FORM_BYTES:
-                    return self.refused(request, 413, f"the form is longer than {MAX_FORM_BYTES} bytes")
-        except ClientDisconnect:
-            return self.refused(request, 400, "the form broke off")
+            claim = self._signature.claim(request.headers) if self._signature else None
+        except NotSigned as error:
+            return refused(request, 403, error.reason, *error.details)
+        body = await read_body(request, MAX_FORM_BYTES)
+        if body is None:
+            return refused(request, 413, "a form longer than %d bytes", MAX_FORM_BYTES)
         try:
-            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500)
+            form = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
         except ValueError:
-            return self.refused(request, 400, "the body is no form (application/x-www-form-urlencoded)")
-        form: ImmutableMultiDict[str, str] = ImmutableMultiDict(pairs)
-        if self._signature and not self._signature.webhook(
-            target(request), form, request.headers.get("x-twilio-signature")
-        ):
-            return self.refused(request, 403, "the signature is missing or wrong; is server.public_url right?")
-        fields = dict(form.items())
+            return refused(request, 400, "the body is no form (application/x-www-form-urlencoded)")
+        if self._signature and claim and not self._signature.webhook(claim, target(request), form):
+            return refused(request, 403, "the signature is wrong; is server.public_url right?")
+        fields = {name: values[-1] for name, values in form.items()}
         if not re.fullmatch(SID_PATTERN, fields.get("CallSid", "")):
-            return self.refused(request, 400, "the form has no CallSid, or it is none")
+            return refused(request, 400, "the form has no CallSid, or it is none")
         return fields
 
     async def _voice(self, request: Request) -> Response:
@@ -91,7 +86,7 @@ class Webhooks:
         call_id = form["CallSid"]
         agent = request.query_params.get("agent", self._settings.call.agent)
         if agent not in self._agents:
-            return self.refused(request, 404, f"there is no agent {agent[:40]!r}")
+            return self._refusals.answer(request, 404, "there is no agent %.40r", agent)
         if not self._is_ready() or not self._admission.reserve(call_id):
             logger.warning("busy", extra={"call": call_id})
             self._metrics.refused.labels("busy").inc()

@@ -1,14 +1,22 @@
 """Who is asking: Twilio's signature on webhooks and on the upgrade of the media socket.
 
-https://www.twilio.com/docs/usage/webhooks/webhooks-security. Twilio signs the URL as it dialled it,
-which behind a proxy is not the one that arrives here: the public URL is a setting.
+https://www.twilio.com/docs/usage/webhooks/webhooks-security and .../webhook-shared-keys. Twilio signs the URL as it
+dialled it, which behind a proxy is not the one that arrives here: the public URL is a setting.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from twilio.request_validator import RequestValidator
+import msgspec
+from twilio.request_validator import (
+    HMAC_SHA1,
+    HMAC_SHA256,
+    SIGNATURE_HEADER,
+    SIGNATURE_SETTINGS_HEADER,
+    RequestValidator,
+    get_signature_algorithm,
+)
 
 from config.exceptions import SettingsError
 
@@ -16,45 +24,95 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
+class NotSigned(Exception):
+    """A request that cannot have a good signature. `reason` and `details` are as Refusals takes them."""
+
+    def __init__(self, reason: str, *details: object) -> None:
+        super().__init__(reason % details)
+        self.reason = reason
+        self.details = details
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A signature that was given, and the secret and algorithm that it claims to be made with."""
+
+    given: bytes
+    validator: RequestValidator
+    algorithm: str
+
+
 class Signature:
-    """Checks X-Twilio-Signature with the account's auth token."""
+    """Checks X-Twilio-Signature with the account's auth token, or with the shared key that the request names."""
 
-    def __init__(self, auth_token: str, public_url: str) -> None:
+    def __init__(self, auth_token: str, public_url: str, shared_keys: Mapping[str, str] | None = None) -> None:
         """`public_url` is what Twilio dials: `https://voice.example.com`, or with a path in front of ours.
+        `shared_keys` are secrets by the keys' ids. Without `auth_token` only they count.
 
-        Raises SettingsError when it is no such URL.
+        Raises SettingsError when `public_url` is no such URL.
         """
-        self._validator = RequestValidator(auth_token)
+        self._validator = RequestValidator(auth_token) if auth_token else None
+        self._shared = {name: RequestValidator(secret) for name, secret in (shared_keys or {}).items()}
         url = _public(public_url)
         self._prefix = url.path.rstrip("/")
         self._webhook_origins = _origins(url, url.scheme)
         self._socket_origins = _origins(url, _SOCKET_SCHEMES[url.scheme])
 
-    def webhook(self, path_and_query: str, form: Mapping[str, str], header: str | None) -> bool:
+    def claim(self, headers: Mapping[str, str]) -> Claim:
+        """What the headers (names in any case, as Starlette has them) claim. Raises NotSigned when that cannot be
+        checked: then nothing else of the request need be read."""
+        given = headers.get(SIGNATURE_HEADER, "")
+        if not given:
+            raise NotSigned("the signature is missing: this is not Twilio, or a proxy drops %s", SIGNATURE_HEADER)
+        settings = headers.get(SIGNATURE_SETTINGS_HEADER, "")
+        algorithm = get_signature_algorithm(settings)
+        if algorithm.upper() not in (HMAC_SHA1, HMAC_SHA256):
+            raise NotSigned("signed by %.40r, which this version does not know", algorithm)
+        if settings:
+            name = _key_name(settings)
+            validator = self._shared.get(name)
+            if validator is None:
+                raise NotSigned("signed with the shared key %.80r, which twilio.shared_keys does not have", name)
+        elif self._validator:
+            validator = self._validator
+        else:
+            raise NotSigned("signed with the account's auth token, but only twilio.shared_keys are set")
+        return Claim(given.encode("utf-8", "replace"), validator, algorithm)
+
+    def webhook(self, claim: Claim, path_and_query: str, form: Mapping[str, Sequence[str]]) -> bool:
         """Whether Twilio signed this POST.
 
         `path_and_query` as it stood in the request line, still percent-encoded, without the path that the
-        public URL has in front. `form` holds the decoded fields; one with `getlist` may hold several of a name.
+        public URL has in front. `form` holds the decoded values of each field.
         """
-        target = self._prefix + path_and_query
-        return self._signed([origin + target for origin in self._webhook_origins], form, header)
+        # As RequestValidator.compute_signature joins them, but once for all URLs.
+        fields = "".join(name + value for name in sorted(form) for value in sorted(set(form[name])))
+        target = self._prefix + path_and_query + fields
+        return _signed(claim, [origin + target for origin in self._webhook_origins])
 
-    def upgrade(self, path_and_query: str, header: str | None) -> bool:
+    def upgrade(self, claim: Claim, path_and_query: str) -> bool:
         """Whether Twilio signed this WebSocket upgrade: the wss:// URL, slash at the end or not."""
         path, mark, query = (self._prefix + path_and_query).partition("?")
         targets = [path.rstrip("/") + slash + mark + query for slash in ("", "/")]
-        urls = [origin + target for origin in self._socket_origins for target in targets]
-        return self._signed(urls, {}, header)
+        return _signed(claim, [origin + target for origin in self._socket_origins for target in targets])
 
-    def _signed(self, urls: list[str], form: Mapping[str, str], header: str | None) -> bool:
-        # Not RequestValidator.validate: it takes 80 for the port of wss:// and cuts IPv6 addresses.
-        given = (header or "").encode("utf-8", "replace")
-        try:
-            wanted = [self._validator.compute_signature(url, form).encode() for url in urls]
-        except (TypeError, UnicodeError):  # an uploaded file for a value, or half a character
-            return False
-        matches = [hmac.compare_digest(given, signature) for signature in wanted]  # all, in constant time
-        return any(matches)
+
+def _signed(claim: Claim, texts: list[str]) -> bool:
+    # Not RequestValidator.validate: it takes 80 for the port of wss:// and cuts IPv6 addresses.
+    try:
+        wanted = [claim.validator.compute_signature(text, {}, claim.algorithm).encode() for text in texts]
+    except UnicodeError:  # half a character
+        return False
+    matches = [hmac.compare_digest(claim.given, signature) for signature in wanted]  # all, in constant time
+    return any(matches)
+
+
+def _key_name(settings: str) -> str:
+    """The id in `key=ID,algorithm=HMAC_SHA256`."""
+    for part in settings.split(","):
+        name, _, value = part.partition("=")
+        if name.strip() == "key":
+            return value.strip()
+    return ""
 
 
 def _public(public_url: str) -> SplitResult:

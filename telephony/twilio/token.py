@@ -2,6 +2,10 @@
 
 The webhook puts it into the TwiML, Twilio hands it back in `start`. It is good for one call, for a short
 time, once.
+
+Which tokens were used is known to one process only, so the key is made anew at each start and kept nowhere: no token
+of an earlier life is taken, used or not. No call is lost by that: a server that drains waits for the streams of the
+calls that it has answered, and one that was killed was not there for Twilio to reach.
 """
 
 import base64
@@ -20,16 +24,12 @@ _EXPIRY, _NONCE, _MAC = 8, 8, 32  # bytes: milliseconds of the clock, random, HM
 _LENGTH = _EXPIRY + _NONCE + _MAC
 
 
-def stream_key(auth_token: str) -> bytes:
-    """The key for `Tokens`, made from the auth token so that neither tells the other's signatures."""
-    return hmac.digest(auth_token.encode(), b"voxline stream token v1", hashlib.sha256)
-
-
 class Tokens:
-    """Issues and redeems stream tokens. `clock` gives seconds, the same for all that share the key."""
+    """Issues and redeems stream tokens."""
 
     def __init__(self, key: bytes, lifetime_s: float, clock: Callable[[], float], *, limit: int = 10_000) -> None:
-        """Tokens expire `lifetime_s` after they were issued; at most `limit` are redeemed in that time."""
+        """Tokens expire `lifetime_s` after they were issued; at most `limit` are redeemed in that time. `clock` gives
+        seconds, and goes on evenly. Whoever shares `key` must share what was used, too."""
         self._limit = limit
         self._key = key
         self._lifetime_s = lifetime_s

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from starlette.datastructures import MultiDict
 from twilio.request_validator import RequestValidator
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from agent.engine.base import Cue, Done, Engine, ModelEvent, Next, ReplyRequest, Text
@@ -112,8 +113,11 @@ def test_signed_webhook_is_connected_to_the_public_media_url(secured: Any) -> No
 )
 def test_unsigned_webhook_is_refused(secured: Any, path: str, forge: Callable[..., dict[str, str]]) -> None:
     form = {"CallSid": call_id(2)}
-    assert post(secured, path, form, forge(path, form)).status_code == 403
-    secured.wait_for("refused: the signature is missing or wrong; is server.public_url right?", path=path, status=403)
+    answer = post(secured, path, form, headers := forge(path, form))
+    why = "is wrong; is server.public_url right?" if headers.get("X-Twilio-Signature") else "is missing: this is not"
+    assert answer.status_code == 403
+    assert why in answer.text
+    secured.wait_for(f"refused: {answer.text.strip()}", path=path, status=403)
 
 
 def test_signature_covers_fields_that_come_twice_and_query_strings(secured: Any) -> None:
@@ -191,6 +195,69 @@ async def test_token_of_another_call_is_refused(secured: Any, dial: Dial, in_thr
     phone = await dial(secured.url, headers=upgrade(), **parameters(twiml.text))
     assert await phone.closed() == (1008, "stream token is not for this call")
     await in_thread(forget, secured, call_id(5))
+
+
+async def test_token_is_refused_after_a_restart(serve: Callable[..., Any], dial: Dial, in_thread: Dial) -> None:
+    """Which tokens were used the new process cannot know."""
+    settings = QUICK | {"server.public_url": PUBLIC}
+    first = await in_thread(serve, settings, TWILIO_AUTH_TOKEN=TOKEN)
+    phone = await dial(first.url, headers=upgrade(), start=False)
+    twiml = await in_thread(post, first, "/twilio/voice", {"CallSid": phone.call})
+    await phone.start(**parameters(twiml.text))
+    await phone.get("media")
+    first.process.kill()
+    second = await in_thread(serve, settings, TWILIO_AUTH_TOKEN=TOKEN)
+    again = await dial(second.url, headers=upgrade(), start=False)
+    again.call = phone.call
+    await again.start(**parameters(twiml.text))
+    assert await again.closed() == (1008, "stream token is not for this call")
+
+
+async def test_webhooks_and_upgrades_signed_with_a_shared_key(
+    serve: Callable[..., Any], dial: Dial, in_thread: Dial
+) -> None:
+    """As Twilio signs where a webhook rule names a key; no auth token need be known here."""
+    name, secret = "webhooks_sharedkey_01k4h7g2n8", "secret-of-the-shared-key"
+    settings = {"X-Twilio-Webhooks-Signature-Settings": f"key={name},algorithm=HMAC_SHA256"}
+
+    def signed(url: str, form: Mapping[str, str]) -> dict[str, str]:
+        return {"X-Twilio-Signature": RequestValidator(secret).compute_signature(url, form, "HMAC_SHA256"), **settings}
+
+    server = await in_thread(serve, QUICK | {"server.public_url": PUBLIC, "twilio.shared_keys": {name: secret}})
+    form = {"CallSid": call_id(11)}
+    headers = signed(PUBLIC + "/twilio/voice", form)
+    twiml = await in_thread(post, server, "/twilio/voice", form, headers)
+    assert twiml.status_code == 200
+    phone = await dial(server.url, headers=signed("wss://voice.example.com/line/twilio/media", {}), start=False)
+    phone.call = call_id(11)
+    await phone.start(**parameters(twiml.text))
+    await phone.get("media")
+    await phone.hang_up()
+    assert (await in_thread(post, server, "/twilio/voice", form)).status_code == 403
+    assert secret not in str(list(server.log)) + "".join(server.other_output)
+
+
+def test_until_a_shared_key_is_set_the_log_names_the_cause(secured: Any) -> None:
+    headers = sign(PUBLIC + "/twilio/voice", {}) | {
+        "X-Twilio-Webhooks-Signature-Settings": "key=webhooks_sharedkey_9,algorithm=HMAC_SHA256"
+    }
+    answer = post(secured, "/twilio/voice", {"CallSid": call_id(12)}, headers)
+    why = "signed with the shared key 'webhooks_sharedkey_9', which twilio.shared_keys does not have"
+    assert (answer.status_code, answer.text.strip()) == (403, why)
+    secured.wait_for(f"refused: {why}", path="/twilio/voice", status=403)
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Twilio-Signature": ""}])
+async def test_a_request_without_a_signature_is_refused_before_its_body_is_read(
+    secured: Any, headers: dict[str, str]
+) -> None:
+    host, port = secured.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    writer.write(f"POST /twilio/voice HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n{lines}\r\n".encode())
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 15)
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    writer.close()
 
 
 async def test_expired_token_is_refused_and_the_place_is_free_again(hasty: Any, dial: Dial, in_thread: Dial) -> None:
@@ -323,7 +390,7 @@ async def in_this_process(model: Any) -> AsyncGenerator[str, None]:
     """A server of this process, with a model of ours; gives its URL."""
     settings = load_settings(None, {"server.port": 0} | QUICK)
     app = App(settings, Engine(model, SimulatedSynthesizer(settings.engine.simulated)))
-    server = build_server(app.asgi, settings, app.drain)
+    server = build_server(app, settings)
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(15):
         while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
@@ -353,9 +420,50 @@ def test_health(pair: Any) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "active": 0, "free": 2})
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/twilio/voice"), ("GET", "/twilio/media"), ("GET", "/nothing")])
-def test_what_is_not_there_is_not_served(pair: Any, method: str, path: str) -> None:
-    assert httpx.request(method, pair.url + path).status_code in (404, 405)
+@pytest.mark.parametrize(
+    ("method", "path", "status", "why"),
+    [
+        ("GET", "/twilio/voice", 405, "GET, where only POST is answered"),
+        ("PUT", "/metrics", 405, "PUT, where only GET, HEAD is answered"),
+        ("GET", "/twilio/media", 404, "there is nothing at this path"),
+        ("GET", "/nothing/" + "x" * 500, 404, "there is nothing at this path"),
+        (
+            "POST",
+            "/twilio/voice/",
+            404,
+            "there is nothing at this path",
+        ),  # no redirect: its address would be the proxy's
+    ],
+)
+def test_what_is_not_there_is_refused_with_a_line(pair: Any, method: str, path: str, status: int, why: str) -> None:
+    name = f'voxline_refused_total{{reason="{status}"}}'
+    httpx.request(method, pair.url + path)
+    before = pair.metric(name)
+    answer = httpx.request(method, pair.url + path)
+    assert (answer.status_code, sorted(answer.text.strip())) == (status, sorted(why))
+    assert (status == 405) == ("allow" in answer.headers)
+    pair.wait_for(f"refused: {answer.text.strip()}", path=path[:80], status=status)
+    assert pair.metric(name) == before + 1
+
+
+async def test_a_socket_that_is_not_there_is_refused_with_a_line(pair: Any, in_thread: Dial) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect("ws" + pair.url.removeprefix("http") + "/twilio/nothing"):
+            pass
+    assert refused.value.response.status_code == 404
+    await in_thread(pair.wait_for, "refused: there is no socket at this path", path="/twilio/nothing", status=404)
+
+
+def test_a_scanner_does_not_flood_the_log(serve: Callable[..., Any]) -> None:
+    server = serve(QUICK)
+    with httpx.Client(base_url=server.url) as client:
+        for number in range(300):
+            client.get(f"/{number}.php")
+        begin = time.monotonic()
+        assert client.get("/healthz").status_code == 200
+    assert server.metric('voxline_refused_total{reason="404"}') == 300
+    lines = [line for line in list(server.log) if line["message"].startswith("refused")]
+    assert len(lines) <= 20 + 60 + time.monotonic() - begin
 
 
 async def test_logs_hold_the_calls_id_and_no_secret(secured: Any, dial: Dial, in_thread: Dial) -> None:

@@ -25,7 +25,7 @@ async def control(data: Path, **changes: Any) -> AsyncIterator[tuple[App, Client
         token = (data / TOKEN_FILE).read_text().strip()
         transport = httpx.ASGITransport(app=app.asgi)
         headers = {"Authorization": f"Bearer {token}"}
-        async with Client(transport=transport, base_url="http://voxline", headers=headers) as client:
+        async with Client(transport=transport, base_url="http://localhost", headers=headers) as client:
             yield app, client
 
 

@@ -42,7 +42,7 @@ RESET: Outcome = (0, "")
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING = 1, 2, 0, 8, 9
 HANDSHAKE = (
-    "GET /twilio/media HTTP/1.1\r\nHost: voxline\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "GET /twilio/media HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
@@ -255,7 +255,7 @@ async def end_in_a_call(peer: Peer) -> Outcome:
 
 
 async def reset_in_a_form(peer: Peer) -> Outcome:
-    await peer.write(b"POST /twilio/status HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nCallSid=")
+    await peer.write(b"POST /twilio/status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nCallSid=")
     await asyncio.sleep(0.1)
     peer.reset()
     return RESET
@@ -280,11 +280,13 @@ def with_header(line: str) -> str:
 SIX_SECONDS = base64.b64encode(bytes(48_000)).decode()
 NOISE = random.Random(7).randbytes(4096)
 TLS_HELLO = bytes.fromhex("160301020001fc0303") + NOISE[:507]
-HEADERS = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+HEADERS = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 SLOW = f"no whole request within {TIMEOUT_S} s"
 FLOODED = "more than 200 frames a second"
 AHEAD = "audio more than 10 s ahead of time"
-INVALID = "Invalid HTTP request received."
+MANY_BYTES = "more than 65536 bytes besides a body"
+FORM = b"POST /twilio/voice HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+INVALID = "no HTTP: "
 
 CASES: dict[str, Case] = {
     # On the port
@@ -296,30 +298,33 @@ CASES: dict[str, Case] = {
     "half a request": Case(raw(HEADERS), 408, "", SLOW),
     "slow headers": Case(raw(HEADERS, *[b"X: y\r\n"] * 40, pause_s=0.1), 408, "", SLOW),
     "half a form": Case(
-        raw(b"POST /twilio/voice HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nCallSid="), 408, "", SLOW
+        raw(b"POST /twilio/voice HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nCallSid="), 408, "", SLOW
     ),
-    "endless header": Case(raw(HEADERS + b"X: ", *[b"x" * 30_000] * 10), 431, "", "a head longer than 65536 bytes"),
-    "endless url": Case(raw(b"GET /", *[b"x" * 30_000] * 10), 431, "", "a head longer than 65536 bytes"),
+    "endless header": Case(raw(HEADERS + b"X: ", *[b"x" * 30_000] * 10), 431, "", MANY_BYTES),
+    "endless url": Case(raw(b"GET /", *[b"x" * 30_000] * 10), 431, "", MANY_BYTES),
     "endless form": Case(
-        raw(b"POST /twilio/voice HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n", *[b"x=1&" * 9000] * 4),
+        raw(
+            FORM + b"999999999\r\n\r\n",
+            *[b"x=1&" * 9000] * 4,
+        ),
         413,
-        "the form is longer than 65536 bytes",
-        "the form is longer than 65536 bytes",
+        "a form longer than 65536 bytes",
+        "a form longer than 65536 bytes",
     ),
-    "form breaks off": Case(reset_in_a_form, *RESET, "the form broke off"),
+    "form breaks off": Case(reset_in_a_form, *RESET, "a request that broke off"),
     "closes at once": Case(close_at_once, *RESET),
     "resets at once": Case(reset_at_once, *RESET),
     # The handshake
     "no key": Case(upgraded(HANDSHAKE.replace("Sec-WebSocket-Key", "X")), 400, "missing Sec-WebSocket-Key", "missing"),
     "bad key": Case(upgraded(HANDSHAKE.replace("dGhl", "!")), 400, "invalid Sec-WebSocket-Key", "invalid"),
     "old version": Case(upgraded(HANDSHAKE.replace("13", "8")), 400, "invalid", "invalid Sec-WebSocket-Version"),
-    "other path": Case(upgraded(HANDSHAKE.replace("/twilio/media", "/twilio")), 403, ""),
-    "not websocket": Case(upgraded(HANDSHAKE.replace("websocket", "h2c")), 404, "", "Unsupported upgrade request."),
+    "other path": Case(upgraded(HANDSHAKE.replace("/twilio/media", "/twilio")), 404, "no socket", "there is no socket"),
+    "not websocket": Case(upgraded(HANDSHAKE.replace("websocket", "h2c")), 404, "", "there is nothing at this path"),
     "long header": Case(
         upgraded(with_header("X: " + "x" * 9000)), 431, "no more than 8192 bytes", "no more than 8192 bytes"
     ),
     "many headers": Case(
-        upgraded(with_header("\r\n".join(["X: y"] * 500))), 431, "no more than 128 headers", "no more than 128 headers"
+        upgraded(with_header("\r\n".join(["X: y"] * 500))), 431, "more than 128 headers", "more than 128 headers"
     ),
     # Frames
     "noise in frames": Case(frames(NOISE), 1002, "", "socket lost"),

@@ -73,7 +73,7 @@ async def main():
     task = asyncio.create_task(begin_call()) if hangs not in ("loading", "log") else None
     await server.serve(__import__("telephony.server").server.bind("127.0.0.1", 0))
 
-server = build_server(app.asgi, settings, app.drain)
+server = build_server(app, settings)
 asyncio.run(main())
 '''
 LONGEST_S = 20
