@@ -122,6 +122,12 @@ class MediaConnection(WebSocketsSansIOProtocol):
             if self._frames > self._allowed:
                 self._flooded()
 
+    async def send(self, message: Any) -> None:
+        """See WebSocketsSansIOProtocol, which takes an upgrade that was refused for one that was forgotten."""
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True
+
     async def run_asgi(self) -> None:
         """See WebSocketsSansIOProtocol; a peer that never reads the end does not keep the connection."""
         await super().run_asgi()

@@ -87,7 +87,8 @@ async def test_a_page_of_another_origin_gets_neither_socket_nor_place(
     answer = await in_thread(httpx.post, open_server.url + "/twilio/voice", data=CALL, headers={"Origin": origin})
     assert answer.status_code == 403
     assert (await in_thread(httpx.get, open_server.url + "/readyz")).json()["active"] == 0
-    assert [line.get("status") for line in list(open_server.log)[since:]] == [403, 403]
+    lines = list(open_server.log)[since:]
+    assert [line.get("status") for line in lines] == [403, 403], lines
 
 
 async def test_a_page_of_our_own_may(open_server: Any) -> None:
