@@ -1,4 +1,8 @@
-"""What follows a call's stream: kept from the end of the conversation until Twilio asks for it."""
+"""What follows a call's stream: kept from the end of the conversation until Twilio asks for it.
+
+Nearly every call is just hung up, which is what is said of calls of which nothing is kept. Were that kept too, crumbs of
+every call would lie about the memory of all for half an hour, and keep it from being given back.
+"""
 
 from collections.abc import Callable
 
@@ -36,7 +40,7 @@ class Outcomes:
         return len(self._kept)
 
     def put(self, call_id: str, outcome: Outcome) -> None:
-        """Keep what follows; a later outcome of the same call replaces it."""
+        """Keep what follows, where it is not to hang up; a later outcome of the same call replaces it."""
         now = self._clock()
         self._kept.pop(call_id, None)
         while self._kept:
@@ -44,7 +48,8 @@ class Outcomes:
             if expiry > now and len(self._kept) < self._limit:
                 break
             del self._kept[oldest]
-        self._kept[call_id] = (now + self._lifetime_s, outcome)
+        if not isinstance(outcome, HangUp):
+            self._kept[call_id] = (now + self._lifetime_s, outcome)
 
     def get(self, call_id: str) -> Outcome:
         """What follows, for as long as it is kept, since Twilio repeats a question it got no answer to.

@@ -25,8 +25,14 @@ def test_a_later_outcome_replaces_the_earlier() -> None:
     outcomes = Outcomes(60, Clock())
     outcomes.put("a", Transfer("+15550100"))
     outcomes.put("a", HangUp())
-    assert len(outcomes) == 1
     assert outcomes.get("a") == HangUp()
+
+
+def test_calls_that_are_just_hung_up_take_no_memory() -> None:
+    outcomes = Outcomes(60, Clock())
+    for number in range(1000):
+        outcomes.put(f"call {number}", HangUp())
+    assert len(outcomes) == 0
 
 
 def test_outcomes_expire() -> None:
