@@ -103,7 +103,7 @@ def _append(path: Path, entry: _Entry) -> None:
     file = os.open(path, way | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            _write(file, entry.line)
+            private.write_all(file, entry.line)
             entry.finish()
             return
         with suppress(OSError):  # some network disks have no locks
@@ -111,7 +111,7 @@ def _append(path: Path, entry: _Entry) -> None:
         size = os.fstat(file).st_size
         broken = size > 0 and os.pread(file, 1, size - 1) != b"\n"
         try:
-            _write(file, b"\n" + entry.line if broken else entry.line)
+            private.write_all(file, b"\n" + entry.line if broken else entry.line)
             os.fsync(file)
             if size == 0:
                 _sync_folder(path.parent)
@@ -122,12 +122,6 @@ def _append(path: Path, entry: _Entry) -> None:
             raise
     finally:
         os.close(file)
-
-
-def _write(file: int, data: bytes) -> None:
-    """All of it: a full disk takes a part, and tells of it when it is given the rest."""
-    while data:
-        data = data[os.write(file, data) :]
 
 
 def _sync_folder(path: Path) -> None:

@@ -42,6 +42,7 @@ class Header(msgspec.Struct, frozen=True):
     settings_hash: str
     transfers: dict[str, str] = {}
     keys: str = ""  # pressed before the greeting
+    incomplete: bool = False  # its end is missing: the server was killed, or its disk full or too slow
 
 
 class Step(msgspec.Struct, frozen=True):

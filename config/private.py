@@ -16,6 +16,12 @@ def opener(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
+def write_all(file: int, data: bytes) -> None:
+    """All of it: a full disk takes a part, and tells of it when it is given the rest. Raises OSError."""
+    while data:
+        data = data[os.write(file, data) :]
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file, and its folder where that is missing. Raises OSError."""
     make_folder(path.parent)

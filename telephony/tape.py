@@ -1,23 +1,37 @@
 """Tapes as files: one a call, written by a thread off the audio's way, compressed when the call is over.
 
-A tape in progress is a plain file that is complete up to the last fifth of a second, whatever becomes of the server.
+A tape in progress is a plain file that is complete up to the last fifth of a second, whatever becomes of the server:
+the next one that starts here finishes it. It is locked as long as its call is on, so that no other server takes it for
+such a rest.
 """
 
+import fcntl
 import gzip
+import json
 import logging
+import os
 import re
 import shutil
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
+from config import private
 from config.exceptions import SettingsError
 from config.settings import TapeSettings
+from telephony.shelf import Shelf
 
 FLUSH_S = 0.2
 MAX_BUFFER = 4_000_000  # bytes of one call that wait to be written; a disk that is slower loses the tape, not the call
+MAX_RESTS = 10_000  # of earlier servers, that one start finishes
+STOP_S = 5.0  # for writing and compressing what is open; what is not compressed by then the next start finishes
+MAX_LINE = 1 << 20  # bytes that are looked at for a tape's last line
+HEAD = b'{"tape":'  # how every tape begins
 
 logger = logging.getLogger("voxline.tape")
 
@@ -31,6 +45,7 @@ class Tape:
         self._lines: list[bytes] = []
         self._waiting = 0
         self._lock = threading.Lock()
+        self._file: int | None = None
 
     def write(self, line: bytes) -> None:
         """Append a line."""
@@ -42,12 +57,21 @@ class Tape:
                 self._waiting += len(line)
 
     def flush(self) -> None:
-        """Write what has come in; called by one thread only."""
+        """Write what has come in; called by one thread only. Raises OSError."""
         with self._lock:
             lines, self._lines, self._waiting = self._lines, [], 0
         if lines:
-            with self.path.open("ab") as file:
-                file.write(b"".join(lines))
+            if self._file is None:
+                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                with suppress(OSError):  # some network disks have no locks
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            private.write_all(self._file, b"".join(lines))
+
+    def let_go(self) -> None:
+        """Nothing more is written."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 class Tapes:
@@ -56,31 +80,34 @@ class Tapes:
     def __init__(self, folder: Path, settings: TapeSettings) -> None:
         """Raises SettingsError where there can be no such folder."""
         self._folder = folder
-        self._max_bytes = round(settings.max_mb * 1e6)
+        self._shelf = Shelf(folder, round(settings.max_mb * 1e6))
+        self._rests: list[Path] = []  # tapes that earlier servers have left unfinished
         self._open: set[Tape] = set()
         self._closed: list[Tape] = []
+        self._stamp = ""
+        self._names: set[str] = set()  # of the tapes that began in this second
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._ending = False
+        self._end_s = float("inf")  # by which the writer is to have ended
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private.make_folder(folder)
         except OSError as error:
             raise SettingsError(f"server.data: cannot make {folder} for tapes: {error.strerror}") from None
         self._thread = threading.Thread(target=self._run, name="tapes", daemon=True)
         self._thread.start()
 
     def open(self, call: str) -> Tape:
-        """A tape for a call that begins."""
+        """A tape for a call that begins. The disk is left to the writer."""
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", call)[:64]
-        path = self._folder / f"{stamp}-{name}.jsonl"
-        with self._lock:
-            taken = {tape.path for tape in (*self._open, *self._closed)}
-        for number in range(1, 1000):
-            if path not in taken and not path.exists() and not path.with_suffix(".jsonl.gz").exists():
-                break
-            path = self._folder / f"{stamp}-{name}-{number}.jsonl"
-        tape = Tape(path)
+        if stamp != self._stamp:
+            self._stamp, self._names = stamp, set()
+        name = first = f"{stamp}-{re.sub(r'[^A-Za-z0-9_-]', '_', call)[:64]}"
+        number = 0
+        while name in self._names:
+            number += 1
+            name = f"{first}-{number}"
+        self._names.add(name)
+        tape = Tape(self._folder / f"{name}.jsonl")
         with self._lock:
             self._open.add(tape)
         return tape
@@ -94,45 +121,76 @@ class Tapes:
 
     def stop(self) -> None:
         """Write everything and end."""
-        self._ending = True
+        self._end_s = min(self._end_s, time.monotonic() + STOP_S)
         self._wake.set()
-        self._thread.join(30)
+        self._thread.join(STOP_S + FLUSH_S)
 
     def _run(self) -> None:
+        self._look_around()
         while True:
-            self._wake.wait(FLUSH_S)
+            self._wake.wait(0 if self._rests else FLUSH_S)
             self._wake.clear()
-            ending = self._ending
+            ending = self._end_s < float("inf")
             with self._lock:
                 tapes, closed = list(self._open), self._closed
                 self._closed = []
             for tape in [*tapes, *closed]:
-                self._safely(tape, tape in closed or ending)
-            if closed or ending:
-                self._prune()
+                self._safely(tape, tape.flush)
+            for tape in [*tapes, *closed] if ending else closed:
+                self._safely(tape, partial(self._finish, tape))
             if ending:
                 return
+            if self._rests:
+                self._take_up(self._rests.pop())
 
-    def _safely(self, tape: Tape, over: bool) -> None:
+    def _safely(self, tape: Tape, step: Callable[[], None]) -> None:
         try:
-            tape.flush()
-            if over and tape.path.exists():
-                _compress(tape.path)
+            step()
         except OSError as error:
             if not tape.broken:
                 logger.error("tape %s: %s", tape.path.name, error.strerror)
             tape.broken = True
 
-    def _prune(self) -> None:
-        """Delete the oldest tapes beyond the limit; those in progress are left alone."""
-        total = 0
-        for number, path in enumerate(sorted(self._folder.glob("*.jsonl.gz"), reverse=True)):
-            try:
-                total += path.stat().st_size
-                if number and total > self._max_bytes:
-                    path.unlink(missing_ok=True)
-            except OSError as error:
-                logger.warning("tape %s cannot be deleted: %s", path.name, error.strerror)
+    def _finish(self, tape: Tape) -> None:
+        """Compress it, unless there is no time for that."""
+        try:
+            if time.monotonic() < self._end_s and tape.path.exists():
+                self._shelf.add(*_compress(tape.path, incomplete=tape.broken))
+        finally:
+            tape.let_go()
+
+    # What was there before
+
+    def _look_around(self) -> None:
+        """Find the tapes that are there, and those that an earlier server has not finished."""
+        try:
+            self._shelf.walk()
+            self._shelf.prune()
+            self._rests = list(islice(self._folder.glob("*.jsonl"), MAX_RESTS))
+            for half in islice(self._folder.glob("*.jsonl.gz.part"), MAX_RESTS):
+                if not half.with_suffix("").with_suffix("").exists():  # else it is made anew, or being made
+                    half.unlink(missing_ok=True)
+        except OSError as error:
+            logger.error("tapes: cannot look through %s: %s", self._folder, error.strerror)
+
+    def _take_up(self, path: Path) -> None:
+        """Finish a tape whose server was killed, or had no room; leave what is no tape, and what somebody writes."""
+        try:
+            with path.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                head = file.readline(MAX_LINE)
+                if path.with_suffix(".jsonl.gz").exists() or (not head.endswith(b"\n") and HEAD.startswith(head[:8])):
+                    path.unlink()  # finished already; or not even its first line is there
+                elif head.startswith(HEAD):
+                    size = file.seek(0, os.SEEK_END)
+                    file.seek(max(0, size - MAX_LINE))
+                    ended = _tells_the_end(file.read())
+                    self._shelf.add(*_compress(path, incomplete=not ended))
+                    logger.info("an unfinished tape is finished", extra={"tape": path.name, "incomplete": not ended})
+        except BlockingIOError:
+            return
+        except OSError as error:
+            logger.warning("tape %s cannot be finished: %s", path.name, error.strerror)
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
@@ -146,9 +204,37 @@ def read_lines(path: Path) -> Iterator[bytes]:
             raise OSError(f"the file is damaged: {error}") from None
 
 
-def _compress(path: Path) -> None:
-    partial = path.with_suffix(".jsonl.gz.part")
-    with path.open("rb") as source, gzip.open(partial, "wb", compresslevel=6) as target:
-        shutil.copyfileobj(source, target)
-    partial.rename(path.with_suffix(".jsonl.gz"))
+def _compress(path: Path, *, incomplete: bool) -> tuple[str, int]:
+    """Gives the name and the size of what comes of it. Nothing half done is left where it fails: OSError."""
+    half = path.with_suffix(".jsonl.gz.part")
+    try:
+        with (
+            path.open("rb") as source,
+            open(half, "wb", opener=private.opener) as file,
+            gzip.GzipFile(path.name, "wb", 6, file) as target,
+        ):
+            if incomplete:
+                target.write(_says_so(source.readline()))
+            shutil.copyfileobj(source, target)
+            target.close()
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        done = path.with_suffix(".jsonl.gz")
+        half.rename(done)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise
     path.unlink()
+    return done.name, size
+
+
+def _says_so(head: bytes) -> bytes:
+    """The first line of a tape that is incomplete."""
+    return json.dumps({**json.loads(head), "incomplete": True}).encode() + b"\n" if head.startswith(HEAD) else head
+
+
+def _tells_the_end(last: bytes) -> bool:
+    """Whether these last bytes of a tape end in the line that every whole one ends in."""
+    line = last.rstrip(b"\n").rpartition(b"\n")[2]
+    return last.endswith(b"\n") and b'"end":' in line and "end" in json.loads(line)

@@ -41,6 +41,7 @@ def _open_files(settings: Settings) -> Finding:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     wanted = OTHER_FILES + settings.call.capacity * (4 if settings.sip.enabled else 2)
     wanted += settings.sip.connections if settings.sip.enabled else 0
+    wanted += settings.call.capacity if settings.tape.mode != "off" else 0
     text = f"{most} files and sockets may be open at once; {wanted} may be needed"
     if most == resource.RLIM_INFINITY or most >= wanted:
         return _found("ok", text)

@@ -69,6 +69,7 @@ def _replay_one(path: Path, head: Header, steps: list[Step], judging_s: float) -
     seconds = time.perf_counter() - begin + judging_s
     speed = done.media_ms / 1000 / max(seconds, 1e-9)
     figures = f"{done.events} events, {done.commands} commands, {done.media_ms / 1000:.1f} s at {speed:.0f} x"
+    figures += ", incomplete" if head.incomplete else ""
     if done.difference:
         print(f"DIFFERENT  {path.name}  {figures}\n{done.difference}", file=sys.stderr)
         return True

@@ -2,8 +2,12 @@
 
 import asyncio
 import gzip
+import json
 import logging
 import os
+import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,6 +17,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent import events as e
 from agent.engine.embedded.synthesizer import say
@@ -268,6 +274,145 @@ def test_a_compressed_tape_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: P
     assert found[:-1] == lines[: len(found) - 1]
 
 
+# What an earlier server has left
+
+HEAD = b'{"tape":1,"call":"CA1","mode":"full"}\n'
+END = b'{"at":9,"end":{"outcome":"hangup"}}\n'
+
+
+def rest(folder: Path, content: bytes, name: str = "20250101-120000-CA1") -> Path:
+    """A tape that was not finished; gives the path it is to have."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.jsonl"
+    path.write_bytes(content)
+    return path.with_suffix(".jsonl.gz")
+
+
+def test_a_rest_is_finished_and_says_that_it_is_incomplete(tapes: Open, folder: Path) -> None:
+    path = rest(folder, HEAD + b'{"at":1}\n{"at":2')
+    some = tapes()
+    wait_for(path.exists)
+    some.stop()
+    head, *lines = read_lines(path)
+    assert json.loads(head) == json.loads(HEAD) | {"incomplete": True}
+    assert lines == [b'{"at":1}\n', b'{"at":2']
+    assert list(folder.iterdir()) == [path]
+
+
+def test_a_rest_that_lacks_nothing_is_only_compressed(tapes: Open, folder: Path) -> None:
+    path = rest(folder, HEAD + b'{"at":1}\n' + END)
+    tapes()
+    wait_for(path.exists)
+    assert list(read_lines(path)) == [HEAD, b'{"at":1}\n', END]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_wherever_it_was_cut_off(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    whole = HEAD + b'{"at":1,"text":"the \\"end\\":"}\n' * 3 + END
+    cut = data.draw(st.integers(0, len(whole)))
+    folder = tmp_path_factory.mktemp("cut")
+    path = rest(folder, whole[:cut])
+    some = Tapes(folder, TapeSettings(mode="full"))
+    wait_for(lambda: not path.with_suffix("").exists())
+    some.stop()
+    if cut < len(HEAD):
+        assert list(folder.iterdir()) == []
+        return
+    assert list(folder.iterdir()) == [path]
+    head, *lines = read_lines(path)
+    assert b"".join(lines) == whole[len(HEAD) : cut]
+    assert json.loads(head).get("incomplete", False) == (cut < len(whole))
+
+
+def test_halves_of_compressed_files_go(tapes: Open, folder: Path) -> None:
+    finished = rest(folder, HEAD + END)
+    (folder / f"{finished.name}.part").write_bytes(b"")
+    (folder / "20250101-130000-CA2.jsonl.gz.part").write_bytes(b"half")
+    already = rest(folder, HEAD + END, "20250101-140000-CA3")  # killed between the last two steps
+    already.write_bytes(gzip.compress(HEAD + END))
+    tapes()
+    wait_for(lambda: sorted(folder.iterdir()) == [finished, already])
+
+
+def test_a_tape_that_another_server_writes_is_left_alone(tapes: Open, folder: Path) -> None:
+    old, other = tapes(), rest(folder, HEAD)
+    live = old.open("CA9")
+    live.write(HEAD)
+    wait_for(live.path.exists)
+    tapes()
+    wait_for(other.exists)  # it has looked at all that was there
+    live.write(END)
+    old.close(live)
+    wait_for(compressed(live).exists)
+    assert list(read_lines(compressed(live))) == [HEAD, END]
+
+
+def test_rests_count_for_the_limit(tapes: Open, folder: Path) -> None:
+    noise = os.urandom(500_000).hex().encode()
+    paths = [rest(folder, HEAD + noise + b"\n", f"2025010{day}-120000-CA1") for day in range(1, 5)]
+    some = tapes(max_mb=1.2)
+    wait_for(lambda: not list(folder.glob("*.jsonl")))
+    some.stop()
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 1_200_000
+    assert paths[-1].exists()
+
+
+FULL = """
+import os, resource, sys, time
+from pathlib import Path
+from config.settings import TapeSettings
+from telephony.tape import Tapes
+
+tapes = Tapes(Path(sys.argv[1]), TapeSettings(mode="full"))
+tape = tapes.open("CA1")
+tape.write(b'{"tape":1}\\n' + os.urandom(100_000).hex().encode() + b"\\n")
+while not tape.path.exists() or tape.path.stat().st_size < 200_000:
+    time.sleep(0.01)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))  # no room any more
+tapes.close(tape)
+tapes.stop()
+"""
+
+
+def test_what_had_no_room_is_finished_when_there_is_some(tapes: Open, folder: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL, str(folder)], check=True, capture_output=True, text=True)
+    assert "File too large" in done.stderr
+    (plain,) = folder.iterdir()  # nothing half compressed
+    assert plain.suffix == ".jsonl"
+    tapes()
+    wait_for(plain.with_suffix(".jsonl.gz").exists)
+    assert len(list(read_lines(plain.with_suffix(".jsonl.gz")))) == 2
+
+
+def test_stopping_does_not_wait_for_a_disk_that_hangs(
+    tapes: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape_module, "STOP_S", 0.1)
+    some = tapes()
+    hung = some.open("CA1")
+    os.mkfifo(hung.path)
+    hung.write(HEAD)
+    begin = time.monotonic()
+    some.stop()
+    assert time.monotonic() - begin < 5
+    assert some._thread.is_alive()
+    os.close(os.open(hung.path, os.O_RDONLY | os.O_NONBLOCK))
+
+
+def test_tapes_are_their_users_alone(tapes: Open, folder: Path) -> None:
+    old = os.umask(0)
+    try:
+        some = tapes()
+        live = some.open("CA1")
+        live.write(HEAD)
+        wait_for(live.path.exists)
+        path = take(some, "CA2", HEAD)
+    finally:
+        os.umask(old)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (live.path, path, folder)] == [0o600, 0o600, 0o700]
+
+
 # A real server
 
 
@@ -341,7 +486,7 @@ async def test_every_underrun_is_taped_where_it_was(serve: Callable[..., Any], d
 
 
 async def test_a_killed_servers_tape_is_whole_to_its_last_moment(
-    serve: Callable[..., Any], dial: Dial, in_thread: Dial, words: bytes
+    serve: Callable[..., Any], dial: Dial, in_thread: Dial, words: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = await in_thread(serve, SIMULATED)
     phone = await dial(server.url)
@@ -363,3 +508,15 @@ async def test_a_killed_servers_tape_is_whole_to_its_last_moment(
     result = replay(head, found)
     assert result.difference is None, str(result.difference)
     assert (result.events, result.media_ms) == (len(found), audio_ms)
+
+    # The next server that starts there finishes it.
+    tapes = Tapes(path.parent, TapeSettings(mode="full"))
+    await in_thread(wait_for, path.with_suffix(".jsonl.gz").exists)
+    tapes.stop()
+    again, steps = read(read_lines(path.with_suffix(".jsonl.gz")))
+    assert (head.incomplete, again.incomplete) == (False, True)
+    assert msgspec.structs.replace(again, incomplete=False) == head
+    assert list(steps) == found
+    assert await in_thread(replay_all, [path.parent]) == 0
+    assert "s at" in (line := capsys.readouterr().out)
+    assert line.endswith(", incomplete\n")
