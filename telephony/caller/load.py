@@ -116,7 +116,7 @@ class Load:
 def failure(report: CallReport) -> str:
     """Why a call did not go as it should, without what is different in each."""
     if report.error:
-        return report.error.replace(report.call_sid, "CA…")
+        return report.error.replace(report.call_sid, "…") if report.call_sid else report.error
     said = "; ".join([*report.said_by_line, *report.notes])
     if report.outcome is Outcome.REFUSED:
         return f"refused: {said or 'no reason'}"

@@ -1,5 +1,6 @@
 """Many calls at once, over real sockets."""
 
+import socket
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ async def test_callers_call_again_until_the_time_is_up(agent: Any, script: Any, 
     report = await run_load(agent.voice(), script(*steps), calls=2, speak=speak, ramp_s=0.0, duration_s=2.2)
     assert report.calls >= 4
     assert report.succeeded == report.calls
-    assert report.wall_s < 5
+    assert report.wall_s < 20
     endless = script({"silence": 60_000})
     report = await run_load(agent.voice(), endless, calls=2, speak=speak, duration_s=0.5)
     assert (report.calls, report.cut_short, report.failed) == (2, 2, 0)
@@ -46,6 +47,20 @@ async def test_failures_are_counted_by_their_reasons(agent: Any, script: Any, sp
 def test_an_unfinished_call_is_a_failure() -> None:
     report = CallReport(script="s", url="u", call_sid="CA", steps=3, outcome=Outcome.HUNG_UP_BY_AGENT, steps_done=1)
     assert failure(report) == "hung_up_by_agent after step 1 of 3"
+
+
+def test_an_error_is_told_without_the_calls_name() -> None:
+    report = CallReport(script="s", url="u", call_sid="CA1", steps=3, outcome=Outcome.FAILED, error="CA1: gone")
+    assert failure(report) == "…: gone"
+
+
+async def test_nobody_there_is_said_in_plain_words(script: Any, speak: Any) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:  # a port that nobody else takes meanwhile
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        url = f"sip:x@127.0.0.1:{port};transport=tcp"
+        report = await run_load(url, script("wait"), calls=1, speak=speak)
+    assert report.failures == {f"INVITE {url}: tcp:127.0.0.1:{port} cannot be reached": 1}
 
 
 async def test_no_calls_are_an_error(script: Any, speak: Any) -> None:
