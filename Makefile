@@ -8,7 +8,7 @@ endif
 # Not compiled: most of what torch and transformers bring is never imported.
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test test-slow check bench-line bench-turns bench-engine bench-replay fuzz clean
+.PHONY: help demo serve test test-slow check bench-line bench-turns bench-engine bench-replay fuzz lock clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench-replay: .venv/test ## replay the scripted calls a thousand times: the same
 fuzz: .venv/fuzz ## bytes made up by atheris for every parser that strangers reach, for FUZZ_S seconds (20)
 	$(BIN)/python -m tests.telephony.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)
 
+lock: .venv/lock ## write the exact packages of a release, with hashes, to deploy/
+	.ci/lock
+
 clean: ## remove the set-up and everything that was written
 	rm -rf .venv out build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -68,6 +71,10 @@ clean: ## remove the set-up and everything that was written
 
 .venv/slow: .venv/test
 	$(INSTALL) -e '.[kernels]'
+	@touch $@
+
+.venv/lock: .venv/run
+	$(INSTALL) -e '.[lock]'
 	@touch $@
 
 .venv/fuzz: .venv/test
