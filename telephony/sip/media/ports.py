@@ -21,6 +21,9 @@ TRIES = 64
 MAX_DATAGRAM = packet.MAX_BYTES
 RECEIVE_BUFFER = 65_536  # bytes that the kernel keeps of a peer that floods
 AT_ONCE = 64  # datagrams that are read before others have their turn
+# The kernel stamps by the wall clock, which may be set at any time; a packet that has waited longer than this belongs to
+# a stall that nobody makes up for (see pacer.py).
+MAX_AGE_MS = 200.0
 SO_TIMESTAMPNS = 35  # Linux; Python has no name for it
 STAMP = struct.Struct("@ll")  # seconds and nanoseconds
 
@@ -59,7 +62,8 @@ class MediaSockets:
 
 
 def receive(sock: socket.socket) -> Iterator[tuple[bytes, Address, float]]:
-    """What has come, a bounded number at once: each datagram with its source and how many ms ago the kernel got it."""
+    """What has come, a bounded number at once: each datagram with its source and how many ms ago the kernel got it, as
+    far as that is known: 0 to 200."""
     for _ in range(AT_ONCE):
         try:
             data, extra, _, source = sock.recvmsg(MAX_DATAGRAM, 64)
@@ -89,5 +93,5 @@ def _age_ms(extra: list[tuple[int, int, bytes]]) -> float:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= STAMP.size:
             seconds, nanoseconds = STAMP.unpack_from(value)
             came_ns: int = seconds * 1_000_000_000 + nanoseconds
-            return max(0.0, (time.time_ns() - came_ns) / 1e6)
+            return min(max(0.0, (time.time_ns() - came_ns) / 1e6), MAX_AGE_MS)
     return 0.0

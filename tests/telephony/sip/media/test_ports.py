@@ -74,3 +74,17 @@ def test_the_kernel_knows_when_a_packet_came() -> None:
         assert (read - sent) / 1e6 <= age_a <= (after - before) / 1e6
         assert age_b < age_a - 49
     pair.close()
+
+
+@pytest.mark.parametrize(("jump_s", "least", "most"), [(3600, 200, 200), (-3600, 0, 0), (0, 0, 200)])
+def test_a_wall_clock_that_is_set_makes_no_packet_old(
+    monkeypatch: pytest.MonkeyPatch, jump_s: int, least: float, most: float
+) -> None:
+    pair = MediaSockets("127.0.0.1", 30_060, 30_069)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.sendto(b"a", ("127.0.0.1", pair.port))
+        now_ns = time.time_ns()
+        monkeypatch.setattr(ports.time, "time_ns", lambda: now_ns + jump_s * 1_000_000_000)
+        ((_, _, age_ms),) = ports.receive(pair.audio)
+        assert least <= age_ms <= most
+    pair.close()

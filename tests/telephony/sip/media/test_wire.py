@@ -1,6 +1,7 @@
 """A call's audio on the network: sockets and media together."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -98,3 +99,18 @@ async def test_who_sends_is_locked_until_another_address_is_agreed_on() -> None:
         wire.agree(replace(agreed, remote=(HOST, other.port), control=(HOST, other.port + 1)))
         assert [await received(each, n) for n, each in enumerate((other, peer, other), 3)] == [True, False, True]
         other.close()
+
+
+async def test_a_wall_clock_that_is_set_ends_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the hour that the clock has jumped, the last packet seemed to have come an hour ago."""
+    async with wired() as (wire, peer, agreed, _):
+        wire.agree(agreed)
+        to = wire._sockets.audio.getsockname()
+        peer.audio.sendto(packet.encode(packet.Packet(0, 1, 160, 7, PCMU.silence)), to)
+        came_ns = time.time_ns()
+        monkeypatch.setattr("telephony.sip.media.ports.time.time_ns", lambda: came_ns + 3_600_000_000_000)
+        now_ms = 1000 * asyncio.get_running_loop().time()
+        frame(wire, now_ms)
+        assert wire.media is not None
+        assert wire.media.counters.received == 1
+        assert wire.silent_ms(now_ms) <= 200
