@@ -18,6 +18,8 @@ from telephony.sip.trunks import Trunk, Trunks
 
 RETRY_S = 10  # after which a caller who found no room may try again
 
+_LATER = (("Retry-After", str(RETRY_S)),)
+
 Accept = Callable[[SipCall, str], Listener]  # told the agent's name; ProtocolError refuses the call
 
 
@@ -45,22 +47,22 @@ class Answering:
 
     def invited(self, invited: Invited, now_ms: float) -> None:
         """Answer a call or turn it away."""
-        refusal = self._no_room() or self._answer(invited, now_ms)
+        refusal = self.closed() or self._answer(invited, now_ms)
         if refusal is not None:
-            retry_s = RETRY_S if refusal.status in (486, 503) else 0
-            invited.call.reject(refusal.status, now_ms, retry_after_s=retry_s, why=refusal.why)
+            invited.call.reject(refusal, now_ms)
 
-    def _no_room(self) -> Refusal | None:
+    def closed(self) -> Refusal | None:
+        """What every call would be refused with now; None if there is room."""
         if not self._is_ready() or self._admission.draining:
-            return Refusal(503, "not ready")
-        return Refusal(486, "no capacity") if self._admission.free <= 0 else None
+            return Refusal(503, "not ready", _LATER)
+        return Refusal(486, "no capacity", _LATER) if self._admission.free <= 0 else None
 
     def _answer(self, invited: Invited, now_ms: float) -> Refusal | None:
         call, trunk = invited.call, self._trunks.of(invited.source.host)
         try:
             sockets = self._lines.sockets()
         except NoPort as error:
-            return Refusal(503, str(error))
+            return Refusal(503, str(error), _LATER)
         line = self._lines.make(call, sockets, self._lines.negotiation(sockets), trunk.name if trunk else "")
         peer = {"peer": str(invited.source), "sip_call": invited.request.headers.get("Call-ID")[:128]}
         line.log.info("call", extra=peer | ({"trunk": trunk.name} if trunk else {}))
@@ -69,10 +71,10 @@ class Answering:
             listener = self._accept(line, self._agent(invited, trunk))
         except NotAcceptable as error:
             sockets.close()
-            return Refusal(error.status, str(error))
+            return error.refusal
         except ProtocolError as error:
             sockets.close()
-            return Refusal(486, error.reason)
+            return Refusal(486, error.reason, _LATER)
         except Exception as error:
             sockets.close()
             line.log.exception("call failed: %s", error)

@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
                 found = self._parser.feed(data)
             except MessageError as error:
                 self._take(error.before)
-                self._transports.malformed(error, self.address)
+                self._transports.malformed(error, self.address, 0)
                 if error.fatal:
                     self.close()
                     return
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
             if isinstance(message, KeepAlive):
                 self.send(b"\r\n")
             else:
-                self._transports.receive(message, self.address)
+                self._transports.receive(message, self.address, 0)
 
 
 def _now_ms() -> float:

@@ -37,7 +37,7 @@ class Door:
             bans.warning(self.guard.ban_line(source.host))
 
     def authorized(self, request: Request, source: Address, now_ms: float) -> Refusal | None:
-        """Whether a new INVITE may be: a trunk's, or one with good credentials; else the challenge."""
+        """Whether a new INVITE or OPTIONS may be: a trunk's, or one with good credentials; else the challenge."""
         ip = source.host
         if self.guard.is_trunk(ip):
             return None
@@ -52,7 +52,7 @@ class Door:
             stale = isinstance(verdict, Stale)
             why = "a stale nonce" if isinstance(verdict, Stale) else verdict.reason
             proven = proven or (isinstance(verdict, Refused) and verdict.proven)
-        if not stale:
+        if not stale and (proven or request.method == "INVITE"):  # many ask by OPTIONS all the time, without a password
             self.failed(source, now_ms, proven=proven)
         challenges = self._digest.challenge(now_ms, ip, stale=stale)
         return Refusal(401, why, tuple(("WWW-Authenticate", value) for value in challenges))

@@ -181,7 +181,7 @@ class SipCall(Line):
             ours = self.describe(body)
         except NotAcceptable as error:
             self.log.warning("refused: re-INVITE: %s", error)
-            self._call.refuse_reinvite(error.status, self._now_ms())
+            self._call.refuse_reinvite(error.refusal, self._now_ms())
         else:
             self._call.answer_reinvite(ours, self._now_ms())
 

@@ -125,6 +125,7 @@ class SipService:
                 follow_source=sip.nat,
             ),
             admit=self.door.authorized,
+            closed=self._answering.closed,
         )
         self.dialling.start(self._ua)
         self.consultations.start(self._ua)
@@ -172,13 +173,21 @@ class SipService:
     def _admit(self, source: Address, datagram: bytes) -> bool:
         return self._ua is not None and self.door.admit(source, _now_ms(), datagram)
 
-    def _receive(self, message: Message, source: Address) -> None:
-        self._safely(lambda ua: ua.receive(message, source, _now_ms()))
+    def _receive(self, message: Message, source: Address, size: int) -> None:
+        self._safely(lambda ua: ua.receive(message, source, _now_ms(), most=self._most(source, size)))
 
-    def _malformed(self, error: MessageError, source: Address) -> None:
+    def _malformed(self, error: MessageError, source: Address, size: int) -> None:
         self._logger_for(source).info("refused: %s", error, extra={"peer": str(source)})
         self.door.failed(source, _now_ms())
-        self._safely(lambda ua: ua.malformed(error, source))
+        self._safely(lambda ua: ua.malformed(error, source, most=self._most(source, size)))
+
+    def _most(self, source: Address, size: int) -> int | None:
+        """How many bytes an answer may have: a sender that may be forged gets no more than it has sent."""
+        return None if source.reliable or self._is_known(source) else size
+
+    def _is_known(self, source: Address) -> bool:
+        guard = self.door.guard
+        return guard.is_trunk(source.host) or guard.is_known(source, _now_ms())
 
     def _unreachable(self, to: Address) -> None:
         self._outbox.unreachable(to)
@@ -253,8 +262,7 @@ class SipService:
         self._logger_for(event.source).log(level, "refused: %s", event.why, extra=extra)
 
     def _logger_for(self, source: Address) -> logging.Logger:
-        guard = self.door.guard
-        return logger if guard.is_trunk(source.host) or guard.is_known(source, _now_ms()) else strangers
+        return logger if self._is_known(source) else strangers
 
     def _gone(self, line: SipCall) -> None:
         self.dialling.left(line)

@@ -27,8 +27,8 @@ RECEIVE_BUFFER = 1 << 20  # bytes that the kernel keeps, if it may: of a flood, 
 TRIES = 20  # for a port that is free on UDP and TCP both, where any will do
 
 Admit = Callable[[Address, bytes], bool]  # told, for each packet, where it is from, and what it is unless by a stream
-Receive = Callable[[Message, Address], None]
-Malformed = Callable[[MessageError, Address], None]
+Receive = Callable[[Message, Address, int], None]  # told how many bytes a datagram had; 0 for what came by a stream
+Malformed = Callable[[MessageError, Address, int], None]
 Unreachable = Callable[[Address], None]
 
 logger = logging.getLogger("voxline.sip")
@@ -222,9 +222,9 @@ class _Datagrams(asyncio.DatagramProtocol):
         if not transports.admit(source, data) or is_keep_alive(data):  # first of all: this is what a flood costs
             return
         try:
-            transports.receive(parse(data), source)
+            transports.receive(parse(data), source, len(data))
         except MessageError as error:
-            transports.malformed(error, source)
+            transports.malformed(error, source, len(data))
 
     def error_received(self, exc: Exception) -> None:
         """See asyncio.DatagramProtocol. Whose it is, nobody says; what waits for an answer has its own time-out."""

@@ -148,7 +148,7 @@ class SipCall(PhoneCall):
             answer, agreed = self._negotiation.answer(event.body)
         except NotAcceptable as error:
             self.report.notes.append(str(error))
-            event.call.refuse_reinvite(error.status, now_ms)
+            event.call.refuse_reinvite(error.refusal, now_ms)
             return
         if self._stream is not None:
             self._stream.media.update(agreed, self._now() / g711.SAMPLES_PER_MS)

@@ -67,7 +67,7 @@ class Trunk:
             SipSettings(host=self.host, port=0),
             admit=lambda *_: True,
             receive=self._receive,
-            malformed=lambda error, source: logger.warning("%s: %s", source, error),
+            malformed=lambda error, source, _: logger.warning("%s: %s", source, error),
             unreachable=lambda where: self._outbox.unreachable(where) if self._outbox else None,
         )
         self._outbox = Outbox(self._transports, locator, expect=lambda _: None, failed=self._failed)
@@ -165,7 +165,7 @@ class Trunk:
         self._ua.timers(self.now_ms())
         self.flush()
 
-    def _receive(self, message: Message, source: Address) -> None:
+    def _receive(self, message: Message, source: Address, _: int) -> None:
         if self._ua is not None:
             self.lost = ""
             self._ua.receive(message, source, self.now_ms())

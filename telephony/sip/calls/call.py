@@ -85,9 +85,9 @@ class Call(ABC):
         """Answer the peer's offer, or make ours where it asked for one. Raises CommandError if there is none."""
         self.reinvites.accept(body, now_ms)
 
-    def refuse_reinvite(self, status: int, now_ms: float) -> None:
+    def refuse_reinvite(self, refusal: Refusal, now_ms: float) -> None:
         """Refuse the peer's offer (488); everything stays as it was. Raises CommandError if there is none."""
-        self.reinvites.refuse(Refusal(status, "refused by the call layer"), now_ms)
+        self.reinvites.refuse(refusal, now_ms)
 
     def refer(self, target: "str | Call", now_ms: float) -> None:
         """Ask the peer to call `target` instead: a SIP URI, or the peer of another call, whose call with us it takes

@@ -12,7 +12,7 @@ from telephony.sip.calls.events import Event, Refused, Send
 from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.header import Via, parse_via, tag_of
 from telephony.sip.syntax.message import Headers, Request, encode
-from telephony.sip.transactions.answers import Refusal, respond
+from telephony.sip.transactions.answers import Refusal, needs, reply_to, respond
 from telephony.sip.transactions.client import Answered, ClientTransaction
 from telephony.sip.transactions.server import ServerTransaction
 from telephony.sip.transactions.timers import Timers
@@ -58,6 +58,8 @@ class Core:
         self.out: list[Send | Event] = []
         self.allow = ("Allow", ", ".join((*ALLOWED, *(("REFER",) if config.allow_refer else ()))))
         self.way = Address("UDP", "")  # where the message came from that is being read
+        self.most: int | None = None  # bytes that an answer to it may have, if nothing is known of its sender
+        self.withheld = 0  # answers that would have had more
         self._secret = token().encode()
 
     def send(self, data: bytes, to: Address) -> None:
@@ -134,14 +136,28 @@ class Core:
     def answer_once(
         self, request: Request, to: Address, status: int, headers: Iterable[tuple[str, str]] = (), *, tag: str = ""
     ) -> None:
-        """Answer a request and forget it."""
+        """Answer a request and forget it. An answer with more bytes than it may have is cut down to what it needs; if
+        that is still too much, there is none."""
         named = [*headers, ("Server", self.config.product)]
-        self.send(encode(respond(request, status, tag=tag or self.stable_tag(request), headers=named)), to)
+        answer = respond(request, status, tag=tag or self.stable_tag(request), headers=named)
+        data = encode(answer)
+        if self.most is not None and len(data) > self.most:
+            answer.headers = Headers((name, value) for name, value in answer.headers if needs(status, name))
+            data = encode(answer, compact=True)
+        if self.most is None or len(data) <= self.most:
+            self.send(data, to)
+        else:
+            self.withheld += 1
 
     def refuse(self, transaction: ServerTransaction, refusal: Refusal, now_ms: float) -> None:
         """Refuse a request that is kept, and say why."""
-        self.answer(transaction, refusal.status, now_ms, headers=refusal.headers)
+        self.answer(transaction, refusal.status, now_ms, headers=refusal.told(self.config.product))
         self.tell_refused(transaction.request, refusal, transaction.reply_to)
+
+    def refuse_once(self, request: Request, refusal: Refusal, source: Address) -> None:
+        """Refuse a request and forget it."""
+        self.answer_once(request, reply_to(request, source), refusal.status, refusal.told(self.config.product))
+        self.tell_refused(request, refusal, source)
 
     def tell_refused(self, request: Request, refusal: Refusal, source: Address) -> None:
         """For the log."""

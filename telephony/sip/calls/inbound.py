@@ -49,14 +49,11 @@ class InboundCall(Call):
         headers = [self.contact(), self.core.allow, SUPPORTED, *session, WITH_SDP]
         self.reinvites.confirm(self._invite, headers, body, now_ms)
 
-    def reject(
-        self, status: int, now_ms: float, *, retry_after_s: int = 0, why: str = "rejected by the call layer"
-    ) -> None:
-        """Turn the caller away (486 busy, 488 no common media, 603 declined, ...); `why` is for the log. Raises
-        CommandError if the call does not ring any more."""
+    def reject(self, refusal: Refusal, now_ms: float) -> None:
+        """Turn the caller away (486 busy, 488 no common media, 603 declined, ...). Raises CommandError if the call does
+        not ring any more."""
         self._require_ringing("reject")
-        headers = (("Retry-After", str(retry_after_s)),) if retry_after_s else ()
-        self._turn_away(Refusal(status, why, headers), Cause.REJECTED, now_ms)
+        self._turn_away(refusal, Cause.REJECTED, now_ms)
 
     def receive(self, transaction: ServerTransaction, way: Address, now_ms: float) -> None:
         if transaction.request.method == "BYE" and self.state is CallState.RINGING:

@@ -9,7 +9,8 @@ from telephony.sip.calls.dialog import Dialog
 from telephony.sip.calls.events import Referred, TransferProgress
 from telephony.sip.syntax.header import parse_name_addr, parse_uri, tag_of
 from telephony.sip.syntax.message import Request, Response
-from telephony.sip.transactions.answers import REASONS, Refusal
+from telephony.sip.transactions.answers import Refusal
+from telephony.sip.transactions.reasons import reason
 from telephony.sip.transactions.server import ServerTransaction
 from telephony.sip.transactions.timers import GIVE_UP, Timer
 
@@ -144,7 +145,7 @@ class Transfer:
             headers = (self._call.contact(), _EVENT, ("Subscription-State", state), ("Content-Type", SIPFRAG))
             for header in headers:
                 request.headers.add(*header)
-            request.body = f"SIP/2.0 {status} {REASONS.get(status, 'Status')}\r\n".encode()
+            request.body = f"SIP/2.0 {status} {reason(status)}\r\n".encode()
             return request
 
         self._call.exchange(make, lambda _, __: None, now_ms)

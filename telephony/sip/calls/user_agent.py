@@ -25,6 +25,7 @@ from telephony.sip.transactions.answers import Refusal, reply_to, stamp_via
 from telephony.sip.transactions.server import ServerState
 
 Admit = Callable[[Request, Address, float], Refusal | None]
+Closed = Callable[[], Refusal | None]
 
 
 def _token() -> str:
@@ -39,19 +40,26 @@ class UserAgent:
         config: Config,
         *,
         admit: Admit | None = None,
+        closed: Closed = lambda: None,
         token: Callable[[], str] = _token,
         random: Random | None = None,
     ) -> None:
-        """`admit` is asked for each new INVITE: a Refusal (401 with its challenge, 403, ...) or None. `token` and
-        `random` are for tests."""
+        """`admit` is asked for each new INVITE and for OPTIONS: a Refusal (401 with its challenge, 403, ...) or None;
+        `closed` says what a call would be refused with now, whoever calls. `token` and `random` are for tests."""
         self.stray = 0  # messages that belong to nothing: late ones, and worse
         self._admit = admit
+        self._closed = closed
         self._core = Core(config, token, random or SystemRandom())
 
     @property
     def calls(self) -> list[Call]:
         """All that are not over, those too whose BYE is on its way."""
         return list(self._core.calls.values())
+
+    @property
+    def withheld(self) -> int:
+        """Answers that were not sent because they would have been longer than they may be: see `receive`."""
+        return self._core.withheld
 
     @property
     def idle(self) -> bool:
@@ -87,23 +95,25 @@ class UserAgent:
 
     # ---- what the network brings ----
 
-    def receive(self, message: Message, source: Address, now_ms: float) -> None:
-        """Take one message."""
-        self._core.way = source
+    def receive(self, message: Message, source: Address, now_ms: float, *, most: int | None = None) -> None:
+        """Take one message. `most`: how many bytes an answer may have that comes before it is sure that the sender is
+        at `source`; else we could be used to send others more than was sent to us."""
+        self._core.way, self._core.most = source, most
         if isinstance(message, Response):
             self._response(message, now_ms)
         else:
             stamp_via(message, source, nat=self._core.config.follow_source)
             self._request(message, source, now_ms)
 
-    def malformed(self, error: MessageError, source: Address) -> None:
-        """Answer a message that could not be parsed, if that is possible."""
+    def malformed(self, error: MessageError, source: Address, *, most: int | None = None) -> None:
+        """Answer a message that could not be parsed, if that is possible. `most`: see `receive`."""
+        self._core.most = most
         if error.request is None:
             self.stray += 1
             return
         try:
             stamp_via(error.request, source, nat=self._core.config.follow_source)
-            self._turn_away(error.request, Refusal(error.status, error.reason), source)
+            self._core.refuse_once(error.request, Refusal(error.status, error.reason), source)
         except ValueError:  # what an answer repeats is too bad to be repeated
             self.stray += 1
 
@@ -141,7 +151,7 @@ class UserAgent:
     def _cancel(self, request: Request, source: Address, now_ms: float) -> None:
         invite = self._core.transactions.cancelled_by(request)
         if invite is None:
-            self._turn_away(request, Refusal(481, "CANCEL of nothing"), source)
+            self._core.refuse_once(request, Refusal(481, "CANCEL of nothing"), source)
             return
         self._core.answer_once(request, reply_to(request, source), 200, tag=invite.tag)
         if not invite.answered and invite.cancelled is not None:
@@ -150,10 +160,10 @@ class UserAgent:
     def _in_dialog(self, request: Request, source: Address, now_ms: float) -> None:
         call = self._call_of(request)
         if call is None:
-            self._turn_away(request, Refusal(481, f"{request.method} in no call of ours"), source)
+            self._core.refuse_once(request, Refusal(481, f"{request.method} in no call of ours"), source)
             return
         if self._core.transactions.full and request.method != "BYE":
-            self._turn_away(request, self._core.no_room("too many transactions"), source)
+            self._core.refuse_once(request, self._core.no_room("too many transactions"), source)
             return
         transaction = self._core.transactions.serve(request, source)
         refusal = None
@@ -168,24 +178,37 @@ class UserAgent:
     def _outside(self, request: Request, source: Address, now_ms: float) -> None:
         refusal = unknown_method(request, self._core.allow) or unsupported(request) or self._looped(request)
         if refusal is not None:
-            self._turn_away(request, refusal, source)
+            self._core.refuse_once(request, refusal, source)
         elif request.method == "OPTIONS":
-            shown = (self._core.allow, SUPPORTED, ("Accept", SDP))
-            self._core.answer_once(request, reply_to(request, source), 200, shown)
+            self._asked(request, source, now_ms)
         elif request.method == "INVITE":
             self._invited(request, source, now_ms)
         elif request.method == "REFER":
-            self._turn_away(request, Refusal(403, "REFER outside of a call"), source)
+            self._core.refuse_once(request, Refusal(403, "REFER outside of a call"), source)
         else:
-            self._turn_away(request, Refusal(481, f"{request.method} outside of a call"), source)
+            self._core.refuse_once(request, Refusal(481, f"{request.method} outside of a call"), source)
+
+    def _asked(self, request: Request, source: Address, now_ms: float) -> None:
+        """OPTIONS: what a call would be answered (RFC 3261, 11.2)."""
+        refusal = self._admitted(request, source, now_ms) or self._full() or self._closed()
+        if refusal is not None:
+            self._core.refuse_once(request, refusal, source)
+            return
+        shown = (self._core.allow, SUPPORTED, ("Accept", SDP))
+        self._core.answer_once(request, reply_to(request, source), 200, shown)
+
+    def _admitted(self, request: Request, source: Address, now_ms: float) -> Refusal | None:
+        return self._admit(request, source, now_ms) if self._admit is not None else None
 
     def _invited(self, request: Request, source: Address, now_ms: float) -> None:
-        refusal = self._admit(request, source, now_ms) if self._admit is not None else None
         refusal = (
-            refusal or unfit_invite(request) or too_small(request, self._core.config.min_session_s) or self._full()
+            self._admitted(request, source, now_ms)
+            or unfit_invite(request)
+            or too_small(request, self._core.config.min_session_s)
+            or self._full()
         )
         if refusal is not None:
-            self._turn_away(request, refusal, source)
+            self._core.refuse_once(request, refusal, source)
             return
         InboundCall(self._core, self._core.transactions.serve(request, source), source, now_ms)
 
@@ -200,10 +223,6 @@ class UserAgent:
         if len(self._core.calls) >= self._core.config.max_calls:
             return self._core.no_room("too many calls")
         return self._core.no_room("too many transactions") if self._core.transactions.full else None
-
-    def _turn_away(self, request: Request, refusal: Refusal, source: Address) -> None:
-        self._core.answer_once(request, reply_to(request, source), refusal.status, refusal.headers)
-        self._core.tell_refused(request, refusal, source)
 
     def _call_of(self, request: Request) -> Call | None:
         headers = request.headers

@@ -12,6 +12,7 @@ from telephony.rtp.codec import PCMA, PCMU, RATE, STATIC, Codec
 from telephony.rtp.parameters import Address
 from telephony.rtp.srtp import Crypto
 from telephony.sip.syntax.sdp import Description, Media
+from telephony.sip.transactions.answers import Refusal, Warn
 
 EVENT = "TELEPHONE-EVENT"
 PLAIN = ("RTP/AVP", "RTP/AVPF")
@@ -20,12 +21,12 @@ MALFORMED, NOT_ACCEPTABLE = 400, 488
 
 
 class NotAcceptable(LineError):
-    """The peer's description cannot be agreed to; everything stays as it was. `status` is that of SIP's answer."""
+    """The peer's description cannot be agreed to; everything stays as it was. `refusal` is SIP's answer."""
 
-    def __init__(self, reason: str, status: int = NOT_ACCEPTABLE) -> None:
-        """`reason` is one sentence for the peer's Warning header and the log."""
+    def __init__(self, reason: str, status: int = NOT_ACCEPTABLE, *, warn: Warn = Warn.OTHER) -> None:
+        """`reason` is one sentence for the peer's Warning header and the log, `warn` the code there."""
         super().__init__(reason)
-        self.status = status
+        self.refusal = Refusal(status, reason, warn=warn)
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -59,17 +60,17 @@ class AudioLine(msgspec.Struct, frozen=True):
 
 def choose(offer: Description, capabilities: Capabilities) -> AudioLine:
     """The audio line to answer: the first that can be, an encrypted one before a plain one."""
-    reason = NotAcceptable("no audio is offered")
+    reason = NotAcceptable("no audio is offered", warn=Warn.MEDIA_TYPE)
     found: list[AudioLine] = []
     for index, media in enumerate(offer.media):
-        if media.kind == "audio" and media.port:
+        if media.kind.lower() == "audio" and media.port:
             try:
                 found.append(read(offer, index, capabilities))
             except NotAcceptable as error:
                 reason = error
     if not found:
         raise reason
-    return next((line for line in found if line.media.protocol in SECURE), found[0])
+    return next((line for line in found if line.media.transport in SECURE), found[0])
 
 
 def read(description: Description, index: int, capabilities: Capabilities) -> AudioLine:
@@ -78,7 +79,7 @@ def read(description: Description, index: int, capabilities: Capabilities) -> Au
     codecs = dict(_common(media, capabilities))
     if not codecs:
         names = ", ".join(codec.name for codec in capabilities.codecs)
-        raise NotAcceptable(f"no common codec; {names} are spoken")
+        raise NotAcceptable(f"no common codec; {names} are spoken", warn=Warn.MEDIA_FORMAT)
     host = description.address(media)
     held = _is_none(host)
     if not held:
@@ -116,28 +117,30 @@ def _events(media: Media, codecs: dict[int, Codec]) -> dict[int, int]:
 
 def _check_host(host: str, address: str) -> None:
     if not host:
-        raise NotAcceptable("the description names no address")
+        raise NotAcceptable("the description names no address", warn=Warn.ADDRESS_FORMAT)
     try:
         ip, ours = ip_address(host), ip_address(address)
     except ValueError:  # looking a name up would hold up all calls
-        raise NotAcceptable("the description names a host, not an IP address") from None
+        raise NotAcceptable("the description names a host, not an IP address", warn=Warn.ADDRESS_FORMAT) from None
     if ip.is_multicast or str(ip) == "255.255.255.255":
-        raise NotAcceptable("audio to many receivers is not sent")
+        raise NotAcceptable("audio to many receivers is not sent", warn=Warn.MULTICAST)
     if ip.version != ours.version:
-        raise NotAcceptable(f"only IPv{ours.version} is spoken here")
+        raise NotAcceptable(f"only IPv{ours.version} is spoken here", warn=Warn.NETWORK_PROTOCOL)
 
 
 def _cryptos(media: Media, capabilities: Capabilities) -> tuple[Crypto, ...]:
     """The keys of an encrypted line that we can do. Raises NotAcceptable where there must be some, or none."""
     secure = capabilities.secure
-    if media.protocol in PLAIN:
+    if media.transport in PLAIN:
         if secure == "required":
-            raise NotAcceptable("only encrypted audio (RTP/SAVP) is spoken here")
+            raise NotAcceptable("only encrypted audio (RTP/SAVP) is spoken here", warn=Warn.TRANSPORT_PROTOCOL)
         return ()
-    if media.protocol not in SECURE:
-        raise NotAcceptable(f"{media.protocol[:30]} is not spoken; RTP/AVP and RTP/SAVP are")
+    if media.transport not in SECURE:
+        raise NotAcceptable(
+            f"{media.protocol[:30]} is not spoken; RTP/AVP and RTP/SAVP are", warn=Warn.TRANSPORT_PROTOCOL
+        )
     if secure == "off":
-        raise NotAcceptable("encrypted audio is switched off here")
+        raise NotAcceptable("encrypted audio is switched off here", warn=Warn.TRANSPORT_PROTOCOL)
     if not srtp.available():
         raise NotAcceptable(srtp.MISSING)
     found, reason = [], "encrypted audio without a=crypto"
@@ -152,7 +155,7 @@ def _cryptos(media: Media, capabilities: Capabilities) -> tuple[Crypto, ...]:
         else:
             reason = f"a=crypto with {crypto.suite}, which is switched off here"
     if not found:
-        raise NotAcceptable(reason)
+        raise NotAcceptable(reason, warn=Warn.ATTRIBUTE)
     return tuple(found)
 
 

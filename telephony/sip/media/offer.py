@@ -109,7 +109,7 @@ class Negotiation:
         if len(answer.media) <= slot or answer.media[slot].port == 0:
             raise NotAcceptable("the answer refuses our audio")
         line = read(answer, slot, self.capabilities)
-        if (line.media.protocol in SECURE) != (ours[slot].protocol in SECURE):
+        if (line.media.transport in SECURE) != (ours[slot].transport in SECURE):
             raise NotAcceptable(f"the answer has {line.media.protocol[:20]}, our offer {ours[slot].protocol}")
         keys = self._answered_keys(line)
         kinds = {

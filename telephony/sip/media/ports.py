@@ -21,8 +21,8 @@ TRIES = 64
 MAX_DATAGRAM = packet.MAX_BYTES
 RECEIVE_BUFFER = 65_536  # bytes that the kernel keeps of a peer that floods
 AT_ONCE = 64  # datagrams that are read before others have their turn
-# The kernel stamps by the wall clock, which may be set at any time; a packet that has waited longer than this belongs to
-# a stall that nobody makes up for (see pacer.py).
+# The kernel stamps by the wall clock, which may be set at any time; a packet that has waited longer than this belongs
+# to a stall that nobody makes up for (see pacer.py).
 MAX_AGE_MS = 200.0
 SO_TIMESTAMPNS = 35  # Linux; Python has no name for it
 STAMP = struct.Struct("@ll")  # seconds and nanoseconds

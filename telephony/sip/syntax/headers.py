@@ -28,6 +28,7 @@ _COMPACT = {
     "x": "Session-Expires",
     "y": "Identity",
 }
+_SHORT = {name: letter for letter, name in _COMPACT.items()}
 # Whose values are comma-separated lists. Not WWW-Authenticate and its kin: commas mean something else there.
 _LISTS = set(
     "accept accept-encoding accept-language alert-info allow allow-events call-info contact content-encoding "
@@ -106,6 +107,11 @@ class Headers:  # noqa: PLW1641 (it changes, so it has no hash)
 
     def __repr__(self) -> str:
         return f"Headers({list(self)!r})"
+
+
+def short_names(headers: Headers) -> Iterator[tuple[str, str]]:
+    """Name and value of every header line, the names in their compact forms (RFC 3261, 7.3.3)."""
+    return ((_SHORT.get(name, name), value) for name, value in headers)
 
 
 def _full_name(name: str) -> str:

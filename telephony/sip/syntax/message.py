@@ -13,7 +13,7 @@ import msgspec
 
 from telephony.exceptions import LineError
 from telephony.sip.syntax import header
-from telephony.sip.syntax.headers import Headers
+from telephony.sip.syntax.headers import Headers, short_names
 
 __all__ = [
     "MAX_BYTES",
@@ -119,8 +119,9 @@ def parse(data: bytes) -> Message:
     return message
 
 
-def encode(message: Message) -> bytes:
-    """The bytes on the wire, with a Content-Length. ValueError for a start line that would not be one line."""
+def encode(message: Message, *, compact: bool = False) -> bytes:
+    """The bytes on the wire, with a Content-Length; `compact`: with the short names of headers. ValueError for a start
+    line that would not be one line."""
     if isinstance(message, Request):
         if not _TOKEN.fullmatch(message.method) or not message.uri or _SPACE.search(message.uri):
             raise ValueError("a request line needs a method and a URI without white space")
@@ -131,7 +132,8 @@ def encode(message: Message) -> bytes:
         start = f"SIP/2.0 {message.status} {message.reason}"
     headers = Headers(message.headers)
     headers.set("Content-Length", str(len(message.body)))
-    lines = [start, *(f"{name}: {value}" for name, value in headers), "", ""]
+    names = short_names(headers) if compact else headers
+    lines = [start, *(f"{name}: {value}" for name, value in names), "", ""]
     return "\r\n".join(lines).encode() + message.body
 
 

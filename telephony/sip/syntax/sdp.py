@@ -53,11 +53,16 @@ class Level(msgspec.Struct):
 class Media(Level, kw_only=True):
     """An `m=` line and what belongs to it."""
 
-    kind: str  # audio, video, image ...
+    kind: str  # audio, video, image ... as it stands there, since an answer repeats it
     port: int  # 0 where it is refused
-    protocol: str  # RTP/AVP, RTP/SAVP ...
+    protocol: str  # RTP/AVP, RTP/SAVP, udptl ... as it stands there
     formats: list[str]  # payload types, in order of preference
     ports: int = 1  # how many
+
+    @property
+    def transport(self) -> str:
+        """The protocol in capitals, to be compared."""
+        return self.protocol.upper()
 
     def payloads(self) -> list[tuple[int, str, int]]:
         """(payload type, encoding name in upper case or "", clock rate or 0) in the order of the line."""
@@ -157,7 +162,7 @@ def _parse_media(value: str) -> Media:
     if number is None:
         raise ValueError(f"m-line with port {words[1][:20]!r}")
     count = _port(ports or "1")
-    return Media(kind=words[0].lower(), port=number, protocol=words[2].upper(), formats=words[3:], ports=count or 1)
+    return Media(kind=words[0], port=number, protocol=words[2], formats=words[3:], ports=count or 1)
 
 
 def _parse_origin(value: str) -> Origin:

@@ -1,55 +1,49 @@
 """Answers to requests: what every one of them copies, and where it goes (RFC 3261 8.2.6, 18.2; RFC 3581)."""
 
 from collections.abc import Iterable
+from enum import IntEnum
 
 import msgspec
 
 from telephony.sip.syntax.address import DEFAULT_PORTS, Address
-from telephony.sip.syntax.header import parse_name_addr, parse_via
+from telephony.sip.syntax.header import parse_name_addr, parse_via, quote
 from telephony.sip.syntax.message import Headers, Request, Response
+from telephony.sip.transactions.reasons import reason
 
-REASONS = {
-    100: "Trying",
-    180: "Ringing",
-    183: "Session Progress",
-    200: "OK",
-    202: "Accepted",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    407: "Proxy Authentication Required",
-    408: "Request Timeout",
-    415: "Unsupported Media Type",
-    416: "Unsupported URI Scheme",
-    420: "Bad Extension",
-    422: "Session Interval Too Small",
-    480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist",
-    482: "Loop Detected",
-    483: "Too Many Hops",
-    486: "Busy Here",
-    487: "Request Terminated",
-    488: "Not Acceptable Here",
-    489: "Bad Event",
-    491: "Request Pending",
-    500: "Server Internal Error",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-    600: "Busy Everywhere",
-    603: "Decline",
-}
 _COPIED = ("From", "Call-ID", "CSeq")
+_WARNED = (400, 415, 488, 606)  # whose answers say why, in a Warning
+_ABOUT = {401: "WWW-Authenticate", 405: "Allow", 415: "Accept", 420: "Unsupported", 422: "Min-SE"}
+MOST_WORDS = 200  # characters of a Warning
+
+
+class Warn(IntEnum):
+    """The codes of warnings (RFC 3261, 20.43)."""
+
+    NETWORK_PROTOCOL = 300
+    ADDRESS_FORMAT = 301
+    TRANSPORT_PROTOCOL = 302
+    MEDIA_TYPE = 304
+    MEDIA_FORMAT = 305
+    ATTRIBUTE = 306
+    MULTICAST = 330
+    OTHER = 399
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a request is refused: what the peer is answered, and one sentence for the log."""
+    """Why a request is refused: what the peer is answered, and one sentence for the log, which a 400, 415, 488 and 606
+    tell the peer too."""
 
     status: int
     why: str
     headers: tuple[tuple[str, str], ...] = ()
+    warn: Warn = Warn.OTHER
+
+    def told(self, agent: str) -> tuple[tuple[str, str], ...]:
+        """Its headers, with a Warning of `agent`, a token, where there is to be one."""
+        if self.status not in _WARNED:
+            return self.headers
+        words = "".join(sign if sign.isprintable() else "?" for sign in self.why)
+        return (*self.headers, ("Warning", f"{self.warn} {agent} {quote(words[:MOST_WORDS])}"))
 
 
 def respond(
@@ -73,7 +67,12 @@ def respond(
         copied.add("Timestamp", request.headers.get("Timestamp"))
     for name, value in headers:
         copied.add(name, value)
-    return Response(status, REASONS.get(status, "Refused"), copied, body)
+    return Response(status, reason(status), copied, body)
+
+
+def needs(status: int, name: str) -> bool:
+    """Whether an answer is of use only with a header: those that every answer copies, and what the status is about."""
+    return name in {"Via", "To", *_COPIED} or _ABOUT.get(status) == name
 
 
 def stamp_via(request: Request, source: Address, *, nat: bool = False) -> None:

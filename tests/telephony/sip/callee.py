@@ -123,7 +123,7 @@ class Callee(asyncio.DatagramProtocol):
 
 def reject(status: int) -> Callable[[Callee, InboundCall], None]:
     """Turn every call away."""
-    return lambda callee, call: call.reject(status, callee.now_ms())
+    return lambda callee, call: call.reject(Refusal(status, "as the test wants"), callee.now_ms())
 
 
 def challenge(status: int, digest: Any) -> Callable[..., Refusal | None]:

@@ -68,9 +68,11 @@ def counter(prefix: str) -> Callable[[], str]:
 class Bench:
     """One user agent, and the test as its peer."""
 
-    def __init__(self, source: Address = THEM, admit: Any = None, **config: Any) -> None:
+    def __init__(self, source: Address = THEM, admit: Any = None, closed: Any = lambda: None, **config: Any) -> None:
         transports = {"UDP": US, "TCP": US, "TLS": ("10.0.0.1", 5061)}
-        self.ua = UserAgent(Config(transports, **config), admit=admit, token=counter("t"), random=Random(1))
+        self.ua = UserAgent(
+            Config(transports, **config), admit=admit, closed=closed, token=counter("t"), random=Random(1)
+        )
         self.now = 1_000_000.0
         self.source = source
         self.events: list[Event] = []

@@ -6,7 +6,7 @@ from config.sip import SipSettings, TrunkSettings
 from telephony.sip import digest
 from telephony.sip.door import Door
 from telephony.sip.syntax.address import Address
-from tests.telephony.sip.peer import invite
+from tests.telephony.sip.peer import invite, message
 
 TRUNK, STRANGER = Address("UDP", "192.0.2.7", 5060), Address("UDP", "198.51.100.9", 5060)
 HERE = Address("UDP", "127.0.0.1", 5060)
@@ -94,6 +94,18 @@ def test_by_a_stream_everything_counts(add: str) -> None:
         assert strict.admit(STREAM, 0)
         strict.authorized(invite(add=add), STREAM, 0)
     assert not strict.admit(STREAM, 1)
+
+
+def test_who_asks_by_options_without_a_password_is_challenged_and_not_counted() -> None:
+    """Exchanges do all the time, and take any answer for a sign of life."""
+    strict = door(users={"ann": "s3cret"}, ban_failures=2)
+    asks = message("OPTIONS sip:192.0.2.1 SIP/2.0\nVia: SIP/2.0/TCP a;branch=z9hG4bK1\nFrom: <sip:a>;tag=1\n"
+                   "To: <sip:b>\nCall-ID: 1\nCSeq: 1 OPTIONS\n")  # fmt: skip
+    for _ in range(10):
+        refusal = strict.authorized(asks, STREAM, 0)
+        assert refusal is not None
+        assert refusal.status == 401
+    assert strict.admit(STREAM, 1)
 
 
 def test_sha_256_is_offered_where_it_is_asked_for_only() -> None:

@@ -23,6 +23,7 @@ from telephony.sip.calls.events import (
 from telephony.sip.calls.inbound import InboundCall
 from telephony.sip.calls.outbound import Outgoing
 from telephony.sip.calls.user_agent import Config, UserAgent
+from telephony.sip.transactions.answers import Refusal
 from tests.telephony.sip.peer import ME, OURS, SDP, Network, counter
 
 A, B = ("10.0.0.1", 5060), ("10.0.0.2", 5060)
@@ -109,7 +110,7 @@ class Line(RuleBasedStateMachine):
                 elif what == "answer":
                     call.accept(OURS, self.network.now)
                 else:
-                    call.reject(486, self.network.now)
+                    call.reject(Refusal(486, "busy"), self.network.now)
 
     @rule(ann=st.booleans())
     def hang_up(self, ann: bool) -> None:
@@ -131,7 +132,7 @@ class Line(RuleBasedStateMachine):
             if accepted:
                 call.answer_reinvite(OURS, self.network.now)
             else:
-                call.refuse_reinvite(488, self.network.now)
+                call.refuse_reinvite(Refusal(488, "not now"), self.network.now)
 
     @invariant()
     def one_call_is_one_call(self) -> None:

@@ -27,8 +27,8 @@ class Post:
         self.transports = Transports(
             settings,
             admit=lambda *_: True,
-            receive=lambda message, source: None,
-            malformed=lambda error, source: None,
+            receive=lambda *_: None,
+            malformed=lambda *_: None,
             unreachable=self.unreachable,
         )
         locator = Locator(("UDP", "TCP"), 4)

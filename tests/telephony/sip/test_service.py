@@ -25,6 +25,8 @@ To: <sip:127.0.0.1>
 Call-ID: options-{number}
 CSeq: 1 OPTIONS
 Max-Forwards: 70
+User-Agent: a telephone whose name is as long as those of others, and what it supports
+Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, SUBSCRIBE, NOTIFY, INFO
 """
 
 
@@ -44,6 +46,22 @@ async def refused(one: Phone) -> Any:
     return ended
 
 
+async def asked(one: Phone) -> tuple[int, str]:
+    """Ask by OPTIONS: the status, and when to come again."""
+    one.send(options(one))
+    await one.until(lambda: answers(one))
+    (answer,) = one.messages
+    assert isinstance(answer, Response)
+    return answer.status, answer.headers.get("Retry-After")
+
+
+async def test_options_are_answered_as_a_call_would_be(phone: Open) -> None:
+    async with server() as app:
+        assert await asked(await phone(app)) == (200, "")
+        app.ready = False
+        assert await asked(await phone(app)) == (503, "10")
+
+
 async def test_beyond_the_capacity_callers_hear_that_it_is_busy(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
     async with server(call__capacity=1) as app:
         one = await (await phone(app)).talk()
@@ -51,6 +69,7 @@ async def test_beyond_the_capacity_callers_hear_that_it_is_busy(phone: Open, cap
         assert (ended.status, ended.retry_after_s) == (486, 10)
         assert "refused: no capacity" in caplog.text
         assert 'voxline_refused_total{reason="sip 486"} 1.0' in app.metrics.exposition().decode()
+        assert await asked(await phone(app)) == (486, "10")
         one.hang_up()
         await over(app)
         again = await (await phone(app)).talk()
@@ -65,6 +84,7 @@ async def test_draining_server_takes_no_new_calls_and_says_goodbye(phone: Open) 
         await asyncio.sleep(0)
         ended = await refused(await phone(app))
         assert (ended.status, ended.retry_after_s) == (503, 10)
+        assert await asked(await phone(app)) == (503, "10")
         await one.wait(Ended)
         await draining
         assert not app.calls
@@ -224,6 +244,8 @@ async def test_nothing_in_common(phone: Open, caplog: pytest.LogCaptureFixture) 
         one.dial(body=one.negotiation.offer().replace(b"RTP/AVP 0 8", b"RTP/AVP 9 18"))
         assert (await one.wait(Ended)).status == 488
         assert "refused: no common codec" in caplog.text
+        (answer,) = [m for m in one.messages if isinstance(m, Response) and m.status == 488]
+        assert answer.headers.get("Warning") == '305 voxline "no common codec; PCMU, PCMA are spoken"'
         assert not app.calls
         assert app.admission.active == 0
 

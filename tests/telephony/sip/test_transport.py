@@ -38,8 +38,8 @@ class Server:
             SipSettings(**values),
             admit=self._admit,
             trusted=lambda ip: self.trusted,
-            receive=lambda message, source: self.received.append((message, source)),
-            malformed=lambda error, source: self.malformed.append((error, source)),
+            receive=lambda message, source, _: self.received.append((message, source)),
+            malformed=lambda error, source, _: self.malformed.append((error, source)),
             unreachable=self.unreachable.append,
         )
 

@@ -16,6 +16,7 @@ from telephony.sip.media.audio import Capabilities
 from telephony.sip.media.offer import Negotiation
 from telephony.sip.media.ports import MediaSockets
 from telephony.sip.media.wire import Wire
+from telephony.sip.transactions.answers import Refusal
 from telephony.sip.transport import Transports
 
 HOST = "127.0.0.1"
@@ -42,7 +43,7 @@ class Desk:
         self._transports = Transports(
             SipSettings(host=HOST, port=0),
             admit=lambda *_: True,
-            receive=lambda message, source: self._do(self.ua.receive, message, source),
+            receive=lambda message, source, _: self._do(self.ua.receive, message, source),
             malformed=lambda *_: None,
             unreachable=lambda to: self._do(self.ua.unreachable, to),
         )
@@ -110,7 +111,7 @@ class Desk:
         now_ms = 1000 * self._loop.time()
         match event:
             case Invited() if self.status >= 300:
-                event.call.reject(self.status, now_ms)
+                event.call.reject(Refusal(self.status, "as the test wants"), now_ms)
             case Invited() if self.status == 200:
                 sockets = MediaSockets(HOST, 33_000, 34_999)
                 self.negotiation = Negotiation(Capabilities(address=HOST, port=sockets.port))

@@ -5,6 +5,7 @@ import pytest
 from telephony.exceptions import CommandError
 from telephony.sip.calls.events import Acked, Cause, Ended, Invited, Refused
 from telephony.sip.syntax.message import Request, Response
+from telephony.sip.transactions.answers import Refusal
 from tests.telephony.sip.peer import (
     OURS,
     OVER_TCP,
@@ -169,7 +170,8 @@ def test_cancel_of_nothing() -> None:
 def test_rejected(status: int, retry: int) -> None:
     bench = Bench()
     bench.give(invite())
-    bench.told(Invited).call.reject(status, bench.now, retry_after_s=retry)
+    headers = (("Retry-After", str(retry)),) if retry else ()
+    bench.told(Invited).call.reject(Refusal(status, "not now", headers), bench.now)
     (refusal,) = bench.take()
     assert isinstance(refusal, Response)
     assert refusal.status == status
@@ -187,7 +189,7 @@ def test_rejected(status: int, retry: int) -> None:
 def test_rejection_over_tcp_is_sent_once() -> None:
     bench = Bench(OVER_TCP)
     bench.give(invite())
-    bench.told(Invited).call.reject(486, bench.now)
+    bench.told(Invited).call.reject(Refusal(486, "busy"), bench.now)
     assert statuses(bench.take()) == [486]
     assert bench.run(33_000) == []
     assert bench.ua.idle

@@ -6,6 +6,7 @@ from telephony.exceptions import CommandError
 from telephony.sip.calls.call import Call
 from telephony.sip.calls.events import Acked, Answered, Cause, Ended, Invited, Reanswered, Reinvited, ReinviteWithdrawn
 from telephony.sip.syntax.message import Request, Response
+from telephony.sip.transactions.answers import Refusal
 from tests.telephony.sip.peer import OURS, SDP, Bench, ack, answer_to, answered, invite, methods, statuses, up, within
 
 HOLD = SDP + b"a=sendonly\r\n"
@@ -62,7 +63,7 @@ def test_hold() -> None:
 def test_refused_offer_leaves_the_call_up() -> None:
     bench, call, ok = called()
     bench.give(reinvite(ok))
-    call.refuse_reinvite(488, bench.now)
+    call.refuse_reinvite(Refusal(488, "not now"), bench.now)
     assert statuses(bench.take()) == [488]
     assert call.up
     assert call.reinvites.sent_body == OURS

@@ -84,6 +84,34 @@ Max-Forwards: 0
     assert bench.ua.idle
 
 
+OPTIONS = """
+OPTIONS sip:10.0.0.1:5060 SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.2:5070;branch=z9hG4bK-o
+From: <sip:asterisk@10.0.0.2>;tag=as1
+To: <sip:10.0.0.1:5060>
+Call-ID: o1@10.0.0.2
+CSeq: 102 OPTIONS
+"""
+
+
+@pytest.mark.parametrize("status", [486, 503])
+def test_options_are_answered_as_a_call_would_be(status: int) -> None:
+    """RFC 3261, 11.2: so a trunk learns that it had better send its calls elsewhere."""
+    bench = Bench(closed=lambda: Refusal(status, "no room", (("Retry-After", "10"),)))
+    (answer,) = bench.give(message(OPTIONS))
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.headers.get("Retry-After")) == (status, "10")
+    assert bench.told(Refused).why == "no room"
+    assert bench.ua.idle
+
+
+def test_options_of_who_may_not_call() -> None:
+    bench = Bench(admit=lambda *_: Refusal(401, "no credentials", (("WWW-Authenticate", "Digest"),)))
+    assert statuses(bench.give(message(OPTIONS))) == [401]
+    full = Bench(max_calls=0)
+    assert statuses(full.give(message(OPTIONS))) == [503]
+
+
 def test_credentials_are_asked_for_without_keeping_anything() -> None:
     def admit(request: Request, *_: object) -> Refusal | None:
         if "Authorization" in request.headers:

@@ -85,6 +85,11 @@ def test_an_encrypted_line_is_taken_before_a_plain_one() -> None:
     assert line(both, Capabilities("192.0.2.1", 4, secure="off")).index == 0
 
 
+# RFC 3261, 20.43, by the beginning of the reason.
+WARNS = {"no audio": 304, "no common": 305, "only encr": 302, "switched ": 302, "UDP/TLS/R": 302, "without a": 306,
+         "AES_CM_99": 306, "no addres": 301, "not an IP": 301, "many rece": 330, "only IPv4": 300}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("body", "secure", "why"),
     [
@@ -110,7 +115,8 @@ def test_what_cannot_be_is_refused_with_488_and_the_reason(body: bytes, secure: 
         pytest.importorskip("pylibsrtp")
     with pytest.raises(NotAcceptable, match=why) as refused:
         line(body, Capabilities("192.0.2.1", 4, secure=secure))  # type: ignore[arg-type]
-    assert refused.value.status == 488
+    assert (refused.value.refusal.status, refused.value.refusal.why) == (488, str(refused.value))
+    assert refused.value.refusal.warn == WARNS[why[:9]]
 
 
 def test_without_pylibsrtp_the_reason_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,17 @@ def test_the_type_of_keys_is_mirrored_and_shared_reports_are_agreed_to() -> None
     assert agreed.remote_key.tag == 3
 
 
+def test_lines_are_answered_with_the_type_and_the_transport_as_they_were_offered() -> None:
+    """RFC 3264, 6: also those that are refused; a fax machine looks for its own `udptl`."""
+    offer = (
+        b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n"
+        b"m=audio 4000 rtp/avp 0\r\nm=image 9 udptl t38\r\nm=Application 9 tcp/MSRP *\r\n"
+    )
+    answer, _ = negotiation().answer(offer)
+    lines = [line for line in answer.decode().split("\r\n") if line.startswith("m=")]
+    assert lines == ["m=audio 30000 rtp/avp 0", "m=image 0 udptl t38", "m=Application 0 tcp/MSRP *"]
+
+
 def test_a_peer_without_keys_gets_none() -> None:
     answer, agreed = negotiation().answer(IPV6.replace(b"IP6 2001:db8::10", b"IP4 192.0.2.7"))
     assert (agreed.event_type, agreed.events) == (None, {})
@@ -338,7 +349,7 @@ def test_a_refused_offer_changes_nothing() -> None:
 def test_what_is_no_description_is_400() -> None:
     with pytest.raises(NotAcceptable, match="v=0") as refused:
         negotiation().answer(b"rubbish")
-    assert refused.value.status == 400
+    assert refused.value.refusal.status == 400
 
 
 @given(

@@ -3,7 +3,7 @@
 import pytest
 
 from telephony.sip.syntax.address import Address
-from telephony.sip.transactions.answers import reply_to, respond, stamp_via
+from telephony.sip.transactions.answers import Refusal, Warn, reply_to, respond, stamp_via
 from tests.telephony.sip.peer import OVER_TCP, THEM, invite
 
 KAMAILIO = """\
@@ -80,3 +80,23 @@ def test_answers_go_by_the_connection() -> None:
     request = invite(Via="SIP/2.0/TCP 192.168.1.5:5060;branch=z")
     stamp_via(request, OVER_TCP)
     assert reply_to(request, OVER_TCP) == OVER_TCP
+
+
+@pytest.mark.parametrize("status", [400, 415, 488, 606])
+def test_the_peer_is_told_why(status: int) -> None:
+    refusal = Refusal(status, 'no "common" codec', (("Accept", "application/sdp"),), Warn.MEDIA_FORMAT)
+    assert refusal.told("voxline") == (
+        ("Accept", "application/sdp"), ("Warning", r'305 voxline "no \"common\" codec"')
+    )  # fmt: skip
+
+
+def test_nothing_of_a_refusal_that_is_only_for_the_log_is_told() -> None:
+    for status in (401, 403, 481, 486, 503):
+        assert Refusal(status, "for the log").told("voxline") == ()
+
+
+def test_a_warning_is_one_short_line_whatever_the_peer_has_said() -> None:
+    told = dict(Refusal(400, "a\r\nVia: b\0\x1b" + "c" * 1000).told("voxline"))
+    assert told["Warning"].startswith('399 voxline "a??Via: b??ccc')
+    assert len(told["Warning"]) < 250
+    assert respond(invite(), 400, headers=told.items()).headers.get("Warning")
