@@ -12,7 +12,7 @@ import msgspec
 import uvloop
 import yaml
 
-from config import strict_yaml
+from config import private, strict_yaml
 from config.exceptions import SettingsError, VoxlineError
 from config.logging import configure_logging
 from config.settings import Settings, load_settings
@@ -273,8 +273,7 @@ def _load(options: argparse.Namespace) -> int:
     text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
     print(text)
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
+        private.write_bytes(options.out, text.encode() + b"\n")
     return 0 if not report.failed else 1
 
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from config import private
 from telephony.body import read_body
 from telephony.dialled import TOKEN_FILE, CallRequest, Dialled
 from telephony.refusals import MAX_PATH, Refusals
@@ -50,7 +51,7 @@ class Control:
         path = folder / TOKEN_FILE
         new = path.with_name(f"{TOKEN_FILE}.{os.getpid()}")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private.make_folder(folder)
             new.unlink(missing_ok=True)
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
                 file.write(self._token + "\n")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import uvloop
 
+from config import private
 from telephony.caller.call import run_call
 from telephony.caller.clip import Speak
 from telephony.caller.report import CallReport, describe
@@ -21,7 +22,7 @@ FADE_MS = 20  # after `clear` the agent's voice fades out
 
 def demo(out: Path, script: Path, speak: Speak) -> int:
     """Write the recording, the report and the bookings to `out`; 0 only if a booking and a barge-in succeeded."""
-    out.mkdir(parents=True, exist_ok=True)
+    private.make_folder(out)
     bookings = out / BOOKINGS
     bookings.unlink(missing_ok=True)
     token = secrets.token_hex(16)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from config import private
+
 
 def read(path: Path) -> tuple[NDArray[np.float32], int]:
     """Read a 16-bit WAV file: (mono float32 in -1..1, rate in Hz); several channels are averaged.
@@ -31,7 +33,7 @@ def write(path: Path, channels: Sequence[NDArray[np.int16]], rate: int) -> None:
     samples = np.zeros((length, len(channels)), "<i2")
     for index, channel in enumerate(channels):
         samples[: len(channel), index] = channel
-    with wave.open(str(path), "wb") as file:
+    with open(path, "wb", opener=private.opener) as plain, wave.open(plain, "wb") as file:
         file.setnchannels(len(channels))
         file.setsampwidth(2)
         file.setframerate(rate)

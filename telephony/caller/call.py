@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from config import private
 from telephony.caller.carrier import carrier_of
 from telephony.caller.clip import Speak, line_noise, render
 from telephony.caller.identity import Identity
@@ -60,8 +61,8 @@ async def run_call(
 
 
 def _write(out: Path, call: PhoneCall, report: CallReport) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+    private.make_folder(out)
     if call.talk is not None:
         report.recording = str(out / "call.wav")
         write_recording(out / "call.wav", call.talk)
-    (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    private.write_bytes(out / "report.json", msgspec.json.format(msgspec.json.encode(report)))

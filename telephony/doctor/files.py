@@ -3,13 +3,17 @@
 import os
 import resource
 import shutil
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from config.settings import Settings
 from telephony.doctor.finding import Finding, Level
 
 LEAST_MB = 500  # free, for what is written besides tapes
+MOST_LOOKED_AT = 10_000  # files whose modes are looked at
 OTHER_FILES = 200  # libraries, logs, models, HTTP
 
 
@@ -24,7 +28,22 @@ def check(settings: Settings) -> Iterator[Finding]:
         made = "" if above == folder else ", which is made when something is written"
         yield _found("ok", f"server.data: {folder}{made}")
         yield _room(settings, above)
+        if above == folder:
+            yield _readers(folder)
     yield _open_files(settings)
+
+
+def _readers(folder: Path) -> Finding:
+    """New files are for the server's user alone; those of before keep the mode they have."""
+    opened = 0
+    with suppress(OSError):  # tapes come and go while a server runs
+        if folder.stat().st_mode & stat.S_IXOTH:
+            files = (path for path in islice(folder.rglob("*"), MOST_LOOKED_AT) if path.is_file())
+            opened = sum(bool(path.stat().st_mode & stat.S_IROTH) for path in files)
+    if not opened:
+        return _found("ok", "what calls have left there is for no other user to read")
+    text = f"any user of this machine may read {opened} files about calls in {folder}"
+    return _found("warning", text, f"chmod -R go= {folder}")
 
 
 def _room(settings: Settings, folder: Path) -> Finding:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from config import private
 from config.exceptions import TapeError
 from telephony.audio.g711 import SAMPLES_PER_MS
 from telephony.tools.callreport.rows import rows, unknown_types
@@ -38,8 +39,7 @@ def write_report(tape: Path, out: Path) -> None:
     """Write the page about a tape. Raises TapeError when the file is no tape, or the page cannot be written."""
     page = render(read_tape(tape))
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
+        private.write_bytes(out, page.encode())
     except OSError as error:
         raise TapeError(f"{out}: {error.strerror}") from None
 
