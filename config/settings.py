@@ -61,6 +61,7 @@ class CallSettings(Group):
     agent: str = "front_desk"
     capacity: int = Field(default=100, ge=1, le=10_000)
     max_s: Seconds = 1800
+    key_tones: Literal["auto", "always", "never"] = "auto"
     busy_message: str = "All our lines are busy at the moment. Please call again in a few minutes. Goodbye."
     failed_message: str = "Sorry, something went wrong on our side. Please call again. Goodbye."
 

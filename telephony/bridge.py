@@ -17,8 +17,10 @@ from agent.tape import Recorder, header
 from agent.tools import Tools
 from agent.vad import Vad
 from config.agent import AgentSettings
+from config.keys import duration_ms
 from config.settings import Settings
 from telephony.audio.resample import WIDE, to_both, to_line
+from telephony.keypad import Keypad, Way
 from telephony.line import Line, Listener
 from telephony.metrics import Metrics
 from telephony.tape import Tape, Tapes
@@ -53,6 +55,7 @@ class Bridge(Listener):
         self.line = line
         self._on_closed = on_closed
         self._talked_over = False  # what has paused the reply last: speech or a key, no hold
+        self._keypad = Keypad(shared.settings.call.key_tones)
         self._decided: dict[int, float] = {}  # reply to the time its turn was decided, until its first audio
         self._tape, record = self._begin_tape(agent, keys)
         self._conversation = Conversation(
@@ -114,16 +117,24 @@ class Bridge(Listener):
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""
+        key = ""
+        if self._keypad.listens(self.line.carries_keys):
+            pcm, wide, key = self._keypad.hear(pcm, wide, self._conversation.session.now_ms)
+            if not pcm:
+                return
         self.vad.feed(pcm)
         self._conversation.handle(e.CallerAudio(pcm, wide))
+        if key:
+            self._conversation.handle(e.Dtmf(key))
 
     def probability(self, value: float, at_ms: int) -> None:
         """The voice detector's word on one window; a bug costs this call only."""
         self._safely(e.SpeechProbability(value, at_ms))
 
-    def dtmf(self, digit: str) -> None:
+    def dtmf(self, digit: str, way: Way, lasted_ms: float = 0.0) -> None:
         """See Listener."""
-        self._conversation.handle(e.Dtmf(digit))
+        if self._keypad.press(digit, way, self._conversation.session.now_ms, lasted_ms):
+            self._conversation.handle(e.Dtmf(digit))
 
     def played(self, reply: int, ms: float) -> None:
         """See Listener."""
@@ -184,6 +195,7 @@ class Bridge(Listener):
             case e.Drop():
                 line.drop(command.reply)
             case e.Press():
+                self._keypad.ignore(duration_ms(command.keys))
                 line.press(command.reply, command.keys)
                 self._note(command)
             case e.HangUp():

@@ -14,6 +14,7 @@ from telephony.audio import g711
 from telephony.audio.tones import tones
 from telephony.connection import DIRECT
 from telephony.exceptions import LineError, ProtocolError
+from telephony.keypad import Way
 from telephony.line import Line, Listener
 from telephony.outcomes import Failed, HangUp, Outcome, Transfer
 from telephony.playout import Mark, Playout
@@ -47,6 +48,7 @@ class TwilioCall(Line):
     ) -> None:
         self.call_id = ""
         self.rate = g711.RATE
+        self.carries_keys = False  # Twilio tells of those that it notices itself
         self._outcome: Outcome = HangUp()
         self.end: End | None = None
         self.sent_first_audio: Callable[[int], None] | None = None  # told the reply, once each
@@ -259,7 +261,7 @@ class TwilioCall(Line):
                     listener.played(*heard)
             case Dtmf():
                 if listener:
-                    listener.dtmf(event.digit)
+                    listener.dtmf(event.digit, Way.MESSAGE)
             case Stopped():
                 self._finish(End(NORMAL, "the caller hung up"))
 

@@ -1,13 +1,20 @@
-"""The caller's keys, which may come by several ways at once: each press counts once. Sans-I/O."""
+"""The caller's keys, by whichever ways they come: beside the audio, or as tones in it. Sans-I/O.
+
+Some phones send each press by two ways at once, and it counts once.
+"""
 
 from collections import deque
 from enum import Enum
+from typing import Literal
 
 import msgspec
+
+from telephony.audio.tone_detector import ToneDetector
 
 TOGETHER_MS = 500  # between the same press by two ways
 LET_GO_MS = 250  # until a key that was let go is told, by a way that waits for that
 MAX_REMEMBERED = 32  # presses; more than anybody makes in that time
+ECHO_MS = 500  # for which our own tones may still come back
 
 
 class Way(Enum):
@@ -26,17 +33,46 @@ class _Press(msgspec.Struct):
 
 
 class Keypad:
-    """One call's keys."""
+    """One call's keys; times are the call's media time."""
 
-    def __init__(self) -> None:
+    def __init__(self, tones: Literal["auto", "always", "never"] = "auto") -> None:
+        """`tones` is whether the audio is listened to for keys: with auto, until one comes beside it."""
         self.repeated = 0  # presses that had come by another way already
+        self._tones = tones
+        self._detector = ToneDetector()
+        self._kept = b"", b""  # audio that may hold the beginning of a key
+        self._before = self._last = b"", b""  # the last two moments that were none
         self._presses: deque[_Press] = deque(maxlen=MAX_REMEMBERED)
+
+    def listens(self, beside: bool) -> bool:
+        """Whether keys may be in the audio; `beside` says that they were agreed to come beside it."""
+        wanted = self._tones == "always" or (self._tones == "auto" and not beside)
+        return wanted or bool(self._kept[0])
+
+    def hear(self, pcm: bytes, wide: bytes, now_ms: float) -> tuple[bytes, bytes, str]:
+        """The caller's audio at 8 kHz, and of a wide-band line at 16: the same with what came before in place of keys'
+        tones, and the key that was pressed, else "". Where one may begin, nothing: that waits for the next piece."""
+        sounds, key = self._detector.hear(pcm)
+        if self._detector.down and not key:
+            self._hold(now_ms)
+        if self._detector.may_begin and not sounds and not self._kept[0]:
+            self._kept = pcm, wide
+            return b"", b"", ""
+        (kept, kept_wide), self._kept = self._kept, (b"", b"")
+        pcm, wide = kept + pcm, kept_wide + wide
+        if sounds:
+            pcm, wide = (_repeated(before, len(now)) for before, now in zip(self._before, (pcm, wide), strict=True))
+        else:
+            self._before, self._last = self._last, (pcm, wide)
+        return pcm, wide, key if key and self.press(key, Way.TONE, now_ms) else ""
 
     def press(self, key: str, way: Way, now_ms: float, lasted_ms: float = 0.0) -> bool:
         """Whether a key is news: not the same press as one that came by another way up to 500 ms ago.
 
         `lasted_ms` is how long it was held: some tell of it only then.
         """
+        if way is not Way.TONE and self._tones == "auto":
+            self._tones = "never"
         since_ms = now_ms - max(TOGETHER_MS, lasted_ms + LET_GO_MS)
         for press in self._presses:
             if press.key == key and way not in press.ways and press.at_ms >= since_ms:
@@ -46,9 +82,18 @@ class Keypad:
         self._presses.append(_Press(key, {way}, now_ms))
         return True
 
-    def hold(self, way: Way, now_ms: float) -> None:
-        """The last key that came by this way is still down."""
+    def ignore(self, ms: float) -> None:
+        """We press keys for so long: their tones may come back."""
+        self._detector.ignore(ms + ECHO_MS)
+
+    def _hold(self, now_ms: float) -> None:
+        """The last key that came as a tone still sounds."""
         for press in reversed(self._presses):
-            if way in press.ways:
+            if Way.TONE in press.ways:
                 press.at_ms = now_ms
                 return
+
+
+def _repeated(pcm: bytes, size: int) -> bytes:
+    """So many bytes of it, again and again: the line's noise goes on, since its gaps would sound like speech."""
+    return (pcm * (size // len(pcm) + 1))[:size] if pcm else bytes(size)

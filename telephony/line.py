@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from config.logging import Log
+from telephony.keypad import Way
 from telephony.outcomes import Outcome
 
 
@@ -19,8 +20,9 @@ class Listener(Protocol):
         At 8 kHz it is what mu-law can say, since tapes hold that, and a replay is to hear the same.
         """
 
-    def dtmf(self, digit: str) -> None:
-        """The caller pressed a key: 0-9, *, #, A-D."""
+    def dtmf(self, digit: str, way: Way, lasted_ms: float = 0.0) -> None:
+        """The caller pressed a key beside the audio: 0-9, *, #, A-D; `lasted_ms` is how long, where that is told. The
+        same press may come by several ways."""
 
     def played(self, reply: int, ms: float) -> None:
         """The carrier has played a reply up to `ms` from its start."""
@@ -47,6 +49,7 @@ class Line(Protocol):
     call_id: str
     log: Log
     rate: int  # Hz of what `play` is given: 8000, or 16000 on a wide-band line; settled when the listener starts
+    carries_keys: bool  # whether it was agreed that the caller's keys come beside the audio
     sent_first_audio: Callable[[int], None] | None  # told the reply, once each
     note: Callable[..., None] | None  # told what goes over the wire, for the tape
 

@@ -16,6 +16,7 @@ from prometheus_client import Counter
 
 from config.logging import Log
 from telephony.exceptions import CommandError
+from telephony.keypad import Way
 from telephony.line import Listener
 from telephony.sip.calls.events import Answered, Cause, Ended, Progress, TransferProgress
 from telephony.sip.calls.outbound import OutboundCall
@@ -51,7 +52,7 @@ class Consultation(Listener):
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""
 
-    def dtmf(self, digit: str) -> None:
+    def dtmf(self, digit: str, way: Way, lasted_ms: float = 0.0) -> None:
         """See Listener."""
 
     def played(self, reply: int, ms: float) -> None:

@@ -11,7 +11,7 @@ from telephony.audio import g711
 from telephony.audio.resample import Halver
 from telephony.audio.tones import tones
 from telephony.exceptions import CommandError
-from telephony.keypad import Keypad, Way
+from telephony.keypad import Way
 from telephony.line import Line, Listener
 from telephony.outcomes import Failed, HangUp, Outcome, Transfer
 from telephony.rtp.dtmf import parse_info
@@ -62,6 +62,7 @@ class SipCall(Line):
     ) -> None:
         self.call_id = call.id
         self.rate = NARROW.hz
+        self.carries_keys = False  # until that is agreed on
         self.trunk = trunk  # its name, where the call is one of a trunk's
         self.waiting: Callable[[], None] | None = None  # while somebody is rung for the caller: gives that up
         self.end: End | None = None
@@ -73,7 +74,6 @@ class SipCall(Line):
         self._consult = consult
         self._halver: Halver | None = None  # on a wide-band line
         self._wire = Wire(sockets, self.player.frame, lambda key: self._press(key, Way.EVENT), nat=nat)
-        self._keypad = Keypad()
         self._negotiation = negotiation
         self._liveness = Liveness(1000 * media_timeout_s)
         self._changed = changed
@@ -357,6 +357,7 @@ class SipCall(Line):
         """Go on as agreed. The first agreement settles the line's rate for the whole call."""
         first = self.media is None
         media = self._wire.agree(parameters)
+        self.carries_keys = bool(parameters.events)
         if first and media.rate is not NARROW:
             self.rate = media.rate.hz
             self._halver = Halver()
@@ -377,10 +378,9 @@ class SipCall(Line):
         return bytes(len(pcm))
 
     def _press(self, key: str, way: Way, lasted_ms: float = 0.0) -> None:
-        news = self._keypad.press(key, way, self._now_ms(), lasted_ms)
-        if news and self._started and self.end is None and self.listener:
+        if self._started and self.end is None and self.listener:
             listener = self.listener
-            self._safely(lambda: listener.dtmf(key))
+            self._safely(lambda: listener.dtmf(key, way, lasted_ms))
 
     def _played(self, reply: int, ms: float) -> None:
         if self.listener and self.end is None:

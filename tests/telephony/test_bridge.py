@@ -20,6 +20,7 @@ from config.logging import Log
 from config.settings import Settings, TapeSettings
 from telephony.audio.g711 import decode, encode
 from telephony.audio.resample import RATE, WIDE, resample, to_both
+from telephony.audio.tones import tones
 from telephony.bridge import Bridge, Shared
 from telephony.metrics import Metrics
 from telephony.outcomes import HangUp, Outcome
@@ -73,6 +74,7 @@ class Line:
         self.call_id = "CA1"
         self.log = Log(logging.getLogger("test"), {})
         self.rate = rate
+        self.carries_keys = False
         self.sent_first_audio: Callable[[int], None] | None = None
         self.note: Callable[..., None] | None = None
         self.accepted = True
@@ -182,6 +184,26 @@ async def test_the_line_plays_and_the_engine_hears_at_the_lines_rate(joined: Joi
         else:
             assert narrow in decode(encode(pcm))
             assert broad == b""
+
+
+@pytest.mark.parametrize("shift_ms", [0, 7, 13])
+async def test_keys_as_tones_are_keys_and_no_speech(joined: Joined, shift_ms: int) -> None:
+    """The detector of voices is not told of them, nor is the engine."""
+    joined.bridge.start()
+    await joined.until(lambda: joined.bridge._conversation.session.state == "listening")
+    pressed = np.frombuffer(tones("14", WIDE), "<i2").astype(np.float32) / 32_768
+    pcm, wide = to_both(np.concatenate([np.zeros(16 * (1000 + shift_ms), np.float32), pressed]), WIDE)
+    frames = len(pcm) // 320
+    await joined.hears(pcm[: 320 * frames], wide[: 640 * frames] if joined.line.rate == WIDE else b"")
+    await joined.hears(bytes(16 * 2500), bytes(32 * 2500) if joined.line.rate == WIDE else b"")
+    await joined.until(lambda: len(joined.model.requests) == 2)
+    await joined.bridge.closed()
+    joined.tapes.stop()
+    assert (joined.model.requests[1].digits, joined.ears.blocks) == ("14", [])
+    assert joined.line.failed is None
+    (path,) = joined.folder.glob("*.gz")
+    found = replay(*read(read_lines(path)), Vad())
+    assert found.difference is None, str(found.difference)
 
 
 async def test_its_tape_replays_identically_also_with_the_detectors_word_anew(joined: Joined) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from agent.engine.embedded.synthesizer import say
 from telephony.audio import g711, resample, wav
+from telephony.audio.tones import tones
 
 LEAD_MS = 240
 WORD_MS = 120
@@ -205,6 +206,18 @@ async def test_keys_reach_the_agent(server: Any, dial: Dial, in_thread: Dial) ->
     await phone.get("mark", 2 * MARKS)
     line = await in_thread(server.wait_for, "said", call=phone.call, role="caller")
     assert line["text"] == "42"
+    await phone.release()
+    await phone.hang_up()
+
+
+async def test_keys_as_tones_reach_the_agent(server: Any, dial: Dial, in_thread: Dial) -> None:
+    """From old exchanges, of whose keys no message tells."""
+    phone = await dial(server.url)
+    phone.hold()
+    await phone.get("mark", MARKS)
+    phone.say(g711.encode(tones("47#")))
+    line = await in_thread(server.wait_for, "said", call=phone.call, role="caller")
+    assert line["text"] == "47"
     await phone.release()
     await phone.hang_up()
 

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agent.conversation import Conversation
 from agent.engine.base import Cue, Done, Engine, ModelEvent, Next, ReplyRequest, Text
 from agent.engine.embedded.synthesizer import say
 from agent.engine.simulated import SimulatedSynthesizer
+from agent.events import Dtmf, Event
 from config.settings import load_settings
 from telephony.app import App
 from telephony.audio import g711
 from telephony.audio.resample import to_line
+from telephony.audio.tones import tones
 from telephony.bridge import Bridge
 from telephony.rtp.codec import PCMA, PCMU
 from telephony.rtp.dtmf import KeyReceiver
@@ -151,13 +154,14 @@ async def test_words_of_the_caller_interrupt(phone: Open, caplog: pytest.LogCapt
 def pressed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys that reach the agent."""
     keys: list[str] = []
-    dtmf = Bridge.dtmf
+    handle = Conversation.handle
 
-    def noticed(self: Bridge, digit: str) -> None:
-        keys.append(digit)
-        dtmf(self, digit)
+    def noticed(self: Conversation, event: Event) -> None:
+        if isinstance(event, Dtmf):
+            keys.append(event.digit)
+        handle(self, event)
 
-    monkeypatch.setattr(Bridge, "dtmf", noticed)
+    monkeypatch.setattr(Conversation, "handle", noticed)
     return keys
 
 
@@ -189,14 +193,15 @@ async def test_a_key_by_rtp_and_by_info_at_once_counts_once(phone: Open, pressed
     """As linphone (use_info) and twinkle send them."""
     async with server() as app:
         one = await (await phone(app)).talk()
-        line = line_of(app)
+        bridge = line_of(app).listener
+        assert isinstance(bridge, Bridge)
         one.press("4")
         inform(one, "application/dtmf-relay", b"Signal=4\r\nDuration=160\r\n")
-        await one.until(lambda: line._keypad.repeated == 1)
+        await one.until(lambda: bridge._keypad.repeated == 1)
         one.press("5")
         await one.until(lambda: len(pressed) == 2)
         inform(one, "application/dtmf", b"5")
-        await one.until(lambda: line._keypad.repeated == 2)
+        await one.until(lambda: bridge._keypad.repeated == 2)
         assert pressed == ["4", "5"]
         one.hang_up()
         await over(app)
@@ -302,12 +307,48 @@ async def test_keys_go_out_as_events_once_the_last_word_was_heard(phone: Open) -
 async def test_keys_go_out_as_tones_where_the_phone_takes_no_events(phone: Open) -> None:
     async with server(engine(Next.HANG_UP, "10w4#")) as app:
         one = await phone(app)
-        offer = one.negotiation.offer()
-        one.dial(body=re.sub(rb"a=(rtpmap|fmtp):101 [^\r]*\r\n", b"", offer).replace(b" 101\r\n", b"\r\n"))
+        one.dial(body=without_events(one.negotiation.offer()))
         await one.wait(Ended)
         await over(app)
         assert not any(item.payload_type == KEYS_KIND for _, item in one.heard)
         assert heard_keys(one.pcm()) == "104#"
+
+
+def without_events(offer: bytes) -> bytes:
+    """The same of a phone that knows no events."""
+    return re.sub(rb"a=(rtpmap|fmtp):101 [^\r]*\r\n", b"", offer).replace(b" 101\r\n", b"\r\n")
+
+
+@pytest.mark.parametrize(("mode", "keys"), [("auto", "104#9"), ("never", "9")])
+async def test_keys_as_tones_reach_the_agent_where_no_events_were_agreed_on(
+    phone: Open, pressed: list[str], mode: str, keys: str
+) -> None:
+    async with server(call__key_tones=mode) as app:
+        one = await phone(app)
+        one.dial(body=without_events(one.negotiation.offer()))
+        await one.wait(Answered)
+        assert not line_of(app).carries_keys
+        one.say(tones("104#") + bytes(16 * 100))
+        await one.until(lambda: not one._words)
+        await one.until(lambda: len(pressed) == len(keys) - 1)
+        inform(one, "application/dtmf", b"9")
+        await one.until(lambda: "9" in pressed)
+        assert "".join(pressed) == keys
+        one.hang_up()
+        await over(app)
+
+
+async def test_where_events_were_agreed_on_tones_are_no_keys(phone: Open, pressed: list[str]) -> None:
+    async with server() as app:
+        one = await (await phone(app)).talk()
+        assert line_of(app).carries_keys
+        one.say(tones("1") + bytes(16 * 200))
+        await one.until(lambda: not one._words)
+        one.press("9")
+        await one.until(lambda: pressed)
+        assert pressed == ["9"]
+        one.hang_up()
+        await over(app)
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
