@@ -87,9 +87,10 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called in the main thread, between two steps of the loop."""
         if self._draining or self._loop is None or not self.started:
-            logger.warning("ending at once: calls that are on are cut off")
             self._last_resort.within(self._settings.close_s)
             self.should_exit = True
+            if self._loop:  # a log may hang, and a signal's handler must not
+                self._loop.call_soon_threadsafe(logger.warning, "ending at once: calls that are on are cut off")
             if sig == signal.SIGINT:
                 super().handle_exit(sig, frame)
             return

@@ -13,7 +13,7 @@ import pytest
 from telephony.process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
-asyncio.set_event_loop(None)  # or pytest-asyncio makes one for sync tests that nobody closes
+asyncio.set_event_loop(None)  # or looptime has one made in each sync test, which nobody closes
 os.environ["HF_HUB_OFFLINE"] = "1"  # models come from folders that the tests make
 if not shutil.which("nvidia-smi"):
     os.environ["TRITON_INTERPRET"] = "1"  # without a GPU its kernels are interpreted; Triton looks when it is imported
