@@ -19,6 +19,10 @@ class NameServer(asyncio.DatagramProtocol):
         self.records = records
         self.asked: list[tuple[str, str]] = []
         self.silent = False
+        self.dropped: set[str] = set()  # questions that are not answered, by their type
+        self.mute: set[str] = set()  # the same by name
+        self.lost = 0  # questions from now on that are not answered
+        self.delays: dict[str, float] = {}  # s until the answer, by the question's type
         self._transport: Any = None
 
     async def open(self) -> dns.asyncresolver.Resolver:
@@ -40,6 +44,9 @@ class NameServer(asyncio.DatagramProtocol):
         (question,) = query.question
         name, kind = question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype)
         self.asked.append((name, kind))
+        self.lost -= 1
+        if kind in self.dropped or name in self.mute or self.lost >= 0:
+            return
         answer = dns.message.make_response(query)
         answer.flags |= dns.flags.RA
         found = self.records.get((name, kind))
@@ -47,4 +54,5 @@ class NameServer(asyncio.DatagramProtocol):
             answer.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *found))
         elif all(known != name for known, _ in self.records):
             answer.set_rcode(dns.rcode.NXDOMAIN)
-        self._transport.sendto(answer.to_wire(), addr)
+        reply = answer.to_wire()
+        asyncio.get_running_loop().call_later(self.delays.get(kind, 0), lambda: self._transport.sendto(reply, addr))
