@@ -1,12 +1,13 @@
 """Feeds a tape to a fresh session and compares what it does with what it did. Sans-I/O."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from agent import events as e
 from agent.session import Session
-from agent.tape import Header, Step, describe_command, settings_of
+from agent.tape import Header, Step, describe_command, impossible, settings_of
 from agent.vad import Vad, VadStream
 from config.exceptions import TapeError
 
@@ -47,27 +48,37 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
         raise TapeError(
             f"the tape of {head.call} holds {head.mode} only: without audio and words it cannot be replayed"
         )
-    session = Session(head.call, head.agent, settings_of(head), head.transfers, head.keys)
+    settings = settings_of(head)
     if vad:
         [steps] = judged_anew([list(steps)], vad)
     recent: list[str] = []
-    events = commands = 0
-    for step in steps:
-        event = step.event
-        given = session.handle(event) if event else session.start()
-        found = msgspec.json.decode(msgspec.json.encode(list(map(describe_command, given)))) if given else []
-        state = session.state.value
-        elsewhere = bool(step.state) and state != step.state
-        if found != step.commands or elsewhere:
-            shown = _shown(step.commands, step.state if elsewhere else ""), _shown(found, state if elsewhere else "")
-            return Replayed(
-                events, commands, session.now_ms, Difference(step.at, _show_event(event), *shown, recent[-CONTEXT:])
-            )
-        events += 1
-        commands += len(found)
-        if event is not None and not isinstance(event, e.CallerAudio | e.SpeechProbability):
-            recent = [*recent[-CONTEXT:], f"{step.at:8.0f} ms  {_show_event(event)}"]
+    step, events, commands = None, 0, 0
+    try:
+        session = Session(head.call, head.agent, settings, head.transfers, head.keys)
+        for step in steps:
+            found, state = _taken(session, step)
+            elsewhere = bool(step.state) and state != step.state
+            if found != step.commands or elsewhere:
+                told, seen = (step.state, state) if elsewhere else ("", "")
+                shown = _shown(step.commands, told), _shown(found, seen)
+                what = Difference(step.at, _show_event(step.event), *shown, recent[-CONTEXT:])
+                return Replayed(events, commands, session.now_ms, what)
+            events += 1
+            commands += len(found)
+            if step.event is not None and not isinstance(step.event, e.CallerAudio | e.SpeechProbability):
+                recent = [*recent[-CONTEXT:], f"{step.at:8.0f} ms  {_show_event(step.event)}"]
+    except TapeError:
+        raise
+    except Exception as error:  # a tape may be made by hand
+        raise impossible(step, error) from error
     return Replayed(events, commands, session.now_ms)
+
+
+def _taken(session: Session, step: Step) -> tuple[list[dict[str, Any]], str]:
+    """What the session does of a step, as it stands on a tape, and the state it is in then."""
+    given = session.handle(step.event) if step.event else session.start()
+    found = msgspec.json.decode(msgspec.json.encode(list(map(describe_command, given)))) if given else []
+    return found, session.state.value
 
 
 def judged_anew(tapes: Sequence[list[Step]], vad: Vad) -> list[list[Step]]:
@@ -91,7 +102,7 @@ def _judged(step: Step, found: dict[int, float]) -> Step:
     if not isinstance(event, e.SpeechProbability):
         return step
     value = found.get(event.at_ms, event.value)
-    return Step(step.at, e.SpeechProbability(value, event.at_ms), step.commands, step.state)
+    return msgspec.structs.replace(step, event=e.SpeechProbability(value, event.at_ms))
 
 
 def _show_event(event: e.Event | None) -> str:

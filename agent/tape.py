@@ -16,11 +16,11 @@ import msgspec
 
 from agent import events as e
 from agent.state import State
-from config.exceptions import TapeError
+from agent.tape_reader import VERSION, read_header, read_objects
+from config.exceptions import TapeError, VoxlineError
 from config.settings import Settings, from_sources
 from config.sources import Source, nested
 
-VERSION = 1
 # What a session's decisions depend on.
 GROUPS = ("turn", "reply", "playout", "call")
 WORDS = frozenset(
@@ -52,6 +52,7 @@ class Step(msgspec.Struct, frozen=True):
     event: e.Event | None
     commands: list[dict[str, Any]]
     state: str = ""  # where it changed
+    line: int = 0  # its number in the tape
 
 
 def header(call: str, agent: str, started: str, version: str, settings: Settings, **more: Any) -> Header:
@@ -126,28 +127,28 @@ def read(lines: Iterable[bytes]) -> tuple[Header, Iterator[Step]]:
     """
     rest = iter(lines)
     try:
-        head = msgspec.json.decode(next(rest), type=Header)
-    except StopIteration:
-        raise TapeError("this is no tape: it is empty") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TapeError(f"this is no tape: {error}") from None
-    if head.tape != VERSION:
-        raise TapeError(f"a tape of version {head.tape}; this voxline reads version {VERSION}")
+        head = msgspec.convert(read_header(rest), Header)
+    except msgspec.ValidationError as error:
+        raise TapeError(f"this is no tape: line 1: {error}") from None
     return head, _steps(rest)
 
 
 def _steps(lines: Iterator[bytes]) -> Iterator[Step]:
-    for number, line in enumerate(lines, 2):
+    for number, item in read_objects(lines):
+        if "event" not in item:
+            continue
+        event = item["event"]
         try:
-            item = msgspec.json.decode(line)
-            if "event" in item:
-                event = item["event"]
-                read_event = None if event["type"] == "Start" else parse_event(event)
-                yield Step(item["at"], read_event, item.get("commands", []), item.get("state", ""))
-        except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
-            if not line.endswith(b"\n"):
-                return
+            read_event = None if event["type"] == "Start" else parse_event(event)
+        except (TypeError, ValueError) as error:
             raise TapeError(f"line {number}: {error}") from None
+        yield Step(item["at"], read_event, item.get("commands", []), item.get("state", ""), number)
+
+
+def impossible(step: Step | None, error: Exception) -> TapeError:
+    """What to raise when a step made a session fail: each of its values may be right, and yet no call have gone so."""
+    reason = str(error) if isinstance(error, VoxlineError) else f"{type(error).__name__}: {error}"
+    return TapeError(f"line {step.line if step else 1}: no call can have gone so: {reason}")
 
 
 def parse_event(plain: dict[str, Any]) -> e.Event:

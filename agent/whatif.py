@@ -18,10 +18,12 @@ from agent.cut_offs import CutOffs
 from agent.engine.base import Cue
 from agent.session import Session
 from agent.state import State
-from agent.tape import Header, Step, settings_of
+from agent.tape import Header, Step, impossible, settings_of
 from config.exceptions import TapeError
 from config.keys import duration_ms
+from config.settings import Settings
 
+MOST_AT_ONCE = 10_000  # events at one moment
 FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Held, e.Retrieved, e.Partial, e.HungUp)
 FROM_ENGINE = (e.CallerSaid, e.ReplyText, e.ReplyUnfinished, e.ReplyAudio, e.ReplyDone, e.ReplyEnded, e.ReplyFailed)
 
@@ -53,7 +55,13 @@ def what_if(head: Header, steps: Iterable[Step], changes: dict[str, Any] | None 
     """The call again, with dotted settings changed, such as {"turn.endpoint_ms": 300}. TapeError where it cannot be."""
     if head.mode != "full":
         raise TapeError(f"the tape of {head.call} holds {head.mode} only")
-    return _Again(head, list(steps), changes or {}).run()
+    settings = settings_of(head, changes)
+    whole = list(steps)
+    try:
+        again = _Again(head, whole, settings)
+    except Exception as error:  # a tape may be made by hand
+        raise impossible(None, error) from error
+    return again.run()
 
 
 class _Engine:
@@ -116,9 +124,8 @@ class _Line:
 
 
 class _Again:
-    def __init__(self, head: Header, steps: list[Step], changes: dict[str, Any]) -> None:
-        self._settings = settings_of(head, changes)
-        self._session = Session(head.call, head.agent, self._settings, head.transfers, head.keys)
+    def __init__(self, head: Header, steps: list[Step], settings: Settings) -> None:
+        self._session = Session(head.call, head.agent, settings, head.transfers, head.keys)
         self._engine, self._line = _Engine(steps), _Line()
         self._failures = _failed_transfers(steps)
         self._steps = steps
@@ -128,36 +135,47 @@ class _Again:
         self._heard = 0.0
         self._talked_over = False  # what has paused the reply last: no hold
         self._waiting: dict[int, float] = {}  # reply → the last speech before it
-        turn = self._settings.turn
+        turn = settings.turn
         self._cut_offs = CutOffs(
             onset=turn.onset_probability, offset=turn.offset_probability, min_speech_ms=turn.min_speech_ms
         )
 
     def run(self) -> Outcome:
-        self._do(self._session.start())
-        for step in self._steps:
-            event = step.event
-            if not isinstance(event, FROM_CALLER):
-                continue
-            if isinstance(event, e.Held):
-                self._waiting.clear()  # the caller waits by their own will
-                self._cut_offs.held()
-            if isinstance(event, e.Partial):
-                event = msgspec.structs.replace(event, utterance=self._session.utterance)
-            if isinstance(event, e.SpeechProbability):
-                self._cut_offs.probability(event.value, event.at_ms)
-            self._handle(event)
-            self._deliver()
-            if self._session.state is State.ENDED:
-                break
+        step = None
+        try:
+            self._do(self._session.start())
+            for step in self._steps:
+                if isinstance(step.event, FROM_CALLER):
+                    self._from_caller(step.event)
+                if self._session.state is State.ENDED:
+                    break
+        except TapeError:
+            raise
+        except Exception as error:  # a tape may be made by hand
+            raise impossible(step, error) from error
         self._outcome.cut_offs = len(self._cut_offs.ends_ms)
         self._outcome.wasted = self._session.wasted
         return self._outcome
 
+    def _from_caller(self, event: e.Event) -> None:
+        match event:
+            case e.Held():
+                self._waiting.clear()  # the caller waits by their own will
+                self._cut_offs.held()
+            case e.Partial():
+                event = msgspec.structs.replace(event, utterance=self._session.utterance)
+            case e.SpeechProbability():
+                self._cut_offs.probability(event.value, event.at_ms)
+        self._handle(event)
+        self._deliver()
+
     def _deliver(self) -> None:
-        while self._coming and self._coming[0][0] <= self._session.now_ms:
+        for _ in range(MOST_AT_ONCE):
+            if not self._coming or self._coming[0][0] > self._session.now_ms:
+                return
             _, _, event = heapq.heappop(self._coming)
             self._handle(event)
+        raise TapeError(f"more than {MOST_AT_ONCE} events at {self._session.now_ms:g} ms: it would never end")
 
     def _handle(self, event: e.Event) -> None:
         self._do(self._session.handle(event))

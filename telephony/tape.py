@@ -7,6 +7,7 @@ such a rest.
 
 import fcntl
 import gzip
+import itertools
 import json
 import logging
 import os
@@ -18,11 +19,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
 
 from config import private
-from config.exceptions import SettingsError
+from config.exceptions import SettingsError, TapeError
 from config.settings import TapeSettings
 from telephony.shelf import Shelf
 
@@ -32,6 +34,10 @@ MAX_RESTS = 10_000  # of earlier servers, that one start finishes
 STOP_S = 5.0  # for writing and compressing what is open; what is not compressed by then the next start finishes
 MAX_LINE = 1 << 20  # bytes that are looked at for a tape's last line
 HEAD = b'{"tape":'  # how every tape begins
+GZIP = b"\x1f\x8b"
+MAX_READ = 4_000_000  # bytes of a line that is read; the longest hold a piece of audio, or a history
+MAX_TAPE = 400_000_000  # bytes of a tape that is read, unpacked; some four hours
+MAX_GROWTH, ALLOWED = 200, 1_000_000  # a tape of pure silence grows 45-fold; so many bytes may come of any
 
 logger = logging.getLogger("voxline.tape")
 
@@ -194,14 +200,32 @@ class Tapes:
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a tape, compressed or not; a file that breaks off ends where it does."""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+    """The lines of a tape, compressed or not; a file that breaks off ends where it does. OSError where it cannot be
+    read, TapeError with the number of the line where it is damaged, or larger than a tape can be."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == GZIP
+        raw.seek(0)
+        limit = min(MAX_TAPE, ALLOWED + MAX_GROWTH * path.stat().st_size) if packed else MAX_TAPE
+        yield from _bounded(gzip.GzipFile(fileobj=raw) if packed else raw, limit)
+
+
+def _bounded(file: BufferedIOBase, limit: int) -> Iterator[bytes]:
+    total = 0
+    for number in itertools.count(1):
         try:
-            yield from file
+            line = file.readline(MAX_READ + 1)
         except EOFError:
             return
-        except zlib.error as error:
-            raise OSError(f"the file is damaged: {error}") from None
+        except (zlib.error, gzip.BadGzipFile) as error:
+            raise TapeError(f"line {number}: the file is damaged: {error}") from None
+        if not line:
+            return
+        total += len(line)
+        if len(line) > MAX_READ:
+            raise TapeError(f"line {number}: longer than {MAX_READ} bytes")
+        if total > limit:
+            raise TapeError(f"line {number}: the tape is longer than {limit} bytes")
+        yield line
 
 
 def _compress(path: Path, *, incomplete: bool) -> tuple[str, int]:

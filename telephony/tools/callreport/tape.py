@@ -1,17 +1,14 @@
 """The tape of one call, read: everything that went into it and came out of it. Times are ms of media time."""
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from agent.tape_reader import LONGEST_MS, read_header, read_objects
 from config.exceptions import TapeError
-
-VERSION = 1
-LONGEST_MS = 86_400_000  # no call is longer than a day; keeps a damaged tape from asking for endless audio
-GZIP = b"\x1f\x8b"
+from telephony.tape import read_lines
 
 Ms = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_MS)]
 
@@ -29,7 +26,7 @@ class Word(msgspec.Struct, frozen=True):
     """A spoken word; ms from the start of its piece of audio."""
 
     text: str = ""
-    start_ms: float = 0.0
+    start_ms: Annotated[float, msgspec.Meta(ge=-LONGEST_MS, le=LONGEST_MS)] = 0.0
     end_ms: Ms = 0.0
 
 
@@ -82,10 +79,10 @@ class Wire(msgspec.Struct, frozen=True):
     out: str = ""
     into: str = msgspec.field(default="", name="in")
     reply: int = 0
-    position: Annotated[int, msgspec.Meta(ge=0)] = 0  # samples from the reply's start
+    position: Annotated[int, msgspec.Meta(ge=0, le=8 * LONGEST_MS)] = 0  # samples from the reply's start
     plays_at: Ms = 0.0
     ulaw: bytes = b""
-    name: str = ""
+    name: Annotated[str, msgspec.Meta(max_length=64)] = ""
     ms: Ms = 0.0
 
     @property
@@ -142,92 +139,50 @@ class Tape(msgspec.Struct, frozen=True):
 
 
 def read_tape(path: Path) -> Tape:
-    """Read a tape, plain or gzip. A last line that breaks off is ignored. Raises TapeError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TapeError(f"{path}: {error.strerror}") from None
-    if data.startswith(GZIP):
-        data = _unzip(data)
-    texts = data.split(b"\n")
-    header = _header(path, texts[0])
+    """Read a tape, plain or gzip. A last line that breaks off is ignored. TapeError names the file, and in it the line
+    that is wrong."""
     lines: list[Line] = []
     end = None
     end_ms = 0.0
-    for number, raw in _objects(path, texts[1:]):
-        try:
-            line = _line(raw)
-        except msgspec.ValidationError as error:
-            raise TapeError(f"{path}: line {number}: {error}") from None
-        end_ms = max(end_ms, line.at)
-        if isinstance(raw.get("end"), dict):
-            end = raw["end"]
-        else:
-            lines.append(line)
+    try:
+        rest = read_lines(path)
+        header = _header(rest)
+        for number, raw in read_objects(rest):
+            line = _line(number, raw)
+            end_ms = max(end_ms, line.at)
+            if isinstance(raw.get("end"), dict):
+                end = raw["end"]
+            else:
+                lines.append(line)
+    except OSError as error:
+        raise TapeError(f"{path}: {error.strerror or error}") from None
+    except TapeError as error:
+        raise TapeError(f"{path}: {error}") from None
     return Tape(header, tuple(lines), end, end_ms)
 
 
-def _unzip(data: bytes) -> bytes:
-    """As much as can be had: the file may lack its end, and may consist of several members."""
-    out = bytearray()
-    while data:
-        member = zlib.decompressobj(wbits=31)
-        try:
-            out += member.decompress(data)
-        except zlib.error:
-            break
-        data = member.unused_data
-    return bytes(out)
-
-
-def _header(path: Path, text: bytes) -> Header:
+def _header(lines: Iterator[bytes]) -> Header:
     try:
-        raw = msgspec.json.decode(text)
-    except ValueError:
-        raw = None
-    if not isinstance(raw, dict) or "tape" not in raw:
-        raise TapeError(f"{path}: not the tape of a call")
-    if raw["tape"] != VERSION:
-        raise TapeError(f"{path}: a tape of version {raw['tape']!r}; this is read: {VERSION}")
-    try:
-        return msgspec.convert(raw, Header)
+        return msgspec.convert(read_header(lines), Header)
     except msgspec.ValidationError as error:
-        raise TapeError(f"{path}: line 1: {error}") from None
+        raise TapeError(f"line 1: {error}") from None
 
 
-def _objects(path: Path, texts: list[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The lines as objects, each with its number in the file."""
-    for number, text in enumerate(texts, 2):
-        if not text.strip():
-            continue
-        try:
-            raw = msgspec.json.decode(text)
-        except ValueError as error:
-            if number == len(texts) + 1:
-                return
-            raise TapeError(f"{path}: line {number}: {error}") from None
-        if not isinstance(raw, dict):
-            raise TapeError(f"{path}: line {number}: not an object")
-        yield number, raw
+def _line(number: int, raw: dict[str, Any]) -> Line:
+    try:
+        if "out" in raw or "in" in raw:
+            return Line(raw["at"], raw, wire=msgspec.convert(raw, Wire))
+        return Line(
+            raw["at"],
+            raw,
+            event=_item(raw["event"], EVENTS) if "event" in raw else None,
+            commands=tuple(_item(command, COMMANDS) for command in raw.get("commands", ())),
+            state=raw.get("state", ""),
+        )
+    except msgspec.ValidationError as error:
+        raise TapeError(f"line {number}: {error}") from None
 
 
-def _line(raw: dict[str, Any]) -> Line:
-    if "out" in raw or "in" in raw:
-        wire = msgspec.convert(raw, Wire)
-        return Line(wire.at, raw, wire=wire)
-    at = msgspec.convert(raw.get("at"), Ms)
-    event = raw.get("event")
-    return Line(
-        at,
-        raw,
-        event=_item(event, EVENTS) if event is not None else None,
-        commands=tuple(_item(command, COMMANDS) for command in msgspec.convert(raw.get("commands", []), list[Any])),
-        state=msgspec.convert(raw.get("state", ""), str),
-    )
-
-
-def _item(raw: object, known: frozenset[str]) -> Item:
+def _item(raw: dict[str, Any], known: frozenset[str]) -> Item:
     """Types of a newer voxline are kept by their name alone."""
-    if isinstance(raw, dict) and isinstance(kind := raw.get("type"), str) and kind not in known:
-        return Item(kind)
-    return msgspec.convert(raw, Item)
+    return Item(raw["type"]) if raw["type"] not in known else msgspec.convert(raw, Item)

@@ -625,10 +625,10 @@ def test_a_browser_draws_it(report: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not the tape of a call"),
-        (b"RIFF....WAVE", "not the tape of a call"),
-        (b"[1]\n", "not the tape of a call"),
-        (b"\x1f\x8b\x08rubbish", "not the tape of a call"),
+        (b"", "this is no tape"),
+        (b"RIFF....WAVE", "this is no tape"),
+        (b"[1]\n", "this is no tape"),
+        (b"\x1f\x8b\x08rubbish", "this is no tape"),
         (b'{"tape":2}\n', "version 2"),
         (b'{"tape":1,"settings":3}\n', "line 1"),
         (b'{"tape":1}\n{"at":\n{"at":1}\n', "line 2"),

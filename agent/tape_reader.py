@@ -1,0 +1,112 @@
+"""The lines of a tape as plain data, for whoever reads tapes. Sans-I/O.
+
+What no call can have written is refused here, with the number of its line: JSON that is broken, too deep or of the
+wrong shape, numbers that are out of range, and times that jump.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from config.exceptions import TapeError
+
+VERSION = 1
+MAX_LINES = 1_000_000  # more than two hours of a call
+LONGEST_MS = 4 * 3_600_000  # no tape lasts longer
+LONGEST_JUMP_MS = 60_000  # from one line to the next, and from handing audio over to its being heard
+MAX_DEPTH = 32  # objects and lists within one another
+LARGEST = 2**53  # of whole numbers: beyond it a float no longer holds them
+
+# Only a line with more brackets can be too deep, and only one with such a row of digits can hold too large a number.
+_BRACKETS = 48
+_DIGITS = re.compile(rb"[0-9]{17}")
+
+
+def read_header(lines: Iterator[bytes]) -> dict[str, Any]:
+    """The first line. TapeError for what is no tape, and for one of another version."""
+    try:
+        line = next(lines)
+    except StopIteration:
+        raise TapeError("this is no tape: it is empty") from None
+    try:
+        head = _decode(line)
+    except (ValueError, RecursionError) as error:
+        raise TapeError(f"this is no tape: {error}") from None
+    version = head.get("tape")
+    if not isinstance(version, int):
+        raise TapeError("this is no tape: its first line names no version")
+    if version != VERSION:
+        raise TapeError(f"a tape of version {version}; this voxline reads version {VERSION}")
+    return head
+
+
+def read_objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What follows: each line with its number in the file. A last line that breaks off is left out: the server was
+    killed. TapeError names the line that is wrong."""
+    before_ms = 0.0
+    for number, line in enumerate(lines, 2):
+        if number > MAX_LINES:
+            raise TapeError(f"line {number}: a tape has at most {MAX_LINES} lines")
+        try:
+            item = _decode(line)
+            before_ms = _check(item, before_ms)
+        except (ValueError, RecursionError) as error:
+            if not line.endswith(b"\n"):
+                return
+            raise TapeError(f"line {number}: {error}") from None
+        yield number, item
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    item = msgspec.json.decode(line)
+    if line.count(b"{") + line.count(b"[") > _BRACKETS or _DIGITS.search(line):
+        _check_within(item, MAX_DEPTH)
+    if not isinstance(item, dict):
+        raise ValueError("not an object")
+    return item
+
+
+def _check_within(value: Any, depth: int) -> None:
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError(f"a whole number beyond {LARGEST}")
+    if not isinstance(value, dict | list):
+        return
+    if depth == 0:
+        raise ValueError(f"objects and lists more than {MAX_DEPTH} deep")
+    for item in value.values() if isinstance(value, dict) else value:
+        _check_within(item, depth - 1)
+
+
+def _check(item: dict[str, Any], before_ms: float) -> float:
+    """See that it is of the right shape and comes in its time, which is given back."""
+    at = _time(item, "at", before_ms)
+    if at < before_ms:
+        raise ValueError(f"it goes back in time, from {before_ms:g} to {at:g} ms")
+    if "plays_at" in item:
+        _time(item, "plays_at", at)
+    if "event" in item and not _typed(item["event"]):
+        raise ValueError("the event is no object with a type")
+    commands = item.get("commands", ())
+    if not isinstance(commands, list | tuple) or not all(map(_typed, commands)):
+        raise ValueError("the commands are no list of objects with types")
+    if not isinstance(item.get("state", ""), str):
+        raise ValueError("the state is no text")
+    return at
+
+
+def _typed(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("type"), str)
+
+
+def _time(item: dict[str, Any], key: str, since_ms: float) -> float:
+    """A time in ms that is not much later than `since_ms`."""
+    at = item.get(key)
+    if not isinstance(at, int | float) or isinstance(at, bool):
+        raise ValueError(f"{key!r} is missing or no number")
+    if not 0 <= at <= LONGEST_MS:
+        raise ValueError(f"{key!r} is {at:g} ms; a tape lasts {LONGEST_MS} ms at most")
+    if at > since_ms + LONGEST_JUMP_MS:
+        raise ValueError(f"{key!r} jumps from {since_ms:g} to {at:g} ms")
+    return float(at)
