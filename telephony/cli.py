@@ -117,10 +117,14 @@ def _add_tape_tools(commands: Commands) -> None:
     replay = commands.add_parser(
         "replay",
         help="feed tapes to fresh sessions and compare",
-        description="Feed tapes to fresh sessions: the same decisions, or the first difference (exit status 1).",
+        description="Feed tapes to fresh sessions: the same decisions, or the first difference (exit status 1; "
+        "2: one cannot be replayed). Of many tapes a summary, and those that are different.",
     )
     replay.add_argument("tapes", type=Path, nargs="+", metavar="TAPE", help="a tape, or a folder of them")
     replay.add_argument("--vad", action="store_true", help="compute the speech probabilities anew from the audio")
+    replay.add_argument(
+        "--all", action="store_true", help="show each call, not only a summary and those that are different"
+    )
     _add_set(replay, "show what would have happened with this setting")
     replay.set_defaults(run=_replay)
 
@@ -291,8 +295,8 @@ def _replay(options: argparse.Namespace) -> int:
     if options.set:
         from telephony.tools.sweep import compare  # noqa: PLC0415
 
-        return compare(options.tapes, dict(map(_override, options.set)))
-    return replay_all(options.tapes, recompute=options.vad)
+        return compare(options.tapes, dict(map(_override, options.set)), everything=options.all)
+    return replay_all(options.tapes, recompute=options.vad, everything=options.all)
 
 
 def _sweep(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from agent.engine.languages import check_hearing, deaf_without_models, without_m
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.engine import EngineSettings
+from config.extras import install_command
 
 Agents = dict[str, AgentSettings]
 EXTRAS = {"openai": "embedded", "cascade": "gpu"}  # what a profile without an extra of its own may lack
@@ -41,7 +42,7 @@ def missing_package(settings: EngineSettings, error: ImportError) -> EngineError
     extra = EXTRAS.get(settings.profile, settings.profile)
     return EngineError(
         f"the profile {settings.profile!r} needs a package that is not installed: {error.name}; "
-        f"pip install 'voxline[{extra}]'"
+        f"{install_command(*extra.split(','))}"
     )
 
 

@@ -12,6 +12,7 @@ from agent.exceptions import EngineError
 from config.agent import AgentSettings, load_agents
 from config.engine import EngineSettings, KokoroSettings
 from config.exceptions import SettingsError
+from config.extras import install_command
 from config.settings import Settings, is_loopback
 from telephony.doctor.finding import Finding, Level
 
@@ -40,7 +41,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     parts = parts_of(engine)
     missing = sorted({name for part in parts for name in PACKAGES[part] if find_spec(name) is None})
     if missing:
-        advice = "pip install -c constraints.txt -e '.[embedded,gpu]'"
+        advice = install_command("embedded", "gpu")
         yield _found(
             "problem", f"profile {engine.profile} needs packages that are missing: {', '.join(missing)}", advice
         )

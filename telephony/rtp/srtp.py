@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from config.exceptions import SettingsError
+from config.extras import install_command
 
 try:
     import pylibsrtp
@@ -18,7 +19,7 @@ except ImportError:  # an extra
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 KEY_BYTES = 30  # 16 of key, 14 of salt
 MAX_STREAMS = 32  # SSRCs taken from one peer: libsrtp keeps a record of each
-MISSING = "encrypted audio (SRTP) needs pylibsrtp: pip install 'voxline[sip]'"
+MISSING = f"encrypted audio (SRTP) needs pylibsrtp: {install_command('sip')}"
 
 _LINE = re.compile(r"(\d{1,9})[ \t]+([A-Za-z0-9_]{1,40})[ \t]+inline:([A-Za-z0-9+/=]{40,44})((?:\|[^ \t|]{1,40})*)(.*)")
 _LIFETIME = re.compile(r"\|(2\^)?\d{1,20}")

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from config.extras import install_command
 from telephony.exceptions import LineError
 from telephony.sip.syntax.address import DEFAULT_PORTS, Address
 from telephony.sip.syntax.header import Uri
@@ -24,7 +25,7 @@ except ImportError:  # an extra
     dns = None  # type: ignore[assignment]
 
 HOSTS = Path("/etc/hosts")
-MISSING = "looking up a host's name needs dnspython: pip install 'voxline[sip]'"
+MISSING = f"looking up a host's name needs dnspython: {install_command('sip')}"
 LOOKUP_S = 10.0  # for all the questions of one address
 SRV_S = 2.0  # for SRV, where the address of the host itself is known: some DNS servers drop what they do not know
 SERVERS_S = 2.0  # for the addresses of the servers that SRV names

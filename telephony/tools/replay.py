@@ -5,13 +5,18 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from agent.replay import judged_anew, replay
+import msgspec
+
+from agent.replay import Difference, judged_anew, replay
 from agent.tape import Header, Step, read, settings_of
 from agent.vad import Vad
 from config.exceptions import TapeError
 from telephony.tape import read_lines
 
 TAPES_AT_ONCE = 32
+SHOWN = 20  # of calls that differ, or tapes that cannot be read, unless all are wanted
+
+Tape = tuple[Header, list[Step]]
 
 
 def find_tapes(paths: Iterable[Path]) -> list[Path]:
@@ -29,7 +34,7 @@ def find_tapes(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def open_tape(path: Path) -> tuple[Header, list[Step]]:
+def open_tape(path: Path) -> Tape:
     """A tape, whole; without steps where it holds metadata only. TapeError names the file."""
     try:
         head, steps = read(read_lines(path))
@@ -38,21 +43,73 @@ def open_tape(path: Path) -> tuple[Header, list[Step]]:
         raise TapeError(f"{path}: {error}") from None
 
 
-def replay_all(paths: Iterable[Path], *, recompute: bool = False) -> int:
-    """Replay every tape and print what became of it; 0 when all gave the same commands. With `recompute` the speech
-    probabilities are computed anew."""
-    different = 0
-    for batch in batched(find_tapes(paths), TAPES_AT_ONCE):
-        tapes = [open_tape(path) for path in batch]
-        begin = time.perf_counter()
-        judged = _judged(tapes) if recompute else [steps for _, steps in tapes]
-        judging_s = (time.perf_counter() - begin) / len(tapes)
-        for path, (head, _), steps in zip(batch, tapes, judged, strict=True):
-            different += _replay_one(path, head, steps, judging_s)
-    return 1 if different else 0
+class _Done(msgspec.Struct, frozen=True):
+    """What became of one tape: the same, a difference, or an error."""
+
+    path: Path
+    figures: str = ""
+    media_s: float = 0.0
+    difference: Difference | None = None
+    error: str = ""
+
+    def show(self) -> None:
+        if self.error:
+            print(self.error, file=sys.stderr)
+        elif self.difference:
+            print(f"DIFFERENT  {self.path.name}  {self.figures}\n{self.difference}", file=sys.stderr)
+        else:
+            print(f"identical  {self.path.name}  {self.figures}")
 
 
-def _judged(tapes: list[tuple[Header, list[Step]]]) -> list[list[Step]]:
+def replay_all(paths: Iterable[Path], *, recompute: bool = False, everything: bool = False) -> int:
+    """Replay every tape and print what became of it; 0 when all gave the same commands, 1 when one did not, 2 when one
+    cannot be replayed. Of many a summary, and only those that differ, unless `everything` is wanted. With `recompute`
+    the speech probabilities are computed anew."""
+    found = find_tapes(paths)
+    begin = time.perf_counter()
+    done = [each for batch in batched(found, TAPES_AT_ONCE) for each in _replay(batch, recompute=recompute)]
+    if len(done) == 1 and done[0].error:
+        raise TapeError(done[0].error)
+    if len(done) > 1:
+        _summary(done, time.perf_counter() - begin)
+    odd = [each for each in done if each.error or each.difference]
+    shown = done if everything or len(done) == 1 else odd[:SHOWN]
+    for each in shown:
+        each.show()
+    if len(odd) > len(shown):
+        print(f"and {len(odd) - len(shown)} more; --all shows each", file=sys.stderr)
+    return 2 if any(each.error for each in odd) else 1 if odd else 0
+
+
+def _summary(done: list[_Done], seconds: float) -> None:
+    failed = sum(bool(each.error) for each in done)
+    different = sum(each.difference is not None for each in done)
+    media_s = sum(each.media_s for each in done)
+    parts = [f"{len(done) - failed - different} identical", f"{different} different"]
+    parts += [f"{failed} cannot be replayed"] * bool(failed)
+    print(f"{len(done)} tapes: {', '.join(parts)}; {media_s:.1f} s at {media_s / max(seconds, 1e-9):.0f} x", flush=True)
+
+
+def _replay(batch: list[Path], *, recompute: bool) -> Iterator[_Done]:
+    tapes: dict[Path, Tape] = {}
+    errors: dict[Path, str] = {}
+    for path in batch:
+        try:
+            tapes[path] = open_tape(path)
+        except TapeError as error:
+            errors[path] = str(error)
+    begin = time.perf_counter()
+    judged = dict(zip(tapes, _judged(list(tapes.values())), strict=True)) if recompute else {}
+    judging_s = (time.perf_counter() - begin) / len(batch)
+    for path in batch:
+        if path in errors:
+            yield _Done(path, error=errors[path])
+        else:
+            head, steps = tapes[path]
+            yield _replay_one(path, head, judged.get(path, steps), judging_s)
+
+
+def _judged(tapes: list[Tape]) -> list[list[Step]]:
     """All of them with probabilities computed anew, by detectors that forget when those of the calls did."""
     resets = [settings_of(head).turn.vad_reset_ms for head, _ in tapes]
     judged: dict[int, list[Step]] = {}
@@ -62,19 +119,17 @@ def _judged(tapes: list[tuple[Header, list[Step]]]) -> list[list[Step]]:
     return [judged[place] for place in range(len(tapes))]
 
 
-def _replay_one(path: Path, head: Header, steps: list[Step], judging_s: float) -> bool:
-    """Replay and print; True when something differs."""
+def _replay_one(path: Path, head: Header, steps: list[Step], judging_s: float) -> _Done:
     begin = time.perf_counter()
-    done = replay(head, steps)
+    try:
+        done = replay(head, steps)
+    except TapeError as error:
+        return _Done(path, error=f"{path}: {error}")
     seconds = time.perf_counter() - begin + judging_s
-    speed = done.media_ms / 1000 / max(seconds, 1e-9)
-    figures = f"{done.events} events, {done.commands} commands, {done.media_ms / 1000:.1f} s at {speed:.0f} x"
+    media_s = done.media_ms / 1000
+    figures = f"{done.events} events, {done.commands} commands, {media_s:.1f} s at {media_s / max(seconds, 1e-9):.0f} x"
     figures += ", incomplete" if head.incomplete else ""
-    if done.difference:
-        print(f"DIFFERENT  {path.name}  {figures}\n{done.difference}", file=sys.stderr)
-        return True
-    print(f"identical  {path.name}  {figures}")
-    return False
+    return _Done(path, figures, media_s, done.difference)
 
 
 def batched(items: list[Path], size: int) -> Iterator[list[Path]]:

@@ -2,39 +2,67 @@
 
 import itertools
 import statistics
+import sys
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agent.tape import Header, Step
 from agent.whatif import Outcome, what_if
 from config import strict_yaml
 from config.exceptions import SettingsError, TapeError
-from telephony.tools.replay import find_tapes, open_tape
+from config.extras import install_command
+from telephony.tools.replay import SHOWN, Tape, find_tapes, open_tape
 
 MAX_POINTS = 400
+PLOTS = (".png", ".svg", ".pdf")
 
-Tape = tuple[Header, list[Step]]
 
-
-def compare(paths: Iterable[Path], changes: dict[str, Any]) -> int:
-    """Print each call as it was and as it would have been."""
-    rows = []
+def compare(paths: Iterable[Path], changes: dict[str, Any], *, everything: bool = False) -> int:
+    """Print what all calls were and would have been, and then each that would have been another, or, when `everything`
+    is wanted, each. Status 2 if a tape cannot be tried again."""
+    found = find_tapes(paths)
     before, after = Outcome(), Outcome()
-    for path in find_tapes(paths):
-        head, steps = open_tape(path)
-        was, would = what_if(head, steps), what_if(head, steps, changes)
+    rows, left_out = [], []
+    for path in found:
+        try:
+            head, steps = open_tape(path)
+            was, would = what_if(head, steps), what_if(head, steps, changes)
+        except TapeError as error:
+            left_out.append(f"{error}" if str(path) in str(error) else f"{path}: {error}")
+            continue
         before.add(was)
         after.add(would)
-        rows.append([head.call[:12], *(f"{a} → {b}" for a, b in zip(_figures(was), _figures(would), strict=True))])
-    rows.append(["all", *(f"{a} → {b}" for a, b in zip(_figures(before), _figures(after), strict=True))])
-    _table(["call", *COLUMNS], rows)
-    return 0
+        if everything or len(found) == 1 or was != would:
+            rows.append([head.call[:12], *_before_and_after(was, would)])
+    _say_left_out(left_out)
+    calls = len(found) - len(left_out)
+    if not calls:
+        raise TapeError("none of the tapes can be tried again")
+    shown = rows if everything else rows[:SHOWN]
+    _table(["call", *COLUMNS], [["all", *_before_and_after(before, after)], *shown])
+    print(f"{calls} calls; {len(rows)} shown" if everything else f"{calls} calls, {len(rows)} of them different")
+    if len(rows) > len(shown):
+        print(f"and {len(rows) - len(shown)} more; --all shows each")
+    return 2 if left_out else 0
+
+
+def _before_and_after(was: Outcome, would: Outcome) -> list[str]:
+    return [f"{a} → {b}" for a, b in zip(_figures(was), _figures(would), strict=True)]
+
+
+def _say_left_out(left_out: list[str]) -> None:
+    for text in left_out[:SHOWN]:
+        print(text, file=sys.stderr)
+    if len(left_out) > SHOWN:
+        print(f"and {len(left_out) - SHOWN} more tapes that cannot be tried again", file=sys.stderr)
 
 
 def sweep(paths: Iterable[Path], ranges: dict[str, list[Any]], plot: Path | None = None) -> int:
     """Print the figures of every combination of settings over all tapes, the best of them marked; plot the frontier of
-    gap against cut-offs. SettingsError for too many combinations."""
+    gap against cut-offs. SettingsError for too many combinations, and for a plot that cannot be drawn."""
+    if plot:
+        _plotting(plot)
     points = list(itertools.product(*ranges.values()))
     if len(points) > MAX_POINTS:
         raise SettingsError(f"{len(points)} combinations; {MAX_POINTS} at most")
@@ -117,11 +145,19 @@ def _table(columns: list[str], rows: list[list[Any]]) -> None:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 
+def _plotting(path: Path) -> None:
+    """See that a plot can be drawn and written, before anything is computed."""
+    if find_spec("matplotlib") is None:
+        raise SettingsError(f"--plot needs matplotlib: {install_command('plot')}")
+    if path.suffix not in PLOTS:
+        raise SettingsError(f"--plot {path}: expected a name that ends in {', '.join(PLOTS)}")
+    if not path.parent.is_dir():
+        raise SettingsError(f"--plot {path}: there is no folder {path.parent}")
+
+
 def _plot(path: Path, names: list[str], found: list[tuple[tuple[Any, ...], Outcome]], best: set[int]) -> None:
-    try:
-        import matplotlib  # noqa: PLC0415 (an extra)
-    except ImportError:
-        raise SettingsError("plots need matplotlib: pip install 'voxline[plot]'") from None
+    import matplotlib  # noqa: PLC0415 (an extra)
+
     matplotlib.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from agent.engine.base import FloatArray, SpeakRequest, Speech, Word
 from agent.engine.embedded.voices import Voices
 from agent.exceptions import EngineError
+from config.extras import install_command
 
 WORDS_A_MINUTE = 165  # at speed 1.0: clear on a phone
 PITCH = 45  # 0..100
@@ -139,7 +140,7 @@ class EspeakSynthesizer:
         try:
             await asyncio.to_thread(say, "Ready.")
         except OSError as error:
-            raise EngineError(f"espeak-ng cannot be loaded: {error}; pip install espeakng-loader") from error
+            raise EngineError(f"espeak-ng cannot be loaded: {error}; {install_command('embedded')}") from error
 
     async def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
         """See Synthesizer."""

@@ -16,6 +16,7 @@ import pytest
 from agent.engine import wire
 from agent.engine.base import Cue, Done, ReplyRequest, SpeechBlock, Text
 from config.engine import EngineSettings
+from config.extras import install_command
 
 SECONDS = 20  # on a busy machine
 
@@ -143,7 +144,7 @@ def test_what_it_has_not_got_is_refused(worker: Callable[..., Process]) -> None:
         (
             "build_missing",
             "the profile 'gpu' needs a package that is not installed: a_package_that_is_not_there; "
-            "pip install 'voxline[gpu]'",
+            f"{install_command('gpu')}",
         ),
     ],
 )

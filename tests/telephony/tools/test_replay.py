@@ -12,7 +12,7 @@ from agent.vad import Vad
 from config.exceptions import TapeError, VoxlineError
 from telephony.audio import g711, resample
 from telephony.cli import main
-from telephony.tools.replay import find_tapes, open_tape, replay_all
+from telephony.tools.replay import SHOWN, find_tapes, open_tape, replay_all
 from tests.agent.phone import Call
 
 
@@ -87,11 +87,12 @@ def test_a_damaged_compressed_tape_is_named(folder: Path) -> None:
 
 
 def test_identical_tapes_end_with_0(folder: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
-    assert replay_all([folder]) == 0
+    assert replay_all([folder], everything=True) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
     figures = f"{len(call.steps)} events, {len(call.commands)} commands, {call.session.now_ms / 1000:.1f} s"
     assert [line.split(" at ")[0] for line in printed.out.splitlines()] == [
+        f"2 tapes: 2 identical, 0 different; {2 * call.session.now_ms / 1000:.1f} s",
         f"identical  a.jsonl  {figures}",
         f"identical  b.jsonl.gz  {figures}",
     ]
@@ -106,7 +107,26 @@ def test_one_difference_is_shown_and_the_others_are_replayed_nevertheless(
     assert printed.err.startswith("DIFFERENT  a.jsonl  ")
     assert '  - {"at_ms":' in printed.err
     assert '"heard":"At nine"' in printed.err
-    assert printed.out.startswith("identical  b.jsonl.gz  ")
+    assert printed.out.startswith("2 tapes: 1 identical, 1 different; ")
+
+
+def test_of_many_a_summary_and_some_that_differ(tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two hundred tapes, of which thirty have gone otherwise and one is broken."""
+    for number in range(200):
+        (tmp_path / f"{number:03}.jsonl").write_bytes(tape_of(call))
+        if number < 30:
+            changed(tmp_path / f"{number:03}.jsonl")
+    (tmp_path / "999.jsonl").write_bytes(tape_of(call) + b"{}\n")
+    assert replay_all([tmp_path]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.startswith("201 tapes: 170 identical, 30 different, 1 cannot be replayed; ")
+    assert len(printed.out.splitlines()) == 1
+    assert printed.err.count("DIFFERENT") == SHOWN
+    assert printed.err.endswith(f"and {31 - SHOWN} more; --all shows each\n")
+    assert replay_all([tmp_path], everything=True) == 2
+    printed = capsys.readouterr()
+    assert (printed.out.count("identical  "), printed.err.count("DIFFERENT")) == (170, 30)
+    assert "999.jsonl: line " in printed.err
 
 
 def test_computing_the_probabilities_anew_is_another_call(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,8 +136,8 @@ def test_computing_the_probabilities_anew_is_another_call(folder: Path, capsys: 
 
 
 def test_the_command_line_does_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["replay", str(folder)]) == 0
-    assert capsys.readouterr().out.count("identical") == 2
+    assert main(["replay", str(folder), "--all"]) == 0
+    assert capsys.readouterr().out.count("identical  ") == 2
     changed(folder / "a.jsonl")
     assert main(["replay", str(folder / "a.jsonl")]) == 1
 
@@ -154,4 +174,4 @@ def test_many_tapes_with_one_detector(folder: Path, capsys: pytest.CaptureFixtur
     for number in range(12):
         (folder / f"{number}.jsonl").write_bytes(tape_of(silent))
     assert replay_all([folder], recompute=True) == 0
-    assert capsys.readouterr().out.count("identical") == 12
+    assert capsys.readouterr().out.startswith("12 tapes: 12 identical, 0 different")

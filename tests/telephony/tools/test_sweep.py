@@ -10,8 +10,11 @@ from agent import events as e
 from agent.session import Session
 from agent.tape import Recorder, header
 from config.exceptions import SettingsError
+from config.extras import install_command
 from config.settings import Settings, TapeSettings
 from telephony.cli import main
+from telephony.tools import sweep
+from telephony.tools.replay import SHOWN
 from telephony.tools.sweep import frontier, parse_range
 
 
@@ -79,6 +82,50 @@ def test_a_comparison_shows_before_and_after(tape: Path, capsys: pytest.CaptureF
     changes = ["--set", "turn.endpoint_ms=200", "--set", "turn.endpoint_min_ms=200"]
     assert main(["replay", str(tape), *changes]) == 0
     assert "1 → 2" in capsys.readouterr().out
+
+
+def test_of_many_comparisons_only_the_calls_that_differ_are_shown(
+    tape: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = gzip.decompress(tape.read_bytes()).splitlines(keepends=True)
+    quiet = b"".join(line for line in lines if b"SpeechProbability" not in line).replace(b'"CA1"', b'"CA2"')
+    for number in range(30):
+        tape.with_name(f"same{number}.jsonl").write_bytes(quiet)
+        tape.with_name(f"other{number}.jsonl.gz").write_bytes(tape.read_bytes())
+    tape.with_name("metadata.jsonl").write_bytes(lines[0].replace(b'"full"', b'"metadata"'))
+    changes = ["--set", "turn.endpoint_ms=200", "--set", "turn.endpoint_min_ms=200"]
+    assert main(["replay", str(tape.parent), *changes]) == 2
+    printed = capsys.readouterr()
+    columns, total, *rows, calls, more = printed.out.splitlines()
+    assert columns.split()[0] == "call"
+    assert total.split()[:4] == ["all", "31", "→", "62"]
+    assert [row.split()[0] for row in rows] == ["CA1"] * SHOWN
+    assert calls == "61 calls, 31 of them different"
+    assert more == f"and {31 - SHOWN} more; --all shows each"
+    assert "metadata.jsonl: the tape of CA1 holds metadata only" in printed.err
+    assert main(["replay", str(tape.parent), "--all", *changes]) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 1 + 61 + 1
+
+
+@pytest.mark.parametrize(
+    ("plot", "reason"),
+    [
+        ("plot.png", f"--plot needs matplotlib: {install_command('plot')}"),
+        ("plot.docx", "expected a name that ends in .png, .svg, .pdf"),
+        ("nowhere/plot.png", "there is no folder"),
+    ],
+)
+def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_computed(
+    tape: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, plot: str, reason: str
+) -> None:
+    if "matplotlib" in reason:
+        monkeypatch.setattr(sweep, "find_spec", lambda _: None)
+    monkeypatch.setattr(sweep, "open_tape", lambda _: pytest.fail("a tape was opened"))
+    ranges = ["--set", "turn.endpoint_ms=200:500:300"]
+    assert main(["sweep", str(tape), *ranges, "--plot", str(tape.parent / plot)]) == 2
+    printed = capsys.readouterr()
+    assert reason in printed.err
+    assert printed.out == ""
 
 
 @pytest.mark.parametrize(
