@@ -11,8 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from telephony.exceptions import CommandError
-from telephony.sip.calls.checks import content_type_of
-from telephony.sip.calls.core import SDP, Core
+from telephony.sip.calls.core import ACCEPTED, Core
 from telephony.sip.calls.dialog import Dialog
 from telephony.sip.calls.events import Acked, Cause, Ended, Info
 from telephony.sip.calls.exchange import Credentials, Exchange
@@ -20,6 +19,7 @@ from telephony.sip.calls.reinvite import Reinvites
 from telephony.sip.calls.session_timer import SessionTimer
 from telephony.sip.calls.transfer import Transfer, replacing
 from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.body import parts, sdp_of
 from telephony.sip.syntax.header import parse_number
 from telephony.sip.syntax.message import Headers, Message, Request, Response
 from telephony.sip.transactions.answers import Refusal
@@ -129,7 +129,7 @@ class Call(ABC):
 
     def _make_probe(self) -> Request:
         request = self.dialog.request("OPTIONS")
-        request.headers.add("Accept", SDP)
+        request.headers.add(*ACCEPTED)
         return request
 
     def _probed(self, response: Response, now_ms: float) -> None:
@@ -170,7 +170,7 @@ class Call(ABC):
     def acknowledged(self, ack: Request, now_ms: float) -> None:
         """An ACK of a 2xx has come."""
         if self.reinvites.acknowledged(ack):
-            self.confirmed(ack.body, now_ms)
+            self.confirmed(sdp_of(ack), now_ms)
 
     def confirmed(self, body: bytes, now_ms: float) -> None:
         """The peer has our 2xx; `body` came with its ACK."""
@@ -235,14 +235,19 @@ class Call(ABC):
             self.end(Cause.LOCAL, now_ms)
 
     def _info(self, transaction: ServerTransaction, now_ms: float) -> None:
-        content_type, body = content_type_of(transaction.request), transaction.request.body
-        if body and content_type not in KEYS:
+        try:
+            found = parts(transaction.request)
+        except ValueError as error:
+            self.core.refuse(transaction, Refusal(400, str(error)), now_ms)
+            return
+        if any(part.required and part.kind not in KEYS for part in found):
             refusal = Refusal(415, "INFO with something else than keys", (("Accept", ", ".join(KEYS)),))
             self.core.refuse(transaction, refusal, now_ms)
             return
         self.core.answer(transaction, 200, now_ms)
-        if body:
-            self.core.tell(Info(self, content_type, body))
+        for part in found:
+            if part.kind in KEYS:
+                self.core.tell(Info(self, part.kind, part.data))
 
     def _refresh(self, now_ms: float) -> None:
         self.reinvites.refresh(now_ms)

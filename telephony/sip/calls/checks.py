@@ -1,14 +1,14 @@
 """What is wrong with a request, before anything is kept of it (RFC 3261 8.2)."""
 
-from telephony.sip.calls.core import ALLOWED, SDP, SUPPORTED
+from telephony.sip.calls.core import ACCEPTED, ALLOWED, SUPPORTED
 from telephony.sip.calls.dialog import contact_of, routes_of
-from telephony.sip.syntax.header import parse_params, parse_uri
+from telephony.sip.syntax.body import SDP, is_sdp, kind_of, parts
+from telephony.sip.syntax.header import parse_uri
 from telephony.sip.syntax.message import Request
 from telephony.sip.transactions.answers import Refusal
 
 EXTENSIONS = {"timer"}
 _REGISTERED = {"MESSAGE", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"}  # methods that we recognize, no more
-_ACCEPT = (("Accept", SDP),)
 
 
 def unknown_method(request: Request, allow: tuple[str, str]) -> Refusal | None:
@@ -39,35 +39,19 @@ def unfit_invite(request: Request) -> Refusal | None:
 
 
 def foreign_body(request: Request) -> Refusal | None:
-    """415 for a body other than SDP that may not be left out of account."""
+    """415 for a body, or part of one, that is no SDP and may not be left out of account; 400 for an unreadable one."""
     encodings = [name for name in request.headers.all("Content-Encoding") if name.lower() != "identity"]
     if request.body and encodings:
         return Refusal(415, "an encoded body", (("Accept-Encoding", "identity"),))
-    if request.body and content_type_of(request) != SDP and not _optional(request):
-        return Refusal(415, "a body that is no SDP", _ACCEPT)
-    return None
-
-
-def sdp_of(request: Request) -> bytes:
-    """The SDP in a request that has passed `foreign_body`; empty if there is none."""
-    return request.body if content_type_of(request) == SDP else b""
-
-
-def content_type_of(request: Request) -> str:
-    """In lower case, without parameters."""
-    return request.headers.get("Content-Type").partition(";")[0].strip().lower()
+    try:
+        foreign = [part.kind for part in parts(request) if part.required and not is_sdp(part)]
+    except ValueError as error:
+        return Refusal(400, str(error))
+    return Refusal(415, "a body that is no SDP", (ACCEPTED,)) if foreign else None
 
 
 def _foreign_answer(request: Request) -> Refusal | None:
-    types = [value.partition(";")[0].strip().lower() for value in request.headers.all("Accept")]
+    types = {kind_of(value) for value in request.headers.all("Accept")}
     if types and not {SDP, "application/*", "*/*"}.intersection(types):
-        return Refusal(406, "the caller does not accept SDP", _ACCEPT)
+        return Refusal(406, "the caller does not accept SDP", (ACCEPTED,))
     return None
-
-
-def _optional(request: Request) -> bool:
-    _, semicolon, params = request.headers.get("Content-Disposition").partition(";")
-    try:
-        return parse_params(semicolon + params).get("handling", "").lower() == "optional"
-    except ValueError:
-        return False

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from telephony.sip.syntax.body import sdp_of
 from telephony.sip.syntax.message import Request, sequence_of
 from telephony.sip.transactions.server import ServerTransaction
 from telephony.sip.transactions.timers import GIVE_UP, T1, T2, Timers
@@ -22,7 +23,7 @@ class Confirmation:
     @property
     def offers(self) -> bool:
         """Whether the 2xx holds an offer, since the INVITE had none."""
-        return not self._transaction.request.body
+        return not sdp_of(self._transaction.request)
 
     def take(self, ack: Request) -> bool:
         """Whether that is the ACK; then the wait is over."""

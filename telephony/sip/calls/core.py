@@ -10,6 +10,7 @@ import msgspec
 from telephony.sip.calls.dialog import Dialog, Id
 from telephony.sip.calls.events import Event, Refused, Send
 from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.body import SDP
 from telephony.sip.syntax.header import Via, parse_via, tag_of
 from telephony.sip.syntax.message import Headers, Request, encode
 from telephony.sip.transactions.answers import Refusal, needs, reply_to, respond
@@ -21,10 +22,10 @@ from telephony.sip.transactions.transaction import MAGIC, Transactions
 if TYPE_CHECKING:
     from telephony.sip.calls.call import Call
 
-SDP = "application/sdp"
 ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
 SUPPORTED = ("Supported", "timer")
 WITH_SDP = ("Content-Type", SDP)
+ACCEPTED = ("Accept", f"{SDP}, multipart/mixed")
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -2,11 +2,11 @@
 
 from telephony.exceptions import CommandError
 from telephony.sip.calls.call import Call, CallState, reason_of
-from telephony.sip.calls.checks import sdp_of
 from telephony.sip.calls.core import SUPPORTED, WITH_SDP, Core
 from telephony.sip.calls.dialog import Dialog
 from telephony.sip.calls.events import Cause, Invited
 from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.body import sdp_of
 from telephony.sip.syntax.message import Request
 from telephony.sip.transactions.answers import Refusal
 from telephony.sip.transactions.server import ServerTransaction

@@ -10,6 +10,7 @@ from telephony.sip.calls.dialog import Dialog, towards
 from telephony.sip.calls.events import Answered, Cause, Progress, Send
 from telephony.sip.calls.exchange import Credentials, Exchange
 from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.body import sdp_of
 from telephony.sip.syntax.header import NameAddr, parse_uri, tag_of
 from telephony.sip.syntax.message import Headers, Request, Response
 
@@ -77,7 +78,7 @@ class OutboundCall(Call):
         if response.status < 200:
             self._heard = True
             if response.status > 100 and self.state is CallState.RINGING:
-                self.core.tell(Progress(self, response.status, response.body))
+                self.core.tell(Progress(self, response.status, sdp_of(response)))
         elif response.status < 300:
             self._answered(response, now_ms)
         else:
@@ -104,7 +105,7 @@ class OutboundCall(Call):
             self.state = CallState.UP
         self.reinvites.answered(self._exchange.request, response, now_ms)
         if wanted:
-            self.core.tell(Answered(self, response.body))
+            self.core.tell(Answered(self, sdp_of(response)))
         else:  # given up, but the CANCEL came too late
             self.bye(Cause.LOCAL, now_ms)
 

@@ -11,6 +11,7 @@ from telephony.sip.calls.events import Cause, Reanswered, Reinvited, ReinviteWit
 from telephony.sip.calls.exchange import Exchange
 from telephony.sip.calls.session_timer import too_small
 from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.body import sdp_of
 from telephony.sip.syntax.message import Request, Response
 from telephony.sip.transactions.answers import Refusal
 from telephony.sip.transactions.server import ServerTransaction
@@ -126,7 +127,7 @@ class Reinvites:
         elif not self._call.up or self._try_again(response, now_ms, partial(self._invite, told=told)):
             return
         if told and self._call.up:
-            self._core.tell(Reanswered(self._call, status, response.body))
+            self._core.tell(Reanswered(self._call, status, sdp_of(response)))
         if status in (408, 481):
             self.lost(status, now_ms)
 
@@ -179,7 +180,8 @@ class Reinvites:
     def receive(self, transaction: ServerTransaction, way: Address, now_ms: float) -> None:
         """A re-INVITE or UPDATE."""
         request = transaction.request
-        offers = request.method == "INVITE" or request.body
+        offer = sdp_of(request)
+        offers = request.method == "INVITE" or offer
         refusal = foreign_body(request) or too_small(request, self._core.config.min_session_s)
         if refusal is None and offers:
             refusal = self._glare()
@@ -198,7 +200,7 @@ class Reinvites:
         if request.method == "INVITE":
             self._core.answer(transaction, 100, now_ms)
         self._thinking = self._core.timers.start(now_ms + ANSWER_MS, self._too_late)
-        self._core.tell(Reinvited(self._call, request.body))
+        self._core.tell(Reinvited(self._call, offer))
 
     def accept(self, body: bytes, now_ms: float) -> None:
         """Answer 200."""

@@ -12,7 +12,7 @@ from random import Random, SystemRandom
 from telephony.exceptions import CommandError
 from telephony.sip.calls.call import Call
 from telephony.sip.calls.checks import unfit_invite, unknown_method, unsupported
-from telephony.sip.calls.core import SDP, SUPPORTED, Config, Core
+from telephony.sip.calls.core import ACCEPTED, SUPPORTED, Config, Core
 from telephony.sip.calls.events import Event, Send
 from telephony.sip.calls.inbound import InboundCall
 from telephony.sip.calls.outbound import OutboundCall, Outgoing
@@ -194,7 +194,7 @@ class UserAgent:
         if refusal is not None:
             self._core.refuse_once(request, refusal, source)
             return
-        shown = (self._core.allow, SUPPORTED, ("Accept", SDP))
+        shown = (self._core.allow, SUPPORTED, ACCEPTED)
         self._core.answer_once(request, reply_to(request, source), 200, shown)
 
     def _admitted(self, request: Request, source: Address, now_ms: float) -> Refusal | None:

@@ -35,6 +35,16 @@ Content-Type: application/sdp
 """
 
 
+def mixed(*more: str, sdp: bytes = SDP) -> tuple[str, bytes]:
+    """SDP and ISUP in one body, as gateways send it: its Content-Type and itself. `more` are headers of the ISUP."""
+    isup = "".join(f"{line}\r\n" for line in ("Content-Type: application/isup;version=itu-t92+", *more))
+    pieces = b"--b\r\nContent-Type: application/sdp\r\n\r\n" + sdp, b"--b\r\n" + isup.encode() + b"\r\n\x01\x00\x49"
+    return 'multipart/mixed;boundary="b"', b"\r\n".join((*pieces, b"--b--\r\n"))
+
+
+OPTIONAL = "Content-Disposition: signal;handling=optional"
+
+
 def message(text: str, body: bytes = b"") -> Request:
     """A request from its text; Content-Length is added."""
     head = text.strip("\n").replace("\n", "\r\n")

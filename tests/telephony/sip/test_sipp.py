@@ -66,6 +66,14 @@ async def test_cancel_that_crosses_the_answer(tmp_path: Path, transport: str) ->
         assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
 
 
+async def test_isup_beside_the_offer_is_ignored(tmp_path: Path) -> None:
+    async with server() as app:
+        assert app.sip
+        await call(scenarios.WITH_ISUP, tmp_path, app.sip.ports["UDP"])
+        await over(app)
+        assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
+
+
 async def test_a_hold_whose_ack_is_late_does_not_last_for_ever(tmp_path: Path) -> None:
     async with server() as app:
         assert app.sip

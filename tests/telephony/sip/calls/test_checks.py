@@ -17,7 +17,7 @@ from tests.telephony.sip.peer import (
         ({"add": "Require: 100rel\n"}, 420, "Unsupported", "100rel"),
         ({"add": "Require: timer, Path, x-y\n"}, 420, "Unsupported", "Path"),
         ({"Content_Type": "application/isup"}, 415, "Accept", "application/sdp"),
-        ({"Content_Type": 'multipart/mixed;boundary="x"'}, 415, "Accept", "application/sdp"),
+        ({"Content_Type": 'multipart/mixed;boundary="x"'}, 400, "", ""),
         ({"add": "Content-Encoding: gzip\n"}, 415, "Accept-Encoding", "identity"),
         ({"add": "Accept: text/plain\n"}, 406, "Accept", "application/sdp"),
         ({"without": "Contact"}, 400, "", ""),

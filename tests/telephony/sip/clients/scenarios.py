@@ -124,6 +124,25 @@ CANCEL = scenario(
 )
 
 
+# A gateway that passes on what came with the call from the telephone network.
+_ISUP = """
+--isup
+Content-Type: application/isup;version=itu-t92+
+Content-Disposition: signal;handling=optional
+
+xyz
+--isup--
+"""
+_MIXED = f"--isup\nContent-Type: application/sdp\n\n{SDP}{_ISUP}"
+WITH_ISUP = scenario(
+    send(request("INVITE", 1, tag=False, body=_MIXED, kind="multipart/mixed;boundary=isup")),
+    answered(),
+    ack(),
+    pause(200),
+    hang_up(),
+)
+
+
 def reinvite(cseq: int, direction: str, name: str) -> str:
     """Offer audio in another direction, and wait for the 200; `name` is that of the transaction."""
     offer = request("INVITE", cseq, "[routes]", to="[next_url]", body=f"{SDP}a={direction}\n")
