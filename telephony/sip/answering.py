@@ -82,6 +82,8 @@ class Answering:
         self._lines[call.id] = line
         line.open(listener)
         with suppress(CommandError):  # cancelled in between; Ended follows
+            if call.reliable:  # a network that requires to be told for certain how a call goes is told that it rings
+                call.ringing(now_ms)
             call.accept(ours, now_ms)
         return None
 

@@ -153,6 +153,8 @@ class Call(ABC):
         self.dialog.way = way
         if request.method == "BYE":
             self._bye(transaction, now_ms)
+        elif request.method == "PRACK":
+            self._prack(transaction, now_ms)
         elif not self.up and request.method != "OPTIONS":
             status = 491 if self.state is CallState.RINGING else 481
             self.core.refuse(transaction, Refusal(status, f"{request.method} while {self.state.value}"), now_ms)
@@ -233,6 +235,9 @@ class Call(ABC):
     def _bye_answered(self, response: Response, now_ms: float) -> None:
         if response.status >= 200:
             self.end(Cause.LOCAL, now_ms)
+
+    def _prack(self, transaction: ServerTransaction, now_ms: float) -> None:
+        self.core.refuse(transaction, Refusal(481, "PRACK of nothing"), now_ms)
 
     def _info(self, transaction: ServerTransaction, now_ms: float) -> None:
         try:

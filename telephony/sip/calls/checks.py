@@ -7,8 +7,8 @@ from telephony.sip.syntax.header import parse_uri
 from telephony.sip.syntax.message import Request
 from telephony.sip.transactions.answers import Refusal
 
-EXTENSIONS = {"timer"}
-_REGISTERED = {"MESSAGE", "PRACK", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"}  # methods that we recognize, no more
+EXTENSIONS = {"timer", "100rel"}
+_REGISTERED = {"MESSAGE", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"}  # methods that we recognize, no more
 
 
 def unknown_method(request: Request, allow: tuple[str, str]) -> Refusal | None:

@@ -22,8 +22,8 @@ from telephony.sip.transactions.transaction import MAGIC, Transactions
 if TYPE_CHECKING:
     from telephony.sip.calls.call import Call
 
-ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
-SUPPORTED = ("Supported", "timer")
+ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "NOTIFY", "PRACK")
+SUPPORTED = ("Supported", "timer, 100rel")
 WITH_SDP = ("Content-Type", SDP)
 ACCEPTED = ("Accept", f"{SDP}, multipart/mixed")
 

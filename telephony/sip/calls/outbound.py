@@ -9,6 +9,7 @@ from telephony.sip.calls.core import WITH_SDP, Core
 from telephony.sip.calls.dialog import Dialog, towards
 from telephony.sip.calls.events import Answered, Cause, Progress, Send
 from telephony.sip.calls.exchange import Credentials, Exchange
+from telephony.sip.calls.provisional import Early, wants_reliable
 from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.body import sdp_of
 from telephony.sip.syntax.header import NameAddr, parse_uri, tag_of
@@ -51,6 +52,7 @@ class OutboundCall(Call):
         self._sequence = core.random.randint(1, 9999)
         self._forks: dict[str, Send] = {}  # ACKs by the tags of those who answered too late
         self.reinvites.sent_body = outgoing.body
+        self._early = Early(core, outgoing.credentials)
         self._spares = list(outgoing.spares)
         self._heard = False  # anything from a server that takes care of the call
         self._try(now_ms)
@@ -78,11 +80,16 @@ class OutboundCall(Call):
         if response.status < 200:
             self._heard = True
             if response.status > 100 and self.state is CallState.RINGING:
-                self.core.tell(Progress(self, response.status, sdp_of(response)))
+                self._progress(response, now_ms)
         elif response.status < 300:
             self._answered(response, now_ms)
         else:
             self._refused(response, now_ms)
+
+    def _progress(self, response: Response, now_ms: float) -> None:
+        if wants_reliable(response) and not self._early.acknowledge(self._exchange.request, response, now_ms):
+            return
+        self.core.tell(Progress(self, response.status, sdp_of(response)))
 
     def _answered(self, response: Response, now_ms: float) -> None:
         if self._dialog is not None and tag_of(response.headers.get("To")) == self._dialog.id[2]:
@@ -94,6 +101,7 @@ class OutboundCall(Call):
             self._patience.stop()
             self.end(Cause.REFUSED, now_ms, response.status, "answered without a usable Contact or route")
             return
+        early = self._early.answered(dialog)
         if self._dialog is not None:
             self._forked(dialog, now_ms)
             return
@@ -105,7 +113,7 @@ class OutboundCall(Call):
             self.state = CallState.UP
         self.reinvites.answered(self._exchange.request, response, now_ms)
         if wanted:
-            self.core.tell(Answered(self, sdp_of(response)))
+            self.core.tell(Answered(self, sdp_of(response) or early))
         else:  # given up, but the CANCEL came too late
             self.bye(Cause.LOCAL, now_ms)
 

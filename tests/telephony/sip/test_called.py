@@ -62,6 +62,21 @@ async def test_answered_after_a_password(sent: list[bytes], tmp_path: Path, tran
 
 
 @needs_sipp
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_an_early_answer_is_acknowledged_and_counts(sent: list[bytes], tmp_path: Path, transport: str) -> None:
+    """183 with SDP, PRACK, and a 200 without SDP (RFC 3262)."""
+    async with sipp.called(scenarios.CALLED_RELIABLY, tmp_path, "-t", f"{transport[0]}1") as bob, server() as app:
+        dialled = dial(app, f"sip:bob@{HOST}:{bob.port};transport={transport}")
+        await state(dialled, "answered")
+        await until(lambda: sent)  # the greeting
+        hang_up(app, dialled)
+        await state(dialled, "ended")
+        await bob.end()
+        await over(app)
+        assert bob.notes() == [f"note acknowledged 4711 {bob.notes()[0].split()[-2]} INVITE"]
+
+
+@needs_sipp
 @needs_kamailio
 async def test_by_a_proxy_that_stays_in_the_way(tmp_path: Path) -> None:
     """Our ACK and BYE follow the route that the answer has brought."""

@@ -66,6 +66,16 @@ async def test_cancel_that_crosses_the_answer(tmp_path: Path, transport: str) ->
         assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
 
 
+@pytest.mark.parametrize("transport", ["u1", "t1"])
+async def test_a_caller_who_requires_reliable_answers(tmp_path: Path, transport: str) -> None:
+    async with server() as app:
+        assert app.sip
+        port = app.sip.ports["UDP" if transport == "u1" else "TCP"]
+        await call(scenarios.RELIABLE, tmp_path, port, "-t", transport)
+        await over(app)
+        assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
+
+
 async def test_isup_beside_the_offer_is_ignored(tmp_path: Path) -> None:
     async with server() as app:
         assert app.sip

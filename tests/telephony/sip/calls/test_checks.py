@@ -14,7 +14,8 @@ from tests.telephony.sip.peer import (
 @pytest.mark.parametrize(
     ("changes", "status", "header", "value"),
     [
-        ({"add": "Require: 100rel\n"}, 420, "Unsupported", "100rel"),
+        ({"add": "Require: 100rel, timer\n"}, 0, "", ""),
+        ({"add": "Require: 100rel, precondition\n"}, 420, "Unsupported", "precondition"),
         ({"add": "Require: timer, Path, x-y\n"}, 420, "Unsupported", "Path"),
         ({"Content_Type": "application/isup"}, 415, "Accept", "application/sdp"),
         ({"Content_Type": 'multipart/mixed;boundary="x"'}, 400, "", ""),

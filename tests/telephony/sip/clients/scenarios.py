@@ -150,6 +150,21 @@ def reinvite(cseq: int, direction: str, name: str) -> str:
     return send(offer, f'retrans="500" start_txn="{name}"') + taken
 
 
+# A network that requires reliable provisional answers (RFC 3262), and acknowledges them.
+RELIABLE = scenario(
+    invite(1, "Require: 100rel", attributes='retrans="500" start_txn="invite"'),
+    '<recv response="100" optional="true" response_txn="invite"/>',
+    """<recv response="180" response_txn="invite" rrs="true"><action>
+  <ereg regexp="[0-9]+" search_in="hdr" header="RSeq:" assign_to="rseq"/>
+</action></recv>""",
+    '<recv response="200" response_txn="invite" rrs="true"/>',
+    send(request("ACK", 1, "[routes]", to="[next_url]"), 'ack_txn="invite"'),
+    send(request("PRACK", 2, "[routes]", "RAck: [$rseq] 1 INVITE", to="[next_url]"), 'retrans="500" start_txn="prack"'),
+    '<recv response="200" response_txn="prack"/>',
+    pause(200),
+    hang_up(3),
+)
+
 # A caller whose ACK of the hold comes only after the call was taken off hold.
 HELD_WITH_A_LATE_ACK = scenario(
     invite(),
@@ -228,6 +243,23 @@ ASKING_CALLED = scenario(
     '<recv request="ACK"/>',
     *_RINGS,
     *_ANSWERS,
+)
+# Somebody whose answer comes with a ringing that is to be acknowledged, and not again with the 200.
+CALLED_RELIABLY = scenario(
+    """<recv request="INVITE" rrs="true"><action>
+  <ereg regexp=".*" search_in="hdr" header="Via:" assign_to="via"/>
+  <ereg regexp=".*" search_in="hdr" header="CSeq:" assign_to="cseq"/>
+</action></recv>""",
+    answer("183 Session Progress", f"Contact: {ME}", "Require: 100rel", "RSeq: 4711", tag=True, body=SDP),
+    """<recv request="PRACK"><action>
+  <ereg regexp="4711 [0-9]+ INVITE" search_in="hdr" header="RAck:" assign_to="rack"/>
+  <log message="note acknowledged [$rack]"/>
+</action></recv>""",
+    answer("200 OK"),
+    answer("200 OK", f"Contact: {ME}").replace("[last_Via:]", "Via:[$via]").replace("[last_CSeq:]", "CSeq:[$cseq]"),
+    '<recv request="ACK"/>',
+    '<recv request="BYE"/>',
+    answer("200 OK"),
 )
 # Nobody answers, and the caller gives up.
 UNANSWERED = scenario(
