@@ -190,7 +190,8 @@ class Dialling:
 
 def _target(to: str, trunk: Trunk | None) -> Uri:
     """Whom to call. Raises DialError."""
-    text = trunk.uri(to) if trunk and ":" not in to else to
+    number = to.removeprefix("tel:").partition(";")[0]
+    text = trunk.uri(number) if trunk and ":" not in number else to
     try:
         uri = parse_uri(text)
     except ValueError as error:

@@ -408,7 +408,7 @@ class SipCall(Line):
             self._over(self)
 
     def _peer_host(self) -> str:
-        host = parse_name_addr(self._call.dialog.remote).uri.host
+        host = parse_name_addr(self._call.dialog.remote).uri.host or self.peer.host  # a number has no host
         return f"[{host}]" if ":" in host else host
 
     def _now_ms(self) -> float:

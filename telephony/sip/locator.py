@@ -69,6 +69,13 @@ class Locator:
         """The first server of an address that has a name. Raises LocateError if there is none."""
         return (await self._bounded(to.host, to.port, (to.transport,)))[0]
 
+    async def ip(self, host: str) -> str:
+        """The first address of a host. Raises LocateError if there is none; how long to wait is for who asks."""
+        known = await asyncio.to_thread(_in_hosts, host, self._version)
+        if not known and not available():
+            raise LocateError(MISSING)
+        return (known or await self._ips(host))[0]
+
     def _transports_of(self, uri: Uri) -> tuple[str, ...]:
         asked = uri.params.get("transport", "").upper()
         if uri.scheme == "sips" or asked == "TLS":

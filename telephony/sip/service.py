@@ -33,6 +33,7 @@ from telephony.sip.door import Door
 from telephony.sip.line import SipCall
 from telephony.sip.lines import Lines
 from telephony.sip.locator import Locator
+from telephony.sip.naming import Naming
 from telephony.sip.outbox import Outbox
 from telephony.sip.placing import Placing
 from telephony.sip.registrations import Registrations
@@ -105,6 +106,7 @@ class SipService:
             changed=self._flush,
         )
         self._registrations = Registrations(trunks, locator, metrics, changed=self._flush, moved=self._trust)
+        self._naming = Naming(locator, self._tell_later)
         self._telling = False
 
     @property
@@ -152,6 +154,7 @@ class SipService:
             while (self._ua.calls or self._registrations.running) and time.monotonic() - begin < LAST_S:
                 self.tick(_now_ms())
                 await asyncio.sleep(0.02)
+        self._naming.close()
         await self.lines.close()
         self._outbox.close()
         await self._transports.close()
@@ -229,10 +232,18 @@ class SipService:
         try:
             if isinstance(item, Send):
                 self._outbox.send(item.data, item.to)
-            else:
+            elif not self._naming.holds(item):
                 self._told(item)
         except Exception:
             logger.exception("a SIP event could not be dealt with")
+
+    def _tell_later(self, event: Event) -> None:
+        """Hosts that it names have been looked up."""
+        try:
+            self._told(event)
+        except Exception:
+            logger.exception("a SIP event could not be dealt with")
+        self._flush()
 
     def _told(self, event: Event) -> None:
         match event:

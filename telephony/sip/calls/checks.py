@@ -19,9 +19,9 @@ def unknown_method(request: Request, allow: tuple[str, str]) -> Refusal | None:
 
 
 def unsupported(request: Request) -> Refusal | None:
-    """416 for what is no SIP address, 420 for an extension that we would have to know."""
-    if parse_uri(request.uri).scheme not in ("sip", "sips"):
-        return Refusal(416, "the Request-URI is no SIP address")
+    """416 for what is neither a SIP address nor a number, 420 for an extension that we would have to know."""
+    if parse_uri(request.uri).scheme not in ("sip", "sips", "tel"):
+        return Refusal(416, "the Request-URI is neither a SIP address nor a number")
     missing = [tag for tag in request.headers.all("Require") if tag.lower() not in EXTENSIONS]
     if missing:
         return Refusal(420, "a required extension is not supported", (("Unsupported", ", ".join(missing)), SUPPORTED))

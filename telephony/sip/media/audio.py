@@ -11,6 +11,7 @@ from telephony.rtp import srtp
 from telephony.rtp.codec import PCMA, PCMU, RATE, STATIC, Codec
 from telephony.rtp.parameters import Address
 from telephony.rtp.srtp import Crypto
+from telephony.sip.media.hosts import is_nowhere
 from telephony.sip.syntax.sdp import Description, Media
 from telephony.sip.transactions.answers import Refusal, Warn
 
@@ -120,8 +121,9 @@ def _check_host(host: str, address: str) -> None:
         raise NotAcceptable("the description names no address", warn=Warn.ADDRESS_FORMAT)
     try:
         ip, ours = ip_address(host), ip_address(address)
-    except ValueError:  # looking a name up would hold up all calls
-        raise NotAcceptable("the description names a host, not an IP address", warn=Warn.ADDRESS_FORMAT) from None
+    except ValueError:  # it was looked up before
+        why = "the description names a host whose address cannot be found"
+        raise NotAcceptable(why, warn=Warn.ADDRESS_FORMAT) from None
     if ip.is_multicast or str(ip) == "255.255.255.255":
         raise NotAcceptable("audio to many receivers is not sent", warn=Warn.MULTICAST)
     if ip.version != ours.version:
@@ -160,8 +162,8 @@ def _cryptos(media: Media, capabilities: Capabilities) -> tuple[Crypto, ...]:
 
 
 def _is_none(host: str) -> bool:
-    """Whether a host means that nothing is to be sent: 0.0.0.0, the older hold."""
+    """Whether a host means that nothing is to be sent: 0.0.0.0, the older hold, or a name that stands for nothing."""
     try:
         return ip_address(host).is_unspecified
     except ValueError:
-        return False
+        return is_nowhere(host)

@@ -193,12 +193,12 @@ async def test_nobody_is_there() -> None:
         assert (await result(app, call))[:2] == ("failed", 503)
 
 
-@pytest.mark.parametrize("status", [401, 407])
-async def test_password_of_the_trunk(callee: Somebody, status: int) -> None:
+@pytest.mark.parametrize(("status", "to"), [(401, "+15550100123"), (407, "tel:+15550100123;ext=7")])
+async def test_password_of_the_trunk(callee: Somebody, status: int, to: str) -> None:
     one = await callee(admit=challenge(status, Digest("trunk", {"agent": "pw123"})))
     trunk = {"server": f"sip:{HOST}:{one.port}", "user": "agent", "password": "pw123"}
     async with server(sip__trunks={"pbx": trunk}) as app:
-        call = dialling(app).dial("+15550100123", trunk="pbx")
+        call = dialling(app).dial(to, trunk="pbx")
         assert call.to == f"sip:+15550100123@{HOST}:{one.port}"
         await until(lambda: call.state == "answered")
         assert one.requests[-1].headers.get("From").startswith(f"<sip:agent@{HOST}>")

@@ -12,6 +12,7 @@ from telephony.rtp import srtp
 from telephony.rtp.codec import PCMU
 from telephony.sip.calls.events import Cause, Ended
 from telephony.sip.calls.exchange import Credentials
+from telephony.sip.line import SipCall
 from telephony.sip.syntax.message import Response, encode
 from tests.telephony.sip.peer import invite, message
 from tests.telephony.sip.phone import Phone, over, server
@@ -107,6 +108,28 @@ async def test_agent_is_chosen_by_the_user_that_is_called(phone: Open, caplog: p
             one.hang_up()
             await over(app)
     assert [r.agent for r in caplog.records if r.message == "started"] == ["night", "front_desk"]
+
+
+async def test_a_number_that_is_called_as_such_is_the_user(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
+    """Trunks may address numbers by tel URIs (RFC 3966), also in To and From."""
+    caplog.set_level(logging.INFO)
+    async with server() as app:
+        app.agents["15551230000"] = app.agents["front_desk"].model_copy(update={"name": "night"})
+        one = await phone(app)
+        one.talking = False
+        called = invite(
+            body=one.negotiation.offer(),
+            To="<tel:15551230000;phone-context=+1>",
+            From="<tel:+15550001111>;tag=1",
+            Contact=f"<sip:trunk@{one.address[0]}:{one.address[1]}>",
+        )
+        called.uri = "tel:15551230000;phone-context=+1"
+        one.send(encode(called))
+        await one.until(lambda: answers(one)[-1:] == [200])
+        (line,) = app.calls
+        assert isinstance(line, SipCall)
+        assert line._peer_host() == one.address[0]  # where a number is transferred to
+    assert [r.agent for r in caplog.records if r.message == "started"] == ["night"]
 
 
 async def test_cancel_after_the_answer_changes_nothing(phone: Open) -> None:

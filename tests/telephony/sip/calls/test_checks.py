@@ -29,6 +29,7 @@ from tests.telephony.sip.peer import (
         ({"add": "Session-Expires: 30\nSupported: timer\n"}, 422, "Min-SE", "90"),
         ({"add": "Content-Disposition: session;handling=optional\n", "Content_Type": "text/x"}, 0, "", ""),
         ({"Max_Forwards": "0"}, 0, "", ""),
+        ({"To": "<tel:+15551230000>", "From": "<tel:+1555;phone-context=a.example>;tag=1"}, 0, "", ""),
     ],
 )
 def test_invite_is_checked(changes: dict[str, str], status: int, header: str, value: str) -> None:
@@ -50,7 +51,7 @@ def test_invite_is_checked(changes: dict[str, str], status: int, header: str, va
         ("SUBSCRIBE", "sip:1000@10.0.0.1", 405),
         ("MESSAGE", "sip:1000@10.0.0.1", 405),
         ("NEWMETHOD", "sip:1000@10.0.0.1", 501),
-        ("INVITE", "tel:+15551230000", 416),
+        ("INVITE", "urn:service:sos", 416),
         ("OPTIONS", "nobodyKnowsThisScheme:totallyopaquecontent", 416),
         ("REFER", "sip:1000@10.0.0.1", 403),
         ("BYE", "sip:1000@10.0.0.1", 481),
