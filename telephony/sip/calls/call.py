@@ -63,6 +63,10 @@ class Call(ABC):
         assert self._dialog is not None
         return self._dialog
 
+    def dialog_of(self, request: Request) -> Dialog:  # noqa: ARG002 (a call of ours may have more than one)
+        """The dialog that a request of the peer's belongs to."""
+        return self.dialog
+
     @property
     def busy(self) -> bool:
         """Whether `reinvite` would raise: an offer, theirs or ours, or a refresh of the session is under way."""

@@ -14,6 +14,8 @@ from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.body import sdp_of
 from telephony.sip.syntax.header import NameAddr, parse_uri, tag_of
 from telephony.sip.syntax.message import Headers, Request, Response
+from telephony.sip.transactions.answers import Refusal
+from telephony.sip.transactions.server import ServerTransaction
 
 MOST_FORKS = 8  # phones that answer the same call; the first one has it
 
@@ -89,6 +91,8 @@ class OutboundCall(Call):
     def _progress(self, response: Response, now_ms: float) -> None:
         if wants_reliable(response) and not self._early.acknowledge(self._exchange.request, response, now_ms):
             return
+        for early in self._early.ids:
+            self.core.dialogs.setdefault(early, self)
         self.core.tell(Progress(self, response.status, sdp_of(response)))
 
     def _answered(self, response: Response, now_ms: float) -> None:
@@ -144,6 +148,28 @@ class OutboundCall(Call):
         cause = Cause.UNANSWERED if response.status == 408 else Cause.REFUSED
         reason = "redirections are not followed" if response.status < 400 else response.reason
         self.end(cause, now_ms, response.status, reason, retry_after(response.headers))
+
+    def dialog_of(self, request: Request) -> Dialog:
+        if self._dialog is not None and tag_of(request.headers.get("From")) == self._dialog.id[2]:
+            return self._dialog
+        return self._early.dialog_of(request) or self.dialog
+
+    def receive(self, transaction: ServerTransaction, way: Address, now_ms: float) -> None:
+        request = transaction.request
+        dialog = self.dialog_of(request)
+        if dialog is self._dialog:
+            super().receive(transaction, way, now_ms)
+        elif request.method in ("UPDATE", "OPTIONS") and not sdp_of(request):
+            dialog.refresh(request, way)
+            self.core.answer(transaction, 200, now_ms, headers=[self.core.contact(way.transport), self.core.allow])
+        else:  # not 481: the peer would think that the call is gone
+            status = 488 if request.method == "UPDATE" else 491
+            self.core.refuse(transaction, Refusal(status, f"{request.method} before the call is answered"), now_ms)
+
+    def end(self, cause: Cause, now_ms: float, status: int = 0, reason: str = "", retry_after_s: int = 0) -> None:
+        for early in self._early.ids:
+            self.core.dialogs.pop(early, None)
+        super().end(cause, now_ms, status, reason, retry_after_s)
 
     def _abandon(self, now_ms: float) -> None:
         self._give_up(Cause.LOCAL, now_ms)

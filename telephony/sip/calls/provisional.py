@@ -5,7 +5,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from telephony.sip.calls.core import Core
-from telephony.sip.calls.dialog import Dialog
+from telephony.sip.calls.dialog import Dialog, Id
 from telephony.sip.calls.exchange import Credentials, Exchange
 from telephony.sip.calls.session_timer import tokens
 from telephony.sip.syntax.body import sdp_of
@@ -110,10 +110,21 @@ class Early:
         return True
 
     def answered(self, dialog: Dialog) -> bytes:
-        """One of them has answered: its requests go on counting. What it had offered as its answer before."""
+        """One of them has answered, and its requests go on counting. Gives the SDP that had come before."""
         early, _, sdp = self._dialogs.get(dialog.id[2], (dialog, 0, b""))
         dialog.local_sequence = max(dialog.local_sequence, early.local_sequence)
+        dialog.remote_sequence = max(dialog.remote_sequence, early.remote_sequence)
         return sdp
+
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """The one that a request belongs to."""
+        found = self._dialogs.get(tag_of(request.headers.get("From")))
+        return found[0] if found else None
+
+    @property
+    def ids(self) -> list[Id]:
+        """Of all dialogs."""
+        return [dialog.id for dialog, _, _ in self._dialogs.values()]
 
     def _opened(self, invite: Request, response: Response) -> Dialog:
         core = self._core

@@ -167,7 +167,7 @@ class UserAgent:
             return
         transaction = self._core.transactions.serve(request, source)
         refusal = None
-        if not call.dialog.take_sequence(request):
+        if not call.dialog_of(request).take_sequence(request):
             refusal = Refusal(500, f"CSeq {sequence_of(request)} is not above that of the last request")
         refusal = refusal or unknown_method(request, self._core.allow) or unsupported(request)
         if refusal is not None:

@@ -8,7 +8,7 @@ from telephony.sip.calls.events import Acked, Answered, Cause, Ended, Invited, P
 from telephony.sip.calls.inbound import InboundCall
 from telephony.sip.calls.provisional import MOST_EARLY
 from telephony.sip.syntax.message import Message, Request, Response, sequence_of
-from tests.telephony.sip.peer import OURS, SDP, Bench, ack, answer_to, dial, invite, methods, statuses, within
+from tests.telephony.sip.peer import OURS, SDP, Bench, ack, answer_to, dial, invite, message, methods, statuses, within
 
 # ---- ours ----
 
@@ -203,3 +203,51 @@ def test_a_prack_that_is_refused_changes_nothing() -> None:
     request = acked(bench.give(rings(sent, 1)))
     assert bench.give(answer_to(request, 481)) == []
     assert bench.ua.calls
+
+
+def update(sent: Request, sequence: int = 1, body: bytes = b"", method: str = "UPDATE", tag: str = "them") -> Request:
+    """In the dialog that rings."""
+    return message(
+        f"""
+{method} sip:voxline@10.0.0.1:5060 SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.2:5070;branch=z9hG4bK-{method}{sequence}{tag};rport
+From: {sent.headers.get("To")};tag={tag}
+To: {sent.headers.get("From")}
+Call-ID: {sent.headers.get("Call-ID")}
+CSeq: {sequence} {method}
+Contact: <sip:bob@10.0.0.9:5099>
+Content-Type: application/sdp
+""",
+        body,
+    )
+
+
+def test_requests_of_who_rings() -> None:
+    """Asterisk tells of the connected line by UPDATE: a 481 would be the end of the call."""
+    bench = Bench()
+    call, sent = dial(bench)
+    bench.give(rings(sent, 7, body=SDP))
+    assert statuses(bench.give(update(sent))) == [200]
+    assert statuses(bench.give(update(sent, 2, method="OPTIONS"))) == [200]
+    assert statuses(bench.give(update(sent, 3, SDP))) == [488]
+    assert statuses(bench.give(update(sent, 4, method="INFO"))) == [491]
+    assert statuses(bench.give(update(sent, 5, tag="nobody"))) == [481]
+    second = acked(bench.give(rings(sent, 8, 180)))
+    assert second.uri == "sip:bob@10.0.0.9:5099"  # it has moved
+    assert methods(bench.give(answer_to(sent, 200))) == ["ACK"]
+    assert statuses(bench.give(update(sent, 4))) == [500]  # its requests go on counting
+    assert statuses(bench.give(update(sent, 6))) == [200]
+    assert call.up
+
+
+def test_nothing_is_left_of_who_rings() -> None:
+    bench = Bench()
+    call, sent = dial(bench)
+    for n in range(3):
+        (request,) = bench.give(rings(sent, 1, tag=f"phone{n}"))
+        bench.give(answer_to(request, 200))  # type: ignore[arg-type]
+    call.hang_up(bench.now)
+    bench.take()
+    bench.give(answer_to(sent, 487))
+    bench.run(70_000)
+    assert bench.ua.idle
