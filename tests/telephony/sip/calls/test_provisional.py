@@ -8,6 +8,7 @@ from telephony.sip.calls.events import Acked, Answered, Cause, Ended, Invited, P
 from telephony.sip.calls.inbound import InboundCall
 from telephony.sip.calls.provisional import MOST_EARLY
 from telephony.sip.syntax.message import Message, Request, Response, sequence_of
+from telephony.sip.transactions.answers import Refusal
 from tests.telephony.sip.peer import OURS, SDP, Bench, ack, answer_to, dial, invite, message, methods, statuses, within
 
 # ---- ours ----
@@ -106,7 +107,7 @@ def test_the_call_ends_before(ending: str) -> None:
     elif ending == "bye":
         assert statuses(bench.give(within("BYE", answer, 2, "z9hG4bK-bye"))) == [200, 487]
     elif ending == "reject":
-        call.reject(486, bench.now)
+        call.reject(Refusal(486, "busy"), bench.now)
     else:
         call.hang_up(bench.now)
     bench.take()
