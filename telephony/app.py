@@ -68,6 +68,7 @@ class App:
         self._bridges: dict[VadStream, Bridge] = {}
         self.calls: set[Line] = set()
         self.ready = False
+        self._spent = False  # whether the file descriptors are
         self._outcomes = Outcomes(settings.call.max_s + 60, time.monotonic)
         self._signature = self._tokens = None
         if settings.secured:
@@ -164,6 +165,10 @@ class App:
                 bridge.probability(probability, at_ms)
 
     def _watch(self, now_ms: float) -> None:
+        spent = self.descriptors.low()
+        if spent and not self._spent:
+            logger.error(self.descriptors.ADVICE, self.descriptors.limit)
+        self._spent = spent
         if self.sip:
             self.sip.watch(now_ms)
         for call in self.calls:
@@ -297,10 +302,9 @@ class App:
 
     async def _readyz(self, request: Request) -> Response:
         admission = self.admission
-        spent = self.descriptors.low()
-        ready = self.ready and admission.free > 0 and not spent
+        ready = self.ready and admission.free > 0 and not self._spent
         state = "draining" if admission.draining else "ready" if ready else "full" if self.ready else "loading"
-        body: dict[str, str | int] = {"status": "out of file descriptors" if spent else state}
+        body: dict[str, str | int] = {"status": "out of file descriptors" if self._spent else state}
         if self._access.may_observe(request):
             body |= {"active": admission.active, "free": admission.free}
         return JSONResponse(body, 200 if ready else 503)

@@ -16,7 +16,7 @@ ENOUGH = 65_536
 class Descriptors:
     """Of this process, as the limit was when this was made."""
 
-    ADVICE = "out of file descriptors: only %d may be open; raise LimitNOFILE in the unit, or ulimit -n"
+    ADVICE = "out of file descriptors: %d may be open; raise LimitNOFILE in the unit, or ulimit -n"
 
     def __init__(self) -> None:
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

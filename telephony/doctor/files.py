@@ -57,7 +57,7 @@ def _room(settings: Settings, folder: Path) -> Finding:
 
 
 def _open_files(settings: Settings) -> Finding:
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # as far as `voxline serve` raises its own limit
     wanted = OTHER_FILES + settings.call.capacity * (4 if settings.sip.enabled else 2)
     wanted += settings.sip.connections if settings.sip.enabled else 0
     wanted += settings.call.capacity if settings.tape.mode != "off" else 0

@@ -5,6 +5,7 @@ import logging
 import ssl
 from typing import TYPE_CHECKING, cast
 
+from telephony.descriptors import Descriptors
 from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.message import MAX_BYTES, KeepAlive, Message, MessageError, StreamParser
 from telephony.sip.tls import ServerTls
@@ -48,7 +49,8 @@ class Connection(asyncio.Protocol):
         """See asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")  # None: it is gone already
-        if peer is not None:
+        spent = not self.ours and Descriptors().spent(transport.get_extra_info("socket").fileno())
+        if peer is not None and not spent:
             self.peer = Address(self._kind, peer[0], peer[1], name=self._name)
             self.number = self._transports.opened(self)
         if not self.number:

@@ -4,6 +4,8 @@ They are read when the call's next frame is due, not when something comes: what 
 nothing, and every wake-up of the loop costs as much as the frame itself. When a packet came the kernel knows.
 """
 
+import errno
+import os
 import random
 import socket
 import struct
@@ -12,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from telephony.descriptors import Descriptors
 from telephony.exceptions import LineError
 from telephony.rtp import packet
 from telephony.rtp.parameters import Address
@@ -29,7 +32,7 @@ STAMP = struct.Struct("@ll")  # seconds and nanoseconds
 
 
 class NoPort(LineError):
-    """Every port that was tried is taken."""
+    """Every port that was tried is taken, or this process may open no more sockets."""
 
 
 class MediaSockets:
@@ -38,6 +41,7 @@ class MediaSockets:
     def __init__(self, host: str, first: int, last: int, choose: Callable[[int], int] | None = None) -> None:
         """Ports from `first` to `last`; `choose(n)` gives a number below n. Raises NoPort."""
         choose = choose or random.SystemRandom().randrange
+        descriptors = Descriptors()
         for _ in range(TRIES):
             port = (first + 1) // 2 * 2 + 2 * choose((last + 1) // 2 - (first + 1) // 2)
             bound: list[socket.socket] = []
@@ -46,9 +50,13 @@ class MediaSockets:
                     bound.append(bind_udp(host, number))
                     bound[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
                     _stamp(bound[-1])
-            except OSError:
+                if descriptors.spent(bound[-1].fileno()):
+                    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            except OSError as error:
                 for opened in bound:
                     opened.close()
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    raise NoPort(descriptors.ADVICE % descriptors.limit) from None
                 continue
             self.audio, self.control = bound
             self.port = port
