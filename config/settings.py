@@ -209,7 +209,7 @@ class Settings(BaseSettings):
             )
         if self.secured and not self.server.public_url:
             raise ValueError(
-                "server.public_url: with twilio.auth_token set, voxline checks signatures against its public URL; "
+                "server.public_url: with twilio.auth_token or shared_keys, signatures are checked against it; "
                 "set it to what Twilio calls, such as https://voice.example.com"
             )
         return self

@@ -25,7 +25,8 @@ def check(settings: Settings, *, running: bool = False) -> Iterator[Finding]:
         advice = "set TWILIO_AUTH_TOKEN, and server.public_url to the address that Twilio calls"
         yield _found("ok", text) if settings.sip.enabled else _found("warning", text, advice)
         return
-    if not TOKEN.fullmatch(settings.twilio.auth_token.get_secret_value()):
+    auth_token = settings.twilio.auth_token.get_secret_value()
+    if not TOKEN.fullmatch(auth_token) and (auth_token or not settings.twilio.shared_keys):
         text = "twilio.auth_token does not look like one, which is 32 characters of 0-9 and a-f"
         yield _found("warning", text, "copy the Auth Token of the account, on the console's front page")
     faults = list(_url(settings))

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from config.logging import printable
 from telephony.dialled import TOKEN_FILE, CallRequest, Dialled
 from telephony.exceptions import LineError
 
@@ -64,7 +65,7 @@ def _follow(http: httpx.Client, call: Dialled, most_s: float = float("inf")) -> 
 def _line(call: Dialled) -> str:
     status = str(call.status) if call.status else ""
     why = " ".join(part for part in (status, call.reason, f"({call.outcome})" if call.outcome else "") if part)
-    return f"{call.state}: {why}" if why else call.state
+    return printable(f"{call.state}: {why}" if why else call.state)  # the reason is the other side's
 
 
 def _ask(http: httpx.Client, method: str, path: str, body: bytes | None = None) -> Dialled:

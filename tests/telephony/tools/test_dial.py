@@ -48,13 +48,14 @@ class Bob:
         self._socket.settimeout(50)
         self.uri = f"sip:bob@127.0.0.1:{self._socket.getsockname()[1]}"
 
-    def take(self, method: str, status: int) -> None:
-        """Wait for the next request of that kind, and answer it."""
+    def take(self, method: str, status: int, reason: bytes = b"") -> None:
+        """Wait for the next request of that kind, and answer it; `reason` after the usual one."""
         while True:
             data, source = self._socket.recvfrom(65_535)
             request = parse(data)
             if isinstance(request, Request) and request.method == method:
-                self._socket.sendto(encode(respond(request, status, tag="bob")), source)
+                line, rest = encode(respond(request, status, tag="bob")).split(b"\r\n", 1)
+                self._socket.sendto(line + reason + b"\r\n" + rest, source)
                 return
 
     def close(self) -> None:
@@ -130,6 +131,13 @@ def test_who_does_not_answer(ours: Any, start: Callable[..., Any], bob: Bob, sta
     bob.take("INVITE", status)
     out, _ = dial.communicate(timeout=50)
     assert (dial.returncode, out.splitlines()[1:]) == (1, [said])
+
+
+def test_what_the_other_side_says_does_not_command_the_terminal(ours: Any, start: Callable[..., Any], bob: Bob) -> None:
+    dial = start(bob.uri, *where(ours))
+    bob.take("INVITE", 486, b"\x1b[2J")
+    out, _ = dial.communicate(timeout=50)
+    assert out.splitlines()[1:] == ["busy: 486 Busy Here\\x1b[2J"]
 
 
 @pytest.mark.parametrize(
