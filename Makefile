@@ -8,7 +8,7 @@ endif
 # Not compiled: most of what torch and transformers bring is never imported.
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test test-slow check bench-line bench-turns bench-engine bench-replay fuzz lock clean
+.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay fuzz lock clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test-slow: .venv/slow ## the rest of the tests: floods, leaks, baresip, models i
 	$(BIN)/pytest -n 3 --dist loadfile -m 'slow and not alone'
 	$(BIN)/pytest -m 'slow and alone'
 	@$(BIN)/python -m tests.debian
+
+sip-peers: .venv/slow ## calls with SIP peers that are not ours; writes docs/sip-peers.md
+	$(BIN)/pytest -n 3 --dist loadfile -m peer --peers-page docs/sip-peers.md
 
 check: .venv/test ## types, style, import contracts
 	$(BIN)/ruff check .

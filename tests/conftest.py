@@ -12,6 +12,7 @@ import pytest
 
 from telephony.process import ServerProcess
 
+pytest_plugins = ["tests.telephony.sip.peers.matrix"]
 ROOT = Path(__file__).parent.parent
 asyncio.set_event_loop(None)  # or looptime has one made in each sync test, which nobody closes
 os.environ["HF_HUB_OFFLINE"] = "1"  # models come from folders that the tests make

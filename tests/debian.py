@@ -12,8 +12,14 @@ PROGRAMS = {
     "baresip-core": "baresip",
     "iproute2": "ip",
     "kamailio": "kamailio",
+    "linphone-cli": "linphonec",
     "openssl": "openssl",
+    "pulseaudio": "pulseaudio",
+    "pulseaudio-utils": "pacat",
+    "rtpengine-daemon": "rtpengine",
     "sip-tester": "sipp",
+    "sipvicious": "svmap",
+    "twinkle-console": "twinkle-console",
     "util-linux": "unshare",
 }
 LIBRARIES = {"libopus0": "opus"}

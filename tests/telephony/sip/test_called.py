@@ -13,6 +13,7 @@ from tests.telephony.sip.clients.baresip import microphone, needs_baresip
 from tests.telephony.sip.clients.kamailio import needs_kamailio
 from tests.telephony.sip.clients.local import HOST, certificate, until
 from tests.telephony.sip.clients.sipp import needs_sipp
+from tests.telephony.sip.peers.matrix import CALLED
 from tests.telephony.sip.phone import over, server
 
 
@@ -45,6 +46,7 @@ async def test_given_up_while_it_rings(tmp_path: Path, transport: str) -> None:
 
 
 @needs_sipp
+@pytest.mark.peer("sipp", CALLED)
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_answered_after_a_password(sent: list[bytes], tmp_path: Path, transport: str) -> None:
     """A trunk that wants credentials (407), rings, answers and is hung up on."""
@@ -78,6 +80,7 @@ async def test_an_early_answer_is_acknowledged_and_counts(sent: list[bytes], tmp
 
 @needs_sipp
 @needs_kamailio
+@pytest.mark.peer("Kamailio", CALLED)
 async def test_by_a_proxy_that_stays_in_the_way(tmp_path: Path) -> None:
     """Our ACK and BYE follow the route that the answer has brought."""
     async with (

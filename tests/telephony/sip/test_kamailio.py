@@ -11,11 +11,13 @@ from tests.telephony.sip.clients.kamailio import needs_kamailio
 from tests.telephony.sip.clients.local import until
 from tests.telephony.sip.clients.notes import singing
 from tests.telephony.sip.clients.sipp import call, needs_sipp
+from tests.telephony.sip.peers.matrix import BLIND, SPEECH
 from tests.telephony.sip.phone import likenesses, over, server
 
 pytestmark = [needs_kamailio, needs_sipp]
 
 
+@pytest.mark.peer("Kamailio", SPEECH)
 @pytest.mark.alone
 @pytest.mark.parametrize("transport", ["u1", "t1"])
 async def test_a_call_through_a_proxy(sent: list[bytes], heard: list[bytes], tmp_path: Path, transport: str) -> None:
@@ -31,6 +33,7 @@ async def test_a_call_through_a_proxy(sent: list[bytes], heard: list[bytes], tmp
     assert median(likenesses(b"".join(sent), b"".join(heard))) > 0.9
 
 
+@pytest.mark.peer("Kamailio", BLIND)
 async def test_a_transfer_through_a_proxy(sent: list[bytes], tmp_path: Path) -> None:
     """REFER and the BYE behind it follow the route, as the caller's NOTIFY does."""
     async with server() as app:

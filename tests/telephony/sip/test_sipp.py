@@ -11,12 +11,14 @@ from tests.telephony.sip.clients.local import free_port
 from tests.telephony.sip.clients.notes import singing
 from tests.telephony.sip.clients.relay import relay
 from tests.telephony.sip.clients.sipp import call, needs_sipp
+from tests.telephony.sip.peers.matrix import EVENTS, SPEECH
 from tests.telephony.sip.phone import likenesses, over, server
 
 DTMF = Path("/usr/share/sip-tester")  # sipp's own recordings of keys
 pytestmark = needs_sipp
 
 
+@pytest.mark.peer("sipp", SPEECH)
 @pytest.mark.alone  # sipp says back what it hears, when it hears it
 @pytest.mark.parametrize("transport", ["u1", "t1"])
 async def test_sipp_hears_the_greeting_and_says_it_back(
@@ -92,6 +94,7 @@ async def test_a_hold_whose_ack_is_late_does_not_last_for_ever(tmp_path: Path) -
         assert 'voxline_calls_total{outcome="hangup"} 1.0' in app.metrics.exposition().decode()
 
 
+@pytest.mark.peer("sipp", EVENTS)
 @pytest.mark.skipif(os.geteuid() != 0, reason="sipp plays recorded packets by a raw socket, which only root may open")
 async def test_keys_reach_the_agent(tmp_path: Path, pressed: list[str]) -> None:
     files = [str(DTMF / f"dtmf_2833_{key}.pcap") for key in ("1", "5", "star", "pound", "0")]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.debian import needs
-from tests.telephony.sip.clients.local import BLOCK, HOST, free_port, stop
+from tests.telephony.sip.clients.local import BLOCK, HOST, certificate, free_port, stop
 
 WAIT_S = 20
 RATE = 8000
@@ -91,6 +91,35 @@ class Baresip:
         self.events.remove(event)
         return event
 
+    # As a telephone like others, see ../peers/cases.py
+
+    user = "bob"
+
+    async def dial(self, uri: str) -> None:
+        self.do("dial", uri)
+        await self.established()
+
+    async def established(self) -> None:
+        await self.event("CALL_ESTABLISHED")
+
+    async def hold(self) -> None:
+        self.do("hold")
+        await self.event("CALL_REMOTE_SDP", param="answer")
+
+    async def retrieve(self) -> None:
+        self.do("resume")
+        await self.event("CALL_REMOTE_SDP", param="answer")
+
+    async def press(self, key: str) -> None:
+        self.do("sndcode", key)
+
+    async def hears_key(self, key: str) -> None:
+        await self.event("CALL_DTMF_START", param=key)
+
+    async def hang_up(self) -> None:
+        self.do("hangup")
+        await self.event("CALL_CLOSED")
+
     def heard(self) -> bytes:
         """What came out of its decoder, PCM16: G.711 mono at 8 kHz, Opus stereo at 48."""
         return b"".join(pcm_of(file) for file in sorted(self._folder.glob("dump-*-dec.wav")))
@@ -136,6 +165,14 @@ async def running(
             writer.close()
     finally:
         await stop(process)
+
+
+@asynccontextmanager
+async def telephone(folder: Path, microphone: bytes, secure: Path | None = None) -> AsyncIterator[Baresip]:
+    """One for ../peers/cases.py: G.711, and it answers. With `secure`, a certificate, by TLS and SRTP."""
+    account = "audio_codecs=PCMU;answermode=auto" + (";mediaenc=srtp-mand" if secure else "")
+    async with running(folder, microphone, account, secure or certificate(folder.parent)) as one:
+        yield one
 
 
 def _configure(folder: Path, account: str, **values: Any) -> None:

@@ -35,11 +35,12 @@ modparam("usrloc", "db_mode", 0)
 modparam("usrloc", "timer_interval", 1)
 modparam("registrar", "max_expires", {expires_s})
 modparam("auth", "nonce_expire", {nonce_s})
+{relay}
 request_route {{
   if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
   if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
   if (has_totag()) {{
-    if (loose_route()) {{ xlog("L_NOTICE", "by route: $rm\\n"); t_relay(); }}
+    if (loose_route()) {{ xlog("L_NOTICE", "by route: $rm\\n"); {media} t_relay(); }}
     else if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); }}
     else sl_send_reply("404", "Not Here");
     exit;
@@ -51,12 +52,25 @@ request_route {{
     exit;
   }}
   record_route();
+  {media}
   if (!lookup("location")) {{
     if ($rU == "{user}") {{ sl_send_reply("404", "Not Found"); exit; }}
     $du = "sip:{host}:{behind};transport=$proto";
   }}
   t_relay();
 }}
+"""
+
+# Audio goes by rtpengine: it puts its own ports into offers and answers.
+RELAY = """
+loadmodule "rtpengine.so"
+modparam("rtpengine", "rtpengine_sock", "udp:{host}:{ng}")
+onreply_route[MEDIA] {{ if (has_body("application/sdp")) rtpengine_manage("replace-origin ICE=remove"); }}
+"""
+MEDIA = """
+    if (is_method("INVITE|ACK|UPDATE") && has_body("application/sdp")) rtpengine_manage("replace-origin ICE=remove");
+    if (is_method("BYE")) rtpengine_delete();
+    t_on_reply("MEDIA");
 """
 
 _modules = next(Path("/usr/lib").glob("**/kamailio/modules"), Path("/"))
@@ -77,12 +91,14 @@ class Kamailio:
 
 
 @asynccontextmanager
-async def running(folder: Path, behind: int = 0, nonce_s: int = 300, expires_s: int = 60) -> AsyncIterator[Kamailio]:
+async def running(
+    folder: Path, behind: int = 0, nonce_s: int = 300, expires_s: int = 60, ng: int = 0
+) -> AsyncIterator[Kamailio]:
     """A proxy that stays in the way (Record-Route). Calls go to whoever has registered by the name that is called
     (`USER` with `PASSWORD`), others to the port `behind`. Its registrar takes a nonce for `nonce_s`, and knows who is
-    where for `expires_s`."""
+    where for `expires_s`. With `ng`, the control port of an rtpengine, audio goes by that."""
     proxy = Kamailio(free_port(), folder / "log.txt")
-    _configure(folder, port=proxy.port, behind=behind, nonce_s=nonce_s, expires_s=expires_s)
+    _configure(folder, port=proxy.port, behind=behind, nonce_s=nonce_s, expires_s=expires_s, ng=ng)
     with (folder / "log.txt").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *("kamailio", "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "4"),
@@ -102,7 +118,9 @@ async def running(folder: Path, behind: int = 0, nonce_s: int = 300, expires_s: 
 
 def _configure(folder: Path, **values: int) -> None:
     folder.mkdir()
-    config = CONFIG.format(modules=_modules, host=HOST, user=USER, password=PASSWORD, **values)
+    relay, media = (RELAY.format(host=HOST, ng=values["ng"]), MEDIA) if values["ng"] else ("", "")
+    own = {"modules": _modules, "host": HOST, "user": USER, "password": PASSWORD, "relay": relay, "media": media}
+    config = CONFIG.format(**own, **values)
     (folder / "kamailio.cfg").write_text(config)
 
 

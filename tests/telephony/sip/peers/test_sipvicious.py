@@ -1,0 +1,42 @@
+"""What sipvicious finds out about a server with passwords; skipped where it is not installed (Debian: sipvicious)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.telephony.sip.clients.local import HOST
+from tests.telephony.sip.clients.sipvicious import needs_sipvicious, scan
+from tests.telephony.sip.peers.matrix import FOUND, NAMES, PASSWORDS
+from tests.telephony.sip.phone import server
+
+pytestmark = [pytest.mark.slow, needs_sipvicious]
+USERS = {"101": "17"}
+
+
+@pytest.mark.peer("sipvicious", FOUND)
+async def test_it_finds_us(tmp_path: Path) -> None:
+    """OPTIONS is answered."""
+    async with server(sip__users=USERS) as app:
+        assert app.sip
+        port = app.sip.ports["UDP"]
+        assert f"{HOST}:{port} | voxline" in await scan("svmap", tmp_path, port)
+
+
+@pytest.mark.peer("sipvicious", NAMES)
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER"])
+async def test_it_guesses_no_name(tmp_path: Path, method: str) -> None:
+    """Names that exist are answered like others."""
+    async with server(sip__users=USERS) as app:
+        assert app.sip
+        said = await scan("svwar", tmp_path, app.sip.ports["UDP"], "--force", "-m", method, "-e", "100-104")
+    assert "SIP device found" in said
+    assert "found nothing" in said
+
+
+@pytest.mark.peer("sipvicious", PASSWORDS)
+@pytest.mark.parametrize("method", ["INVITE", "REGISTER"])
+async def test_it_guesses_no_password(tmp_path: Path, method: str) -> None:
+    async with server(sip__users=USERS, sip__ban_failures=3) as app:
+        assert app.sip
+        said = await scan("svcrack", tmp_path, app.sip.ports["UDP"], "-m", method, "-u", "101", "-r", "1-30")
+    assert "found nothing" in said
