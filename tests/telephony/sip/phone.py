@@ -292,7 +292,7 @@ def likeness(sent: bytes, heard: bytes) -> float:
     size = 1 << (len(ours) + len(theirs)).bit_length()
     crossed = np.fft.irfft(np.fft.rfft(theirs, size) * np.conj(np.fft.rfft(ours, size)), size)
     lag = int(np.argmax(crossed))
-    lag = lag - size if lag > size // 2 else lag
+    lag = lag - size if lag >= len(theirs) else lag
     first, last = max(0, lag), min(len(theirs), lag + len(ours))
     a, b = ours[first - lag : last - lag], theirs[first:last]
     return float(a @ b / np.sqrt((a @ a) * (b @ b) + 1e-9)) if last - first > 800 else 0.0
