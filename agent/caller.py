@@ -4,13 +4,20 @@ from collections import deque
 
 from agent.endpoint import PAUSES_KEPT, wait_ms
 from agent.engine.base import Expect, Meaning
-from agent.level import Level
+from agent.level import FULL_SCALE, Level
+from agent.music import Music
 from agent.silence import Silence
-from agent.turn import TurnDetector
+from agent.turn import WINDOW_MS, TurnDetector
 from agent.utterance import BYTES_PER_MS, Utterance
 from config.settings import TurnSettings
 
 MAX_DIGITS = 64
+NOTE_MS = 800  # music is taken for speech for no longer than that
+NOTE_DB = 10  # music behind a note is at most so far below it; behind a word that is said over music it is farther
+NOTE_SHARE, MUSIC_SHARE = 0.3, 0.5  # of the time that must be music: behind a note; without one
+BEFORE_MS, BEHIND_MS = 1000, 350  # so much is listened to before a note, and behind it
+MUSIC_DB = -45  # dBFS; what is softer is no music on hold
+AFTER_MUSIC_MS = 10_000  # it may go on for so long after it was last noticed
 RISING_MS = 200  # a turn that is over waits at most so long for what may be speech going on
 
 
@@ -22,6 +29,8 @@ class Caller:
         self.utterance = Utterance(settings.preroll_ms, settings.max_utterance_ms)
         self.level = Level()
         self._silence = Silence()
+        self._music = Music()
+        self._music_until_ms = 0.0
         self.digits = ""
         self.over = False  # the turn began while the agent was talking
         self.meaning: Meaning | None = None  # of the recognizer's present guess
@@ -49,6 +58,7 @@ class Caller:
     def hear(self, pcm: bytes, wide: bytes = b"") -> None:
         """Take the next piece of audio, at 8 kHz and, on a wide-band line, at 16."""
         self.utterance.add(pcm, wide)
+        self._music.add(pcm)
         self._silence.add(len(pcm) / BYTES_PER_MS, self.level.add(pcm))
 
     def hold(self) -> None:
@@ -59,6 +69,7 @@ class Caller:
     def skip(self, ms: float) -> None:
         """So much time has passed in which nobody listened."""
         self._silence.skip(ms)
+        self._music.skip(ms)
 
     def retrieve(self, now_ms: float) -> None:
         """From here on a silence counts: no caller pauses as long as a hold."""
@@ -88,6 +99,38 @@ class Caller:
         if silence_ms < wait_ms:
             return False
         return silence_ms >= wait_ms + RISING_MS or not (self._settings.adapt_loudness and self._silence.rising)
+
+    # Music on hold, and tones
+
+    def was_music(self, now_ms: float) -> bool:
+        """Whether what has just been taken for speech, and has paused, was a piece of music."""
+        behind_ms = self.detector.last_speech_ms + 2 * WINDOW_MS
+        return self._is_note(behind_ms, min(now_ms, behind_ms + BEHIND_MS), NOTE_SHARE, now_ms)
+
+    def seems_music(self, now_ms: float) -> bool:
+        """Whether what is being taken for speech seems to be a piece of music: it had been there before."""
+        started_ms = self.detector.started_ms - 2 * WINDOW_MS
+        return self._is_note(started_ms - BEFORE_MS, started_ms, MUSIC_SHARE, now_ms)
+
+    def _is_note(self, start_ms: float, end_ms: float, share: float, now_ms: float) -> bool:
+        if not self._settings.ignore_music or self.digits or self.speech_ms or self.turn_speech_ms > NOTE_MS:
+            return False
+        found = self._music.share(start_ms, end_ms, self.level.burst() / 10 ** (NOTE_DB / 20)) >= share
+        if found:
+            self._music_until_ms = now_ms + AFTER_MUSIC_MS
+        return found
+
+    def hears_music(self, now_ms: float) -> bool:
+        """Whether there is music now, and nobody speaks."""
+        level = FULL_SCALE * 10 ** (MUSIC_DB / 20)
+        return self._settings.ignore_music and self._music.share(now_ms - BEFORE_MS, now_ms, level) >= MUSIC_SHARE
+
+    def may_be_tone(self, probability: float, now_ms: float) -> bool:
+        """While the agent is talking: whether what the detector is not sure of is no reason to pause."""
+        sure = probability >= self._settings.onset_probability or not self._settings.ignore_music
+        return not sure and (now_ms < self._music_until_ms or self._music.is_tone())
+
+    # What the call teaches
 
     def paused_and_went_on(self) -> None:
         """A pause inside a turn is remembered: this caller makes such pauses."""

@@ -141,7 +141,10 @@ class Session:
 
     def _on_probability(self, event: e.SpeechProbability) -> Commands:
         detector = self._caller.detector
-        change = detector.update(event.value, event.at_ms, over=self.state is State.SPEAKING)
+        over = self.state is State.SPEAKING
+        if over and not detector.speaking and event.value >= self._settings.pause_probability:
+            over = not self._caller.may_be_tone(event.value, self.now_ms)
+        change = detector.update(event.value, event.at_ms, over=over)
         if not detector.speaking:
             return []
         if change is Change.STARTED or not self._caller.utterance.open:
@@ -190,8 +193,10 @@ class Session:
             return self._forget_noise() if silence_ms >= self._settings.endpoint_ms else []
         answered = None if held is None else False if held.unfinished else bool(held.text) or None
         if caller.is_over(silence_ms, caller.wait_ms(self.memory.expect, answered=answered)):
-            return self._decide()
+            return self._forget_noise() if caller.was_music(self.now_ms) else self._decide()
         if held is None and not self._replying.closing and caller.early(silence_ms):
+            if caller.was_music(self.now_ms):
+                return []
             caller.attempts += 1
             return self._replying.hold()
         return []
@@ -210,6 +215,7 @@ class Session:
         """What was heard was no speech: drop it, and say again what it cut off."""
         commands = self._replying.forget_turn()
         self._caller.detector.end()
+        self._timers.unset(Timer.TURN)
         return commands + self._listen_again()
 
     def _listen_again(self) -> Commands:
@@ -277,9 +283,12 @@ class Session:
         caller, burst = self._caller, self._burst
         assert burst is not None
         if caller.detector.silence_ms < self._settings.eager_ms:
-            return self._act_on(burst.verdict(self._settings.interrupt_ms))
+            verdict = burst.verdict(self._settings.interrupt_ms)
+            music = verdict is Verdict.INTERRUPT and caller.seems_music(self.now_ms)
+            return [] if music else self._act_on(verdict)
         if self._replying.held is None:
-            if not caller.near() or burst.speech_ms < self._settings.min_speech_ms:
+            short = burst.speech_ms < self._settings.min_speech_ms
+            if short or not caller.near() or caller.was_music(self.now_ms):
                 return self._resume()
             return self._replying.hold()
         if caller.detector.silence_ms >= self._settings.endpoint_max_ms:
@@ -472,14 +481,20 @@ class Session:
         if self.state is not State.LISTENING:
             return []
         if timer is Timer.SILENCE:
-            self._replying.reprompts += 1
-            enough = self._replying.reprompts > self._settings.max_reprompts
-            return self._start_reply(Cue.FAREWELL if enough else Cue.REPROMPT)
+            return self._nobody_spoke()
         if timer is Timer.DIGITS and self._caller.talking:
             return []  # the end of the speech will take the digits with it
         if timer is Timer.DIGITS and not self._caller.digits:
             return self._start_reply(Cue.REPROMPT)  # a lone # cut the agent off
         return self._start_reply(Cue.ANSWER)
+
+    def _nobody_spoke(self) -> Commands:
+        if self._caller.hears_music(self.now_ms):  # somebody has put us on hold: nobody is there to be asked
+            self._timers.set(Timer.SILENCE, self.now_ms + self._settings.reprompt_ms)
+            return []
+        self._replying.reprompts += 1
+        enough = self._replying.reprompts > self._settings.max_reprompts
+        return self._start_reply(Cue.FAREWELL if enough else Cue.REPROMPT)
 
     def _hang_up(self) -> Commands:
         """At once: nobody hears a farewell."""

@@ -116,6 +116,7 @@ class TurnSettings(Group):
     interrupt_ms: Annotated[Milliseconds, Field(ge=100)] = 900
     background_db: Annotated[float, Field(ge=0, le=60)] = 6
     min_speech_ms: Milliseconds = 96
+    ignore_music: bool = True
     preroll_ms: Milliseconds = 320
     max_utterance_ms: Annotated[Milliseconds, Field(ge=1000)] = 30_000
     dtmf_timeout_ms: Milliseconds = 2000

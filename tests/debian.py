@@ -6,6 +6,7 @@ Only the standard library is imported, since `.ci/clients` asks for the packages
 import ctypes.util
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 PROGRAMS = {
@@ -23,19 +24,23 @@ PROGRAMS = {
     "util-linux": "unshare",
 }
 LIBRARIES = {"libopus0": "opus"}
-PACKAGES = sorted(PROGRAMS | LIBRARIES)
+MUSIC = "/usr/share/asterisk/moh"
+FILES = {"asterisk-moh-opsound-wav": f"{MUSIC}/reno_project-system.wav"}
+PACKAGES = sorted(PROGRAMS | LIBRARIES | FILES)
 
 
 def is_missing(package: str) -> bool:
     """Whether what the tests use of a package is not on this machine, however it would have come there."""
     if library := LIBRARIES.get(package):
         return ctypes.util.find_library(library) is None
+    if file := FILES.get(package):
+        return not Path(file).exists()
     return shutil.which(PROGRAMS[package]) is None
 
 
 def why(package: str) -> str:
     """Why a test without the package is skipped."""
-    return f"{(PROGRAMS | LIBRARIES)[package]} is not installed (Debian: {package})"
+    return f"{(PROGRAMS | LIBRARIES | FILES)[package]} is not installed (Debian: {package})"
 
 
 def needs(package: str) -> Any:
@@ -60,7 +65,7 @@ def main() -> None:
         return
     missing = [package for package in PACKAGES if is_missing(package)]
     if missing:
-        names = ", ".join(f"{(PROGRAMS | LIBRARIES)[package]} ({package})" for package in missing)
+        names = ", ".join(f"{(PROGRAMS | LIBRARIES | FILES)[package]} ({package})" for package in missing)
         print(f"Skipped, for want of Debian packages: the tests with {names}. To install them, as root: .ci/clients")
     else:
         print("No test was skipped for want of a Debian package.")
