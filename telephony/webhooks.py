@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Callable, Container
-from urllib.parse import parse_qs
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from telephony.outcomes import Failed, Outcomes, Transfer
 from telephony.refusals import Refusals
 from telephony.twilio import webhook
 from telephony.twilio.events import SID_PATTERN
+from telephony.twilio.form import parse_form
 from telephony.twilio.signature import NotSigned, Signature
 from telephony.twilio.token import Tokens
 
@@ -69,9 +69,9 @@ class Webhooks:
         if body is None:
             return refused(request, 413, "a form longer than %d bytes", MAX_FORM_BYTES)
         try:
-            form = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+            form = parse_form(body, MAX_FIELDS)
         except ValueError:
-            return refused(request, 400, "the body is no form (application/x-www-form-urlencoded)")
+            return refused(request, 400, "the body is no form (application/x-www-form-urlencoded) or a very long one")
         if self._signature and claim and not self._signature.webhook(claim, target(request), form):
             return refused(request, 403, "the signature is wrong; is server.public_url right?")
         fields = {name: values[-1] for name, values in form.items()}
