@@ -15,6 +15,7 @@ SDP = "application/sdp"
 MAX_PARTS = 16  # of one body, those inside of others too
 MAX_DEPTH = 3  # of multiparts in multiparts
 MAX_BOUNDARY = 70
+MAX_HEAD = 4096  # bytes of one part's headers
 _PLAIN = ("", "7bit", "8bit", "binary")  # encodings that encode nothing
 
 
@@ -104,6 +105,8 @@ def _headers(piece: bytes) -> tuple[dict[str, str], bytes]:
         head, data = piece[: end.start()], piece[end.end() :]
     else:
         head, data = piece, b""
+    if len(head) > MAX_HEAD:
+        raise ValueError(f"a part with more than {MAX_HEAD} bytes of headers")
     unfolded = re.sub(r"\r?\n[ \t]+", " ", head.decode("utf-8", "replace"))
     lines = (line.partition(":") for line in unfolded.splitlines())
     return {name.strip().lower(): value.strip() for name, colon, value in lines if colon}, data

@@ -135,6 +135,11 @@ def test_a_hostile_body_costs_little(name: str) -> None:
     assert best < 0.02, best  # Python's own takes up to 2 s
 
 
+def test_too_many_headers() -> None:
+    with pytest.raises(ValueError, match="4096 bytes of headers"):
+        parts(multipart(piece(SDP, OFFER, f"X: {'x' * 4096}")))
+
+
 def test_too_many_parts() -> None:
     assert len(parts(multipart(*[SDP_PIECE] * MAX_PARTS))) == MAX_PARTS
     with pytest.raises(ValueError, match="more than 16 parts"):
