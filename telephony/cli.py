@@ -144,9 +144,16 @@ def _add_tape_tools(commands: Commands) -> None:
     sweep.add_argument("--plot", type=Path, metavar="FILE", help="draw gap against cut-offs (PNG, SVG or PDF)")
     sweep.set_defaults(run=_sweep)
 
-    report = commands.add_parser("report", help="a page of one call", description="Make one HTML page of a tape.")
-    report.add_argument("tape", type=Path, metavar="TAPE")
-    report.add_argument("-o", "--out", type=Path, help="where to write it (default: beside the tape)")
+    report = commands.add_parser(
+        "report",
+        help="a page of one call, or of a folder of them",
+        description="Make one HTML page of a tape; of a folder of tapes one each and an index of them, calls with "
+        "problems first (exit status 1: one of them cannot be read).",
+    )
+    report.add_argument("tape", type=Path, metavar="TAPE", help="a tape, or a folder of them")
+    report.add_argument(
+        "-o", "--out", type=Path, help="where to write it: a file, or a folder (default: beside the tape)"
+    )
     report.set_defaults(run=_report)
 
 
@@ -306,10 +313,16 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from telephony.tools.callreport import write_report  # noqa: PLC0415
+    from telephony.tools.callreport import INDEX, page_name, write_report, write_reports  # noqa: PLC0415
+    from telephony.tools.replay import find_tapes  # noqa: PLC0415
 
-    name = options.tape.name.removesuffix(".gz").removesuffix(".jsonl")
-    out = options.out or options.tape.with_name(name + ".html")
+    if options.tape.is_dir():
+        folder = options.out or options.tape
+        entries = write_reports(find_tapes([options.tape]), folder)
+        troubled = sum(bool(entry.problems) for entry in entries)
+        print(f"{len(entries)} calls, {troubled} of them with problems; written to {folder / INDEX}")
+        return 1 if any(entry.error for entry in entries) else 0
+    out = options.out or options.tape.with_name(page_name(options.tape))
     write_report(options.tape, out)
     print(f"written to {out}")
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 
 PROGRAMS = {
     "baresip-core": "baresip",
+    "chromium": "chromium",
     "iproute2": "ip",
     "kamailio": "kamailio",
     "linphone-cli": "linphonec",

@@ -4,13 +4,13 @@ import base64
 import gzip
 import json
 import re
-import shutil
-import subprocess
 import zlib
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import numpy as np
@@ -18,14 +18,15 @@ import pytest
 
 from config.exceptions import TapeError, VoxlineError
 from telephony.audio import g711
+from telephony.cli import main
 from telephony.tools.callreport import write_report
+from tests import debian
 from tests.known_calls import MadeCall
+from tests.telephony.tools.chromium import Chromium, started
 
 FRAME_MS = 20
 BLOCK_MS = 80
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028&amp;\"'"
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 Json = dict[str, Any]
 
@@ -328,6 +329,50 @@ def keys_after(tape: Tape, mode: str, *, tones: bool) -> Tape:
     return tape
 
 
+THUMB = 44  # px
+UNPACKED = "!document.getElementById('play').disabled"  # the audio is, and everything drawn
+# What can be pressed, where it lies in the page, and whether it is what is hit there.
+CONTROLS = """
+[...document.querySelectorAll("button, a, input[type=search], summary, .choice label, canvas, ol, .scroll")]
+  .filter((control) => control.checkVisibility())
+  .map((control) => {
+    control.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+    const box = control.getBoundingClientRect();
+    const hit = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    const scrolled = control.parentElement.closest("ol, .scroll");
+    const [x, y] = [scrolled?.scrollLeft ?? 0, scrolled?.scrollTop ?? 0];
+    return {
+      name: control.id || control.textContent.trim().slice(0, 30) || control.tagName,
+      reached: control.contains(hit) || hit?.id === "cursor",
+      width: box.width, height: box.height,
+      left: box.left + scrollX + x, right: box.right + scrollX + x,
+      top: box.top + scrollY + y, bottom: box.bottom + scrollY + y,
+      within: scrolled?.tagName ?? "",
+    };
+  })"""
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A browser for all tests."""
+    debian.require("chromium")
+    with started(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a call, and the index of it and of one that is broken."""
+    folder = tmp_path_factory.mktemp("pages")
+    tape = sample_call(call="CA0123456789abcdef0123456789abcdef")
+    tape.end(underruns=3)
+    (folder / "call.jsonl").write_bytes(tape.bytes())
+    (folder / "second.jsonl").write_bytes(tape.bytes())
+    (folder / "broken.jsonl").write_bytes(b'{"tape":1}\n{}\n')
+    main(["report", str(folder)])
+    return folder
+
+
 @pytest.fixture(scope="module")
 def made() -> list[tuple[MadeCall, bytes]]:
     """Calls of which everything is known: a short pause, keys later on, a caller cut off, an answer that runs dry."""
@@ -605,21 +650,46 @@ def test_the_page_may_not_load_anything_nor_run_another_script(report: Any) -> N
     assert page.html.count("</script>") == 3
 
 
-@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
-def test_a_browser_draws_it(report: Any, tmp_path: Path) -> None:
+def test_a_browser_draws_it(report: Any, tmp_path: Path, chromium: Chromium) -> None:
     hostile = sample_call(call=EVIL, said=EVIL)
     hostile.event("ReplyFailed", reply=2, reason=EVIL)
     report(hostile)
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom"]
-    page = (tmp_path / "new" / "call.html").as_uri()
-    command_line = [str(BROWSER), *options, f"--user-data-dir={tmp_path / 'profile'}", page]
-    drawn = subprocess.run(command_line, capture_output=True, timeout=50, check=True)
-    seen = Page(drawn.stdout.decode())
+    chromium.open((tmp_path / "new" / "call.html").as_uri(), width=1400, dark=False, until=UNPACKED)
+    seen = Page(chromium.run("document.documentElement.outerHTML"))
     assert seen.within["call-id"] == EVIL
     assert [tag for tag, _ in seen.tags].count("s") == 1  # the words that were not heard
     assert sum(str(attrs.get("class", "")).startswith("entry") for _, attrs in seen.tags) >= 8
     assert "disabled" not in next(attrs for _, attrs in seen.tags if attrs.get("id") == "play")  # the audio is unpacked
     assert "img" not in [tag for tag, _ in seen.tags]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1400])
+@pytest.mark.parametrize("which", ["call", "index"])
+def test_everything_can_be_reached_and_nothing_lies_over_anything(
+    which: str, width: int, dark: bool, pages: Path, chromium: Chromium
+) -> None:
+    """By thumb, where the screen is a phone's or a tablet's."""
+    until = UNPACKED if which == "call" else "true"
+    chromium.open((pages / f"{which}.html").as_uri(), width=width, dark=dark, until=until)
+    assert chromium.run("document.documentElement.scrollWidth") <= width
+    found = chromium.run(CONTROLS)
+    assert len(found) >= (20 if which == "call" else 2)
+    assert [control for control in found if not control["reached"]] == []
+    small = [control for control in found if min(control["width"], control["height"]) < THUMB]
+    assert width > 800 or small == []
+    overlapping = [
+        (one["name"], other["name"])
+        for number, one in enumerate(found)
+        for other in found[number + 1 :]
+        if one["within"] == other["within"]
+        and min(one["right"], other["right"]) - max(one["left"], other["left"]) > 1
+        and min(one["bottom"], other["bottom"]) - max(one["top"], other["top"]) > 1
+    ]
+    assert overlapping == []
+    colors = chromium.run("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
+    brightness = [sum(map(int, re.findall(r"\d+", color)[:3])) for color in colors]
+    assert (brightness[0] < brightness[1]) is dark
 
 
 @pytest.mark.parametrize(
@@ -652,6 +722,31 @@ def test_a_missing_tape_and_a_bad_place_are_told(tmp_path: Path) -> None:
     (tmp_path / "tape").write_bytes(sample_call().bytes())
     with pytest.raises(TapeError, match="directory"):
         write_report(tmp_path / "tape", tmp_path)
+
+
+def test_a_folder_has_an_index_with_problems_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for day in range(1, 4):
+        tape = sample_call(call=f"CA{day}", started=f"2026-11-2{day}T10:00:00Z")
+        tape.lines = [line for line in tape.lines if line.get("in") != "gap"]
+        tape.end(underruns=2 if day == 2 else 0)
+        (tmp_path / f"call {day}.jsonl").write_bytes(tape.bytes())
+    (tmp_path / "evil.jsonl.gz").write_bytes(gzip.compress(sample_call(call=EVIL, agent=EVIL).bytes()))
+    (tmp_path / "broken.jsonl").write_bytes(b'{"tape":1}\n{}\n')
+    assert main(["report", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert printed == f"5 calls, 3 of them with problems; written to {tmp_path / 'index.html'}\n"
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    rows = re.findall(r"<tr><td.*?</tr>", page, flags=re.DOTALL)
+    links = [re.search('href="([^"]+)"', row) for row in rows]
+    assert [link and link[1] for link in links] == [
+        *("evil.html", "call%202.html", None, "call%203.html", "call%201.html"),
+    ]
+    assert all((tmp_path / unquote(link[1])).is_file() for link in links if link)
+    assert "underruns: 2" in rows[1]
+    assert "broken.jsonl: line 2: " in rows[2]
+    assert "<script" not in page
+    assert "<img" not in page
+    assert 'data-name="median gap">532 ms<' in rows[1]
 
 
 def test_an_empty_call_has_a_page_too(report: Any) -> None:
