@@ -15,18 +15,18 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from agent.engine.base import CALLER_RATE, Meaning, SpeechBlock, Transcript
+from agent.engine.base import Meaning, SpeechBlock, Transcript, clearest
 from agent.engine.embedded.decoder import Decoder, build_decoders
 from agent.engine.embedded.understanding import CLEAR_WORDS, Understanding
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 
-PIECE = 2 * CALLER_RATE * 40 // 1000  # bytes of PCM16, 40 ms: some 2 ms of work
-TURN_BYTES = 2 * CALLER_RATE * 3  # decoded of one utterance until others have their turn
-MAX_BYTES = 2 * CALLER_RATE * 90  # of one utterance; what is longer is not heard
+PIECE_MS = 40  # some 2 ms of work
+TURN_MS = 3000  # decoded of one utterance until others have their turn
+MAX_MS = 90_000  # of one utterance; what is longer is not heard
 MAX_UTTERANCES = 1000
-FIRST_BYTES = 2 * CALLER_RATE * 640 // 1000  # of speech before decoding begins: they tell how loud the caller is
-FIRST_BYTES_OVER = 2 * CALLER_RATE * 400 // 1000  # of speech over the agent's, which waits for what it means
+FIRST_MS = 640  # of speech before decoding begins: they tell how loud the caller is
+FIRST_MS_OVER = 400  # of speech over the agent's, which waits for what it means
 FINISH_S = 5.0  # that `finish` waits for a decoder
 # How well words must fit the sound to end the agent's reply, in nats a frame of 10 ms below the best sounds of each:
 # a few words, and more of them. People's recordings were at -1.8 to -3.5, espeak's voices at -2.5 to -6, babble at -6.
@@ -43,7 +43,8 @@ class Utterance:
         self.agent = first.agent
         self.expect = first.expect
         self.over = first.over
-        self.audio = bytearray()  # all of it: it may have to be decoded again
+        self.rate = clearest(first)[1]
+        self.audio = bytearray()  # all of it, at this rate: it may have to be decoded again
         self.decoded = 0  # bytes
         self.decoder: Decoder | None = None
         self.robbed = False  # it has given up its decoder, and gets one again when it is over
@@ -51,6 +52,21 @@ class Utterance:
         self.finishing = False
         self.lock = asyncio.Lock()  # one step after the other
         self.cancelled = False
+
+    @property
+    def ms(self) -> float:
+        """How long it is."""
+        return len(self.audio) / self.bytes(1)
+
+    def bytes(self, ms: int) -> int:
+        """How much audio that is."""
+        return 2 * self.rate * ms // 1000
+
+    def add(self, block: SpeechBlock) -> None:
+        """More of it. What comes at another rate than the first block is not heard."""
+        audio, rate = clearest(block)
+        if rate == self.rate:
+            self.audio += audio[: self.bytes(MAX_MS) - len(self.audio)]
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -88,8 +104,8 @@ class PocketsphinxRecognizer:
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""
         utterance = self._utterances.get(block.utterance) or self._open(block)
-        utterance.audio += block.audio[: MAX_BYTES - len(utterance.audio)]
-        if len(utterance.audio) < (FIRST_BYTES_OVER if utterance.over else FIRST_BYTES):
+        utterance.add(block)
+        if len(utterance.audio) < utterance.bytes(FIRST_MS_OVER if utterance.over else FIRST_MS):
             return utterance.transcript
         async with utterance.lock:
             try:
@@ -170,7 +186,7 @@ class PocketsphinxRecognizer:
     async def _rob_longest(self, agent: str) -> None:
         """Free the decoder of the longest utterance that goes on."""
         going_on = [item for item in self._utterances.values() if item.agent == agent and not item.finishing]
-        longest = max((item for item in going_on if item.decoder), key=lambda item: len(item.audio), default=None)
+        longest = max((item for item in going_on if item.decoder), key=lambda item: item.ms, default=None)
         if longest:
             longest.robbed = True
             async with longest.lock:
@@ -179,7 +195,7 @@ class PocketsphinxRecognizer:
 
     def _lend(self, decoder: Decoder, utterance: Utterance) -> Decoder:
         utterance.decoder, utterance.decoded = decoder, 0
-        decoder.start(utterance.expect, over=utterance.over)
+        decoder.start(utterance.expect, over=utterance.over, rate=utterance.rate)
         return decoder
 
     def _release(self, utterance: Utterance) -> None:
@@ -190,7 +206,7 @@ class PocketsphinxRecognizer:
     async def _decode(self, utterance: Utterance, decoder: Decoder) -> Heard:
         """Decode what has come in, with turns for the others where that is much."""
         while True:
-            audio = bytes(utterance.audio[utterance.decoded : utterance.decoded + TURN_BYTES])
+            audio = bytes(utterance.audio[utterance.decoded : utterance.decoded + utterance.bytes(TURN_MS)])
             utterance.decoded += len(audio)
             heard = await self._work(_hear_all, decoder, audio, utterance)
             if utterance.decoded >= len(utterance.audio) or utterance.cancelled:
@@ -240,10 +256,11 @@ def _goes_on(words: list[str], before: list[str]) -> bool:
 
 def _hear_all(decoder: Decoder, audio: bytes, utterance: Utterance) -> Heard:
     decoder.learn_level(audio)
-    for start in range(0, len(audio), PIECE):
+    size = utterance.bytes(PIECE_MS)
+    for start in range(0, len(audio), size):
         if utterance.cancelled:
             return Heard("")
-        decoder.hear(audio[start : start + PIECE])
+        decoder.hear(audio[start : start + size])
     return Heard(decoder.text(), decoder.fit() if utterance.over else 0.0)
 
 

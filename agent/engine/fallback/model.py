@@ -221,7 +221,8 @@ class FallbackModel:
             return Transcript("", final=True)
         name = _utterance(request.id)
         try:
-            await self._recognizer.hear(SpeechBlock(name, request.call, request.agent, request.audio, expect, over))
+            block = SpeechBlock(name, request.call, request.agent, request.audio, expect, over, request.wide)
+            await self._recognizer.hear(block)
             return await self._recognizer.finish(name)
         except EngineError as error:
             logger.error("nothing was understood: %s", error, extra={"call": request.call})

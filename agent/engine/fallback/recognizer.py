@@ -19,18 +19,26 @@ logger = logging.getLogger("voxline.engine.fallback")
 
 
 class Utterance:
-    """One that is being heard. Its audio, at 8 kHz, is kept while the models hear it."""
+    """One that is being heard. Its audio is kept while the models hear it."""
 
     def __init__(self, first: SpeechBlock) -> None:
         self.first = first
         self.audio = bytearray()
+        self.wide = bytearray()  # twice as many bytes, on a wide-band line
         self.moved = False  # the models have lost it
+
+    def keep(self, block: SpeechBlock) -> None:
+        """More of it."""
+        room = MAX_BYTES - len(self.audio)
+        self.audio += block.audio[:room]
+        self.wide += block.wide[: 2 * room]
 
     def move(self) -> SpeechBlock:
         """All of it, for the embedded recognizer."""
-        whole = msgspec.structs.replace(self.first, audio=bytes(self.audio), wide=b"")
+        whole = msgspec.structs.replace(self.first, audio=bytes(self.audio), wide=bytes(self.wide))
         self.moved = True
         self.audio.clear()
+        self.wide.clear()
         return whole
 
 
@@ -55,7 +63,7 @@ class FallbackRecognizer:
         """See Recognizer."""
         said = self._utterances.get(block.utterance) or self._open(block)
         if not said.moved:
-            said.audio += block.audio[: MAX_BYTES - len(said.audio)]
+            said.keep(block)
             try:
                 async with asyncio.timeout(SILENT_S):
                     transcript = await self._recognizer.hear(block)

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from agent.engine.base import Engine, SpeakRequest, Speech
+from agent.engine.embedded.decoder import Decoder
+from agent.engine.embedded.synthesizer import say
 from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer, Word
 from config.engine import SimulatedSettings
 from config.exceptions import SettingsError
 from config.settings import load_settings
 from telephony.app import App
-from telephony.audio.resample import to_line
+from telephony.audio.resample import to_both, to_line
 from telephony.bridge import Bridge
 from telephony.cli import main
 from telephony.rtp import opus
@@ -248,6 +250,31 @@ async def test_payloads_that_are_nonsense_are_counted_and_the_call_goes_on(
         await over(app)
     (ended,) = [record for record in caplog.records if record.message == "ended"]
     assert (ended.damaged, ended.outcome, ended.call) == (3, "hangup", line.call_id)
+
+
+async def test_the_embedded_engine_hears_all_of_a_wide_band_call(
+    wide_phone: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    rates: list[int] = []
+    start = Decoder.start
+
+    def noticed(self: Decoder, *args: Any, rate: int, **more: Any) -> None:
+        rates.append(rate)
+        start(self, *args, rate=rate, **more)
+
+    monkeypatch.setattr(Decoder, "start", noticed)
+    async with server(engine__profile="embedded", engine__process=False, log__words=True, **BOTH) as app:
+        one = await (await wide_phone(app)).talk()
+        bridge = line_of(app).listener
+        assert isinstance(bridge, Bridge)
+        await one.until(lambda: bridge._conversation.session.state == "listening")
+        one.say(to_both(*say("what are your opening hours", "en-us+adam", 0.9))[1])
+        await one.until(lambda: any(getattr(r, "role", "") == "caller" for r in caplog.records))
+        one.hang_up()
+        await over(app)
+    (said,) = [record for record in caplog.records if getattr(record, "role", "") == "caller"]
+    assert (said.text, set(rates)) == ("what are your opening hours", {16_000})
 
 
 async def test_our_own_offer_has_the_order_of_the_setting(callee: Callable[..., Awaitable[Callee]]) -> None:

@@ -38,7 +38,7 @@ from agent.engine.fallback.model import FallbackModel
 from agent.exceptions import EngineError
 from config.agent import AgentSettings, load_agents
 from config.engine import FallbackSettings
-from telephony.audio.resample import to_line
+from telephony.audio.resample import to_both, to_line
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one embedded recognizer for all: it takes a while to load
 
@@ -382,9 +382,10 @@ async def test_the_dialogue_is_told_what_was_said(recognizer: PocketsphinxRecogn
     assert ToolCall("book_appointment", {"day": "Wednesday", "time": "three o'clock"}) in call.events
 
 
-async def test_of_a_wide_band_line_the_8_khz_is_understood(recognizer: PocketsphinxRecognizer) -> None:
-    call, words = Call(fallback(Model(GONE), recognizer)), spoken("i'd like to book an appointment")
-    assert "Which day" in await call.ask(audio=words, wide=bytes(2 * len(words)))
+async def test_of_a_wide_band_line_the_16_khz_are_understood(recognizer: PocketsphinxRecognizer) -> None:
+    call = Call(fallback(Model(GONE), recognizer))
+    wide = bytes(6400) + to_both(*say("i'd like to book an appointment", "en-us+adam", 0.9))[1] + bytes(12_800)
+    assert "Which day" in await call.ask(audio=bytes(len(wide) // 2), wide=wide)
 
 
 async def test_it_knows_which_answer_is_expected(
