@@ -6,6 +6,7 @@ reference for the calls below: speak_lib.h of espeak-ng 1.52.
 
 import asyncio
 import ctypes
+import itertools
 import re
 import threading
 from collections.abc import AsyncGenerator
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from agent.engine.base import FloatArray, SpeakRequest, Speech, Word
 from agent.engine.embedded.voices import Voices
+from agent.engine.keypad import spell_keys
 from agent.exceptions import EngineError
 from config.extras import install_command
 
@@ -171,7 +173,9 @@ def _make(request: SpeakRequest, aborted: threading.Event) -> Speech | None:
     if aborted.is_set():
         return None
     espeak = _shared()
-    text = _plain(request.text)
+    words = _plain(request.text).split()
+    said = spell_keys(words, request.language)
+    text = " ".join(said)
     audio, starts = espeak.speak(
         text, request.voice, request.language, speed=request.speed, pitch=PITCH, aborted=aborted
     )
@@ -185,16 +189,19 @@ def _make(request: SpeakRequest, aborted: threading.Event) -> Speech | None:
     trimmed = np.concatenate([audio[first:last], np.zeros(pause, np.float32)])
     sounds_ms = (loud - first) * (1000 / rate)
     begins = {position: max(0.0, ms - 1000 * first / rate) for position, ms in reversed(starts)}
-    return Speech(_level(trimmed), rate, _words(text, begins, sounds_ms))
+    return Speech(_level(trimmed), rate, _words(words, said, begins, sounds_ms))
 
 
-def _words(text: str, begins: dict[int, float], sounds_ms: NDArray[np.floating[Any]]) -> tuple[Word, ...]:
+def _words(
+    written: list[str], said: list[str], begins: dict[int, float], sounds_ms: NDArray[np.floating[Any]]
+) -> tuple[Word, ...]:
     """The text's own words with their times; each ends with its last sound, before the pause that may follow.
 
-    `begins` are espeak's words, by the index of their character: it may speak one of ours as several (10:30), or none
-    (a dash), which then takes no time.
+    `said` is what is spoken for each, with a space between two. `begins` are espeak's words, by the index of their
+    character: it may speak one of ours as several (10:30), or none (a dash), which then takes no time.
     """
-    spans = [(match[0], match.start(), match.end()) for match in re.finditer(r"\S+", text)]
+    ends = list(itertools.accumulate(len(each) + 1 for each in said))
+    spans = [(word, end - len(each) - 1, end - 1) for word, each, end in zip(written, said, ends, strict=True)]
     starts = [min((begins[at] for at in range(start, end) if at in begins), default=None) for _, start, end in spans]
     words: list[Word] = []
     for index, (word, *_) in enumerate(spans):

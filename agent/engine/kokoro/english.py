@@ -12,6 +12,7 @@ import spacy
 from misaki import en, espeak  # type: ignore[import-untyped]
 from phonemizer.backend import EspeakBackend  # type: ignore[import-untyped]
 
+from agent.engine.keypad import spell_keys
 from agent.engine.kokoro.reading import read_out
 
 TAGGER = "en_core_web_sm"
@@ -44,6 +45,7 @@ class EnglishReader:
     """American or British English. See Reader."""
 
     def __init__(self, *, british: bool) -> None:
+        self._british = british
         fallback = _Fallback(british)
         if spacy.util.is_package(TAGGER):
             self._g2p = en.G2P(british=british, fallback=fallback, unk="")
@@ -52,7 +54,7 @@ class EnglishReader:
 
     def read(self, words: list[str]) -> tuple[str, list[tuple[int, int]]]:
         """See Reader."""
-        spoken = read_out(words)
+        spoken = read_out(spell_keys(words, "en-gb" if self._british else "en-us"))
         # Text is data: misaki's own markup for pronunciations is not looked for.
         _, tokens = self._g2p(" ".join(spoken), preprocess=False)
         return _join(tokens, spoken)

@@ -11,6 +11,8 @@ import re
 from misaki.espeak import EspeakG2P  # type: ignore[import-untyped]
 from phonemizer.backend.espeak.wrapper import EspeakWrapper  # type: ignore[import-untyped]
 
+from agent.engine.keypad import spell_keys
+
 _MARKS = re.escape(';:,.!?…—"“”()[]{}¿¡')
 _OPENING = "“([{¿¡"
 _PICTURES = re.compile("[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]")  # espeak-ng would name every face
@@ -27,13 +29,14 @@ class EspeakReader:
         self._letters: list[tuple[str, str]] = EspeakG2P(language=language).e2m
         self._espeak = EspeakWrapper()
         self._espeak.set_voice(language)
+        self._language = language
 
     def read(self, words: list[str]) -> tuple[str, list[tuple[int, int]]]:
         """See Reader."""
         phonemes = ""
         spans: list[tuple[int, int]] = []
         clause: list[str] = []
-        for word in words:
+        for word in spell_keys(words, self._language):
             before, core, after = _edges(word)
             if before and clause:
                 phonemes = self._add(phonemes, clause, spans) + " "

@@ -147,3 +147,12 @@ async def test_what_nobody_can_speak_is_refused_with_what_there_is(asked: dict[s
     with pytest.raises(EngineError, match=said):
         await speak("One.", **asked)
     assert await speak("One.", voice="en-gb") is not None
+
+
+async def test_keys_are_named_and_keep_their_place() -> None:
+    by_sign, by_name = await speak("Press * or #67."), await speak("Press star or #67.")
+    assert by_sign is not None
+    assert by_name is not None
+    assert [word.text for word in by_sign.words] == ["Press", "*", "or", "#67."]
+    assert [word.start_ms for word in by_sign.words] == [word.start_ms for word in by_name.words]
+    assert by_sign.words[1].end_ms > by_sign.words[1].start_ms

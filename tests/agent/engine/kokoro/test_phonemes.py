@@ -163,3 +163,17 @@ def test_any_text_is_read_or_silent(phonemizer: Phonemizer, text: str) -> None:
                 assert ends <= place.start <= place.end <= len(piece.text)
                 ends = place.end
             assert set(" ".join(place.word for place in piece.places)) <= set(text + " ")
+
+
+@pytest.mark.parametrize(
+    ("language", "signs", "names"),
+    [
+        ("en-us", "Press * or #.", "Press star or pound."),
+        ("en-gb", "Press * or #.", "Press star or hash."),
+        ("en-us", "Dial *67.", "Dial star six seven."),
+        ("es", "Pulse *.", "Pulse asterisco."),
+        ("fr-fr", "Tapez *", "Tapez étoile"),
+    ],
+)
+def test_keys_are_named(phonemizer: Phonemizer, language: str, signs: str, names: str) -> None:
+    assert phonemizer.read(signs, language)[0].text == phonemizer.read(names, language)[0].text
