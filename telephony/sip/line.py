@@ -337,8 +337,11 @@ class SipCall(Line):
         if self.end is not None:
             return
         silent_ms = self._wire.silent_ms(now_ms)
-        match self._liveness.look(silent_ms, by_right=self._wire.silent_by_right):
+        by_right = self._wire.silent_by_right
+        match self._liveness.look(silent_ms, by_right=by_right):
             case Step.ASK:
+                if not by_right:
+                    self.log.info("no media: the peer is asked", extra={"silent_s": round(silent_ms / 1000, 1)})
                 self._call.probe(now_ms)
                 self._changed()
             case Step.GIVE_UP:

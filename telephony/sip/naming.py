@@ -26,7 +26,7 @@ from telephony.sip.calls.events import (
 from telephony.sip.locator import LocateError, Locator
 from telephony.sip.media.hosts import named, with_addresses
 
-LOOKUP_S = 2.0  # for all names of one description; the caller hears nothing so long
+LOOKUP_S = 2.0  # the caller hears nothing so long
 MOST_CALLS = 64  # that wait at once; the descriptions of others are taken as they are, and refused
 MOST_WAITING = 32  # news of one call; later keys are lost
 
@@ -87,12 +87,15 @@ class Naming:
 
     async def _addresses(self, call: str, names: list[str]) -> dict[str, str]:
         """The addresses of those names that have one."""
-        found: dict[str, str] = {}
+        found = await asyncio.gather(*(self._address(call, name) for name in names))
+        return {name: ip for name, ip in zip(names, found, strict=True) if ip}
+
+    async def _address(self, call: str, name: str) -> str:
+        """One of them; "" where it has none, or nobody says so in time."""
         try:
             async with asyncio.timeout(LOOKUP_S):
-                for name in names:
-                    found[name] = await self._locator.ip(name)
+                return await self._locator.ip(name)
         except (LocateError, TimeoutError) as error:
-            why = str(error) or f"no DNS server has answered in {LOOKUP_S:g} s"
+            why = str(error) or f"{name}: no DNS server has answered in {LOOKUP_S:g} s"
             logger.warning("no address of a host in a session description: %s", why, extra={"call": call})
-        return found
+            return ""

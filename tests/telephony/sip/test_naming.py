@@ -176,6 +176,14 @@ async def test_news_is_told_in_order(nameserver: NameServer) -> None:
     assert told.events[-1] == keys[0]
 
 
+async def test_a_name_that_nobody_knows_is_no_hindrance_to_the_others(nameserver: NameServer) -> None:
+    nameserver.records |= HERE
+    told = Told()
+    told.give(Acked(told.call, b"c=IN IP4 nobody.example\r\n" + NAMED))
+    (acked,) = await told.all()
+    assert acked == Acked(told.call, b"c=IN IP4 nobody.example\r\nv=0\r\nc=IN IP4 127.0.0.1\r\n")
+
+
 async def test_an_offer_that_is_withdrawn_is_not_told(nameserver: NameServer) -> None:
     nameserver.records |= HERE
     told = Told()
