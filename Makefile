@@ -8,7 +8,7 @@ endif
 # Not compiled: most of what torch and transformers bring is never imported.
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay fuzz lock clean
+.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz lock clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ bench-engine: .venv/test ## measure the models, with random weights: full-size o
 
 bench-replay: .venv/test ## replay the scripted calls a thousand times: the same decisions, and how fast
 	$(BIN)/python -m bench.replay
+
+bench-memory: .venv/test ## what a server keeps of calls that are over, in 20,000 calls by each line
+	$(BIN)/python -m bench.memory
 
 fuzz: .venv/fuzz ## bytes made up by atheris for every parser that strangers reach, for FUZZ_S seconds (20)
 	$(BIN)/python -m tests.telephony.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)

@@ -17,15 +17,15 @@ SAYS_NOTHING = {"engine.simulated.greeting": False, "turn.reprompt_ms": 3_600_00
 
 def sip_under_load(calls: int, seconds: float) -> dict[str, Any]:
     """One run: see `under_load`."""
-    return under_load(calls, seconds, SETTINGS, _address)
+    return under_load(calls, seconds, SETTINGS, address)
 
 
 def sip_in_silence(calls: int, seconds: float) -> dict[str, Any]:
     """One run in which nobody speaks: media and signalling only."""
-    return under_load(calls, seconds, SETTINGS | SAYS_NOTHING, _address, SILENCE)
+    return under_load(calls, seconds, SETTINGS | SAYS_NOTHING, address, SILENCE)
 
 
-def _address(server: ServerProcess) -> str:
+def address(server: ServerProcess) -> str:
     """The port is the system's choice, and stands in the log."""
     port = server.wait_for("listening", logger="voxline.sip")["ports"]["UDP"]
     return f"sip:front_desk@127.0.0.1:{port}"

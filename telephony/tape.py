@@ -30,6 +30,8 @@ from telephony.shelf import Shelf
 
 FLUSH_S = 0.2
 MAX_BUFFER = 4_000_000  # bytes of one call that wait to be written; a disk that is slower loses the tape, not the call
+MAX_BUFFERS = 256_000_000  # of all calls together, those too that are over
+MAX_CLOSED = 10_000  # tapes that wait to be compressed; the next start finds those beyond
 MAX_RESTS = 10_000  # of earlier servers, that one start finishes
 STOP_S = 5.0  # for writing and compressing what is open; what is not compressed by then the next start finishes
 MAX_LINE = 1 << 20  # bytes that are looked at for a tape's last line
@@ -42,29 +44,40 @@ MAX_GROWTH, ALLOWED = 200, 1_000_000  # a tape of pure silence grows 45-fold; so
 logger = logging.getLogger("voxline.tape")
 
 
+class Waiting:
+    """What waits to be written, of all tapes."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.bytes = 0
+
+
 class Tape:
     """The tape of one call. `write` only puts lines aside."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, waiting: Waiting | None = None) -> None:
         self.path = path
         self.broken = False
         self._lines: list[bytes] = []
         self._waiting = 0
-        self._lock = threading.Lock()
+        self._all = waiting or Waiting()
         self._file: int | None = None
 
     def write(self, line: bytes) -> None:
         """Append a line."""
-        with self._lock:
-            if self._waiting + len(line) > MAX_BUFFER:
+        size = len(line)
+        with self._all.lock:
+            if self._waiting + size > MAX_BUFFER or self._all.bytes + size > MAX_BUFFERS:
                 self.broken = True
             if not self.broken:
                 self._lines.append(line)
-                self._waiting += len(line)
+                self._waiting += size
+                self._all.bytes += size
 
     def flush(self) -> None:
         """Write what has come in; called by one thread only. Raises OSError."""
-        with self._lock:
+        with self._all.lock:
+            self._all.bytes -= self._waiting
             lines, self._lines, self._waiting = self._lines, [], 0
         if lines:
             if self._file is None:
@@ -90,6 +103,7 @@ class Tapes:
         self._rests: list[Path] = []  # tapes that earlier servers have left unfinished
         self._open: set[Tape] = set()
         self._closed: list[Tape] = []
+        self._waiting = Waiting()
         self._stamp = ""
         self._names: set[str] = set()  # of the tapes that began in this second
         self._lock = threading.Lock()
@@ -113,7 +127,7 @@ class Tapes:
             number += 1
             name = f"{first}-{number}"
         self._names.add(name)
-        tape = Tape(self._folder / f"{name}.jsonl")
+        tape = Tape(self._folder / f"{name}.jsonl", self._waiting)
         with self._lock:
             self._open.add(tape)
         return tape
@@ -122,7 +136,8 @@ class Tapes:
         """The call is over: what remains is written, and the file compressed."""
         with self._lock:
             self._open.discard(tape)
-            self._closed.append(tape)
+            if len(self._closed) < MAX_CLOSED:
+                self._closed.append(tape)
         self._wake.set()
 
     def stop(self) -> None:

@@ -53,9 +53,19 @@ class Model(SimulatedModel):
 
 def flood():
     """The log goes into a pipe that nobody reads, until whoever logs waits for ever."""
-    threading.Timer(3, lambda: print("full", flush=True)).start()
+    count = 0
+
+    def watch():
+        before = -1
+        while count != before:
+            before = count
+            time.sleep(1)
+        print("full", flush=True)
+
+    threading.Thread(target=watch, daemon=True).start()
     while True:
         logging.warning("x" * 1000)
+        count += 1
 
 
 app = App(settings, Engine(Model(settings.engine.simulated), SimulatedSynthesizer(settings.engine.simulated)))

@@ -265,6 +265,29 @@ def test_a_disk_that_is_too_slow_loses_the_tape_and_not_the_memory() -> None:
     assert sum(map(len, tape._lines)) <= tape_module.MAX_BUFFER
 
 
+def test_a_disk_that_hangs_holds_only_so_much_of_all_calls(
+    tapes: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape_module, "STOP_S", 0.1)
+    monkeypatch.setattr(tape_module, "MAX_BUFFERS", 50_000)
+    some = tapes()
+    hung = some.open("CA0")
+    os.mkfifo(hung.path)
+    hung.write(b"hangs\n")
+    wait_for(lambda: not hung._lines)  # the writer has it, and does not come back
+    calls = []
+    for number in range(1, 101):  # one after the other
+        calls.append(some.open(f"CA{number}"))
+        calls[-1].write(bytes(1000))
+        some.close(calls[-1])
+    assert sum(map(len, (line for tape in calls for line in tape._lines))) == 50_000
+    assert [tape.broken for tape in calls] == [False] * 50 + [True] * 50
+    pipe = os.open(hung.path, os.O_RDONLY | os.O_NONBLOCK)  # and now it does
+    wait_for(lambda: len(list(folder.glob("*.gz"))) == 50)
+    assert some._waiting.bytes == 0
+    os.close(pipe)
+
+
 def test_a_compressed_tape_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     lines = [b"%d %s\n" % (number, os.urandom(30).hex().encode()) for number in range(5000)]
     path = tmp_path / "a.jsonl.gz"

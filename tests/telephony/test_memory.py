@@ -1,0 +1,162 @@
+"""What calls leave behind when they are over: nothing, or a server that runs for a month grows for a month.
+
+Memory is counted in blocks of Python's, after a collection: a single object kept for each call is seen in a few hundred
+calls, which no figure of the operating system's would show before thousands. `python -m bench.memory` looks at that.
+"""
+
+import asyncio
+import gc
+import json
+import logging
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+
+from config.settings import load_settings
+from telephony.app import App
+from telephony.server import build_server
+
+SETTINGS: dict[str, Any] = {
+    "server.port": 0,
+    "sip.enabled": True,
+    "sip.port": 0,
+    "engine.profile": "simulated",
+    "engine.simulated.first_word_ms": 0,
+    "engine.simulated.first_audio_ms": 0,
+    "engine.simulated.words": 2,
+    "engine.simulated.audio_ms_per_word": 100,
+}
+CALLS, AT_ONCE = 300, 20
+WAVES = 3  # the first one warms up; the server, too, keeps something now and then, but not in every wave
+LEFT = 0.5  # blocks a call: less than one object of each
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(autouse=True)
+def no_log() -> Iterator[None]:
+    """pytest would keep every line of it."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+class Place:
+    """A server of this process."""
+
+    def __init__(self, app: App, port: int, sip: int) -> None:
+        self.app = app
+        self.port = port
+        self.sip = sip
+
+    async def over(self) -> None:
+        """All calls are, and their transactions, which SIP keeps for 32 s."""
+        assert self.app.sip
+        assert self.app.sip._ua
+        async with asyncio.timeout(90):
+            while self.app.calls or self.app.admission.active or self.app.sip._ua.next_ms < float("inf"):  # noqa: ASYNC110 (no event tells)
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def place(folder: Any) -> AsyncIterator[Place]:
+    settings = load_settings(None, SETTINGS | {"server.data": str(folder)})
+    app = App(settings)
+    server = build_server(app, settings)
+    task = asyncio.create_task(server.serve())
+    async with asyncio.timeout(30):
+        while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+            await asyncio.sleep(0.01)
+    assert app.sip
+    yield Place(app, server.servers[0].sockets[0].getsockname()[1], app.sip.ports["TCP"])
+    server.should_exit = True
+    await task
+
+
+async def by_twilio(at: Place, number: int) -> None:
+    """A call that is greeted and hung up."""
+    stream, call = f"MZ{number:032}", f"CA{number:032}"
+
+    def message(event: str, **fields: Any) -> str:
+        return json.dumps({"event": event, "streamSid": stream, **fields})
+
+    start = {"streamSid": stream, "accountSid": "AC", "callSid": call, "tracks": ["inbound"], "customParameters": {}}
+    start["mediaFormat"] = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+    url = f"ws://127.0.0.1:{at.port}/twilio/media"
+    async with connect(url, compression=None, ping_interval=None, proxy=None) as socket:
+        await socket.send(message("start", sequenceNumber="1", start=start))
+        async for text in socket:
+            if '"media"' in str(text):
+                break
+        await socket.send(message("stop", stop={"callSid": call}))
+        async for _ in socket:
+            pass
+
+
+async def by_sip(at: Place, number: int) -> None:
+    """The same, by TCP."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", at.sip)
+    host, port = writer.get_extra_info("sockname")
+    sdp = f"v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
+
+    def send(method: str, sequence: int, tag: str = "", body: str = "") -> None:
+        lines = [
+            f"{method} sip:front_desk@{host}:{at.sip} SIP/2.0",
+            f"Via: SIP/2.0/TCP {host}:{port};branch=z9hG4bK{method}{number}",
+            "Max-Forwards: 70",
+            f"From: <sip:ann@{host}>;tag=ann{number}",
+            f"To: <sip:front_desk@{host}>{tag}",
+            f"Call-ID: {number}@{host}",
+            f"CSeq: {sequence} {method}",
+            f"Contact: <sip:ann@{host}:{port};transport=tcp>",
+            *(["Content-Type: application/sdp"] if body else []),
+            f"Content-Length: {len(body)}",
+        ]
+        writer.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+
+    async def answer() -> str:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = re.search(r"(?im)^content-length: *(\d+)", head)
+            await reader.readexactly(int(length[1]) if length else 0)
+            if not head.startswith("SIP/2.0 1"):
+                return head
+
+    send("INVITE", 1, body=sdp)
+    head = await answer()
+    assert head.startswith("SIP/2.0 200"), head
+    to = re.search(r"(?im)^to:.*(;tag=\S+)", head)
+    assert to
+    send("ACK", 1, to[1])
+    await asyncio.sleep(0.1)
+    send("BYE", 2, to[1])
+    assert (await answer()).startswith("SIP/2.0 200")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def calls(at: Place, call: Callable[[Place, int], Awaitable[None]], numbers: range) -> int:
+    """Make them, so many at once; gives the blocks of memory that are in use when all are over."""
+    waiting = iter(numbers)
+
+    async def caller() -> None:
+        for number in waiting:
+            await call(at, number)
+
+    await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
+    await at.over()
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+@pytest.mark.parametrize("call", [by_twilio, by_sip])
+async def test_calls_leave_nothing_behind(tmp_path: Any, call: Callable[[Place, int], Awaitable[None]]) -> None:
+    async with place(tmp_path) as at:
+        blocks = [await calls(at, call, range(wave * CALLS, (wave + 1) * CALLS)) for wave in range(WAVES)]
+        assert min(after - before for before, after in pairwise(blocks)) < LEFT * CALLS, blocks
