@@ -14,7 +14,7 @@ import yaml
 
 from config import private, strict_yaml
 from config.exceptions import SettingsError, VoxlineError
-from config.logging import configure_logging
+from config.logging import configure_logging, printable
 from config.settings import Settings, load_settings
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except VoxlineError as error:
-        print(f"voxline: {error}", file=sys.stderr)
+        lines = str(error).split("\n")  # which may hold what a peer has said
+        print("voxline:", "\n".join(map(printable, lines)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

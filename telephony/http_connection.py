@@ -15,6 +15,7 @@ from telephony.refusals import MAX_PATH, Refusals
 MAX_OVERHEAD_BYTES = 65_536  # of one request besides its body: its head, how the body is cut into chunks, its trailers
 MAX_BODY_BYTES = 1_048_576  # also of those that nobody reads
 MAX_HEADERS = 128
+SPARE_CONNECTIONS = 1000  # besides those of calls: webhooks, health, metrics
 MAX_IN_FLIGHT = 16  # requests of one connection that wait for their answers
 
 
@@ -24,6 +25,7 @@ class Config(uvicorn.Config):
     limits: TwilioSettings
     refusals: Refusals
     descriptors: Descriptors
+    max_connections: int
 
 
 class _Excess(Exception):
@@ -53,8 +55,11 @@ class HttpConnection(HttpToolsProtocol):
         """See asyncio.Protocol."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # so that `pause_writing` tells of anything unread
-        if self.config.descriptors.spent(transport.get_extra_info("socket").fileno()):
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, self.config.descriptors.ADVICE, self.config.descriptors.limit)
+        descriptors, most = self.config.descriptors, self.config.max_connections
+        if descriptors.spent(transport.get_extra_info("socket").fileno()):
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, descriptors.ADVICE, descriptors.limit)
+        elif len(self.connections) > most:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "more than %d connections", most)
         else:
             self._expect_request()
 

@@ -18,7 +18,7 @@ import uvicorn
 from config.exceptions import SettingsError
 from config.settings import ServerSettings, Settings
 from telephony.connection import MediaConnection
-from telephony.http_connection import Config, HttpConnection
+from telephony.http_connection import SPARE_CONNECTIONS, Config, HttpConnection
 from telephony.last_resort import LastResort
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def build_server(
     config.limits = settings.twilio
     config.refusals = app.refusals
     config.descriptors = app.descriptors
+    config.max_connections = settings.call.capacity + SPARE_CONNECTIONS
     return DrainingServer(
         config,
         app.asgi.router.lifespan_context(app.asgi),

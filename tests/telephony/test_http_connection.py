@@ -4,16 +4,21 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from telephony.http_connection import MAX_BODY_BYTES, MAX_HEADERS, MAX_IN_FLIGHT, MAX_OVERHEAD_BYTES
+from config.settings import load_settings
+from telephony.app import App
+from telephony.http_connection import MAX_BODY_BYTES, MAX_HEADERS, MAX_IN_FLIGHT, MAX_OVERHEAD_BYTES, SPARE_CONNECTIONS
+from telephony.server import build_server
 
 TIMEOUT_S = 0.5
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 REQUEST = HEAD + b"\r\n"
+LAST = HEAD + b"Connection: close\r\n\r\n"
 BODY = b'{"status":"ok"}'
 CHUNKED = b"POST /twilio/status HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 MEDIA = b"GET /twilio/media HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -140,7 +145,7 @@ async def test_what_is_no_body_is_bounded(server: Any, what: str) -> None:
     line = await refused(server, since, 431, 400)
     if got and b" 200 OK" not in got:  # it gets lost if it comes while we are still sending
         assert got.startswith(b"HTTP/1.1 %d " % line["status"])
-    assert (await answer(server, REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))).endswith(BODY)
+    assert (await answer(server, LAST)).endswith(BODY)
 
 
 async def test_headers_are_bounded_in_number(server: Any) -> None:
@@ -191,7 +196,7 @@ async def test_a_form_that_breaks_off_is_told_once(server: Any) -> None:
     await writer.drain()
     writer.close()
     await refused(server, since, 400, text="a request that broke off")
-    await answer(server, REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    await answer(server, LAST)
     assert len(list(server.log)[since:]) == 1
 
 
@@ -242,9 +247,35 @@ async def test_a_peer_that_leaves_before_its_answers_leaves_no_traceback(server:
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * how_many)
         await writer.drain()
         writer.transport.abort()
-    assert (await answer(server, REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))).endswith(BODY)
+    assert (await answer(server, LAST)).endswith(BODY)
     assert not [line for line in server.log if line["level"] == "ERROR"]
     assert "Traceback" not in "".join(server.other_output)
+
+
+async def test_connections_are_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In this process, so that a few are too many."""
+    settings = load_settings(None, {"engine.profile": "simulated", "server.port": 0, "server.data": str(tmp_path)})
+    app = App(settings)
+    server = build_server(app, settings)
+    assert server.config.max_connections == settings.call.capacity + SPARE_CONNECTIONS
+    server.config.max_connections = 3
+    task = asyncio.create_task(server.serve())
+    async with asyncio.timeout(15):
+        while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+            await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    for _, writer in kept:
+        writer.write(REQUEST)
+    answers = [await reader.readuntil(BODY) for reader, _ in kept]
+    assert all(b"200 OK" in told for told in answers)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert (await reader.read()).endswith(b"more than 3 connections\n")
+    assert "refused: more than 3 connections" in caplog.text
+    for one in (writer, *(writer for _, writer in kept)):
+        one.close()
+    server.should_exit = True
+    await task
 
 
 def test_the_bounds_let_pass_what_twilio_and_proxies_send() -> None:
