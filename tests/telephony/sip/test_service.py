@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from config.exceptions import SettingsError
-from telephony.rtp import srtp
+from telephony.rtp import packet, srtp
 from telephony.rtp.codec import PCMU
+from telephony.rtp.packet import Packet
 from telephony.sip.calls.events import Cause, Ended
 from telephony.sip.calls.exchange import Credentials
 from telephony.sip.line import SipCall
@@ -241,6 +242,26 @@ async def test_foreign_rtp_is_not_heard(phone: Open) -> None:
         await one_round(one)
         assert line.media.counters.foreign <= 1  # type: ignore[attr-defined]  # Linux has dropped it
         assert not thief.heard
+        one.hang_up()
+        await over(app)
+
+
+async def test_rtp_from_elsewhere_that_comes_first_does_not_mute_the_caller(phone: Open, heard: list[bytes]) -> None:
+    async with server() as app:
+        one, thief = await phone(app), await phone(app)
+        one.talking = False
+        await one.talk()
+        assert one.media
+        (line,) = app.calls
+        media = line.media  # type: ignore[attr-defined]
+        for number in range(3):
+            thief._sockets.audio.sendto(
+                packet.encode(Packet(0, number, 160 * number, 66, PCMU.silence)), one.media.remote
+            )
+        await one.until(lambda: media.counters.received == 3)
+        one.talking = True
+        one.say(b"\x00\x20\x00\xe0" * 8000)
+        await one.until(lambda: sum(any(frame) for frame in heard) > 20)
         one.hang_up()
         await over(app)
 
