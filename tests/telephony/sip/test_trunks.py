@@ -54,7 +54,7 @@ def test_whose_call_it_is() -> None:
 def test_name_without_dnspython_is_an_error_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locator, "dns", None)
     trunks(acme={"server": "sip:192.0.2.1"})
-    with pytest.raises(SettingsError, match=r"sip\.trunks\.acme\.server: .*voxline\[sip\]"):
+    with pytest.raises(SettingsError, match=r"sip\.trunks\.acme\.server: .*\[sip\]"):
         trunks(acme={"server": "sip:pbx.example.com"})
 
 
