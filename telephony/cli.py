@@ -244,9 +244,10 @@ def _call(options: argparse.Namespace) -> int:
     from agent.engine.embedded.synthesizer import say  # noqa: PLC0415
     from telephony.caller.call import run_call  # noqa: PLC0415
     from telephony.caller.script import load_script  # noqa: PLC0415
+    from telephony.caller.timeline import Timeline  # noqa: PLC0415
 
-    report = uvloop.run(
-        run_call(
+    with Timeline(print) as timeline:
+        call = run_call(
             options.url,
             load_script(options.script),
             speak=say,
@@ -256,9 +257,9 @@ def _call(options: argparse.Namespace) -> int:
             password=options.password,
             codec=options.codec,
             out=options.out,
-            on_line=print,
+            on_line=timeline.add,
         )
-    )
+        report = uvloop.run(call)
     return 0 if report.ok else 1
 
 

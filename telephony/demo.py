@@ -13,6 +13,7 @@ from telephony.caller.call import run_call
 from telephony.caller.clip import Speak
 from telephony.caller.report import CallReport, describe
 from telephony.caller.script import load_script
+from telephony.caller.timeline import Timeline
 from telephony.process import LogLine, ServerProcess
 
 PUBLIC_URL = "https://voice.example.com"  # signed for, as behind a proxy; the call itself stays on this machine
@@ -27,7 +28,15 @@ def demo(out: Path, script: Path, speak: Speak) -> int:
     bookings.unlink(missing_ok=True)
     token = secrets.token_hex(16)
     settings = {"server.public_url": PUBLIC_URL, "server.data": str(out.resolve()), "log.words": True}
-    with ServerProcess(settings, environment={"TWILIO_AUTH_TOKEN": token}, on_line=_print_words) as server:
+
+    def add_words(line: LogLine) -> None:
+        if line.get("message") == "said":
+            timeline.add(_words(line))
+
+    with (
+        Timeline(print) as timeline,
+        ServerProcess(settings, environment={"TWILIO_AUTH_TOKEN": token}, on_line=add_words) as server,
+    ):
         print(f"server on {server.url}, signatures checked for {PUBLIC_URL}\n")
         report = uvloop.run(
             run_call(
@@ -37,19 +46,18 @@ def demo(out: Path, script: Path, speak: Speak) -> int:
                 auth_token=token,
                 public_url=PUBLIC_URL,
                 out=out,
-                on_line=print,
+                on_line=timeline.add,
             )
         )
     booked = [json.loads(line) for line in bookings.read_text().splitlines()] if bookings.exists() else []
     return _conclude(report, booked)
 
 
-def _print_words(line: LogLine) -> None:
+def _words(line: LogLine) -> str:
     """The words of the conversation, as they go into its history."""
-    if line.get("message") == "said":
-        cut = " … (interrupted here)" if line["interrupted"] else ""
-        verb = "understood" if line["role"] == "caller" else "said"
-        print(f"{line['at_ms'] / 1000:7.2f}  voxline ▸ {verb}: {line['text']}{cut}")
+    cut = " … (interrupted here)" if line["interrupted"] else ""
+    verb = "understood" if line["role"] == "caller" else "said"
+    return f"{line['at_ms'] / 1000:7.2f}  voxline ▸ {verb}: {line['text']}{cut}"
 
 
 def _conclude(report: CallReport, booked: list[dict[str, Any]]) -> int:

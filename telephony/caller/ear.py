@@ -12,6 +12,7 @@ from telephony.audio import g711
 
 LOUD_DBFS = -40.0  # a sample above this is heard; line noise and comfort noise stay below
 JOIN = 300 * g711.SAMPLES_PER_MS  # pauses up to this lie within a talkspurt
+BREAK = 30 * g711.SAMPLES_PER_MS  # silence within a word, such as before a plosive, is no longer
 SLICE = 100 * g711.SAMPLES_PER_MS  # long payloads are looked at in slices, so that their pauses are seen
 
 
@@ -36,6 +37,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.spurts: list[Talkspurt] = []
+        self._unbroken = Talkspurt(0, 0)  # the last stretch without even a short pause
         self._ahead: deque[tuple[int, int]] = deque()  # loud pieces not yet heard to their end
 
     def schedule(self, start: int, payload: bytes) -> None:
@@ -47,6 +49,17 @@ class Ear:
                 begin = start + offset + len(piece) - len(rest)
                 self._ahead.append((begin, begin + len(rest.rstrip(QUIET))))
 
+    def unbroken(self, now: int) -> tuple[int, int]:
+        """Since when the agent has been heard without a break, and until when it will be, as far as it has been sent.
+        Both are `now` where it is silent."""
+        until = now
+        for start, end in self._ahead:
+            if start - until > BREAK:
+                break
+            until = max(until, end)
+        silent = until == now or now - self._unbroken.end > BREAK
+        return (now, now) if silent else (self._unbroken.start, until)
+
     def clear(self, now: int) -> None:
         """What was scheduled from now on is not played."""
         self.listen(now)
@@ -57,6 +70,9 @@ class Ear:
         while self._ahead and self._ahead[0][0] < now:
             start, end = self._ahead[0]
             heard = min(end, now)
+            if start - self._unbroken.end > BREAK:
+                self._unbroken = Talkspurt(start, heard)
+            self._unbroken.end = max(self._unbroken.end, heard)
             if self.spurts and start - self.spurts[-1].end <= JOIN:
                 self.spurts[-1].end = max(self.spurts[-1].end, heard)
             else:

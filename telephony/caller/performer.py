@@ -12,6 +12,7 @@ from telephony.caller.clip import FRAME, Clip
 from telephony.caller.ear import Ear, Talkspurt
 from telephony.caller.script import Dtmf, HangUp, Interrupt, Noise, Say, Script, Silence, Step, Wait, Wav
 
+MID_WORD = 100 * g711.SAMPLES_PER_MS  # of the agent's voice before and behind the moment it is talked over in mid-word
 KEY_EVERY = 250 * g711.SAMPLES_PER_MS  # between two keys of a `dtmf` step
 
 
@@ -134,11 +135,15 @@ class Performer:
 
     def _interrupt(self, step: Interrupt, clip: Clip, position: int, ear: Ear) -> bool:
         spurt = self._next_utterance(ear, first=True)
-        if spurt is not None and position - spurt.start >= step.interrupt.after_ms * g711.SAMPLES_PER_MS:
+        ready = spurt is not None and position - spurt.start >= step.interrupt.after_ms * g711.SAMPLES_PER_MS
+        if ready and step.interrupt.mid_word:
+            since, until = ear.unbroken(position)
+            ready = min(position + clip.onset - since, until - position - clip.onset) >= MID_WORD
+        if ready:
             self._begin(clip, position, interrupts=True)
             return True
-        if spurt is None:
-            self._check(step.interrupt.timeout_ms, position, "interrupt", "speak")
+        if spurt is None or step.interrupt.mid_word:
+            self._check(step.interrupt.timeout_ms, position, "interrupt", "speak on" if spurt else "speak")
         return False
 
     def _press(self, step: Dtmf, position: int) -> bool:

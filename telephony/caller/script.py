@@ -64,6 +64,7 @@ class Interruption(_Speech):
     """Talk over the agent, `after_ms` after it starts its next utterance: one of say, wav, noise."""
 
     after_ms: Milliseconds = 1000
+    mid_word: bool = False  # not before the agent is within a word, so that it is heard to stop
     timeout_ms: Milliseconds | None = None  # for the agent to start
     say: Words | None = None
     wav: Path | None = None

@@ -30,6 +30,7 @@ class Stage:
         """Frames up to a time: (ms, whether the caller makes a sound), where that changes."""
         changes: list[tuple[int, bool]] = []
         while self.position < until_ms * MS:
+            self.ear.listen(self.position)
             frame = self.performer.next_frame(self.position, self.ear)
             if self.performer.hangs_up or self.performer.error:
                 break
@@ -97,6 +98,24 @@ def test_an_interruption_comes_so_long_after_the_agent_begins(stage: Any) -> Non
     play.agent_speaks(1000, 5000)  # a pause, and on: it began at 510 ms
     assert play.run(1200) == [(700, False), (820, True)]
     assert [said.interrupts for said in play.performer.said] == [False, True]
+
+
+def test_an_interruption_in_mid_word_waits_until_the_agent_is_within_one(stage: Any) -> None:
+    """The agent pauses at a comma just when its time has come, and goes on with a short word and a long one."""
+    play = stage({"interrupt": {"after_ms": 300, "mid_word": True, "say": "stop"}})
+    for start, end in ((0, 290), (480, 560), (640, 1000)):
+        play.ear.schedule(start * MS, b"\x00" * (end - start) * MS)  # as loud as can be
+    changes = play.run(1200)
+    [said] = play.performer.said
+    assert changes[1] == (740, True)
+    assert said.interrupts
+
+
+def test_a_word_that_is_never_long_enough_ends_the_call(stage: Any) -> None:
+    play = stage({"interrupt": {"after_ms": 0, "mid_word": True, "say": "stop", "timeout_ms": 400}})
+    play.ear.schedule(0, b"\x00" * 150 * MS)
+    play.run(5000)
+    assert play.performer.error == "step 1 (interrupt): the agent did not speak on within 400 ms"
 
 
 def test_an_interruption_waits_for_what_comes_next(stage: Any) -> None:
