@@ -61,7 +61,11 @@ class SipSettings(Group):
     trunks: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], TrunkSettings] = Field(default_factory=dict)
     realm: str = Field(default="voxline", pattern=r'^[^\s"\\]+$')
     digest: Annotated[tuple[Literal["MD5", "SHA-256"], ...], Field(min_length=1)] = ("MD5",)
-    codecs: Annotated[tuple[Literal["opus", "PCMU", "PCMA"], ...], Field(min_length=1)] = ("PCMU", "PCMA")
+    codecs: Annotated[tuple[Literal["opus", "G722", "PCMU", "PCMA"], ...], Field(min_length=1)] = (
+        "PCMU",
+        "PCMA",
+        "G722",
+    )
     srtp: Literal["off", "allowed", "required"] = "allowed"
     nat: bool = False
     rtp_first_port: int = Field(default=20_000, ge=1024, le=65_534)

@@ -24,7 +24,7 @@ PROGRAMS = {
     "twinkle-console": "twinkle-console",
     "util-linux": "unshare",
 }
-LIBRARIES = {"libopus0": "opus"}
+LIBRARIES = {"libopus0": "opus", "libspandsp2": "spandsp"}
 MUSIC = "/usr/share/asterisk/moh"
 FILES = {"asterisk-moh-opsound-wav": f"{MUSIC}/reno_project-system.wav"}
 PACKAGES = sorted(PROGRAMS | LIBRARIES | FILES)

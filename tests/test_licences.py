@@ -14,7 +14,8 @@ PAGE = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
 EXTRAS = {"embedded", "gpu", "sip"}
 WITHOUT = {"silero-vad"}  # of its dependencies, torch and torchaudio, the Makefile takes none
 PERMISSIVE = re.compile(
-    r"(0BSD|AFL|Apache|BSD|CC0|CNRI|HPND|ISC|LLVM-exception|MIT|OSI|PSF|Python Software|Unlicense|Zlib|zlib)"
+    r"(0BSD|AFL|Apache|BSD|CC0|CNRI|HPND|ISC|LLVM-exception|MIT|OSI|PSF|Public.Domain|Python Software|Unlicense"
+    r"|Zlib|zlib)"
 )
 STRICTER = re.compile(r"\b(A?GPL|LGPL|MPL|GNU|Mozilla|EUPL|SSPL|BUSL|proprietary)", re.IGNORECASE)
 PINNED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)

@@ -84,8 +84,10 @@ OPUS = Codec(
     parameters="maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;useinbandfec=1",
 )
 
-CODECS = {codec.name: codec for codec in (OPUS, PCMU, PCMA)}
-STATIC = {codec.payload_type: codec for codec in (PCMU, PCMA)}
+G722 = Codec("G722", 9, rate=16_000)
+
+CODECS = {codec.name: codec for codec in (OPUS, G722, PCMU, PCMA)}
+STATIC = {codec.payload_type: codec for codec in (PCMU, PCMA, G722)}
 
 
 def open_coder(codec: Codec, rate: Rate, parameters: str = "") -> G711 | Coder:
@@ -99,6 +101,10 @@ def open_coder(codec: Codec, rate: Rate, parameters: str = "") -> G711 | Coder:
         from telephony.rtp.widened import Widened  # noqa: PLC0415 (few lines need it)
 
         return Widened(codec)
+    if codec is G722:
+        from telephony.rtp.g722 import G722Coder  # noqa: PLC0415 (few lines need it)
+
+        return G722Coder(rate)
     from telephony.rtp.opus import Opus  # noqa: PLC0415 (a library that need not be there)
 
     return Opus(rate, parameters)

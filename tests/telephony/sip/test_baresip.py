@@ -18,7 +18,7 @@ from telephony.sip.line import SipCall
 from tests.debian import needs
 from tests.telephony.rtp.speech import hiss, samples, share
 from tests.telephony.sip.clients import baresip
-from tests.telephony.sip.clients.baresip import microphone, needs_baresip, needs_opus
+from tests.telephony.sip.clients.baresip import microphone, needs_baresip, needs_g722, needs_opus
 from tests.telephony.sip.clients.local import HOST, certificate, until
 from tests.telephony.sip.clients.notes import singing
 from tests.telephony.sip.phone import likeness, over, server
@@ -133,6 +133,46 @@ async def test_an_encrypted_wide_band_call_in_opus_with_keys_and_hold(
     assert len(loud) > 640 * 80  # of 100
     assert share(loud, 4800, 7200) > 0.85
     assert np.abs(samples(b"".join(heard))).mean() < 0.2 * np.abs(samples(b"".join(wide))).mean()
+
+
+@needs_g722
+async def test_a_wide_band_call_in_g722_with_keys_and_hold(
+    pressed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only codec of a phone, and both sides speak between 5 and 7 kHz."""
+    wide: list[bytes] = []
+    tell = Bridge.audio
+    monkeypatch.setattr(Bridge, "audio", lambda self, pcm, more=b"": (wide.append(more), tell(self, pcm, more)))
+    mouth = microphone(10_000, (2200, hiss(2)), rate=16_000)
+    account = "audio_codecs=G722/16000/1"
+    async with server(hissing(8)) as app:
+        assert app.sip
+        async with baresip.running(tmp_path / "bob", mouth, account, certificate(tmp_path), rate=16_000) as bob:
+            bob.do("dial", f"sip:1000@{HOST}:{app.sip.ports['UDP']}")
+            await bob.event("CALL_ESTABLISHED")
+            (line,) = app.calls
+            assert isinstance(line, SipCall)
+            assert line.rate == 16_000
+            assert line.media
+            counters = line.media.counters
+            await until(lambda: line.counts()["frames"] > 250)  # both have spoken
+            for key in "15#":
+                bob.do("sndcode", key)
+            await until(lambda: pressed == ["1", "5", "#"])
+            bob.do("hold")
+            await bob.event("CALL_REMOTE_SDP", param="answer")
+            bob.do("resume")
+            on_hold = counters.sent
+            await until(lambda: counters.sent > on_hold + 5)
+            bob.do("hangup")
+            await over(app)
+            assert (counters.malformed, counters.unexpected, line.media.jitter.counters.damaged) == (0, 0, 0)
+            told = bob.heard()[: 16_000 * 2 * 2]  # 2 s
+    assert np.abs(samples(told)).max() > 3000
+    assert share(told, 4800, 7200) > 0.85
+    loud = b"".join(frame for frame in wide if np.abs(samples(frame)).max() > 2000)
+    assert len(loud) > 640 * 80  # of 100
+    assert share(loud, 4800, 7200) > 0.85
 
 
 def agents_with_reception(folder: Path, target: str) -> Path:

@@ -285,7 +285,7 @@ async def test_a_flood_is_dropped_before_it_is_parsed(phone: Open) -> None:
 async def test_nothing_in_common(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
     async with server() as app:
         one = await phone(app)
-        one.dial(body=one.negotiation.offer().replace(b"RTP/AVP 0 8", b"RTP/AVP 9 18"))
+        one.dial(body=one.negotiation.offer().replace(b"RTP/AVP 0 8", b"RTP/AVP 4 18"))
         assert (await one.wait(Ended)).status == 488
         assert "refused: no common codec" in caplog.text
         (answer,) = [m for m in one.messages if isinstance(m, Response) and m.status == 488]

@@ -43,7 +43,7 @@ jitter_buffer_delay 2-10
 net_interface {host}
 module_path {modules}
 module g711.so
-{opus}
+{wide}
 module aufile.so
 module sndfile.so
 module srtp.so
@@ -54,8 +54,9 @@ ctrl_tcp_listen {host}:{control}
 snd_path {folder}
 """
 
-OPUS = Path(MODULES) / "opus.so"
+OPUS, G722 = Path(MODULES) / "opus.so", Path(MODULES) / "g722.so"
 needs_opus = pytest.mark.skipif(not OPUS.exists(), reason="baresip has no module opus.so")
+needs_g722 = pytest.mark.skipif(not G722.exists(), reason="baresip has no module g722.so")
 needs_baresip = needs("baresip-core")
 
 
@@ -121,7 +122,7 @@ class Baresip:
         await self.event("CALL_CLOSED")
 
     def heard(self) -> bytes:
-        """What came out of its decoder, PCM16: G.711 mono at 8 kHz, Opus stereo at 48."""
+        """What came out of its decoder, PCM16: G.711 mono at 8 kHz, G.722 at 16, Opus stereo at 48."""
         return b"".join(pcm_of(file) for file in sorted(self._folder.glob("dump-*-dec.wav")))
 
     async def read(self, reader: asyncio.StreamReader) -> None:
@@ -138,10 +139,10 @@ async def running(
     folder: Path, microphone: bytes, account: str, certificate: Path, *, rate: int = RATE
 ) -> AsyncIterator[Baresip]:
     """A telephone that says `microphone` (PCM16 at `rate`) in each call and hangs up behind it. `account` are the
-    parameters of its address; `certificate` is a PEM file with a key. At 16 kHz it can speak Opus."""
+    parameters of its address; `certificate` is a PEM file with a key. At 16 kHz it can speak Opus and G.722."""
     port, control = free_port(), free_port()
-    module = "" if rate == RATE else f"module {OPUS.name}"
-    _configure(folder, account, port=port, control=control, certificate=certificate, rate=rate, opus=module)
+    wide = "" if rate == RATE else "\n".join(f"module {file.name}" for file in (OPUS, G722) if file.exists())
+    _configure(folder, account, port=port, control=control, certificate=certificate, rate=rate, wide=wide)
     write_wav(folder / "microphone.wav", microphone, rate)
     with (folder / "output.txt").open("wb") as output:
         process = await asyncio.create_subprocess_exec(
