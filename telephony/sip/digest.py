@@ -22,6 +22,7 @@ _HASHES = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}  # RFC 8760: the stron
 _PARAM = re.compile(rf"[ \t]*+({TCHAR}++)[ \t]*+=[ \t]*+(\"(?:[^\"\\]|\\.)*+\"|[^\s,\"]++)[ \t]*+(?:,|\Z)", re.DOTALL)
 _TIME, _NUMBER, _MAC = 6, 5, 10  # bytes of a nonce: ms, a serial number, and what seals both; base64 without padding
 _NONCE = re.compile(r"[A-Za-z0-9_-]{28}")
+_HELD = re.compile(rb'nonce="([A-Za-z0-9_-]{28})"')
 _NEEDED = ("username", "realm", "nonce", "uri", "response", "cnonce")
 
 
@@ -101,6 +102,11 @@ class Digest:
         if known is None or not right:
             return Refused("wrong password" if known is not None else "unknown user", proven=True)
         return Accepted(params["username"]) if self._spend(*seal, int(params["nc"], 16), int(now_ms)) else Stale()
+
+    def is_answered(self, datagram: bytes, ip: str) -> bool:
+        """Whether a datagram, not parsed yet, holds a nonce that was sent to this address, however old it is."""
+        found = _HELD.search(datagram)
+        return found is not None and self._unseal(found[1].decode(), ip) is not None
 
     def _misfit(self, params: dict[str, str], uri: str) -> str:
         """Why the header cannot be checked at all; "" if it can."""

@@ -23,8 +23,9 @@ class Door:
         users = {name: secret.get_secret_value() for name, secret in settings.users.items()}
         trusted = settings.networks or (() if users else LOOPBACK)
         limits = GuardSettings(failures=settings.ban_failures, ban_ms=1000 * settings.ban_s)
-        self.guard = Guard(trusted, strangers=bool(users), settings=limits)
         self._digest = Digest(settings.realm, users, algorithms=settings.digest) if users else None
+        answers = self._digest.is_answered if self._digest is not None else lambda *_: False
+        self.guard = Guard(trusted, strangers=bool(users), answers=answers, settings=limits)
 
     def admit(self, source: Address, now_ms: float, datagram: bytes = b"") -> bool:
         """Whether to parse a packet; False: no answer. `datagram` is what came, unless by a stream."""

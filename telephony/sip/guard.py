@@ -6,13 +6,14 @@ from an address and port, or is called there by us, is known, and has a bucket a
 
 The sender of a datagram can be forged, and a flood can come in anybody's name. So nothing that a datagram does counts
 against its address unless that has proven that it hears us (see `failed`); streams have buckets of their own, which
-datagrams cannot empty; and a datagram that was turned away is let in when it comes again as a SIP client repeats it:
-the same bytes after half a second and more. IPv6 is counted by /64, which is what one customer gets. Of the addresses,
-the ones heard of last are kept.
+datagrams cannot empty; and a datagram for which there is no room is let in all the same when it answers a challenge of
+ours, or when it comes again as a SIP client repeats it: the same bytes after half a second and more.
+
+IPv6 is counted by /64, which is what one customer gets. Of the addresses, the ones heard of last are kept.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TypeVar
@@ -23,6 +24,8 @@ from telephony.sip.syntax.address import Address
 
 AGAIN_MS = 400, 35_000  # the times between a datagram and its repetition (RFC 3261: from T1 on, in 64 of them)
 COMPARED = 2048  # bytes of a datagram that make it the same as another
+
+Answers = Callable[[bytes, str], bool]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -42,7 +45,7 @@ class GuardSettings(msgspec.Struct, frozen=True):
     known: Rate = Rate(50, 100)  # each address and port that has shown a password, or that we have called
     stranger: Rate = Rate(20, 60)  # each address of a stranger
     strangers: Rate = Rate(200, 400)  # all of them together
-    again: Rate = Rate(200, 400)  # datagrams that are let in because they have come before
+    reserve: Rate = Rate(200, 400)  # datagrams that answer a challenge, or have come before, where there is no room
     failures: int = 10  # that begin a ban
     window_ms: float = 60_000  # in which they are counted
     ban_ms: float = 600_000
@@ -55,7 +58,7 @@ class Counters(msgspec.Struct):
     """What became of the packets, and the bans."""
 
     admitted: int = 0
-    again: int = 0  # of the admitted: because they have come before
+    reserved: int = 0  # of the admitted: those for which there was no room
     not_allowed: int = 0  # strangers, where none are let in
     banned: int = 0  # packets from a banned address
     limited: int = 0  # by the address's own bucket
@@ -67,9 +70,15 @@ class Guard:
     """Knows every address by its buckets, its failures and its ban. Times are in ms and never go back."""
 
     def __init__(
-        self, trunks: Iterable[str] = (), *, strangers: bool = False, settings: GuardSettings | None = None
+        self,
+        trunks: Iterable[str] = (),
+        *,
+        strangers: bool = False,
+        answers: Answers = lambda *_: False,
+        settings: GuardSettings | None = None,
     ) -> None:
-        """`trunks` are networks or addresses; ValueError if one is neither. `strangers` are let in if true."""
+        """`trunks` are networks or addresses; ValueError if one is neither. `strangers` are let in if true. `answers`
+        says whether a datagram from an IP address holds what we have sent there, and nowhere else."""
         self.counters = Counters()
         networks = [ip_network(trunk) for trunk in trunks]
         self._trunks = [(net.max_prefixlen // 8, int(net.network_address), int(net.netmask)) for net in networks]
@@ -79,7 +88,8 @@ class Guard:
         self._open = strangers
         self._settings = settings or GuardSettings()
         self._crowds = {reliable: _Bucket(self._settings.strangers) for reliable in (False, True)}
-        self._again = _Bucket(self._settings.again)
+        self._reserve = _Bucket(self._settings.reserve)
+        self._answers = answers
         most = self._settings.max_addresses
         self._sources: _Recent[tuple[str | bytes, bool], _Source] = _Recent(most)
         self._offenders: _Recent[str | bytes, _Offender] = _Recent(most)
@@ -126,9 +136,9 @@ class Guard:
             self.counters.not_allowed += 1
             return False
         if not self._has_room(sender, source, now_ms):
-            if not datagram or not self._comes_again(source.host, datagram, now_ms):
+            if not datagram or not self._has_reserve(sender, source.host, datagram, now_ms):
                 return False
-            self.counters.again += 1
+            self.counters.reserved += 1
         self.counters.admitted += 1
         return True
 
@@ -182,13 +192,21 @@ class Guard:
             return False
         return True
 
+    def _has_reserve(self, sender: "_Source", ip: str, datagram: bytes, now_ms: float) -> bool:
+        """Whether a datagram is let in where there is no room: hardly anybody who forges senders can send such."""
+        if self._answers(datagram, ip):
+            if sender.answers is None:
+                sender.answers = _Bucket(self._settings.stranger)
+            return sender.answers.take(now_ms) and self._reserve.take(now_ms)
+        return self._comes_again(ip, datagram, now_ms) and self._reserve.take(now_ms)
+
     def _comes_again(self, ip: str, datagram: bytes, now_ms: float) -> bool:
-        """Whether a datagram is the repetition of one that was turned away. Who forges senders does not wait."""
+        """Whether a datagram is the repetition of one that was turned away."""
         mark = hash((ip, datagram[:COMPARED]))
         before = self._refused.get(mark)
         self._refused.keep(mark, now_ms)
         least, most = AGAIN_MS
-        return before is not None and least <= now_ms - before <= most and self._again.take(now_ms)
+        return before is not None and least <= now_ms - before <= most
 
     def _source(self, key: str | bytes, address: Address) -> "_Source":
         place = key, address.reliable
@@ -253,11 +271,12 @@ class _Bucket:
 class _Source:
     """One address, or one /64, by datagrams or by streams."""
 
-    __slots__ = ("bucket", "trunk")
+    __slots__ = ("answers", "bucket", "trunk")
 
     def __init__(self, trunk: bool, rate: Rate) -> None:
         self.trunk = trunk
         self.bucket = _Bucket(rate)
+        self.answers: _Bucket | None = None  # of datagrams that answer a challenge, where there is no room in the other
 
 
 class _Known:

@@ -170,6 +170,16 @@ def test_a_nonce_is_short() -> None:
     assert len(parse_auth(Server().challenge())["nonce"]) == 28
 
 
+def test_a_nonce_is_found_in_what_is_not_parsed_yet() -> None:
+    server = Server()
+    header = f"INVITE sip:a SIP/2.0\r\nAuthorization: {credentials(server.challenge())}\r\n\r\n".encode()
+    assert server.digest.is_answered(header, IP)
+    assert not server.digest.is_answered(header, "192.0.2.2")
+    assert not Digest("voxline", PASSWORDS).is_answered(header, IP)
+    for data in (b"", b'nonce="', b'nonce="x"', header.replace(b'nonce="', b'nonce="x'), b'nonce="' + 28 * b"-" + b'"'):
+        assert not server.digest.is_answered(data, IP)
+
+
 def test_nonces_differ_in_the_same_millisecond() -> None:
     server = Server()
     first, second = server.challenge(), server.challenge()

@@ -6,6 +6,7 @@ from config.sip import SipSettings, TrunkSettings
 from telephony.sip import digest
 from telephony.sip.door import Door
 from telephony.sip.syntax.address import Address
+from telephony.sip.syntax.message import encode
 from tests.telephony.sip.peer import invite, message
 
 TRUNK, STRANGER = Address("UDP", "192.0.2.7", 5060), Address("UDP", "198.51.100.9", 5060)
@@ -85,6 +86,17 @@ def test_what_anybody_can_send_in_anothers_name_bans_nobody() -> None:
             assert strict.authorized(invite(add=forged), STRANGER, 0) is not None
     assert strict.admit(STRANGER, 1)
     assert strict.guard.counters.bans == 0
+
+
+def test_a_flood_in_a_phones_name_does_not_keep_it_from_answering_its_challenge() -> None:
+    one = door(users={"ann": "s3cret"})
+    good = invite(add=credentials(challenged(one, 0), "ann", "s3cret"))
+    while one.admit(STRANGER, 0, b"forged"):
+        pass
+    assert not one.admit(STRANGER, 0, encode(invite()))
+    assert one.admit(STRANGER, 0, encode(good))
+    assert one.authorized(good, STRANGER, 0) is None
+    assert one.admit(STRANGER, 0, b"what follows")  # it is known now
 
 
 @pytest.mark.parametrize("add", ["", "Authorization: Digest username\n"])

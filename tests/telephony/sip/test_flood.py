@@ -148,14 +148,14 @@ async def test_phones_are_served_under_a_flood_from_everywhere(
         known.hang_up()
         await known.until(lambda: not known.ua.calls)
         lines = len(process.log)
-        flooding = asyncio.create_task(flood(port, encode(invite()), seconds=8, program=FROM_EVERYWHERE))
-        await asyncio.sleep(3)  # until the bucket of all strangers is empty
+        flooding = asyncio.create_task(flood(port, encode(invite()), rate=2000, seconds=12, program=FROM_EVERYWHERE))
+        await asyncio.sleep(4)  # until the bucket of all strangers is empty
         begin = time.monotonic()
         took = await asyncio.gather(*(answered(one, begin) for one in phones))
         assert not flooding.done()
-        assert await flooding > 0.5 * RATE * 8
-        assert took[0] < 0.5
-        assert max(took) < 3
+        assert await flooding > 0.5 * 2000 * 12
+        assert took[0] < 1  # on a quiet machine 0.02
+        assert max(took) < 4  # 0.5, by the first repetition
         assert len(process.log) - lines < 200
     finally:
         for one in phones:

@@ -109,7 +109,7 @@ def test_what_was_turned_away_is_let_in_when_it_comes_again(known: bool) -> None
     assert [door.admit(udp(STRANGER), ms, b"INVITE") for ms in (1000.5, 1100, 1500, 2500)] == [False, False, True, True]
     assert not door.admit(udp(STRANGER), 1501, b"INVITE sip:another")
     assert not door.admit(udp("203.0.113.10"), 2501, b"INVITE")  # another's
-    assert door.counters.again == 2
+    assert door.counters.reserved == 2
 
 
 def test_the_same_datagram_again_and_again_is_not_let_in() -> None:
@@ -118,9 +118,18 @@ def test_the_same_datagram_again_and_again_is_not_let_in() -> None:
 
 
 def test_repetitions_too_have_a_rate() -> None:
-    door = guard(stranger=Rate(0, 0), again=Rate(0, 3))
+    door = guard(stranger=Rate(0, 0), reserve=Rate(0, 3))
     assert not any(door.admit(udp(STRANGER), 0, b"%d" % n) for n in range(10))
     assert sum(door.admit(udp(STRANGER), 500, b"%d" % n) for n in range(10)) == 3
+
+
+def test_answers_to_a_challenge_have_room_and_a_rate_each() -> None:
+    settings = GuardSettings(stranger=Rate(0, 3), strangers=Rate(0, 0), reserve=Rate(0, 5))
+    door = Guard(strangers=True, answers=lambda data, ip: data == ip.encode(), settings=settings)
+    assert sum(door.admit(udp(STRANGER), 0, STRANGER.encode()) for _ in range(10)) == 3
+    assert not any(door.admit(udp("203.0.113.10"), 0, STRANGER.encode()) for _ in range(10))  # sent to another
+    assert sum(door.admit(udp("203.0.113.10"), 0, b"203.0.113.10") for _ in range(10)) == 2  # all together five
+    assert door.counters.reserved == 5
 
 
 def test_telephones_are_served_under_a_flood_from_everywhere() -> None:
