@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Collection
 
+MAX_KINDS = 200  # that are told apart; the code has fewer, but a library may fill in its messages by itself
+
 
 class LogLimit(logging.Filter):
     """A handler's filter: of the lines of some loggers it lets `burst` of a kind through at once, and then `per_s` a
@@ -33,9 +35,7 @@ class LogLimit(logging.Filter):
         if record.name not in self._loggers:
             return True
         now_s = self._clock()
-        kind = self._kinds.get(record.msg)
-        if kind is None:
-            kind = self._kinds[record.msg] = _Kind(self._burst, now_s)
+        kind = self._kind(str(record.msg), now_s)
         kind.tokens = min(self._burst, kind.tokens + self._per_s * (now_s - kind.seen_s))
         kind.seen_s = now_s
         if kind.tokens < 1:
@@ -46,6 +46,18 @@ class LogLimit(logging.Filter):
             record.left_out = kind.left_out
             kind.left_out = 0
         return True
+
+    def _kind(self, message: str, now_s: float) -> "_Kind":
+        """Its kind; beyond MAX_KINDS all new ones are one."""
+        kind = self._kinds.get(message)
+        if kind is None:
+            if len(self._kinds) >= MAX_KINDS:
+                rested_s = self._burst / self._per_s
+                fresh = {text: kind for text, kind in self._kinds.items() if now_s - kind.seen_s < rested_s}
+                self._kinds = fresh
+                message = message if len(fresh) < MAX_KINDS else ""
+            kind = self._kinds.setdefault(message, _Kind(self._burst, now_s))
+        return kind
 
 
 class _Kind:

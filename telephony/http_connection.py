@@ -93,6 +93,8 @@ class HttpConnection(HttpToolsProtocol):
                 self._refuse(HTTPStatus.BAD_REQUEST, "an upgrade while a request is in flight")
                 return
             self._stop_waiting()
+            if self._unread:
+                self._unread.cancel()
             self.transport.set_write_buffer_limits()
             self.handle_websocket_upgrade()
         except httptools.HttpParserError as error:

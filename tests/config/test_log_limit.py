@@ -5,7 +5,7 @@ import logging
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.log_limit import LogLimit
+from config.log_limit import MAX_KINDS, LogLimit
 
 NAME = "voxline.refused"
 
@@ -42,6 +42,17 @@ def test_what_is_flooded_leaves_room_for_other_lines() -> None:
     assert limit.filter(line("the signature is wrong"))
     assert all(limit.filter(line("no route", name="voxline.call")) for _ in range(3))
     assert all(limit.filter(line("no route", name=NAME + ".more")) for _ in range(3))
+
+
+def test_kinds_are_bounded_too() -> None:
+    clock = Clock()
+    limit = LogLimit([NAME], burst=2, per_s=1, clock=clock)
+    passed = sum(limit.filter(line(f"written by somebody who fills in: {n}")) for n in range(10_000))
+    assert passed == MAX_KINDS + 2
+    assert len(limit._kinds) == MAX_KINDS + 1
+    clock.now_s += 3
+    assert limit.filter(line("something else"))
+    assert len(limit._kinds) == 1
 
 
 @given(st.lists(st.floats(0, 5), max_size=200))

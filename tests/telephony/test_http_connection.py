@@ -219,6 +219,32 @@ async def test_an_upgrade_waits_for_no_answer(server: Any, in_thread: InThread) 
     await in_thread(server.wait_for, "refused: an upgrade while a request is in flight", status=400)
 
 
+async def test_an_upgrade_may_follow_an_answer(server: Any) -> None:
+    reader, writer = await connect(server)
+    writer.write(REQUEST)
+    await reader.readuntil(BODY)
+    writer.write(MEDIA + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("between", [b"\r\n", b"x"])
+async def test_nothing_keeps_an_answered_connection_open(server: Any, between: bytes) -> None:
+    """Neither empty lines nor what follows an upgrade to something that we do not know."""
+    reader, writer = await connect(server)
+    head = HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" if between == b"x" else REQUEST
+    writer.write(head)
+    await reader.readuntil(BODY)
+    with suppress(ConnectionError):
+        async with asyncio.timeout(15):
+            while not reader.at_eof():
+                writer.write(between)
+                await writer.drain()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(reader.read(1000), 0.1)
+    writer.close()
+
+
 async def test_answers_that_nobody_reads_end_the_connection(server: Any) -> None:
     process, since = psutil.Process(server.process.pid), len(server.log)
     sockets, before = len(process.net_connections()), process.memory_info().rss
