@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 from agent import events as e
 from agent.engine.base import Engine, FloatArray
+from agent.memory import NOBODY
 from agent.reply import Replies
 from agent.session import Session
 from agent.state import State
 from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log
+from config.parties import Parties
 from config.settings import Settings
 
 Record = Callable[[float, e.Event | None, list[e.Command], State], None]
@@ -34,9 +36,10 @@ class Conversation:
         tools: Tools,
         record: Record | None = None,
         keys: str = "",
+        parties: Parties = NOBODY,
     ) -> None:
-        """`keys` are pressed before the greeting."""
-        self.session = Session(call, agent.name, settings, agent.transfers, keys)
+        """`keys` are pressed before the greeting; `parties` are who calls whom."""
+        self.session = Session(call, agent.name, settings, agent.transfers, keys, parties=parties)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
         self._record = record

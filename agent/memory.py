@@ -7,16 +7,20 @@ from agent.caller import Caller
 from agent.engine.base import Cue, Done, Expect, ReplyRequest, ToolResult, Turn
 from agent.history import History
 from agent.spoken import Reply
+from config.parties import Parties
+
+NOBODY = Parties()
 
 
 class Memory:
     """The memory of one call."""
 
-    def __init__(self, call: str, agent: str, max_turns: int) -> None:
+    def __init__(self, call: str, agent: str, max_turns: int, parties: Parties = NOBODY) -> None:
         self.history = History(max_turns)
         self.expect = Expect.OPEN  # of the caller's next turn
         self._call = call
         self._agent = agent
+        self._parties = parties
         self._state: dict[str, Any] = {}  # the model's
         self._results: tuple[ToolResult, ...] = ()  # of tools that ran, not yet told to the caller
 
@@ -74,4 +78,5 @@ class Memory:
             state=self._state,
             tool_results=self._results,
             early=reply.held,
+            parties=self._parties,
         )

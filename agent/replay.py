@@ -54,7 +54,7 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
     recent: list[str] = []
     step, events, commands = None, 0, 0
     try:
-        session = Session(head.call, head.agent, settings, head.transfers, head.keys)
+        session = Session(head.call, head.agent, settings, head.transfers, head.keys, parties=head.parties)
         for step in steps:
             found, state = _taken(session, step)
             elsewhere = bool(step.state) and state != step.state

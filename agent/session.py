@@ -31,13 +31,14 @@ from agent.engine.base import TRANSFER, Cue, Next, ToolResult
 from agent.exceptions import IllegalEvent
 from agent.hold import Hold
 from agent.interruption import Verdict, meaning_of
-from agent.memory import Memory
+from agent.memory import NOBODY, Memory
 from agent.replying import Commands, OfReply, Replying
 from agent.spoken import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer, Timers
 from agent.turn import Change
 from agent.utterance import BYTES_PER_MS
+from config.parties import Parties
 from config.settings import Settings
 
 MAX_FAILURES = 2  # replies in a row that fail until the call is given up
@@ -48,12 +49,19 @@ class Session:
     says what is to be done."""
 
     def __init__(
-        self, call: str, agent: str, settings: Settings, transfers: dict[str, str] | None = None, keys: str = ""
+        self,
+        call: str,
+        agent: str,
+        settings: Settings,
+        transfers: dict[str, str] | None = None,
+        keys: str = "",
+        *,
+        parties: Parties = NOBODY,
     ) -> None:
-        """`keys` are pressed before the greeting, such as an extension."""
+        """`keys` are pressed before the greeting, such as an extension; `parties` are who calls whom."""
         self.state = State.IDLE
         self.now_ms = 0.0
-        self.memory = Memory(call, agent, settings.reply.max_history_turns)
+        self.memory = Memory(call, agent, settings.reply.max_history_turns, parties)
         self._settings = settings.turn
         self._transfers = transfers or {}
         self._keys = keys

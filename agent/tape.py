@@ -18,6 +18,7 @@ from agent import events as e
 from agent.state import State
 from agent.tape_reader import VERSION, read_header, read_objects
 from config.exceptions import TapeError, VoxlineError
+from config.parties import Parties
 from config.settings import Settings, from_sources
 from config.sources import Source, nested
 
@@ -25,7 +26,7 @@ from config.sources import Source, nested
 GROUPS = ("turn", "reply", "playout", "call")
 WORDS = frozenset(
     "text heard transcript words history arguments results tool_results result error state calls digits digit "
-    "keys".split()
+    "keys parties".split()
 )
 
 
@@ -42,6 +43,7 @@ class Header(msgspec.Struct, frozen=True):
     settings_hash: str
     transfers: dict[str, str] = {}
     keys: str = ""  # pressed before the greeting
+    parties: Parties = Parties()  # who calls whom; in `metadata` mode as the log shows it
     incomplete: bool = False  # its end is missing: the server was killed, or its disk full or too slow
 
 
@@ -117,6 +119,8 @@ def describe_command(command: e.Command) -> dict[str, Any]:
     elif isinstance(command, e.StartReply):
         del plain["request"]["wide"]
         plain["request"]["audio"] = _digest(command.request.audio)
+        if not plain["request"]["parties"]:  # tapes from before it was known
+            del plain["request"]["parties"]
     return plain
 
 

@@ -14,11 +14,13 @@ from agent.records import Records
 from config.agent import FAILED_REQUESTS, ToolSettings
 from config.keys import ALLOWED, MOST
 from config.logging import Log
+from config.parties import Parties
 
 TIMEOUT_S = 3.0
 KEEP_S = 1.0  # for keeping a request that has failed: the caller is waiting to be told
 UNKNOWN = "unknown"  # counts every tool that there is not
 
+NOBODY = Parties()
 NO_CALL = Log(logging.getLogger("voxline.tools"), {})
 
 
@@ -40,6 +42,7 @@ class Tools:
         words: bool = False,
         log: Log = NO_CALL,
         count: Callable[[str, str], None] = lambda _tool, _outcome: None,
+        parties: Parties = NOBODY,
     ) -> None:
         self.longest_s = timeout_s + KEEP_S  # that a call of a tool may take
         self._tools = tools
@@ -49,6 +52,7 @@ class Tools:
         self._words = words
         self._log = log
         self._count = count
+        self._parties = parties.record()
 
     async def run(self, call_id: str, call: ToolCall) -> ToolResult:
         """Run one call; whatever goes wrong stands in the result's `error`."""
@@ -59,6 +63,7 @@ class Tools:
         file = self._tools[call.name].file
         time = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"time": time, "call": call_id, "tool": call.name, "arguments": call.arguments}
+        record |= {"parties": self._parties} if self._parties else {}
         try:
             await self._records.append(file, record, self._timeout_s)
         except Exception as error:  # noqa: BLE001 (whatever it is, the caller waits to be told)

@@ -125,7 +125,7 @@ class _Line:
 
 class _Again:
     def __init__(self, head: Header, steps: list[Step], settings: Settings) -> None:
-        self._session = Session(head.call, head.agent, settings, head.transfers, head.keys)
+        self._session = Session(head.call, head.agent, settings, head.transfers, head.keys, parties=head.parties)
         self._engine, self._line = _Engine(steps), _Line()
         self._failures = _failed_transfers(steps)
         self._steps = steps

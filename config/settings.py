@@ -24,6 +24,7 @@ from config import strict_yaml
 from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
+from config.parties import Numbers
 from config.sip import SipSettings
 from config.sources import Source, describe, merged, nested
 
@@ -53,6 +54,7 @@ class LogSettings(Group):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
     words: bool = False
+    numbers: Numbers = "masked"
 
 
 class CallSettings(Group):

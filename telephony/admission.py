@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 
+from config.parties import Parties
+
+NOBODY = Parties()
+
 
 class Admission:
     """The seats of this server. Nothing here awaits, so that no two calls get the same seat."""
@@ -13,6 +17,7 @@ class Admission:
         self._clock = clock
         self._active: set[str] = set()
         self._reserved: dict[str, float] = {}  # call id to expiry, the earliest first
+        self._parties: dict[str, Parties] = {}  # of calls that have a seat
         self.draining = False
 
     @property
@@ -29,6 +34,7 @@ class Admission:
             if expiry > now:
                 break
             del self._reserved[call_id]
+            self._parties.pop(call_id, None)
         return len(self._reserved)
 
     @property
@@ -36,7 +42,7 @@ class Admission:
         """Seats for new calls: none while draining."""
         return 0 if self.draining else self._capacity - self.active - self.reserved
 
-    def reserve(self, call_id: str) -> bool:
+    def reserve(self, call_id: str, parties: Parties = NOBODY) -> bool:
         """Keep a seat for the call, or say that there is none.
 
         Twilio repeats a webhook that it got no answer to: a call that has a seat keeps it.
@@ -47,6 +53,7 @@ class Admission:
         if self._reserved.pop(call_id, None) is None and free <= 0:
             return False
         self._reserved[call_id] = self._clock() + self._reserve_s  # at the end: the order is that of expiry
+        self._parties[call_id] = parties
         return True
 
     def claim(self, call_id: str) -> bool:
@@ -62,14 +69,20 @@ class Admission:
         self._active.add(call_id)
         return True
 
+    def parties(self, call_id: str) -> Parties:
+        """What was told of a call when its seat was reserved."""
+        return self._parties.get(call_id, NOBODY)
+
     def forget(self, call_id: str) -> None:
         """The call is over before its stream came: end its reservation. A claimed seat stays claimed."""
-        self._reserved.pop(call_id, None)
+        if self._reserved.pop(call_id, None) is not None:
+            self._parties.pop(call_id, None)
 
     def release(self, call_id: str) -> None:
         """Give back what the call has, seat or reservation; calls without either are ignored."""
         self._active.discard(call_id)
         self._reserved.pop(call_id, None)
+        self._parties.pop(call_id, None)
 
     def drain(self) -> None:
         """Let nobody new in; calls with a seat or a reservation keep it."""

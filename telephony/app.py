@@ -228,6 +228,7 @@ class App:
         """A stream has started: check its token and find it a place; ProtocolError refuses it."""
         if self._tokens:
             self._tokens.redeem(started.parameters.get("token", ""), started.call_sid)
+        call.parties = self.admission.parties(started.call_sid)
         return self._join(call, started.parameters.get("agent", self._settings.call.agent))
 
     # Calls of every line
@@ -253,7 +254,7 @@ class App:
 
     def _connect(self, call: Line, agent: AgentSettings, keys: str = "") -> Listener:
         """Connect a call, which has a place, with an agent; `keys` are pressed first."""
-        call.log.info("started", extra={"agent": agent.name})
+        call.log.info("started", extra={"agent": agent.name, **call.parties.shown(self._settings.log.numbers)})
         try:
             bridge = Bridge(self.shared, call, agent, self._closed, keys)
         except Exception:

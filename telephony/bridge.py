@@ -73,10 +73,12 @@ class Bridge(Listener):
                 timeout_s=shared.settings.reply.tool_timeout_s,
                 words=shared.settings.log.words,
                 log=line.log,
+                parties=line.parties,
                 count=lambda tool, outcome: shared.metrics.tools.labels(tool, outcome).inc(),
             ),
             record=record,
             keys=keys,
+            parties=line.parties,
         )
         line.sent_first_audio = self._sent_first_audio
         self.vad = shared.vad.open()
@@ -90,7 +92,8 @@ class Bridge(Listener):
         full = settings.tape.mode == "full"
         recorder = Recorder(words=full)
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        more = {"transfers": agent.transfers, "keys": keys if full else ""}
+        more: dict[str, Any] = {"transfers": agent.transfers, "keys": keys if full else ""}
+        more["parties"] = line.parties.known("full" if full else settings.log.numbers)
         head = header(line.call_id, agent.name, started, VERSION, settings, **more)
         tape.write(msgspec.json.encode(head) + b"\n")
         begun = time.monotonic()

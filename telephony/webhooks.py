@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from config.parties import Parties, parties
 from config.settings import Settings
 from telephony.admission import Admission
 from telephony.body import read_body
@@ -87,7 +88,7 @@ class Webhooks:
         agent = request.query_params.get("agent", self._settings.call.agent)
         if agent not in self._agents:
             return self._refusals.answer(request, 404, "there is no agent %.40r", agent)
-        if not self._is_ready() or not self._admission.reserve(call_id):
+        if not self._is_ready() or not self._admission.reserve(call_id, self._parties(form)):
             logger.warning("busy", extra={"call": call_id})
             self._metrics.refused.labels("busy").inc()
             return Response(webhook.busy(self._settings.call.busy_message), media_type=XML)
@@ -99,6 +100,16 @@ class Webhooks:
         logger.info("call", extra={"call": call_id, "agent": agent})
         stream_url = "ws" + base.removeprefix("http") + "/twilio/media"
         return Response(webhook.connect(stream_url, base + "/twilio/after", parameters), media_type=XML)
+
+    def _parties(self, form: dict[str, str]) -> Parties:
+        return parties(
+            verified=self._signature is not None,
+            caller=form.get("From", ""),
+            called=form.get("To", ""),
+            caller_name=form.get("CallerName", ""),
+            forwarded_from=form.get("ForwardedFrom", ""),
+            ids={name: form[name] for name in ("AccountSid", "ParentCallSid") if name in form},
+        )
 
     async def _after(self, request: Request) -> Response:
         form = await self._form(request)

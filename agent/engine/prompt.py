@@ -11,6 +11,9 @@ import msgspec
 from agent.engine.base import TRANSFER, Cue, Done, Next, ReplyRequest, ToolCall, ToolResult
 from config.agent import AgentSettings
 from config.keys import ALLOWED, MOST, checked
+from config.parties import Parties
+
+NOBODY = Parties()
 
 UNFINISHED = "…"  # a whole reply: the caller is not finished
 ASIDE = "~"  # a whole reply: the caller only shows that he listens
@@ -37,9 +40,9 @@ CUES = {
 UNKNOWN_WORDS = "(something that was not written down)"
 
 
-def instructions(agent: AgentSettings, *, markers: bool) -> str:
+def instructions(agent: AgentSettings, *, markers: bool, parties: Parties = NOBODY) -> str:
     """The system prompt; with `markers` for a model that may say that the caller's turn needs no answer yet."""
-    parts = [agent.instructions, MANNERS, MARKERS if markers else ""]
+    parts = [parties.fill(agent.instructions), MANNERS, MARKERS if markers else ""]
     return "\n".join(part for part in parts if part)
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Container
 from contextlib import suppress
+from ipaddress import ip_address, ip_network
 
 from config.settings import Settings
 from telephony.admission import Admission
 from telephony.exceptions import CommandError, ProtocolError
 from telephony.line import Listener
 from telephony.sip.calls.events import Invited
+from telephony.sip.identity import parties_of
 from telephony.sip.line import SipCall
 from telephony.sip.lines import Lines
 from telephony.sip.media.audio import NotAcceptable
@@ -44,6 +46,7 @@ class Answering:
         self._admission = admission
         self._accept = accept
         self._is_ready = is_ready
+        self._networks = [ip_network(network) for network in settings.sip.networks]
 
     def invited(self, invited: Invited, now_ms: float) -> None:
         """Answer a call or turn it away."""
@@ -64,6 +67,7 @@ class Answering:
         except NoPort as error:
             return Refusal(503, str(error), _LATER)
         line = self._lines.make(call, sockets, self._lines.negotiation(sockets), trunk.name if trunk else "")
+        line.parties = parties_of(invited.request, trusted=self._is_trusted(invited, trunk))
         peer = {"peer": str(invited.source), "sip_call": invited.request.headers.get("Call-ID")[:128]}
         line.log.info("call", extra=peer | ({"trunk": trunk.name} if trunk else {}))
         try:
@@ -86,6 +90,10 @@ class Answering:
                 call.ringing(now_ms)
             call.accept(ours, now_ms)
         return None
+
+    def _is_trusted(self, invited: Invited, trunk: Trunk | None) -> bool:
+        host = ip_address(invited.source.host)
+        return trunk is not None or any(host in network for network in self._networks)
 
     def _agent(self, invited: Invited, trunk: Trunk | None) -> str:
         """The trunk's own agent, else the one that is named by the user part, else the usual one."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from config.logging import Log
+from config.parties import parties
 from config.settings import Settings
 from telephony.exceptions import CommandError, LineError
 from telephony.sip.calls.outbound import OutboundCall, Outgoing
@@ -48,6 +49,7 @@ class Placing:
                 raise NotPlaced(str(error)) from error
             Log(logging.getLogger("voxline.call"), {"call": call_id}).exception("call failed: %s", error)
             raise NotPlaced("internal error") from error
+        line.parties = parties(verified=True, caller=trunk.caller.uri.user if trunk else "", called=uri.user)
         self._lines[call_id] = line
         line.offered()
         return call, line

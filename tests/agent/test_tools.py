@@ -15,6 +15,7 @@ from agent.records import Records
 from agent.tools import Tools
 from config.agent import FAILED_REQUESTS, AgentSettings, ToolSettings
 from config.logging import Log
+from config.parties import Parties
 
 BOOK = {"book": ToolSettings(file="bookings.jsonl", parameters={"day": "the day", "time": "the time"})}
 BOOKING = ToolCall("book", {"day": "monday", "time": "nine"})
@@ -164,3 +165,10 @@ async def test_no_tool_takes_longer_than_it_says(office: Callable[..., Office]) 
 def test_no_tool_may_write_where_failed_requests_are_kept() -> None:
     with pytest.raises(ValueError, match="for requests that have failed"):
         AgentSettings(name="desk", tools={"book": ToolSettings(file=FAILED_REQUESTS)})
+
+
+async def test_a_booking_says_who_called(tmp_path: Path) -> None:
+    ann = Parties("+15550100123", "+15550100199", verified=True)
+    await Tools(BOOK, Records(tmp_path), parties=ann).run("CA1", BOOKING)
+    [line] = (tmp_path / "bookings.jsonl").read_text().splitlines()
+    assert json.loads(line)["parties"] == {"caller": "+15550100123", "called": "+15550100199", "verified": True}

@@ -5,6 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from config.parties import Parties
 from telephony.admission import Admission
 
 RESERVE_S = 10
@@ -167,3 +168,19 @@ class AdmissionMachine(RuleBasedStateMachine):
 
 TestAdmissionMachine = AdmissionMachine.TestCase
 TestAdmissionMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_what_was_told_of_a_call_is_kept_as_long_as_its_seat() -> None:
+    now = [0.0]
+    admission = Admission(2, 60, lambda: now[0])
+    ann = Parties("+15550100123")
+    assert admission.reserve("a", ann)
+    assert admission.reserve("b", ann)
+    assert admission.claim("a")
+    now[0] = 61
+    assert admission.free == 1
+    assert (admission.parties("a"), admission.parties("b"), admission.parties("c")) == (ann, Parties(), Parties())
+    admission.forget("a")
+    assert admission.parties("a") == ann
+    admission.release("a")
+    assert admission.parties("a") == Parties()

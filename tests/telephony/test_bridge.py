@@ -17,6 +17,7 @@ from agent.tape import read
 from agent.vad import Vad
 from config.agent import AgentSettings
 from config.logging import Log
+from config.parties import Parties
 from config.settings import Settings, TapeSettings
 from telephony.audio.g711 import decode, encode
 from telephony.audio.resample import RATE, WIDE, resample, to_both
@@ -71,6 +72,7 @@ class Line:
     """Plays everything at once."""
 
     def __init__(self, rate: int) -> None:
+        self.parties = Parties("+15550100123", "+15550100199")
         self.call_id = "CA1"
         self.log = Log(logging.getLogger("test"), {})
         self.rate = rate

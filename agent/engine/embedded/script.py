@@ -80,6 +80,7 @@ class Script:
                 self._end(answer, self._texts.farewell)
             case Cue.SHUTDOWN:
                 self._end(answer, self._texts.shutdown)
+        answer.texts = [request.parties.fill(text) for text in answer.texts]
         if answer.texts and not answer.repeated:
             state.said = " ".join(answer.texts)
         return answer, state

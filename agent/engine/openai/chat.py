@@ -210,7 +210,7 @@ def messages(request: ReplyRequest, agent: AgentSettings, *, audio: bool) -> lis
         if conversation and conversation[-1]["role"] == "user":
             text = f"{conversation.pop()['content']} {text}".strip()  # many models want the roles to alternate
         conversation.append(_said("user", text))
-    instructions = prompt.instructions(agent, markers=request.early)
+    instructions = prompt.instructions(agent, markers=request.early, parties=request.parties)
     if audio:
         first = conversation[0]
         first["content"] = f"{instructions}\n\n{first['content']}".strip()

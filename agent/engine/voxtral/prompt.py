@@ -16,6 +16,7 @@ from agent.engine.base import Cue, ReplyRequest, ToolResult
 from agent.engine.prompt import UNFINISHED, UNKNOWN_WORDS, instructions, present, result_text, tools, turns
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
+from config.parties import Parties, is_filled
 
 AUDIO_TOKENS = 375  # of any audio of up to 30 s
 LEAST_WORDS = 100  # tokens that a turn must have room for
@@ -43,6 +44,7 @@ class Prompts:
         self._tokenizer = tokenizer
         self._room = room
         self._audio = audio_tokens(tokenizer)
+        self._agent, self._markers = agent, markers
         self._instructions = self._encode(instructions(agent, markers=markers) + "\n\n")
         self._tools = [Tool.model_validate(tool) for tool in tools(agent)]
         # What opens a turn of the caller's, by whether it is the first and whether it is the last.
@@ -61,8 +63,9 @@ class Prompts:
         Raises EngineError when the present turn alone is too long.
         """
         messages, audio = self._messages(request)
+        opening = self._opening(request.parties)
         while True:
-            prompt = self._join(messages, audio=audio)
+            prompt = self._join(messages, opening, audio=audio)
             if len(prompt.ids) <= self._room:
                 return prompt
             if len(messages) <= 2:
@@ -88,7 +91,13 @@ class Prompts:
         between = [Message("assistant", results)] if results else []
         return [*self._said(said), *between, *self._said([("user", text)])], audio
 
-    def _join(self, messages: list[Message], *, audio: bool) -> Prompt:
+    def _opening(self, parties: Parties) -> list[int]:
+        """The instructions; those of this call, where they speak of who calls."""
+        if not is_filled(self._agent.instructions):
+            return self._instructions
+        return self._encode(instructions(self._agent, markers=self._markers, parties=parties) + "\n\n")
+
+    def _join(self, messages: list[Message], opening: list[int], *, audio: bool) -> Prompt:
         ids = list(self._tokenizer.start())
         shared = 0
         last = max(place for place, message in enumerate(messages) if message.role == "user")
@@ -97,7 +106,7 @@ class Prompts:
                 ids += message.ids
                 continue
             ids += self._opens[place == 0, place == last]
-            ids += self._instructions if place == 0 else []
+            ids += opening if place == 0 else []
             ids += message.ids
             if audio and place == last:
                 shared = len(ids)

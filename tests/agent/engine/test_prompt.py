@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from agent.engine import prompt
 from agent.engine.base import Cue, Done, Next, ReplyRequest, ToolCall, ToolResult, Turn
 from config.agent import AgentSettings, ToolSettings
+from config.parties import Parties
 
 AGENT = AgentSettings(
     name="desk",
@@ -132,3 +133,9 @@ def test_hanging_up_and_putting_through_are_no_tools_of_the_session() -> None:
         nowhere = ToolCall("transfer", wrong)
         assert prompt.conclude([nowhere], AGENT) == ([nowhere], Done())
     assert prompt.conclude([through, ToolCall("hang_up", {})], AGENT)[1].next is Next.TRANSFER
+
+
+def test_the_instructions_say_who_calls_where_the_agents_file_asks_for_it() -> None:
+    agent = AgentSettings(name="desk", instructions="{caller_name} calls from {caller}, at {hour}.")
+    told = prompt.instructions(agent, markers=False, parties=Parties("+15550100123"))
+    assert told.startswith("unknown calls from +15550100123, at {hour}.")

@@ -27,6 +27,7 @@ from agent.engine.embedded.dialogue import DialogueModel
 from agent.exceptions import EngineError
 from config.agent import load_agents
 from config.dialogue import Intent
+from config.parties import Parties
 
 AGENTS = load_agents(Path(config.__file__).parent / "agents")
 
@@ -423,3 +424,12 @@ def test_keys_after_slots_that_were_asked_for() -> None:
     assert caller.done.keys == ""
     assert caller.says("on friday") == "On Friday."
     assert caller.done.keys == "3#"
+
+
+async def test_the_dialogue_says_who_calls() -> None:
+    desk = AGENTS["front_desk"]
+    texts = desk.dialogue.texts.model_copy(update={"greeting": "Hello, you call from {caller}."})  # type: ignore[union-attr]
+    agent = desk.model_copy(update={"dialogue": desk.dialogue.model_copy(update={"texts": texts})})  # type: ignore[union-attr]
+    request = ReplyRequest("CA1/1.0", "CA1", "desk", Cue.GREET, parties=Parties("+15550100123"))
+    events = [event async for event in DialogueModel({"desk": agent}).reply(request)]
+    assert events[0] == Text("Hello, you call from +15550100123.")

@@ -18,6 +18,7 @@ from agent.engine.prompt import CUES, UNFINISHED, UNKNOWN_WORDS, instructions, t
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.prompt import AUDIO_TOKENS, Prompts, transcription
 from agent.exceptions import EngineError
+from config.parties import Parties
 from tests.agent.engine.voxtral.agents import DESK
 from tests.agent.engine.voxtral.speaking import pcm
 
@@ -230,3 +231,11 @@ def test_the_transcription(tiny: Path, voxtral: Checkpoint) -> None:
     tokenizer = MistralTokenizer.from_file(tiny / "tekken.json")
     expected = tokenizer.encode_transcription(TranscriptionRequest(model="m", audio=heard().input_audio, language="en"))
     assert transcription(voxtral.tokenizer, "en").ids == expected.tokens
+
+
+def test_the_instructions_of_a_call_say_who_calls(voxtral: Checkpoint) -> None:
+    desk = DESK.model_copy(update={"instructions": "The caller is {caller}."})
+    ann = DESK.model_copy(update={"instructions": "The caller is ann."})
+    asked = ReplyRequest("CA1/1.0", "CA1", DESK.name, Cue.GREET, parties=Parties("ann"))
+    filled, plain = (Prompts(voxtral.tokenizer, agent, room=8000, markers=True).reply(asked) for agent in (desk, ann))
+    assert filled.ids == plain.ids
