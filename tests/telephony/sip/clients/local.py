@@ -52,9 +52,9 @@ def _is_free(port: int) -> bool:
     return True
 
 
-async def until(condition: Callable[[], Any]) -> None:
+async def until(condition: Callable[[], Any], wait_s: float = WAIT_S) -> None:
     """Wait for what nobody tells of."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(wait_s):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
