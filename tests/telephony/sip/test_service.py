@@ -289,7 +289,7 @@ async def test_nothing_in_common(phone: Open, caplog: pytest.LogCaptureFixture) 
         assert (await one.wait(Ended)).status == 488
         assert "refused: no common codec" in caplog.text
         (answer,) = [m for m in one.messages if isinstance(m, Response) and m.status == 488]
-        assert answer.headers.get("Warning") == '305 voxline "no common codec; PCMU, PCMA are spoken"'
+        assert answer.headers.get("Warning") == '305 voxline "no common codec; PCMU, PCMA, G722 are spoken"'
         assert not app.calls
         assert app.admission.active == 0
 
