@@ -13,7 +13,7 @@ import msgspec
 from config.exceptions import TapeError
 
 VERSION = 1
-MAX_LINES = 1_000_000  # more than two hours of a call
+MAX_OBJECTS = 2_000_000  # objects and lists of a tape, more than two hours of a call; they are what takes memory
 LONGEST_MS = 4 * 3_600_000  # no tape lasts longer
 LONGEST_JUMP_MS = 60_000  # from one line to the next, and from handing audio over to its being heard
 MAX_DEPTH = 32  # objects and lists within one another
@@ -45,10 +45,11 @@ def read_header(lines: Iterator[bytes]) -> dict[str, Any]:
 def read_objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
     """What follows: each line with its number in the file. A last line that breaks off is left out: the server was
     killed. TapeError names the line that is wrong."""
-    before_ms = 0.0
+    before_ms, objects = 0.0, 0
     for number, line in enumerate(lines, 2):
-        if number > MAX_LINES:
-            raise TapeError(f"line {number}: a tape has at most {MAX_LINES} lines")
+        objects += _brackets(line)
+        if objects > MAX_OBJECTS:
+            raise TapeError(f"line {number}: more than {MAX_OBJECTS} objects and lists up to here")
         try:
             item = _decode(line)
             before_ms = _check(item, before_ms)
@@ -61,11 +62,15 @@ def read_objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]
 
 def _decode(line: bytes) -> dict[str, Any]:
     item = msgspec.json.decode(line)
-    if line.count(b"{") + line.count(b"[") > _BRACKETS or _DIGITS.search(line):
+    if _brackets(line) > _BRACKETS or _DIGITS.search(line):
         _check_within(item, MAX_DEPTH)
     if not isinstance(item, dict):
         raise ValueError("not an object")
     return item
+
+
+def _brackets(line: bytes) -> int:
+    return line.count(b"{") + line.count(b"[")
 
 
 def _check_within(value: Any, depth: int) -> None:

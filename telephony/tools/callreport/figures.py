@@ -34,7 +34,7 @@ def notices(tape: Tape) -> list[str]:
 
 def figures(tape: Tape, story: Story) -> list[Figure]:
     """All of them, in the order they are shown in."""
-    gaps, cut_offs = gaps_ms(story), len(story.cut_offs)
+    gaps, cut_offs = gaps_ms(story), len(story.speech.cut_offs)
     barge_ins = sum(b.over_ms is not None and not b.resumed for b in story.breaks)
     reactions = [b.pause_ms - b.onset_ms for b in story.breaks if b.pause_ms is not None and b.onset_ms is not None]
     failures = sum(bool(reply.failed) for reply in story.replies.values())

@@ -98,8 +98,8 @@ def _data(tape: Tape, story: Story, caller: int, agent: int) -> dict[str, Any]:
         "figures": figures(tape, story),
         "states": states(tape),
         "speech": {
-            "at": [at for at, _ in story.probabilities],
-            "value": [round(value, 3) for _, value in story.probabilities],
+            "at": story.speech.ends_ms,
+            "value": [round(value, 3) for value in story.speech.values],
             "onset": header.setting("turn", "onset_probability", 0.5),
             "offset": header.setting("turn", "offset_probability", 0.35),
         },

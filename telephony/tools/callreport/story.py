@@ -4,13 +4,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from agent.caller import RISING_MS
-from agent.cut_offs import CutOffs
-from agent.silence import BEFORE_MS
 from telephony.audio.g711 import SAMPLES_PER_MS
+from telephony.tools.callreport.speech import Speech
 from telephony.tools.callreport.tape import Item, Line, Tape, Wire
 
-WINDOW_MS = 32.0  # of the caller's audio, what one speech probability stands for
 TOLERANCE_MS = 1.0  # for times that were rounded
 
 
@@ -115,32 +112,18 @@ class Story:
     def __init__(self, tape: Tape) -> None:
         self.replies: dict[int, Reply] = {}
         self.breaks: list[Break] = []
+        self.resumed: set[int] = set()  # replies that went on after a break
         self.holes: list[tuple[float, float]] = []  # the ear ran dry within a reply, as the line has counted it
         self.spans: list[Span] = []  # of all replies, in order
-        self.holds: list[float] = []  # when the call was put on hold, or taken off it
         self.forgotten: list[float] = []  # when an utterance turned out to be none
-        self.probabilities: list[tuple[float, float]] = []  # end of the window in ms, value
-        setting = tape.header.setting
-        self._onset = setting("turn", "onset_probability", 0.5)
-        self._longest_pause = setting("turn", "endpoint_max_ms", 1000) + RISING_MS + BEFORE_MS
-        self._cut_offs = CutOffs(
-            onset=self._onset,
-            offset=setting("turn", "offset_probability", 0.35),
-            min_speech_ms=setting("turn", "min_speech_ms", 96),
-        )
+        self.speech = Speech(tape.header)
         self._keys: list[float] = []  # pressed since the last turn went into the history
         self._replies_to: dict[int, int] = {}  # by the utterance
-        self._taken_back: list[float] = []  # when answers were decided that were not heard
         self._playing: int | None = None
         self._flowing = False  # the next block is to follow the last one without a break
         self._dry_ms = 0.0  # before the next block
         for line in tape.lines:
             self._follow(line)
-
-    @property
-    def cut_offs(self) -> list[float]:
-        """Where the caller had only paused, of each turn that was decided too soon."""
-        return self._cut_offs.ends_ms
 
     def turns(self) -> Iterator[Reply]:
         """The replies that answer a turn of the caller and were not taken back."""
@@ -165,40 +148,6 @@ class Story:
     def reply(self, number: int) -> Reply:
         """The reply of this number."""
         return self.replies.setdefault(number, Reply(number))
-
-    def onset(self, at_ms: float, since_ms: float = 0.0) -> float | None:
-        """Where the run of speech windows began that `at_ms` lies at the end of."""
-        onset = None
-        for end_ms, value in reversed(self.probabilities):
-            if end_ms > at_ms:
-                continue
-            if value < self._onset or end_ms <= since_ms:
-                break
-            onset = end_ms - WINDOW_MS
-        return onset
-
-    def speech_before(self, until_ms: float, since_ms: float) -> float | None:
-        """Where the speech began that ended at `until_ms`, after `since_ms`, pauses within a turn included; None: there
-        was none."""
-        start = None
-        for end_ms, value in reversed(self.probabilities):
-            if end_ms <= since_ms:
-                break
-            begin_ms = end_ms - WINDOW_MS
-            if value < self._onset or begin_ms >= until_ms:
-                continue
-            if start is not None and start - end_ms > self._longest_pause and not self._was_taken_back(end_ms, start):
-                break
-            start = begin_ms
-        return start
-
-    def held(self, since_ms: float, until_ms: float) -> bool:
-        """Whether the call was on hold between two times."""
-        return any(since_ms < at <= until_ms for at in self.holds)
-
-    def _was_taken_back(self, since_ms: float, until_ms: float) -> bool:
-        """Whether a pause was taken for the end of the turn, and the answer to it was never heard."""
-        return any(since_ms < at <= until_ms for at in self._taken_back)
 
     def _follow(self, line: Line) -> None:
         if line.wire:
@@ -249,8 +198,7 @@ class Story:
         forgotten."""
         self._flowing = False
         self._keys.clear()
-        self._cut_offs.held()
-        self.holds.append(at)
+        self.speech.held(at)
         if self.breaks and self.breaks[-1].over_ms is None:
             self.breaks[-1].over_ms, self.breaks[-1].resumed = at, True
 
@@ -262,16 +210,15 @@ class Story:
 
     def _clear(self, at: float) -> None:
         self._flowing = False
-        for reply in self.replies.values():
-            reply.spans = [span for span in reply.spans if span.start_ms < at]
-        self.spans = [span for span in self.spans if span.start_ms < at]
-        for span in self.spans:
-            span.end_ms = min(span.end_ms, at)
+        while self.spans and self.spans[-1].start_ms >= at:
+            span = self.spans.pop()
+            self.reply(span.reply).spans.pop()
+        if self.spans:
+            self.spans[-1].end_ms = min(self.spans[-1].end_ms, at)
 
     def _on_event(self, at: float, event: Item) -> None:
         if event.type == "SpeechProbability":
-            self.probabilities.append((event.at_ms, event.value))
-            self._cut_offs.probability(event.value, event.at_ms)
+            self.speech.add(event.value, event.at_ms)
         elif event.type == "Dtmf" and event.digit != "#":
             self._keys.append(at)
         elif event.type == "Partial" and self.breaks and self.breaks[-1].over_ms is None:
@@ -325,7 +272,7 @@ class Story:
                 count = len(self._keys) if other.request.digits is None else len(other.request.digits)
                 reply.keys_at = tuple(self._keys[-count:] if count else ())
         if not reply.keys_at:
-            self._cut_offs.decided(command.speech_end_ms)
+            self.speech.decided(command.speech_end_ms)
 
     def _on_reply_command(self, at: float, command: Item, reply: Reply) -> None:
         match command.type:
@@ -338,15 +285,16 @@ class Story:
             case "CancelReply":
                 reply.cancelled_at = at
                 if self.taken_back(reply) and reply.decided_at is not None:
-                    self._taken_back.append(reply.decided_at)
+                    self.speech.taken_back.append(reply.decided_at)
             case "Pause":
-                onset_ms = self.onset(at) if command.onset_ms is None else command.onset_ms
+                onset_ms = self.speech.onset(at) if command.onset_ms is None else command.onset_ms
                 self.breaks.append(Break(reply.number, at, onset_ms))
             case "Resume" | "Drop":
                 self._flowing = False
                 self._break_over(reply, at, resumed=command.type == "Resume")
                 if command.type == "Resume":
-                    self._cut_offs.dismissed()
+                    self.resumed.add(reply.number)
+                    self.speech.dismissed()
             case "Interrupted":
                 reply.interrupted = True
                 reply.heard_text = command.heard

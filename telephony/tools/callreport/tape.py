@@ -22,6 +22,10 @@ COMMANDS = frozenset(
 )
 
 
+DRAWN = frozenset({"CallerAudio", "SpeechProbability"})  # 80 times a second, and told in no other way
+NOTHING: dict[str, Any] = {}
+
+
 class Word(msgspec.Struct, frozen=True):
     """A spoken word; ms from the start of its piece of audio."""
 
@@ -100,7 +104,8 @@ class Wire(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line: an event with what followed from it, or something on the wire. `raw` is the line as it was written."""
+    """One line: an event with what followed from it, or something on the wire. `raw` is the line as it was written,
+    or nothing where it is only drawn."""
 
     at: float
     raw: dict[str, Any]
@@ -172,13 +177,10 @@ def _line(number: int, raw: dict[str, Any]) -> Line:
     try:
         if "out" in raw or "in" in raw:
             return Line(raw["at"], raw, wire=msgspec.convert(raw, Wire))
-        return Line(
-            raw["at"],
-            raw,
-            event=_item(raw["event"], EVENTS) if "event" in raw else None,
-            commands=tuple(_item(command, COMMANDS) for command in raw.get("commands", ())),
-            state=raw.get("state", ""),
-        )
+        event = _item(raw["event"], EVENTS) if "event" in raw else None
+        commands = tuple(_item(command, COMMANDS) for command in raw.get("commands", ()))
+        drawn = event is not None and event.type in DRAWN and not commands and "state" not in raw
+        return Line(raw["at"], NOTHING if drawn else raw, event, commands, raw.get("state", ""))
     except msgspec.ValidationError as error:
         raise TapeError(f"line {number}: {error}") from None
 

@@ -1,5 +1,6 @@
 """What was said, by whom, and how it was heard; with notes on what happened in between. Times are ms of media time."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 import msgspec
@@ -43,7 +44,9 @@ def gaps_ms(story: Story) -> list[float]:
     return [
         reply.ear_at - reply.speech_end_ms
         for reply, start in turn_starts(story)
-        if start is not None and reply.ear_at is not None and not story.held(reply.speech_end_ms, reply.ear_at)
+        if start is not None
+        and reply.ear_at is not None
+        and not story.speech.on_hold(reply.speech_end_ms, reply.ear_at)
     ]
 
 
@@ -52,8 +55,9 @@ def turn_starts(story: Story) -> Iterator[tuple[Reply, float | None]]:
     since = 0.0
     settled = sorted([*story.forgotten, *(b.over_ms for b in story.breaks if b.resumed and b.over_ms is not None)])
     for reply in story.turns():
-        before = [at for at in settled if at < reply.speech_end_ms]
-        start = None if reply.keys_at else story.speech_before(reply.speech_end_ms, max([since, *before]))
+        before = bisect_left(settled, reply.speech_end_ms)
+        since = max(since, settled[before - 1]) if before else since
+        start = None if reply.keys_at else story.speech.before(reply.speech_end_ms, since)
         yield reply, start
         since = reply.speech_end_ms if reply.decided_at is None else reply.decided_at
 
@@ -68,7 +72,7 @@ def _caller_turns(story: Story) -> Iterator[Entry]:
             end=end,
             text=reply.caller_text,
             reply=reply.number,
-            tags=["cut off"] * any(begin < at <= end for at in story.cut_offs),
+            tags=["cut off"] * story.speech.cut_off(begin, end),
             facts=_stages(reply, (reply.decided_at or 0.0) if start is None else end),
         )
 
@@ -129,7 +133,7 @@ def _ear_time(reply: Reply, ms: float) -> float | None:
 
 
 def _tags(reply: Reply, story: Story) -> list[str]:
-    resumed = any(b.resumed for b in story.breaks if b.reply == reply.number)
+    resumed = reply.number in story.resumed
     tags = [] if reply.cue in ("", "answer") else [reply.cue]
     return tags + ["interrupted"] * reply.interrupted + ["resumed"] * resumed + ["failed"] * bool(reply.failed)
 
