@@ -8,6 +8,7 @@ from collections.abc import Callable, Container
 
 from config.keys import checked
 from config.logging import Log
+from config.parties import Parties
 from config.settings import Settings
 from telephony.admission import Admission
 from telephony.dialled import Dialled
@@ -93,7 +94,8 @@ class Dialling:
             raise DialError("no capacity", now=True)
         dialled = self._dialled[call_id] = Dialled(call_id, str(uri), agent, trunk)
         self._keys[call_id] = keys
-        _log(dialled).info("dial", extra={"to": dialled.to, "agent": agent, "trunk": trunk})
+        shown = Parties(called=dialled.to).shown(self._settings.log.numbers)
+        _log(dialled).info("dial", extra={"to": shown.get("called", ""), "agent": agent, "trunk": trunk})
         place = self._place(self._ua, dialled, uri, via)
         task = self._placing[call_id] = asyncio.get_running_loop().create_task(place, name="dial")
         task.add_done_callback(lambda _: self._placing.pop(call_id, None))
