@@ -6,9 +6,9 @@ from pathlib import Path
 
 def make_folder(path: Path) -> None:
     """The folder and those above it, where they are missing. Raises OSError."""
-    if not path.is_dir():
+    if not path.parent.exists():
         make_folder(path.parent)
-        path.mkdir(mode=0o700, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
 
 
 def opener(path: str, flags: int) -> int:
