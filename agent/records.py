@@ -92,7 +92,10 @@ class _File:
                     _append(self._path, entry)
                 entry.written.set_result(None)
             except Exception as error:  # noqa: BLE001 (whoever waits for it is told)
-                entry.written.set_exception(error)
+                if entry.withdrawn:
+                    entry.written.set_result(None)  # nobody does
+                else:
+                    entry.written.set_exception(error)
 
 
 def _append(path: Path, entry: _Entry) -> None:
