@@ -67,10 +67,10 @@ class Answering:
         except NoPort as error:
             return Refusal(503, str(error), _LATER)
         line = self._lines.make(call, sockets, self._lines.negotiation(sockets), trunk.name if trunk else "")
-        line.parties = parties_of(invited.request, trusted=self._is_trusted(invited, trunk))
         peer = {"peer": str(invited.source), "sip_call": invited.request.headers.get("Call-ID")[:128]}
         line.log.info("call", extra=peer | ({"trunk": trunk.name} if trunk else {}))
         try:
+            line.parties = parties_of(invited.request, trusted=self._is_trusted(invited, trunk))
             ours = line.describe(invited.body)
             listener = self._accept(line, self._agent(invited, trunk))
         except NotAcceptable as error:
