@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs" / "sip-peers.md"
 SPEECH, EVENTS, INFO, HOLD = "speech both ways", "keys by RFC 4733", "keys by INFO", "hold of 30 s"
 SECURE, BLIND, ATTENDED, CALLED = "TLS and SRTP", "blind transfer", "attended transfer", "called by us"
-FOUND, NAMES, PASSWORDS = "finds us", "guesses names", "guesses passwords"
+FOUND, HIDDEN = "finds who serves anybody", "finds nobody behind passwords"
+NAMES, PASSWORDS = "guesses no names", "guesses no passwords"
 PASSED, CANNOT = "✓", "–"
 
 Cell = tuple[str, str]  # a peer and a feature
@@ -46,7 +47,7 @@ TABLES = (
             "sipp": "sip-tester",
         },
     ),
-    Table("A scanner", (FOUND, NAMES, PASSWORDS), {"sipvicious": "sipvicious"}),
+    Table("A scanner", (FOUND, HIDDEN, NAMES, PASSWORDS), {"sipvicious": "sipvicious"}),
 )
 _SCRIPT = "a script does what it says: this would try our own"
 _NO_TLS = "Debian's package has no TLS"
