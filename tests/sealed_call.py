@@ -9,9 +9,13 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+
 from telephony.cli import main
 from telephony.process import ServerProcess
 from tests.agent.engine.openai.server import Server
+
+TONE = (6000 * np.sin(np.arange(24_000) / 8)).astype("<i2").tobytes()  # a second, which the caller hears
 
 
 def chat_server() -> str:
@@ -21,7 +25,7 @@ def chat_server() -> str:
     async def start() -> None:
         await server.start()
         server.script("chat", ["We are open."])
-        server.script("tts", [bytes(24_000)])
+        server.script("tts", [TONE])
         ready.set()
 
     loop.create_task(start())
