@@ -22,6 +22,7 @@ from functools import partial
 from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from config import private
 from config.exceptions import SettingsError, TapeError
@@ -86,6 +87,13 @@ class Tape:
                     fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             private.write_all(self._file, b"".join(lines))
 
+    def give_up(self) -> None:
+        """What has come in, and what may still come, is not written."""
+        with self._all.lock:
+            self.broken = True
+            self._all.bytes -= self._waiting
+            self._lines, self._waiting = [], 0
+
     def let_go(self) -> None:
         """Nothing more is written."""
         if self._file is not None:
@@ -138,6 +146,8 @@ class Tapes:
             self._open.discard(tape)
             if len(self._closed) < MAX_CLOSED:
                 self._closed.append(tape)
+            else:
+                tape.give_up()
         self._wake.set()
 
     def stop(self) -> None:
@@ -269,11 +279,21 @@ def _compress(path: Path, *, incomplete: bool) -> tuple[str, int]:
 
 
 def _says_so(head: bytes) -> bytes:
-    """The first line of a tape that is incomplete."""
-    return json.dumps({**json.loads(head), "incomplete": True}).encode() + b"\n" if head.startswith(HEAD) else head
+    """The first line of a tape that is incomplete. What cannot be read is left as it is."""
+    header = _object(head) if head.startswith(HEAD) else {}
+    return json.dumps({**header, "incomplete": True}).encode() + b"\n" if header else head
 
 
 def _tells_the_end(last: bytes) -> bool:
     """Whether these last bytes of a tape end in the line that every whole one ends in."""
     line = last.rstrip(b"\n").rpartition(b"\n")[2]
-    return last.endswith(b"\n") and b'"end":' in line and "end" in json.loads(line)
+    return last.endswith(b"\n") and b'"end":' in line and "end" in _object(line)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """A line of a tape; empty for one that a full or failing disk has left half written or damaged."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -288,6 +288,36 @@ def test_a_disk_that_hangs_holds_only_so_much_of_all_calls(
     os.close(pipe)
 
 
+def test_a_tape_that_is_not_kept_makes_room_for_others(
+    tapes: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tape_module, "STOP_S", 0.1)
+    monkeypatch.setattr(tape_module, "MAX_CLOSED", 1)
+    some = tapes()
+    hung = some.open("CA0")
+    os.mkfifo(hung.path)
+    hung.write(b"hangs\n")
+    wait_for(lambda: not hung._lines)  # the writer has it, and does not come back
+    for number in range(1, 11):
+        tape = some.open(f"CA{number}")
+        tape.write(bytes(1000))
+        some.close(tape)
+    assert some._waiting.bytes == 1000
+    pipe = os.open(hung.path, os.O_RDONLY | os.O_NONBLOCK)
+    wait_for(lambda: some._waiting.bytes == 0)
+    os.close(pipe)
+
+
+def test_a_disk_that_is_full_after_half_a_line_breaks_no_other_tape(tapes: Open) -> None:
+    some = tapes()
+    half = some.open("CA1")
+    half.write(b'{"tape":1,"call":"CA')
+    wait_for(lambda: half.path.exists() and half.path.stat().st_size)
+    half.broken = True  # the disk has taken no more
+    some.close(half)
+    assert take(some, "CA2", b"1\n").exists()
+
+
 def test_a_compressed_tape_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     lines = [b"%d %s\n" % (number, os.urandom(30).hex().encode()) for number in range(5000)]
     path = tmp_path / "a.jsonl.gz"
@@ -320,6 +350,23 @@ def test_a_rest_is_finished_and_says_that_it_is_incomplete(tapes: Open, folder: 
     assert json.loads(head) == json.loads(HEAD) | {"incomplete": True}
     assert lines == [b'{"at":1}\n', b'{"at":2']
     assert list(folder.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"tape":1,\xff\n{"at":1}\n',
+        b'{"tape":' + 100_000 * b"[" + b'\n{"at":1}\n',
+        HEAD + b'{"at":1}\n{"at":\0,"end":\n',
+        HEAD + b'{"end":' + 100_000 * b"[" + b"\n",
+    ],
+)
+def test_a_damaged_rest_is_kept_and_breaks_no_other_tape(tapes: Open, folder: Path, content: bytes) -> None:
+    path = rest(folder, content)
+    some = tapes()
+    wait_for(path.exists)
+    assert list(read_lines(path))[1:] == content.splitlines(keepends=True)[1:]
+    assert take(some, "CA2", b"1\n").exists()
 
 
 def test_a_rest_that_lacks_nothing_is_only_compressed(tapes: Open, folder: Path) -> None:
