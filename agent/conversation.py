@@ -4,14 +4,13 @@ from collections.abc import Callable
 
 from agent import events as e
 from agent.engine.base import Engine, FloatArray
-from agent.memory import NOBODY
 from agent.reply import Replies
 from agent.session import Session
 from agent.state import State
 from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log
-from config.parties import Parties
+from config.parties import NOBODY, Parties
 from config.settings import Settings
 
 Record = Callable[[float, e.Event | None, list[e.Command], State], None]

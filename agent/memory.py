@@ -7,9 +7,7 @@ from agent.caller import Caller
 from agent.engine.base import Cue, Done, Expect, ReplyRequest, ToolResult, Turn
 from agent.history import History
 from agent.spoken import Reply
-from config.parties import Parties
-
-NOBODY = Parties()
+from config.parties import NOBODY, Parties
 
 
 class Memory:

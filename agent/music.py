@@ -6,10 +6,10 @@ spectrum full of lines, as that of noise is not. Nothing is computed until someb
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-RATE = 8000  # Hz
-BYTES_PER_MS = 16
+from agent.engine.base import CALLER_RATE, FloatArray
+from agent.utterance import BYTES_PER_MS
+
 KEPT_MS = 2000
 SIZE, HOP = 512, 256  # samples of a window, and from one to the next
 LOWEST, HIGHEST = 10, 230  # of its spectrum, in steps of 15.6 Hz: 156 to 3594 Hz
@@ -18,7 +18,6 @@ LINES, LINES_DB = 5, 10.0  # so many lines, which stand out by so much on averag
 TONES, TONES_SHARE = 2, 0.9  # so many lines have this share of the energy of a dial, ringing or key tone
 
 _WINDOW = np.hanning(SIZE).astype(np.float32)
-FloatArray = NDArray[np.float32]
 
 
 class Music:
@@ -51,7 +50,7 @@ class Music:
 
     def is_tone(self) -> bool:
         """Whether the last 64 ms are no more than two sines."""
-        spectra = self._spectra(self._now_ms - 1000 * SIZE / RATE, self._now_ms)
+        spectra = self._spectra(self._now_ms - 1000 * SIZE / CALLER_RATE, self._now_ms)
         if spectra is None:
             return False
         power = spectra[1][-1, LOWEST - 2 : HIGHEST + 10]

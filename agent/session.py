@@ -31,14 +31,14 @@ from agent.engine.base import TRANSFER, Cue, Next, ToolResult
 from agent.exceptions import IllegalEvent
 from agent.hold import Hold
 from agent.interruption import Verdict, meaning_of
-from agent.memory import NOBODY, Memory
+from agent.memory import Memory
 from agent.replying import Commands, OfReply, Replying
 from agent.spoken import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer, Timers
 from agent.turn import Change
 from agent.utterance import BYTES_PER_MS
-from config.parties import Parties
+from config.parties import NOBODY, Parties
 from config.settings import Settings
 
 MAX_FAILURES = 2  # replies in a row that fail until the call is given up

@@ -18,7 +18,7 @@ from agent import events as e
 from agent.state import State
 from agent.tape_reader import VERSION, read_header, read_objects
 from config.exceptions import TapeError, VoxlineError
-from config.parties import Parties
+from config.parties import NOBODY, Parties
 from config.settings import Settings, from_sources
 from config.sources import Source, nested
 
@@ -43,7 +43,7 @@ class Header(msgspec.Struct, frozen=True):
     settings_hash: str
     transfers: dict[str, str] = {}
     keys: str = ""  # pressed before the greeting
-    parties: Parties = Parties()  # who calls whom; in `metadata` mode as the log shows it
+    parties: Parties = NOBODY  # who calls whom; in `metadata` mode as the log shows it
     incomplete: bool = False  # its end is missing: the server was killed, or its disk full or too slow
 
 

@@ -14,13 +14,12 @@ from agent.records import Records
 from config.agent import FAILED_REQUESTS, ToolSettings
 from config.keys import ALLOWED, MOST
 from config.logging import Log
-from config.parties import Parties
+from config.parties import NOBODY, Parties
 
 TIMEOUT_S = 3.0
 KEEP_S = 1.0  # for keeping a request that has failed: the caller is waiting to be told
 UNKNOWN = "unknown"  # counts every tool that there is not
 
-NOBODY = Parties()
 NO_CALL = Log(logging.getLogger("voxline.tools"), {})
 
 

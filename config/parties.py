@@ -42,13 +42,16 @@ class Parties(msgspec.Struct, frozen=True, omit_defaults=True):
         if numbers == "full":
             return self
         if numbers == "off":
-            return Parties()
+            return NOBODY
         return Parties(masked(self.caller), masked(self.called), "", masked(self.forwarded_from), self.verified)
 
     def shown(self, numbers: Numbers) -> dict[str, str]:
         """That for the log."""
         known = self.known(numbers)
         return {field: value for field in FIELDS if (value := getattr(known, field))}
+
+
+NOBODY = Parties()  # nothing is known
 
 
 def parties(*, verified: bool, ids: dict[str, str] | None = None, **told: str) -> Parties:

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from config.parties import Parties
-
-NOBODY = Parties()
+from config.parties import NOBODY, Parties
 
 
 class Admission:

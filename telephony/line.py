@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from config.logging import Log
-from config.parties import Parties
+from config.parties import NOBODY, Parties
 from telephony.keypad import Way
 from telephony.outcomes import Outcome
 
@@ -49,7 +49,7 @@ class Line(Protocol):
 
     call_id: str
     log: Log
-    parties: Parties = Parties()  # who calls whom
+    parties: Parties = NOBODY  # who calls whom
     rate: int  # Hz of what `play` is given: 8000, or 16000 on a wide-band line; settled when the listener starts
     carries_keys: bool  # whether it was agreed that the caller's keys come beside the audio
     sent_first_audio: Callable[[int], None] | None  # told the reply, once each

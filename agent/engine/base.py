@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from config.parties import Parties
+from config.parties import NOBODY, Parties
 
 FloatArray = NDArray[np.float32]
 CALLER_RATE = 8000  # Hz, of the audio handed to an engine
@@ -102,7 +102,7 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     tool_results: tuple[ToolResult, ...] = ()  # that the caller was not told yet
     early: bool = False  # the caller may still go on: the model may say so (`Unfinished`, `Aside`)
     wide: bytes = b""  # `audio` at 16 kHz, on a wide-band line
-    parties: Parties = Parties()  # who calls whom
+    parties: Parties = NOBODY  # who calls whom
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):

@@ -42,7 +42,7 @@ def missing_package(settings: EngineSettings, error: ImportError) -> EngineError
     extra = EXTRAS.get(settings.profile, settings.profile)
     return EngineError(
         f"the profile {settings.profile!r} needs a package that is not installed: {error.name}; "
-        f"{install_command(*extra.split(','))}"
+        f"{install_command(extra)}"
     )
 
 

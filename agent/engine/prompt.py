@@ -11,9 +11,7 @@ import msgspec
 from agent.engine.base import TRANSFER, Cue, Done, Next, ReplyRequest, ToolCall, ToolResult
 from config.agent import AgentSettings
 from config.keys import ALLOWED, MOST, checked
-from config.parties import Parties
-
-NOBODY = Parties()
+from config.parties import NOBODY, Parties
 
 UNFINISHED = "…"  # a whole reply: the caller is not finished
 ASIDE = "~"  # a whole reply: the caller only shows that he listens

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from telephony.audio import g711
+from telephony.rtp.g722 import G722Coder
 from telephony.rtp.rate import FRAME_MS, NARROW, Rate
 
 RATE = g711.RATE
@@ -102,8 +103,6 @@ def open_coder(codec: Codec, rate: Rate, parameters: str = "") -> G711 | Coder:
 
         return Widened(codec)
     if codec is G722:
-        from telephony.rtp.g722 import G722Coder  # noqa: PLC0415 (few lines need it)
-
         return G722Coder(rate)
     from telephony.rtp.opus import Opus  # noqa: PLC0415 (a library that need not be there)
 

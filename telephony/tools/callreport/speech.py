@@ -5,9 +5,8 @@ from bisect import bisect_left, bisect_right
 from agent.caller import RISING_MS
 from agent.cut_offs import CutOffs
 from agent.silence import BEFORE_MS
+from agent.turn import WINDOW_MS
 from telephony.tools.callreport.tape import Header
-
-WINDOW_MS = 32.0  # of the caller's audio, what one speech probability stands for
 
 
 class Speech:

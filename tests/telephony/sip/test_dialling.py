@@ -74,6 +74,22 @@ async def test_one_server_calls_another(caplog: pytest.LogCaptureFixture, transp
     assert [m for m in mine if m != "said"] == ["dial", "started", "ended"]
 
 
+@pytest.mark.parametrize(("numbers", "shown"), [("full", "15550100123@"), ("masked", "********123@"), ("off", "")])
+async def test_the_log_shows_as_much_of_a_dialled_number_as_it_may(
+    caplog: pytest.LogCaptureFixture, numbers: str, shown: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with server(log__numbers=numbers) as ours, Callee() as one:
+        call = dialling(ours).dial(f"sip:15550100123@{one.uri.partition('@')[2]}")
+        assert "15550100123" in call.to
+        await until(lambda: call.state == "answered")
+        dialling(ours).cancel(call.id)
+        await result(ours, call)
+    (line,) = (vars(record) for record in caplog.records if record.message == "dial")
+    assert shown in line["to"]
+    assert ("15550100123" in " ".join(str(vars(record)) for record in caplog.records)) == (numbers == "full")
+
+
 async def test_an_extension_is_dialled_before_the_greeting(
     caplog: pytest.LogCaptureFixture, pressed: list[str], sent: list[bytes], tmp_path: Path
 ) -> None:
