@@ -152,7 +152,7 @@ def _steps(lines: Iterator[bytes]) -> Iterator[Step]:
 def impossible(step: Step | None, error: Exception) -> TapeError:
     """What to raise when a step made a session fail: each of its values may be right, and yet no call have gone so."""
     reason = str(error) if isinstance(error, VoxlineError) else f"{type(error).__name__}: {error}"
-    return TapeError(f"line {step.line if step else 1}: no call can have gone so: {reason}")
+    return TapeError(f"line {step.line if step else 1}: no call can have gone like this: {reason}")
 
 
 def parse_event(plain: dict[str, Any]) -> e.Event:

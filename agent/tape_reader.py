@@ -92,12 +92,12 @@ def _check(item: dict[str, Any], before_ms: float) -> float:
     if "plays_at" in item:
         _time(item, "plays_at", at)
     if "event" in item and not _typed(item["event"]):
-        raise ValueError("the event is no object with a type")
+        raise ValueError("the event is not an object with a type")
     commands = item.get("commands", ())
     if not isinstance(commands, list | tuple) or not all(map(_typed, commands)):
-        raise ValueError("the commands are no list of objects with types")
+        raise ValueError("the commands are not a list of objects with types")
     if not isinstance(item.get("state", ""), str):
-        raise ValueError("the state is no text")
+        raise ValueError("the state is not a string")
     return at
 
 
@@ -109,7 +109,7 @@ def _time(item: dict[str, Any], key: str, since_ms: float) -> float:
     """A time in ms that is not much later than `since_ms`."""
     at = item.get(key)
     if not isinstance(at, int | float) or isinstance(at, bool):
-        raise ValueError(f"{key!r} is missing or no number")
+        raise ValueError(f"{key!r} is missing or not a number")
     if not 0 <= at <= LONGEST_MS:
         raise ValueError(f"{key!r} is {at:g} ms; a tape lasts {LONGEST_MS} ms at most")
     if at > since_ms + LONGEST_JUMP_MS:

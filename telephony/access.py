@@ -36,7 +36,7 @@ class Access:
         if not self._secured:
             for host in hosts:
                 if _name(host) != self._public.hostname and not is_loopback(_name(host)):
-                    reason = "for the host %.80r, which is none of ours; is server.public_url right?"
+                    reason = "for the host %.80r, which is not this server's; is server.public_url right?"
                     return self._refusals.answer(connection, 421, reason, host)
         origin = connection.headers.get("origin")
         if origin is not None and not _is_one_of(origin, [*hosts, self._public.netloc]):

@@ -149,9 +149,9 @@ class App:
             async with asyncio.timeout(limit_s):
                 await closing
         except TimeoutError:
-            logger.error("%s has not ended within %g s", name, limit_s)
+            logger.error("%s did not close within %g s", name, limit_s)
         except Exception:
-            logger.exception("%s has not ended well", name)
+            logger.exception("%s failed to close", name)
 
     def _tick(self, now_ms: float) -> None:
         if self.sip:
@@ -312,7 +312,7 @@ class App:
 
     async def _metrics(self, request: Request) -> Response:
         if not self._access.may_observe(request):
-            reason = "/metrics is for this machine, or with server.metrics_token for whoever bears it"
+            reason = "/metrics is for programs on this machine, or for those that send server.metrics_token"
             refusal = self.refusals.answer(request, 401, reason)
             refusal.headers["WWW-Authenticate"] = "Bearer"
             return refusal

@@ -119,13 +119,11 @@ def _add_tape_tools(commands: Commands) -> None:
         "replay",
         help="feed tapes to fresh sessions and compare",
         description="Feed tapes to fresh sessions: the same decisions, or the first difference (exit status 1; "
-        "2: one cannot be replayed). Of many tapes a summary, and those that are different.",
+        "2: one cannot be replayed). Many tapes get a summary, then those that differ.",
     )
     replay.add_argument("tapes", type=Path, nargs="+", metavar="TAPE", help="a tape, or a folder of them")
     replay.add_argument("--vad", action="store_true", help="compute the speech probabilities anew from the audio")
-    replay.add_argument(
-        "--all", action="store_true", help="show each call, not only a summary and those that are different"
-    )
+    replay.add_argument("--all", action="store_true", help="show every call, not only a summary and those that differ")
     _add_set(replay, "show what would have happened with this setting")
     replay.set_defaults(run=_replay)
 
@@ -148,7 +146,7 @@ def _add_tape_tools(commands: Commands) -> None:
     report = commands.add_parser(
         "report",
         help="a page of one call, or of a folder of them",
-        description="Make one HTML page of a tape; of a folder of tapes one each and an index of them, calls with "
+        description="Make an HTML page of a tape, or one of each tape in a folder and an index of them, calls with "
         "problems first (exit status 1: one of them cannot be read).",
     )
     report.add_argument("tape", type=Path, metavar="TAPE", help="a tape, or a folder of them")

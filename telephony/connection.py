@@ -60,7 +60,7 @@ class MediaConnection(WebSocketsSansIOProtocol):
             extensions[DIRECT] = {"attach": self.attach, "send_text": self.send_text}
 
     def _tell_bad_handshake(self) -> None:
-        self.config.refusals.tell(400, "no WebSocket: %s", str(self.conn.handshake_exc)[:MAX_PATH], peer=self.client)
+        self.config.refusals.tell(400, "not a WebSocket: %s", str(self.conn.handshake_exc)[:MAX_PATH], peer=self.client)
 
     def attach(self, on_message: Callable[[str | bytes], None]) -> None:
         """Give every message from now on to `on_message`, in order; those already queued stay with ASGI's `receive`."""

@@ -102,7 +102,7 @@ class HttpConnection(HttpToolsProtocol):
             if isinstance(cause, _Excess):
                 self._refuse(cause.status, cause.reason, cause.bound)
             else:
-                self._refuse(HTTPStatus.BAD_REQUEST, "no HTTP: %s", str(cause or error)[:MAX_PATH])
+                self._refuse(HTTPStatus.BAD_REQUEST, "not HTTP: %s", str(cause or error)[:MAX_PATH])
         except _Excess as excess:
             self._refuse(excess.status, excess.reason, excess.bound)
 

@@ -40,4 +40,4 @@ def _tell(seconds: float) -> None:
         for thread in threading.enumerate()
         if not thread.daemon and thread.ident in frames
     }
-    logger.critical("ended by force: something has not let go for %g s", seconds, extra={"threads": busy})
+    logger.critical("ended by force: something did not end within %g s", seconds, extra={"threads": busy})

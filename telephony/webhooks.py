@@ -72,12 +72,14 @@ class Webhooks:
         try:
             form = parse_form(body, MAX_FIELDS)
         except ValueError:
-            return refused(request, 400, "the body is no form (application/x-www-form-urlencoded) or a very long one")
+            return refused(
+                request, 400, "the body is not a form (application/x-www-form-urlencoded), or too long a one"
+            )
         if self._signature and claim and not self._signature.webhook(claim, target(request), form):
             return refused(request, 403, "the signature is wrong; is server.public_url right?")
         fields = {name: values[-1] for name, values in form.items()}
         if not re.fullmatch(SID_PATTERN, fields.get("CallSid", "")):
-            return refused(request, 400, "the form has no CallSid, or it is none")
+            return refused(request, 400, "the form has no valid CallSid")
         return fields
 
     async def _voice(self, request: Request) -> Response:

@@ -41,8 +41,8 @@ def _readers(folder: Path) -> Finding:
             files = (path for path in islice(folder.rglob("*"), MOST_LOOKED_AT) if path.is_file())
             opened = sum(bool(path.stat().st_mode & stat.S_IROTH) for path in files)
     if not opened:
-        return _found("ok", "what calls have left there is for no other user to read")
-    text = f"any user of this machine may read {opened} files about calls in {folder}"
+        return _found("ok", "no other user can read what calls have left there")
+    text = f"any user of this machine can read {opened} files about calls in {folder}"
     return _found("warning", text, f"chmod -R go= {folder}")
 
 

@@ -341,7 +341,7 @@ class SipCall(Line):
         match self._liveness.look(silent_ms, by_right=by_right):
             case Step.ASK:
                 if not by_right:
-                    self.log.info("no media: the peer is asked", extra={"silent_s": round(silent_ms / 1000, 1)})
+                    self.log.info("no media: asking the peer", extra={"silent_s": round(silent_ms / 1000, 1)})
                 self._call.probe(now_ms)
                 self._changed()
             case Step.GIVE_UP:

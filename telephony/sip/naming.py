@@ -97,5 +97,5 @@ class Naming:
                 return await self._locator.ip(name)
         except (LocateError, TimeoutError) as error:
             why = str(error) or f"{name}: no DNS server has answered in {LOOKUP_S:g} s"
-            logger.warning("no address of a host in a session description: %s", why, extra={"call": call})
+            logger.warning("a host in a session description has no address: %s", why, extra={"call": call})
             return ""

@@ -44,7 +44,7 @@ def observed(serve: Callable[..., Any]) -> Any:
 def test_a_host_that_is_none_of_ours_is_refused_without_credentials(open_server: Any, host: str) -> None:
     answer = httpx.post(open_server.url + "/twilio/voice", data=CALL, headers={"Host": host})
     assert answer.status_code == 421
-    assert "none of ours; is server.public_url right?" in answer.text
+    assert "not this server's; is server.public_url right?" in answer.text
     open_server.wait_for(f"refused: {answer.text.strip()}", status=421, path="/twilio/voice")
 
 

@@ -286,7 +286,7 @@ FLOODED = "more than 200 frames a second"
 AHEAD = "audio more than 10 s ahead of time"
 MANY_BYTES = "more than 65536 bytes besides a body"
 FORM = b"POST /twilio/voice HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
-INVALID = "no HTTP: "
+INVALID = "not HTTP: "
 
 CASES: dict[str, Case] = {
     # On the port

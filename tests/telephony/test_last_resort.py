@@ -94,8 +94,8 @@ LONGEST_S = 20
     [
         ("loading", "loading", 1, "ended by force"),
         ("closing", "ready", 1, "ended by force"),
-        ("awaiting", "ready", 0, "Model has not ended within 0.75 s"),
-        ("failing", "ready", 0, "Model has not ended well"),
+        ("awaiting", "ready", 0, "Model did not close within 0.75 s"),
+        ("failing", "ready", 0, "Model failed to close"),
         ("log", "full", 1, ""),  # where it could be said is what hangs
     ],
 )

@@ -47,7 +47,7 @@ def foreign_body(request: Request) -> Refusal | None:
         foreign = [part.kind for part in parts(request) if part.required and not is_sdp(part)]
     except ValueError as error:
         return Refusal(400, str(error))
-    return Refusal(415, "a body that is no SDP", (ACCEPTED,)) if foreign else None
+    return Refusal(415, "a body that is not SDP", (ACCEPTED,)) if foreign else None
 
 
 def _foreign_answer(request: Request) -> Refusal | None:

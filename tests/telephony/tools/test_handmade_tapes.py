@@ -126,7 +126,7 @@ def test_a_call_that_cannot_have_gone_so_is_refused(
     status = run(command, path)
     if command == "replay":
         assert status == 2
-        assert "line 31: no call can have gone so: start in state" in capsys.readouterr().err
+        assert "line 31: no call can have gone like this: start in state" in capsys.readouterr().err
 
 
 # Any mutation
