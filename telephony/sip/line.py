@@ -331,8 +331,10 @@ class SipCall(Line):
 
     def watch(self, now_ms: float) -> None:
         """See Line."""
-        if self._closed:
-            return
+        if not self._closed:
+            self._safely(lambda: self._look(now_ms))
+
+    def _look(self, now_ms: float) -> None:
         self._wire.report(now_ms)
         if self.end is not None:
             return

@@ -7,6 +7,7 @@ import pytest
 
 from telephony.rtp import packet
 from telephony.rtp.packet import Packet
+from telephony.sip.calls.call import Call
 from telephony.sip.calls.events import Ended, Reanswered
 from telephony.sip.media import ports
 from telephony.sip.syntax.message import Message, Request, Response
@@ -102,3 +103,24 @@ async def test_who_ought_to_send_and_only_answers_is_hung_up_on_in_the_end(
         assert questions(one) == 2
         assert not [m for m in one.messages if isinstance(m, Response) and m.status >= 300]
         assert "refused: no media for" in caplog.text
+
+
+async def test_a_fault_in_asking_costs_one_call(phone: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telephony.sip.liveness.MOST_QUESTIONS", 10_000)
+    async with server(**QUICK) as app:
+        one, other = [await (await phone(app)).talk() for _ in range(2)]
+        assert app.sip
+        victim = next(iter(app.sip.lines))
+        probe = Call.probe
+
+        def fail(call: Call, now_ms: float) -> None:
+            if call.id == victim:
+                raise RuntimeError("a fault")
+            probe(call, now_ms)
+
+        monkeypatch.setattr(Call, "probe", fail)
+        one.talking = other.talking = False
+        await one.until(lambda: any(isinstance(m, Request) and m.method == "BYE" for m in one.messages))
+        await goes_on(other)
+        other.hang_up()
+        await over(app)
