@@ -15,9 +15,9 @@ MAX_DIGITS = 64
 NOTE_MS = 800  # music is taken for speech for no longer than that
 NOTE_DB = 10  # music behind a note is at most so far below it; behind a word that is said over music it is farther
 NOTE_SHARE, MUSIC_SHARE = 0.3, 0.5  # of the time that must be music: behind a note; without one
-BEFORE_MS, BEHIND_MS = 1000, 350  # so much is listened to before a note, and behind it
+BEFORE_MS, BEHIND_MS = 1000, 350  # how much is listened to before a note, and behind it
 MUSIC_DB = -45  # dBFS; what is softer is no music on hold
-AFTER_MUSIC_MS = 10_000  # it may go on for so long after it was last noticed
+AFTER_MUSIC_MS = 10_000  # how long it may go on after it was last noticed
 RISING_MS = 200  # a turn that is over waits at most so long for what may be speech going on
 
 

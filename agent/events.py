@@ -59,7 +59,7 @@ class TransferFailed(Event, frozen=True):
 
 
 class Held(Event, frozen=True):
-    """The caller has put the call on hold: nothing of ours is heard, and what comes from there is not the caller's."""
+    """The caller has put the call on hold: they hear nothing of ours, and what comes from there is not from them."""
 
 
 class Retrieved(Event, frozen=True):

@@ -14,8 +14,8 @@ KEPT_MS = 2000
 SIZE, HOP = 512, 256  # samples of a window, and from one to the next
 LOWEST, HIGHEST = 10, 230  # of its spectrum, in steps of 15.6 Hz: 156 to 3594 Hz
 AROUND = 10  # steps to either side that a line stands out of
-LINES, LINES_DB = 5, 10.0  # so many lines, which stand out by so much on average: 7 in white noise, 15 to 40 in music
-TONES, TONES_SHARE = 2, 0.9  # so many lines have this share of the energy of a dial, ringing or key tone
+LINES, LINES_DB = 5, 10.0  # how many lines, and by how much they stand out on average: 7 in noise, 15 to 40 in music
+TONES, TONES_SHARE = 2, 0.9  # how many lines have this share of the energy of a dial, ringing or key tone
 
 _WINDOW = np.hanning(SIZE).astype(np.float32)
 

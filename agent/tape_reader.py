@@ -1,4 +1,4 @@
-"""The lines of a tape as plain data, for whoever reads tapes. Sans-I/O.
+"""The lines of a tape as plain data, for all that reads tapes. Sans-I/O.
 
 What no call can have written is refused here, with the number of its line: JSON that is broken, too deep or of the
 wrong shape, numbers that are out of range, and times that jump.

@@ -83,7 +83,7 @@ class Tools:
         return ""
 
     async def _failed(self, call: ToolCall, record: dict[str, Any], error: str) -> ToolResult:
-        """Keep the request for a person, and tell of it."""
+        """Keep the request for a person, and report the failure."""
         self._count(call.name, "failed")
         extra: dict[str, Any] = {"tool": call.name, "error": error, "kept": FAILED_REQUESTS}
         try:
@@ -98,5 +98,5 @@ class Tools:
 
 
 def reason(error: Exception) -> str:
-    """Why, without the paths of this machine, which are nobody's business who asks a model."""
+    """Why, without the paths of this machine, which are no business of a model's callers."""
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -1,4 +1,4 @@
-"""A bound for log lines that strangers cause, so that whoever floods the server does not flood its log too."""
+"""A bound on log lines that strangers cause, so that a flood of requests is no flood of the log as well."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Nothing leaves the host: packages that report on their use are told not to, before any of them is imported.
+"""Nothing leaves the host: packages that phone home are told not to, before any of them is imported.
 
 Importing `config`, `agent` or `telephony` does it, for the process and for those that it starts:
 

@@ -17,7 +17,7 @@ def opener(path: str, flags: int) -> int:
 
 
 def write_all(file: int, data: bytes) -> None:
-    """All of it: a full disk takes a part, and tells of it when it is given the rest. Raises OSError."""
+    """All of it: a full disk takes a part, and fails only when it is given the rest. Raises OSError."""
     while data:
         data = data[os.write(file, data) :]
 

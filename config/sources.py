@@ -1,4 +1,4 @@
-"""Where settings come from, and whom a wrong one is blamed on: the file, the environment, or --set."""
+"""Where settings come from, and what a wrong one is blamed on: the file, the environment, or --set."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -16,13 +16,13 @@ SECRET_GROUPS = ("sip.users", "twilio.shared_keys")
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Some values, in groups, and what people call the place they stand in; `prefix` and `joint` make a key's name."""
+    """Some values, in groups, and what people call the place they come from; `prefix` and `joint` make a key's name."""
 
     name: str
     values: Values
     prefix: str = ""
     joint: str = "."
-    secret: bool = False  # whatever it says
+    secret: bool = False  # all that it says
 
     def has(self, path: Path) -> bool:
         """Whether it says anything there."""

@@ -1,7 +1,7 @@
-"""Who may ask at all: no page of a browser, and some things this machine only.
+"""Which requests are looked at at all: none from a web page in a browser, and some only from this machine.
 
-A server without credentials listens on loopback, where browsers are too. Two headers tell a page that means us harm:
-`Origin`, which Twilio does not send, and `Host`, which holds the attacker's own name when he has made it lead here
+A server without credentials listens on loopback, where browsers are too. Two headers give away a hostile page:
+`Origin`, which Twilio does not send, and `Host`, which holds the attacker's own name when that was made to lead here
 (DNS rebinding).
 """
 
@@ -31,7 +31,7 @@ class Access:
         self._refusals = refusals
 
     def refusal(self, connection: HTTPConnection) -> Response | None:
-        """The answer to a request or an upgrade that is not to be looked at."""
+        """The answer to a request or an upgrade that must not be looked at; None if it may be."""
         hosts = connection.headers.getlist("host")
         if not self._secured:
             for host in hosts:
@@ -44,8 +44,8 @@ class Access:
         return None
 
     def may_observe(self, connection: HTTPConnection) -> bool:
-        """Whether the request may know how many calls are on and how they go: it bears the token, or where there is
-        none, it comes from this machine, and that by no proxy."""
+        """Whether the request may learn how many calls are on and how they go: it has the token, or where there is
+        none, it comes from this machine, and through no proxy."""
         if self._metrics_token:
             given = connection.headers.get("authorization", "").encode("latin-1")
             return hmac.compare_digest(given, f"Bearer {self._metrics_token}".encode())
@@ -72,7 +72,7 @@ class _Guard:
 
 
 def _from_here(connection: HTTPConnection) -> bool:
-    """Whether a program on this machine asks. A proxy on it that adds no header is not told apart, but for the Host."""
+    """Whether a program on this machine asks. A local proxy that adds no header is recognized by its Host alone."""
     client, headers = connection.client, connection.headers
     return (
         client is not None
@@ -92,7 +92,7 @@ def _is_one_of(origin: str, hosts: list[str]) -> bool:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, in small letters; empty when there is none."""
+    """The name in a Host header, in lower case; empty when there is none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""The body of a request, as long as it may be."""
+"""The body of a request, up to a limit."""
 
 from starlette.requests import Request
 

@@ -1,4 +1,4 @@
-"""The caller's keys, by whichever ways they come: beside the audio, or as tones in it. Sans-I/O.
+"""The caller's keys, however they come: beside the audio, or as tones in it. Sans-I/O.
 
 Some phones send each press by two ways at once, and it counts once.
 """
@@ -12,7 +12,7 @@ import msgspec
 from telephony.audio.tone_detector import ToneDetector
 
 TOGETHER_MS = 500  # between the same press by two ways
-LET_GO_MS = 250  # until a key that was let go is told, by a way that waits for that
+LET_GO_MS = 250  # from letting a key go to its report, by a way that waits for that
 MAX_REMEMBERED = 32  # presses; more than anybody makes in that time
 ECHO_MS = 500  # for which our own tones may still come back
 
@@ -67,9 +67,9 @@ class Keypad:
         return pcm, wide, key if key and self.press(key, Way.TONE, now_ms) else ""
 
     def press(self, key: str, way: Way, now_ms: float, lasted_ms: float = 0.0) -> bool:
-        """Whether a key is news: not the same press as one that came by another way up to 500 ms ago.
+        """Whether a key is a new press, and not one that came by another way up to 500 ms ago.
 
-        `lasted_ms` is how long it was held: some tell of it only then.
+        `lasted_ms` is how long it was held: some ways report a key only when it is let go.
         """
         if way is not Way.TONE and self._tones == "auto":
             self._tones = "never"
@@ -83,7 +83,7 @@ class Keypad:
         return True
 
     def ignore(self, ms: float) -> None:
-        """We press keys for so long: their tones may come back."""
+        """We press keys for this long: their tones may come back as an echo."""
         self._detector.ignore(ms + ECHO_MS)
 
     def _hold(self, now_ms: float) -> None:

@@ -1,4 +1,4 @@
-"""The last means: a process that does not end in time is ended, whatever its threads wait for."""
+"""The last resort: a process that does not end in time is killed, whatever its threads wait for."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ class LastResort:
         self._timer: threading.Timer | None = None
 
     def within(self, seconds: float) -> None:
-        """It must have ended so many seconds from now; a later word replaces this one."""
+        """It must have ended this many seconds from now; a later call replaces this deadline."""
         if self._timer:
             self._timer.cancel()
         self._timer = threading.Timer(seconds, _end, [seconds])

@@ -1,6 +1,6 @@
 """What follows a call's stream: kept from the end of the conversation until Twilio asks for it.
 
-Nearly every call is just hung up, which is what is said of calls of which nothing is kept. Were that kept too, crumbs
+Nearly every call is just hung up, which is the answer for calls of which nothing is kept. Were that kept too, crumbs
 of every call would lie about the memory of all for half an hour, and keep it from being given back.
 """
 

@@ -31,7 +31,7 @@ from telephony.shelf import Shelf
 
 FLUSH_S = 0.2
 MAX_BUFFER = 4_000_000  # bytes of one call that wait to be written; a disk that is slower loses the tape, not the call
-MAX_BUFFERS = 256_000_000  # of all calls together, those too that are over
+MAX_BUFFERS = 256_000_000  # of all calls together, including those that are over
 MAX_CLOSED = 10_000  # tapes that wait to be compressed; the next start finds those beyond
 MAX_RESTS = 10_000  # of earlier servers, that one start finishes
 STOP_S = 5.0  # for writing and compressing what is open; what is not compressed by then the next start finishes

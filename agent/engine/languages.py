@@ -18,7 +18,7 @@ WORD = "One."  # spoken for trial: a numeral every language has
 
 
 def listener(settings: EngineSettings) -> str:
-    """Who makes words of what callers say: one of HEARS, "openai", or "" where nobody does."""
+    """What turns callers' speech into words: one of HEARS, "openai", or "" where nothing does."""
     match settings.profile:
         case "gpu":
             return "voxtral"
@@ -43,7 +43,7 @@ def check_hearing(settings: EngineSettings, agents: dict[str, AgentSettings]) ->
 
 
 def hears(who: str, agent: AgentSettings) -> bool:
-    """Whether somebody of HEARS understands the callers of an agent; others are believed to."""
+    """Whether a backend of HEARS understands the callers of an agent; others are assumed to."""
     return who not in HEARS or agent.language.partition("-")[0].lower() in HEARS[who][1]
 
 

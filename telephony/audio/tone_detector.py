@@ -75,7 +75,7 @@ class ToneDetector:
         return bool(self._key), pressed
 
     def ignore(self, ms: float) -> None:
-        """Hear nothing for so long."""
+        """Hear nothing for this long."""
         self._deaf = round(ms / WINDOW_MS)
         self.may_begin = False
         self._amplitudes = None

@@ -1,4 +1,4 @@
-"""Puts the lines that tell a call into the order of time, whoever tells them."""
+"""Puts the lines that tell the story of a call into the order of time, wherever they come from."""
 
 import heapq
 import itertools

@@ -24,7 +24,7 @@ ENDS = 3  # times the last packet is sent
 _EVENT = Struct("!BBH")
 _RELAY = re.compile(r"^\s*(signal|duration)\s*=\s*(\S{1,8})\s*$", re.IGNORECASE | re.MULTILINE)
 MAX_BODY = 256  # bytes of an INFO
-PRESS_MS, MAX_PRESS_MS = 160, 10_000  # that an INFO tells of: where it does not say, and at most
+PRESS_MS, MAX_PRESS_MS = 160, 10_000  # of a key by INFO: where that gives no duration, and at most
 
 
 class _News(msgspec.Struct, gc=False):

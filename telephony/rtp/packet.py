@@ -24,7 +24,7 @@ class Packet(msgspec.Struct, gc=False):
 
 
 def is_other(data: bytes) -> bool:
-    """Whether a datagram is none of ours, but nothing is wrong with it: STUN, ZRTP, DTLS or TURN, told by the first
+    """Whether a datagram is neither RTP nor RTCP, and not damaged either: STUN, ZRTP, DTLS or TURN, told by the first
     byte (RFC 7983), or a keep-alive, which may be empty or an empty line (RFC 6263)."""
     return not data or data[0] < 4 or 16 <= data[0] < 80 or data in KEEP_ALIVES
 

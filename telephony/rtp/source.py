@@ -2,9 +2,9 @@
 
 The address and port of the session description win, for good, as soon as anything valid comes from there. Another
 source is learned: a gateway that sends from a port of its own, or a peer behind a NAT. It is followed from its first
-packet on, but on probation until it has sent a second of audio: while it is, and has gone silent, another one that
-sends packets in sequence takes its place (RFC 3550, A.1). So whoever throws a few packets at the port before the peer
-has begun leaves nobody mute.
+packet on, but is on probation until it has sent a second of audio: if it goes silent before that, another one that
+sends packets in sequence takes its place (RFC 3550, A.1). So a few stray packets that reach the port before the peer's
+leave nobody mute.
 """
 
 from ipaddress import IPv6Address, ip_address

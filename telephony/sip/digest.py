@@ -84,8 +84,8 @@ class Digest:
         """What an Authorization header is worth. `uri` is the Request-URI.
 
         Its user must be the one that was signed; the host may differ, because proxies rewrite it. A known and an
-        unknown user cost the same work. With a nonce that is not good the password is not even looked at: else who
-        thinks up nonces could guess without being counted.
+        unknown user cost the same work. With a nonce that is not good the password is not even looked at: else anybody
+        could make up nonces and guess without being counted.
         """
         try:
             params = parse_auth(header)

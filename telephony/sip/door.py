@@ -12,7 +12,7 @@ from telephony.sip.transactions.answers import Refusal
 LOOPBACK = ("127.0.0.0/8", "::1")
 MAX_CREDENTIALS = 4  # of one INVITE that are looked at
 
-bans = logging.getLogger("voxline.sip.ban")  # every line counts here, so that they are not limited
+bans = logging.getLogger("voxline.sip.ban")  # not limited: every line counts here
 
 
 class Door:

@@ -1,8 +1,8 @@
 """Who may talk to the SIP port. Asked for every packet before it is parsed.
 
 Trunks are the networks on the allow-list: they have a bucket of their own and are never banned. Everybody else is a
-stranger: let in only where digest is on, and held to a rate each and to one all together. Whoever has shown a password
-from an address and port, or is called there by us, is known, and has a bucket apart from the strangers'.
+stranger: let in only where digest is on, and held to a rate each and to one all together. A phone that has shown a
+password from an address and port, or that we have called there, is known, and has a bucket apart from the strangers'.
 
 The sender of a datagram can be forged, and a flood can come in anybody's name. So nothing that a datagram does counts
 against its address unless that has proven that it hears us (see `failed`); streams have buckets of their own, which

@@ -370,7 +370,7 @@ class SipCall(Line):
         self._hold(not parameters.sends)
 
     def _hold(self, held: bool) -> None:
-        """On hold is who does not take our audio, whatever they send instead of theirs: silence, music, words."""
+        """A peer that takes none of our audio has us on hold, whatever it sends itself: silence, music, words."""
         if held == self._held:
             return
         self._held, self._deaf = held, AFTER_HOLD

@@ -70,7 +70,7 @@ class Locator:
         return (await self._bounded(to.host, to.port, (to.transport,)))[0]
 
     async def ip(self, host: str) -> str:
-        """The first address of a host. Raises LocateError if there is none; how long to wait is for who asks."""
+        """The first address of a host. Raises LocateError if there is none. The time-out is the caller's."""
         known = await asyncio.to_thread(_in_hosts, host, self._version)
         if not known and not available():
             raise LocateError(MISSING)

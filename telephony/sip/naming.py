@@ -1,6 +1,6 @@
-"""News of calls whose session descriptions name hosts: it waits until their addresses are known, or cannot be.
+"""Events of calls whose session descriptions name hosts: they wait until the addresses are known, or cannot be.
 
-What comes after it in the same call waits as well, so that everything is told in order.
+Later events of the same call wait as well, so that everything is told in order.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from telephony.sip.calls.events import (
 from telephony.sip.locator import LocateError, Locator
 from telephony.sip.media.hosts import named, with_addresses
 
-LOOKUP_S = 2.0  # the caller hears nothing so long
+LOOKUP_S = 2.0  # in which the caller hears nothing
 MOST_CALLS = 64  # that wait at once; the descriptions of others are taken as they are, and refused
-MOST_WAITING = 32  # news of one call; later keys are lost
+MOST_WAITING = 32  # events of one call; later keys are lost
 
 Described = Invited | Answered | Acked | Reinvited
 OfCall = Described | Progress | Info | TransferProgress | Ended | ReinviteWithdrawn
@@ -37,7 +37,7 @@ logger = logging.getLogger("voxline.sip")
 
 
 class Naming:
-    """`tell` is given the news afterwards."""
+    """`tell` is given the events afterwards."""
 
     def __init__(self, locator: Locator, tell: Callable[[Event], None]) -> None:
         self._locator = locator

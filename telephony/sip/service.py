@@ -46,7 +46,7 @@ SPARE_CALLS = 64  # beyond the capacity: those that are being turned away or end
 LAST_S = 1.0  # at the end of the server, for the answers to our BYEs and to what takes us off registrars
 
 logger = logging.getLogger("voxline.sip")
-strangers = logging.getLogger("voxline.refused")  # whose many lines leave room for those that tell of others
+strangers = logging.getLogger("voxline.refused")  # limited apart, so that their lines leave room for others'
 
 
 class SipService:

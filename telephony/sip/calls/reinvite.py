@@ -232,7 +232,7 @@ class Reinvites:
         return True
 
     def _take_as_acknowledged(self, now_ms: float) -> None:
-        """Whoever makes a new offer has had our answer to the last one: its ACK is lost or late (RFC 5407 3.1.5)."""
+        """A peer that makes a new offer has our answer to the last one: its ACK is lost or late (RFC 5407 3.1.5)."""
         if self._confirmation is not None:
             self._confirmation.stop()
             self._confirmation = None

@@ -20,7 +20,7 @@ _PLAIN = ("", "7bit", "8bit", "binary")  # encodings that encode nothing
 
 
 class Part(msgspec.Struct, frozen=True):
-    """`required`: whoever does not know what it is must not act as if it were not there."""
+    """`required`: a receiver that does not know what it is must not act as if it were not there."""
 
     kind: str  # such as application/sdp, in lower case
     data: bytes
