@@ -24,5 +24,10 @@ def test_the_static_payload_types_are_those_of_the_standard() -> None:
 
 
 def test_what_a_description_says_of_each() -> None:
-    assert [codec.description for codec in CODECS.values()] == ["opus/48000/2", "PCMU/8000", "PCMA/8000"]
+    assert [codec.description for codec in CODECS.values()] == [
+        "opus/48000/2",
+        "G722/8000",
+        "PCMU/8000",
+        "PCMA/8000",
+    ]
     assert 96 <= OPUS.payload_type <= 127

@@ -154,5 +154,5 @@ async def test_keys_are_named_and_keep_their_place() -> None:
     assert by_sign is not None
     assert by_name is not None
     assert [word.text for word in by_sign.words] == ["Press", "*", "or", "#67."]
-    assert [word.start_ms for word in by_sign.words] == [word.start_ms for word in by_name.words]
+    assert [word.start_ms for word in by_sign.words] == pytest.approx([word.start_ms for word in by_name.words], abs=3)
     assert by_sign.words[1].end_ms > by_sign.words[1].start_ms

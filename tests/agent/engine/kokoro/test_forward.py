@@ -15,7 +15,7 @@ from bench.checkpoints.kokoro import GENUINE_RATES, build
 
 # Of spectra. A few phases of the source lie at the edge of the circle, where rounding turns them over: 0.013 even when
 # two equal texts are run together.
-ALIKE = 0.025
+ALIKE = 0.06  # the same is 0.0004 to 0.036, by text and processor; without masks it is 0.4
 TEXTS = ("ʃˈʊɹ.", "jˌʊɹ bˈæləns.", "ʃˈʊɹ, ˌI kæn.")
 
 
@@ -99,7 +99,7 @@ def test_together_each_is_as_it_is_alone(
         assert len(other.audio) == len(one.audio)
         assert difference(one.audio, other.audio) < ALIKE
     monkeypatch.setattr(forward._padding, "of", lambda *_: forward._padding)
-    assert difference(alone[0].audio, forward(each)[0].audio) > 10 * ALIKE  # so much the masks are worth
+    assert difference(alone[0].audio, forward(each)[0].audio) > 4 * ALIKE  # so much the masks are worth
 
 
 def test_texts_of_one_length_need_no_padding(model: Any, genuine: Path, forward: Forward) -> None:
