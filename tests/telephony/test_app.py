@@ -20,6 +20,7 @@ from agent.engine.simulated import SimulatedSynthesizer
 from config.settings import load_settings
 from telephony.app import App
 from telephony.server import build_server
+from tests.waiting import running
 
 TOKEN = "secret-of-the-account"
 PUBLIC = "https://voice.example.com/line"
@@ -391,13 +392,8 @@ async def in_this_process(model: Any) -> AsyncGenerator[str, None]:
     settings = load_settings(None, {"server.port": 0} | QUICK)
     app = App(settings, Engine(model, SimulatedSynthesizer(settings.engine.simulated)))
     server = build_server(app, settings)
-    task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(15):
-        while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
-            await asyncio.sleep(0.01)
-    yield "http://{}:{}".format(*server.servers[0].sockets[0].getsockname())
-    server.should_exit = True
-    await task
+    async with running(server) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def test_after_a_transfer_twilio_dials_the_agents_number(dial: Dial) -> None:

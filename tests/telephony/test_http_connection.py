@@ -14,6 +14,7 @@ from config.settings import load_settings
 from telephony.app import App
 from telephony.http_connection import MAX_BODY_BYTES, MAX_HEADERS, MAX_IN_FLIGHT, MAX_OVERHEAD_BYTES, SPARE_CONNECTIONS
 from telephony.server import build_server
+from tests.waiting import running
 
 TIMEOUT_S = 0.5
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -285,23 +286,17 @@ async def test_connections_are_bounded(tmp_path: Path, caplog: pytest.LogCapture
     server = build_server(app, settings)
     assert server.config.max_connections == settings.call.capacity + SPARE_CONNECTIONS
     server.config.max_connections = 3
-    task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(15):
-        while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
-            await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-    for _, writer in kept:
-        writer.write(REQUEST)
-    answers = [await reader.readuntil(BODY) for reader, _ in kept]
-    assert all(b"200 OK" in told for told in answers)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    assert (await reader.read()).endswith(b"more than 3 connections\n")
-    assert "refused: more than 3 connections" in caplog.text
-    for one in (writer, *(writer for _, writer in kept)):
-        one.close()
-    server.should_exit = True
-    await task
+    async with running(server) as port:
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for _, writer in kept:
+            writer.write(REQUEST)
+        answers = [await reader.readuntil(BODY) for reader, _ in kept]
+        assert all(b"200 OK" in told for told in answers)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert (await reader.read()).endswith(b"more than 3 connections\n")
+        assert "refused: more than 3 connections" in caplog.text
+        for one in (writer, *(writer for _, writer in kept)):
+            one.close()
 
 
 def test_the_bounds_let_pass_what_twilio_and_proxies_send() -> None:

@@ -20,6 +20,7 @@ from websockets.asyncio.client import connect
 from config.settings import load_settings
 from telephony.app import App
 from telephony.server import build_server
+from tests.waiting import running
 
 MOMENT_S = 0.5  # that connections may be kept after their end
 WARM_UP, CALLS, AT_ONCE = 300, 600, 20
@@ -69,14 +70,9 @@ async def place(folder: Any) -> AsyncIterator[Place]:
     settings = load_settings(None, SETTINGS | {"server.data": str(folder)})
     app = App(settings)
     server = build_server(app, settings)
-    task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(30):
-        while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
-            await asyncio.sleep(0.01)
-    assert app.sip
-    yield Place(app, server.servers[0].sockets[0].getsockname()[1], app.sip.ports["TCP"])
-    server.should_exit = True
-    await task
+    async with running(server) as port:
+        assert app.sip
+        yield Place(app, port, app.sip.ports["TCP"])
 
 
 async def by_twilio(at: Place, number: int) -> None:

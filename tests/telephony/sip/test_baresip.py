@@ -19,10 +19,11 @@ from tests.debian import needs
 from tests.telephony.rtp.speech import hiss, samples, share
 from tests.telephony.sip.clients import baresip
 from tests.telephony.sip.clients.baresip import microphone, needs_baresip, needs_g722, needs_opus
-from tests.telephony.sip.clients.local import HOST, certificate, until
+from tests.telephony.sip.clients.local import HOST, certificate
 from tests.telephony.sip.clients.notes import singing
 from tests.telephony.sip.phone import likeness, over, server
 from tests.telephony.sip.test_wide import hissing
+from tests.waiting import until
 
 ACCOUNT = "audio_codecs=PCMU;mediaenc=srtp-mand;auth_user=bob;auth_pass=s3cret"
 

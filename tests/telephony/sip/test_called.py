@@ -11,10 +11,11 @@ from telephony.rtp import srtp
 from tests.telephony.sip.clients import baresip, kamailio, scenarios, sipp
 from tests.telephony.sip.clients.baresip import microphone, needs_baresip
 from tests.telephony.sip.clients.kamailio import needs_kamailio
-from tests.telephony.sip.clients.local import HOST, certificate, until
+from tests.telephony.sip.clients.local import HOST, certificate
 from tests.telephony.sip.clients.sipp import needs_sipp
 from tests.telephony.sip.peers.matrix import CALLED
 from tests.telephony.sip.phone import over, server
+from tests.waiting import until
 
 
 async def state(dialled: Dialled, wanted: str) -> None:

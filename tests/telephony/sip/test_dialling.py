@@ -22,20 +22,14 @@ from telephony.tools.replay import open_tape
 from tests.telephony.sip.callee import Callee, challenge, reject
 from tests.telephony.sip.nameserver import NameServer
 from tests.telephony.sip.phone import HOST, over, server
+from tests.waiting import until
 
-WAIT_S = 15
 Somebody = Callable[..., Awaitable[Callee]]
 
 
 def dialling(app: App) -> Dialling:
     assert app.sip
     return app.sip.dialling
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.01)
 
 
 async def result(app: App, call: Dialled) -> tuple[str, int, str]:

@@ -8,11 +8,11 @@ import pytest
 
 from tests.telephony.sip.clients import kamailio, scenarios
 from tests.telephony.sip.clients.kamailio import needs_kamailio
-from tests.telephony.sip.clients.local import until
 from tests.telephony.sip.clients.notes import singing
 from tests.telephony.sip.clients.sipp import call, needs_sipp
 from tests.telephony.sip.peers.matrix import BLIND, SPEECH
 from tests.telephony.sip.phone import likenesses, over, server
+from tests.waiting import until
 
 pytestmark = [needs_kamailio, needs_sipp]
 

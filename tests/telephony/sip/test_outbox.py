@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,9 +12,9 @@ from telephony.sip.outbox import Outbox
 from telephony.sip.syntax.address import Address
 from telephony.sip.transport import Transports
 from tests.telephony.sip.nameserver import NameServer
+from tests.waiting import until
 
 HOST = "127.0.0.1"
-WAIT_S = 15
 
 
 class Post:
@@ -45,12 +45,6 @@ async def post() -> AsyncIterator[Post]:
     yield one
     one.outbox.close()
     await one.transports.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.01)
 
 
 async def test_messages_wait_for_the_answer_of_dns(post: Post, nameserver: NameServer) -> None:

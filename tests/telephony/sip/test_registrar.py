@@ -6,9 +6,10 @@ from typing import Any
 from telephony.app import App
 from tests.telephony.sip.clients import kamailio, scenarios, sipp
 from tests.telephony.sip.clients.kamailio import PASSWORD, USER, needs_kamailio
-from tests.telephony.sip.clients.local import HOST, until
+from tests.telephony.sip.clients.local import HOST
 from tests.telephony.sip.clients.sipp import needs_sipp
 from tests.telephony.sip.phone import over, server
+from tests.waiting import until
 
 
 def trunk(port: int, **more: Any) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from telephony.sip.syntax.header import parse_name_addr
 from tests.telephony.sip.nameserver import NameServer
 from tests.telephony.sip.phone import Phone, over, server
 from tests.telephony.sip.registrar import HOST, Registrar
+from tests.waiting import until
 
-WAIT_S = 15
 Open = Callable[..., Awaitable[Phone]]
 Begin = Callable[..., Awaitable[Registrar]]
 
@@ -38,12 +38,6 @@ def trunk(one: Registrar, **more: Any) -> dict[str, Any]:
     """Settings of a trunk whose server it is."""
     account = {"user": "agent", "password": "pw123"}
     return {"sip__trunks": {"pbx": {"server": f"sip:{HOST}:{one.port}", "register": True, **account, **more}}}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.01)
 
 
 def gauge(app: App) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.message import Message, MessageError, Request, encode
 from telephony.sip.transport import Transports
 from tests.telephony.sip.peer import invite
+from tests.waiting import until
 
 HOST = "127.0.0.1"
 ONE = encode(invite())
@@ -64,12 +65,6 @@ async def listening(**settings: Any) -> AsyncIterator[Server]:
     finally:
         await server.transports.close()
         await asyncio.sleep(0.01)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (sockets tell nobody)
-            await asyncio.sleep(0.005)
 
 
 async def dial(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

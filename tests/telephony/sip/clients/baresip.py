@@ -12,8 +12,8 @@ import pytest
 
 from tests.debian import needs
 from tests.telephony.sip.clients.local import BLOCK, HOST, certificate, free_port, stop
+from tests.waiting import WAIT_S
 
-WAIT_S = 20
 RATE = 8000
 MODULES = "/usr/lib/baresip/modules"
 CONFIG = """

@@ -8,8 +8,9 @@ from pathlib import Path
 from tests.debian import needs
 from tests.telephony.sip.clients import terminal
 from tests.telephony.sip.clients.baresip import pcm_of, write_wav
-from tests.telephony.sip.clients.local import HOST, free_port, until
+from tests.telephony.sip.clients.local import HOST, free_port
 from tests.telephony.sip.clients.terminal import Terminal
+from tests.waiting import until
 
 RATE = 8000
 WIDE = range(3)  # its first codecs: Opus and Speex

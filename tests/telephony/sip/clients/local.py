@@ -5,9 +5,7 @@ import atexit
 import random
 import socket
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.debian import require
 
@@ -15,7 +13,6 @@ HOST = "127.0.0.1"
 FIRST, LAST = 10_000, 19_999  # neither the kernel's choice nor voxline's RTP nor the tests' own phones
 BLOCK = 7  # for RTP and RTCP of a few calls, and for what programs open beside the port that they are told
 STOP_S = 5
-WAIT_S = 20  # for anything a test waits for; far more than it should take
 
 
 _claims: list[socket.socket] = []  # of blocks of ports, by their last one
@@ -50,13 +47,6 @@ def _is_free(port: int) -> bool:
             except OSError:
                 return False
     return True
-
-
-async def until(condition: Callable[[], Any], wait_s: float = WAIT_S) -> None:
-    """Wait for what nobody tells of."""
-    async with asyncio.timeout(wait_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:

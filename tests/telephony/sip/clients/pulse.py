@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.debian import needs
-from tests.telephony.sip.clients.local import stop, until
+from tests.telephony.sip.clients.local import stop
+from tests.waiting import until
 
 RATE = 8000
 FORMAT = ("--raw", f"--rate={RATE}", "--channels=1", "--format=s16le", "--latency-msec=50")

@@ -9,7 +9,8 @@ from typing import Any
 
 from tests.debian import needs
 from tests.telephony.sip.clients import kamailio
-from tests.telephony.sip.clients.local import HOST, WAIT_S, free_port, stop
+from tests.telephony.sip.clients.local import HOST, free_port, stop
+from tests.waiting import WAIT_S
 
 FIRST, LAST = 30_000, 30_999  # its audio; it looks for free ones itself
 PING, PONG = b"1 d7:command4:pinge", b"1 d6:result4:ponge"

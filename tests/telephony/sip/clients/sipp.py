@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 
 from tests.debian import needs
-from tests.telephony.sip.clients.local import HOST, free_port, stop, until
+from tests.telephony.sip.clients.local import HOST, free_port, stop
+from tests.waiting import until
 
 END_S = 30
 KEPT = 2000  # characters of its last words

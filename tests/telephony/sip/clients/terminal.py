@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.telephony.sip.clients.local import WAIT_S, stop
+from tests.telephony.sip.clients.local import stop
+from tests.waiting import WAIT_S
 
 READ = 65_536
 KEPT = 3000  # characters of its last words, for a failure

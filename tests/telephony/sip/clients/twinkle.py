@@ -7,9 +7,10 @@ from pathlib import Path
 
 from tests.debian import needs
 from tests.telephony.sip.clients import pulse, terminal
-from tests.telephony.sip.clients.local import HOST, free_port, until
+from tests.telephony.sip.clients.local import HOST, free_port
 from tests.telephony.sip.clients.pulse import Pulse, needs_pulse
 from tests.telephony.sip.clients.terminal import Terminal
+from tests.waiting import until
 
 SYSTEM = """
 dev_ringtone=alsa:default

@@ -11,12 +11,13 @@ from agent.engine.base import Engine
 from telephony.app import App
 from telephony.sip.line import SipCall
 from tests.telephony.sip.clients.baresip import microphone
-from tests.telephony.sip.clients.local import HOST, certificate, until
+from tests.telephony.sip.clients.local import HOST, certificate
 from tests.telephony.sip.clients.notes import singing
 from tests.telephony.sip.phone import likenesses, over, server
 from tests.telephony.sip.test_baresip import spoken
 from tests.telephony.sip.test_called import dial, state
 from tests.telephony.sip.test_consulting import Operator, agents_with, over_with, results
+from tests.waiting import until
 
 HOLD_S = 30
 TIMEOUT_S = 150
