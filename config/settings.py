@@ -19,6 +19,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as NotJson
 
 from config import strict_yaml
 from config.engine import EngineSettings
@@ -251,7 +252,7 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     sources = [Source(str(path), _read_yaml(path))]
     if token := os.environ.get("TWILIO_AUTH_TOKEN"):
         sources.append(Source("TWILIO_AUTH_TOKEN", {"twilio": {"auth_token": token}}))
-    sources.append(Source("the environment", EnvSettingsSource(Settings)(), ENV_PREFIX, "__"))
+    sources.append(_environment())
     sources += credentials()
     return from_sources([*sources, Source("--set", nested(overrides or {}))])
 
@@ -262,6 +263,15 @@ def from_sources(sources: Sequence[Source]) -> Settings:
         return Settings(**reduce(merged, (source.values for source in sources)))
     except ValidationError as error:
         raise SettingsError(describe(error, Settings, sources)) from None
+
+
+def _environment() -> Source:
+    try:
+        return Source("the environment", EnvSettingsSource(Settings)(), ENV_PREFIX, "__")
+    except NotJson as error:  # it names the group, and no value
+        group = str(error).split('"')[1].upper()
+        what = f"{ENV_PREFIX}{group}__...: lists and mappings are written as JSON: {error.__cause__}"
+        raise SettingsError(f"the environment: {what}") from None
 
 
 def credentials() -> list[Source]:

@@ -53,7 +53,7 @@ def _add_server(commands: Commands) -> None:
         "serve",
         help="answer calls",
         description="Answer calls until SIGTERM or Ctrl-C: then running calls may "
-        "last server.drain_s more. A second one ends them at once.",
+        "last server.drain_s more. A second signal ends them at once.",
     )
     _add_settings(serve)
     serve.set_defaults(run=_serve)

@@ -132,6 +132,8 @@ def test_a_trunk_from_the_environment_keeps_its_secret(monkeypatch: pytest.Monke
         ("VOXLINE_TURN__ENDPOINT_MS", "soon", "the environment: VOXLINE_TURN__ENDPOINT_MS: .*got 'soon'"),
         ("VOXLINE_SERVER__HOST", "0.0.0.0", "the environment: server.host: .*loopback"),
         ("VOXLINE_PLAYOUT__LEAD_MS", "100", "the environment: VOXLINE_PLAYOUT: lead_ms must be"),
+        ("VOXLINE_SIP__CODECS", "opus", "the environment: VOXLINE_SIP__...: .*JSON: Expecting value"),
+        ("VOXLINE_TWILIO__SHARED_KEYS", "{'id': 's3cret'}", "VOXLINE_TWILIO__...: .* as JSON: [^3]*$"),
     ],
 )
 def test_a_mistake_in_the_environment_is_named(
