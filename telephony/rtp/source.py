@@ -24,7 +24,6 @@ class Source:
         """With `nat` any IP may be the peer's; else only the one that was agreed on."""
         self.locked: Address | None = None  # whose RTP is taken
         self.known: tuple[Address, ...] = ()  # who alone can be the peer from now on; none while that is open
-        self.latched = 0  # times that a source was locked
         self._nat = nat
         self._agreed: Address | None = None
         self._packets = 0  # of the locked one, while it is on probation
@@ -66,7 +65,7 @@ class Source:
         is_agreed = (canonical(source[0]), source[1]) == self._agreed
         if not (is_agreed or self.locked is None or self._takes_over(source, packet, now_ms)):
             return False
-        self.locked, self.latched = source, self.latched + 1
+        self.locked = source
         self._packets, self._heard_ms, self._other = 1, now_ms, None
         if is_agreed:
             self._settle()
