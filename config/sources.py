@@ -72,7 +72,8 @@ def _line(detail: Any, model: type[BaseModel], sources: Sequence[Source]) -> str
     if detail["type"] == "extra_forbidden":
         message = f"there is no such setting; {_valid(model, path)}"
     secret = source.secret or key.endswith(SECRETS) or key.startswith(SECRET_GROUPS)
-    shown = "" if secret or isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
+    whole = isinstance(detail["input"], dict) or detail["type"] == "model_type"  # a group, which may hold secrets
+    shown = "" if secret or whole else f" (got {detail['input']!r})"
     said = f"{source.name}: {source.called(detail['loc'])}" if key else source.name
     return f"{said}: {message}{shown}"
 

@@ -172,6 +172,13 @@ def test_an_unknown_key_is_answered_with_those_there_are() -> None:
             assert part in str(error.value)
 
 
+def test_what_stands_in_place_of_a_group_is_not_shown() -> None:
+    for group in ("twilio", "engine.openai", "sip.trunks.acme"):
+        with pytest.raises(SettingsError, match=f"--set: {group}: ") as error:
+            load_settings(overrides={group: "s3cret-value"})
+        assert "s3cret-value" not in str(error.value)
+
+
 def test_off_and_on_need_no_quotes(tmp_path: Path) -> None:
     file = tmp_path / "plain.yaml"
     file.write_text("tape:\n  mode: off\nlog:\n  words: yes\nturn:\n  resume: off\n  adapt_words: on\n")
