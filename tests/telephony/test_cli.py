@@ -61,7 +61,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("turn.endpoint_ms=soon", ("turn.endpoint_ms", "soon")),
         ("call.capacity=0", ("call.capacity", "0")),
         ("server.port=70000", ("server.port", "70000")),
-        ("server=8080", ("server", "8080")),
+        ("server=8080", ("server", "a valid dictionary")),
         ("playout.lead_ms=100", ("lead_ms must be at least twice block_ms",)),
         ("turn.endpoint_ms", ("turn.endpoint_ms", "expected KEY=VALUE")),
     ],
