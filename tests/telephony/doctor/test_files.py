@@ -23,7 +23,7 @@ def test_files_about_calls_that_anybody_may_read(tmp_path: Path) -> None:
         (tmp_path / name).touch()
         (tmp_path / name).chmod(mode)
     found = of("warning", files.check(settings(server__data=str(tmp_path))))
-    assert found == [f"any user of this machine may read 1 files about calls in {tmp_path}"]
+    assert found == [f"any user of this machine can read 1 files about calls in {tmp_path}"]
     (tmp_path / "tapes/a.jsonl.gz").chmod(0o600)
     assert of("warning", files.check(settings(server__data=str(tmp_path)))) == []
 
