@@ -48,7 +48,7 @@ class TwilioCall(Line):
     ) -> None:
         self.call_id = ""
         self.rate = g711.RATE
-        self.carries_keys = False  # Twilio tells of those that it notices itself
+        self.carries_keys = True  # Twilio tells of keys by `dtmf` messages
         self._outcome: Outcome = HangUp()
         self.end: End | None = None
         self.sent_first_audio: Callable[[int], None] | None = None  # told the reply, once each

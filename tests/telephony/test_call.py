@@ -210,8 +210,9 @@ async def test_keys_reach_the_agent(server: Any, dial: Dial, in_thread: Dial) ->
     await phone.hang_up()
 
 
-async def test_keys_as_tones_reach_the_agent(server: Any, dial: Dial, in_thread: Dial) -> None:
+async def test_keys_as_tones_reach_the_agent(serve: Callable[..., Any], dial: Dial, in_thread: Dial) -> None:
     """From old exchanges, of whose keys no message tells."""
+    server = await in_thread(serve, SIMULATED | {"call.key_tones": "always"})
     phone = await dial(server.url)
     phone.hold()
     await phone.get("mark", MARKS)
