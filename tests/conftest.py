@@ -9,11 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from telephony.process import ServerProcess
 
 pytest_plugins = ["tests.telephony.sip.peers.matrix"]
 ROOT = Path(__file__).parent.parent
+# How long an example takes tells of the machine only. What else a profile sets stays: CI's draws the same ones each time.
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 asyncio.set_event_loop(None)  # or looptime has one made in each sync test, which nobody closes
 os.environ["HF_HUB_OFFLINE"] = "1"  # models come from folders that the tests make
 if not shutil.which("nvidia-smi"):
