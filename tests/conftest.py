@@ -15,7 +15,7 @@ from telephony.process import ServerProcess
 
 pytest_plugins = ["tests.telephony.sip.peers.matrix"]
 ROOT = Path(__file__).parent.parent
-# How long an example takes tells of the machine only. What else a profile sets stays: CI's draws the same ones each time.
+# How long an example takes tells of the machine only. CI's profile keeps its fixed examples.
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 asyncio.set_event_loop(None)  # or looptime has one made in each sync test, which nobody closes
