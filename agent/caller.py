@@ -8,7 +8,7 @@ from agent.level import FULL_SCALE, Level
 from agent.music import Music
 from agent.silence import Silence
 from agent.turn import WINDOW_MS, TurnDetector
-from agent.utterance import BYTES_PER_MS, Utterance
+from agent.utterance import Utterance
 from config.settings import TurnSettings
 
 MAX_DIGITS = 64
@@ -55,21 +55,21 @@ class Caller:
         """Speech in the present turn."""
         return self.speech_ms + (self.detector.speech_ms if self.detector.speaking else 0)
 
-    def hear(self, pcm: bytes, wide: bytes = b"") -> None:
-        """Take the next piece of audio, at 8 kHz and, on a wide-band line, at 16."""
+    def hear(self, pcm: bytes, wide: bytes, ms: float) -> None:
+        """Take the next piece of audio, so long, at 8 kHz and, on a wide-band line, at 16."""
         self.utterance.add(pcm, wide)
         self._music.add(pcm)
-        self._silence.add(len(pcm) / BYTES_PER_MS, self.level.add(pcm))
+        self._silence.add(ms, self.level.add(pcm))
 
     def hold(self) -> None:
         """Nobody listens from now on."""
         self.detector.end()
         self.utterance.forget()
+        self._music.forget()
 
     def skip(self, ms: float) -> None:
         """So much time has passed in which nobody listened."""
         self._silence.skip(ms)
-        self._music.skip(ms)
 
     def retrieve(self, now_ms: float) -> None:
         """From here on a silence counts: no caller pauses as long as a hold."""
@@ -115,7 +115,7 @@ class Caller:
     def _is_note(self, start_ms: float, end_ms: float, share: float, now_ms: float) -> bool:
         if not self._settings.ignore_music or self.digits or self.speech_ms or self.turn_speech_ms > NOTE_MS:
             return False
-        found = self._music.share(start_ms, end_ms, self.level.burst() / 10 ** (NOTE_DB / 20)) >= share
+        found = self._music.share(start_ms, end_ms, self.level.burst() / 10 ** (NOTE_DB / 20), now_ms) >= share
         if found:
             self._music_until_ms = now_ms + AFTER_MUSIC_MS
         return found
@@ -123,7 +123,9 @@ class Caller:
     def hears_music(self, now_ms: float) -> bool:
         """Whether there is music now, and nobody speaks."""
         level = FULL_SCALE * 10 ** (MUSIC_DB / 20)
-        return self._settings.ignore_music and self._music.share(now_ms - BEFORE_MS, now_ms, level) >= MUSIC_SHARE
+        return (
+            self._settings.ignore_music and self._music.share(now_ms - BEFORE_MS, now_ms, level, now_ms) >= MUSIC_SHARE
+        )
 
     def may_be_tone(self, probability: float, now_ms: float) -> bool:
         """While the agent is talking: whether what the detector is not sure of is no reason to pause."""

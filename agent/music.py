@@ -5,12 +5,14 @@ what comes after it: behind a word the line is quiet, behind a note the music go
 spectrum full of lines, as that of noise is not. Nothing is computed until somebody asks.
 """
 
+from collections import deque
+
 import numpy as np
 
 from agent.engine.base import CALLER_RATE, FloatArray
 from agent.utterance import BYTES_PER_MS
 
-KEPT_MS = 2000
+FRAMES = 125  # kept, 2.5 s
 SIZE, HOP = 512, 256  # samples of a window, and from one to the next
 LOWEST, HIGHEST = 10, 230  # of its spectrum, in steps of 15.6 Hz: 156 to 3594 Hz
 AROUND = 10  # steps to either side that a line stands out of
@@ -21,27 +23,16 @@ _WINDOW = np.hanning(SIZE).astype(np.float32)
 
 
 class Music:
-    """The last two seconds of one call's audio, 8 kHz mono PCM16."""
+    """The last frames of one call, 8 kHz mono PCM16. Where one is asked for a time, `now_ms` is the end of the last."""
 
     def __init__(self) -> None:
-        self._audio = bytearray()
-        self._now_ms = 0.0
+        self._frames: deque[bytes] = deque(maxlen=FRAMES)
+        self.add = self._frames.append  # the next frame; as cheap as can be, since every frame of every call comes here
+        self.forget = self._frames.clear
 
-    def add(self, pcm: bytes) -> None:
-        """The next frame."""
-        self._audio += pcm
-        self._now_ms += len(pcm) / BYTES_PER_MS
-        if len(self._audio) > (KEPT_MS + KEPT_MS // 4) * BYTES_PER_MS:  # seldom, and then a good piece
-            del self._audio[: -KEPT_MS * BYTES_PER_MS]
-
-    def skip(self, ms: float) -> None:
-        """Time in which nobody listened."""
-        self._audio.clear()
-        self._now_ms += ms
-
-    def share(self, start_ms: float, end_ms: float, level: float) -> float:
+    def share(self, start_ms: float, end_ms: float, level: float, now_ms: float) -> float:
         """How much of a time was at least as loud as `level` (RMS, 0..32768) and full of lines, 0..1."""
-        spectra = self._spectra(start_ms, end_ms)
+        spectra = self._spectra(now_ms - start_ms, now_ms - end_ms)
         if spectra is None:
             return 0.0
         windows, power = spectra
@@ -50,7 +41,7 @@ class Music:
 
     def is_tone(self) -> bool:
         """Whether the last 64 ms are no more than two sines."""
-        spectra = self._spectra(self._now_ms - 1000 * SIZE / CALLER_RATE, self._now_ms)
+        spectra = self._spectra(1000 * SIZE / CALLER_RATE, 0.0)
         if spectra is None:
             return False
         power = spectra[1][-1, LOWEST - 2 : HIGHEST + 10]
@@ -62,11 +53,13 @@ class Music:
             line[:] = 0
         return lines >= TONES_SHARE * total > 0
 
-    def _spectra(self, start_ms: float, end_ms: float) -> tuple[FloatArray, FloatArray] | None:
-        """Windows (n, SIZE) of the samples in a time, and their power (n, SIZE / 2 + 1); None when there are none."""
-        first = len(self._audio) - round((self._now_ms - start_ms) * BYTES_PER_MS / 2) * 2
-        last = len(self._audio) - round((self._now_ms - end_ms) * BYTES_PER_MS / 2) * 2
-        samples = np.frombuffer(bytes(self._audio[max(0, first) : max(0, last)]), "<i2").astype(np.float32)
+    def _spectra(self, from_ms: float, to_ms: float) -> tuple[FloatArray, FloatArray] | None:
+        """Windows (n, SIZE) of the samples between two times ago, and their power (n, SIZE / 2 + 1); None when there
+        are none."""
+        audio = b"".join(self._frames)
+        first = len(audio) - round(from_ms * BYTES_PER_MS / 2) * 2
+        last = len(audio) - round(to_ms * BYTES_PER_MS / 2) * 2
+        samples = np.frombuffer(audio[max(0, first) : max(0, last)], "<i2").astype(np.float32)
         if len(samples) < SIZE:
             return None
         windows = np.lib.stride_tricks.sliding_window_view(samples, SIZE)[::HOP]

@@ -146,7 +146,7 @@ def test_what_is_full_of_lines() -> None:
     def share(audio: Sound) -> float:
         music = Music()
         music.add((audio * 32767).astype("<i2").tobytes())
-        return music.share(200, 1000, 32768 * 10 ** (-45 / 20))
+        return music.share(200, 1000, 32768 * 10 ** (-45 / 20), now_ms=1000)
 
     time = np.arange(RATE) / RATE
     chord = sum(np.sin(2 * np.pi * each * time) for each in (262, 330, 392, 524, 660, 785)) / 60
@@ -154,4 +154,4 @@ def test_what_is_full_of_lines() -> None:
     assert share(noise(time, -30)) < 0.2
     assert share(np.cumsum(noise(time, -30)) / 50) < 0.2  # the room, a car: deep noise
     assert share(chord / 30) == 0  # too soft
-    assert Music().share(0, 100, 0) == 0
+    assert Music().share(0, 100, 0, now_ms=100) == 0
