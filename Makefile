@@ -1,5 +1,7 @@
 # Every target sets up .venv by itself when it is missing or out of date.
 # PYTHON=python3.12 chooses another Python for it.
+# Each test of a server starts a Python, which would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 BASE := $(shell .ci/python $(PYTHON))
