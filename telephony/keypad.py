@@ -43,6 +43,7 @@ class Keypad:
         self._kept = b"", b""  # audio that may hold the beginning of a key
         self._before = self._last = b"", b""  # the last two moments that were none
         self._presses: deque[_Press] = deque(maxlen=MAX_REMEMBERED)
+        self._second: Way | None = None  # of the two by which this phone sends every press, the one that came second
 
     def listens(self, beside: bool) -> bool:
         """Whether keys may be in the audio; `beside` says that they were agreed to come beside it."""
@@ -69,8 +70,12 @@ class Keypad:
     def press(self, key: str, way: Way, now_ms: float, lasted_ms: float = 0.0) -> bool:
         """Whether a key is a new press, and not one that came by another way up to 500 ms ago.
 
-        `lasted_ms` is how long it was held: some ways report a key only when it is let go.
+        `lasted_ms` is how long it was held: some ways report a key only when it is let go. A phone that has sent one
+        press both as an event and by INFO does so with all of them, and may send the second seconds late.
         """
+        if way is self._second:
+            self.repeated += 1
+            return False
         if way is not Way.TONE and self._tones == "auto":
             self._tones = "never"
         since_ms = now_ms - max(TOGETHER_MS, lasted_ms + LET_GO_MS)
@@ -78,6 +83,8 @@ class Keypad:
             if press.key == key and way not in press.ways and press.at_ms >= since_ms:
                 press.ways.add(way)
                 self.repeated += 1
+                if press.ways == {Way.EVENT, Way.INFO}:
+                    self._second = way
                 return False
         self._presses.append(_Press(key, {way}, now_ms))
         return True

@@ -33,6 +33,16 @@ def test_after_half_a_second_it_is_another_press() -> None:
     assert keypad.press("5", INFO, 1001)
 
 
+@pytest.mark.parametrize(("first", "second"), [(EVENT, INFO), (INFO, EVENT)])
+def test_of_a_phone_that_sends_every_press_twice_the_second_may_be_seconds_late(first: Way, second: Way) -> None:
+    keypad = Keypad()
+    keys = "1579"
+    first_told = [keypad.press(key, first, 100 * n) for n, key in enumerate(keys)]
+    second_told = [keypad.press(key, second, 100 + 1000 * n) for n, key in enumerate(keys)]
+    assert (first_told, second_told) == (4 * [True], 4 * [False])
+    assert keypad.repeated == 4
+
+
 def test_one_key_twice_by_one_way_is_two() -> None:
     keypad = Keypad()
     assert [keypad.press("5", EVENT, at) for at in (0, 120, 240)] == 3 * [True]
