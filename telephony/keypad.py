@@ -12,6 +12,7 @@ import msgspec
 from telephony.audio.tone_detector import ToneDetector
 
 TOGETHER_MS = 500  # between the same press by two ways
+LATE_MS = 5000  # the same on a phone that is known to send both; linphonec's INFO were seen to be 3 s late
 LET_GO_MS = 250  # from letting a key go to its report, by a way that waits for that
 MAX_REMEMBERED = 32  # presses; more than anybody makes in that time
 ECHO_MS = 500  # for which our own tones may still come back
@@ -43,7 +44,7 @@ class Keypad:
         self._kept = b"", b""  # audio that may hold the beginning of a key
         self._before = self._last = b"", b""  # the last two moments that were none
         self._presses: deque[_Press] = deque(maxlen=MAX_REMEMBERED)
-        self._second: Way | None = None  # of the two by which this phone sends every press, the one that came second
+        self._twice = False  # whether this phone sends every press as an event and by INFO
 
     def listens(self, beside: bool) -> bool:
         """Whether keys may be in the audio; `beside` says that they were agreed to come beside it."""
@@ -73,18 +74,15 @@ class Keypad:
         `lasted_ms` is how long it was held: some ways report a key only when it is let go. A phone that has sent one
         press both as an event and by INFO does so with all of them, and may send the second seconds late.
         """
-        if way is self._second:
-            self.repeated += 1
-            return False
         if way is not Way.TONE and self._tones == "auto":
             self._tones = "never"
-        since_ms = now_ms - max(TOGETHER_MS, lasted_ms + LET_GO_MS)
+        together_ms = LATE_MS if self._twice and way is not Way.TONE else TOGETHER_MS
+        since_ms = now_ms - max(together_ms, lasted_ms + LET_GO_MS)
         for press in self._presses:
             if press.key == key and way not in press.ways and press.at_ms >= since_ms:
                 press.ways.add(way)
                 self.repeated += 1
-                if press.ways == {Way.EVENT, Way.INFO}:
-                    self._second = way
+                self._twice = self._twice or {Way.EVENT, Way.INFO} <= press.ways
                 return False
         self._presses.append(_Press(key, {way}, now_ms))
         return True
