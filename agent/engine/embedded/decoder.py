@@ -12,7 +12,8 @@ import numpy as np
 import pocketsphinx
 
 from agent.engine.base import CALLER_RATE, Expect, FloatArray
-from agent.engine.embedded.language_model import arpa, sentences, vocabulary
+from agent.engine.embedded.language_model import sentences, vocabulary
+from agent.engine.embedded.trigrams import arpa
 from agent.exceptions import EngineError
 from config.dialogue import Dialogue
 
@@ -140,7 +141,7 @@ def pronunciations(agent: str, words: set[str], own: dict[str, str]) -> Iterable
     shipped = Path(pocketsphinx.get_model_path()) / "en-us" / "cmudict-en-us.dict"
     with shipped.open(encoding="utf-8") as file:
         for line in file:
-            word = re.sub(r"\(\d+\)$", "", line.split(" ", 1)[0])
+            word = line.partition(" ")[0].partition("(")[0]  # its second way is word(2)
             if word in words and word not in own:
                 lines.append(line.strip())
                 missing.discard(word)

@@ -5,19 +5,17 @@ sentences to the front desk, it found the meaning of 22 at a real-time factor of
 found 26 at 0.04, and the words of strangers' sentences come out as nonsense that `Understanding` can refuse.
 """
 
-import math
-import random
-from collections import Counter, defaultdict
+from bisect import bisect
 from collections.abc import Iterator
+from itertools import accumulate
 
 from agent.engine.base import Expect
+from agent.engine.embedded.speaker import Speaker
 from agent.engine.embedded.understanding import DIGITS
 from config.dialogue import AGREEING, LISTENING, PHRASES, Dialogue, slots_of
 from config.phrase import Choice, Word, parse_phrase
 
-ORDER = 3
 SENTENCES = 20_000  # enough that every phrase occurs often
-DISCOUNT = 0.5
 BEFORE = {Expect.OPEN: 0.3, Expect.YES_NO: 0.05, Expect.DIGITS: 0.1, Expect.SPELLING: 0.1}  # how often something
 AFTER = 0.2  # polite comes first, or last
 CORRECTION = 0.3  # how often "no" goes on with what is right instead
@@ -49,47 +47,46 @@ STRANGERS = tuple(
     """.split()
 )
 
-DIGIT_WORDS = tuple(DIGITS)
-
-Ngram = tuple[str, ...]
-
 
 def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES, *, over: bool = False) -> Iterator[list[str]]:
     """What callers may say in reply to a question of this kind, drawn at random, always the same; `over`: while the
     agent is talking."""
-    chance = random.Random(0)  # noqa: S311 (no secret)
-    before, after = dialogue.around()
+    speaker = Speaker(dialogue)
+    chance, one_of = speaker.random, speaker.one_of
+    before, after = map(one_of, dialogue.around())
+    no, listening, short = one_of(dialogue.built_in("no")), one_of(backchannels()), one_of(map(parse_phrase, SHORT))
     intents, slots, yes_no, others = WEIGHTS[expect]
-    no = dialogue.built_in("no")
-    kinds: list[tuple[float, list[tuple[Choice, ...]]]] = [
-        (intents, [intent.phrases for intent in dialogue.intents.values()]),
-        (slots, [answers] if (answers := _answers(dialogue, expect)) else []),
-        (yes_no, [dialogue.built_in("yes"), no]),
-        (others, [dialogue.built_in(name) for name in ("repeat", "person", "never_mind", "goodbye")]),
+    kinds = [
+        (intents, [one_of(intent.phrases) for intent in dialogue.intents.values()]),
+        (slots, [one_of(answers)] if (answers := _answers(dialogue, expect)) else []),
+        (yes_no, [one_of(dialogue.built_in("yes")), no]),
+        (others, [one_of(dialogue.built_in(name)) for name in ("repeat", "person", "never_mind", "goodbye")]),
     ]
-    listening, short = backchannels(), tuple(map(parse_phrase, SHORT))
     if over:
-        kinds += zip(OVER, ([listening], [short], [dialogue.built_in("stop")]), strict=True)
-    kinds = [(weight, phrases) for weight, phrases in kinds if phrases]
-    weights = [weight for weight, _ in kinds]
-    strange = STRANGE / (STRANGE + sum(weights)) if over else 0.0
-    say = _Speaker(dialogue, chance).say
+        kinds += zip(OVER, ([listening], [short], [one_of(dialogue.built_in("stop"))]), strict=True)
+    kinds = [(weight, says) for weight, says in kinds if says]
+    *borders, total = accumulate(weight for weight, _ in kinds)
+    strange = STRANGE / (STRANGE + total) if over else 0.0
+    correct = one_of(dialogue.answers) if dialogue.answers and expect is Expect.YES_NO else None
     for _ in range(count):
-        if over and chance.random() < strange:
-            yield chance.choices(STRANGERS, k=chance.randint(1, STRANGE_WORDS))
+        if over and chance() < strange:
+            yield speaker.draw_words(STRANGERS, speaker.draw(range(STRANGE_WORDS)) + 1)
             continue
-        [(_, phrases)] = chance.choices(kinds, weights)
-        phrase = chance.choice(phrases)
-        sentence = say(chance.choice(phrase))
-        if phrase is listening or phrase is short:
+        _, says = kinds[bisect(borders, chance() * total)]
+        say = speaker.draw(says)
+        sentence: list[str] = []
+        say(sentence)
+        if say is listening or say is short:
             yield sentence
             continue
-        if phrase is no and expect is Expect.YES_NO and dialogue.answers and chance.random() < CORRECTION:
-            sentence += say(chance.choice(dialogue.answers))
-        if chance.random() < BEFORE[expect]:
-            sentence = say(chance.choice(before)) + sentence
-        if chance.random() < AFTER:
-            sentence = sentence + say(chance.choice(after))
+        if say is no and correct and chance() < CORRECTION:
+            correct(sentence)
+        if chance() < BEFORE[expect]:
+            polite: list[str] = []
+            before(polite)
+            sentence = polite + sentence
+        if chance() < AFTER:
+            after(sentence)
         yield sentence
 
 
@@ -115,66 +112,3 @@ def vocabulary(dialogue: Dialogue) -> set[str]:
     phrases += [phrase for slot in dialogue.slots.values() for _, phrase in slot.phrases()]
     words = {part.text for phrase in phrases for part in phrase.parts() if isinstance(part, Word)} | set(STRANGERS)
     return words | (set(DIGITS) if any(slot.digits for slot in dialogue.slots.values()) else set())
-
-
-def arpa(corpus: Iterator[list[str]]) -> str:
-    """A trigram model of the sentences in ARPA format, with absolute discounting and back-off."""
-    counts: list[defaultdict[Ngram, int]] = [defaultdict(int) for _ in range(ORDER)]
-    for words, times in Counter(map(tuple, corpus)).items():  # many come again and again
-        padded = ("<s>", *words, "</s>")
-        for size, seen_times in enumerate(counts, 1):
-            for start in range(len(padded) - size + 1):
-                seen_times[padded[start : start + size]] += times
-    counts[0][("<s>",)] = 0  # nothing leads to it
-    total = sum(counts[0].values())
-    levels: list[dict[Ngram, float]] = [{ngram: max(count, 1) / total for ngram, count in counts[0].items()}]
-    back_off: dict[Ngram, float] = {}
-    for higher in counts[1:]:
-        followers: dict[Ngram, list[tuple[Ngram, int]]] = {}
-        for ngram, count in higher.items():
-            followers.setdefault(ngram[:-1], []).append((ngram, count))
-        level: dict[Ngram, float] = {}
-        for context, items in followers.items():
-            seen = sum(count for _, count in items)
-            level.update((ngram, (count - DISCOUNT) / seen) for ngram, count in items)
-            left = 1 - sum(levels[-1][ngram[1:]] for ngram, _ in items)
-            back_off[context] = DISCOUNT * len(items) / seen / max(left, 1e-6)
-        levels.append(level)
-    return _arpa_text(levels, back_off)
-
-
-def _arpa_text(levels: list[dict[Ngram, float]], back_off: dict[Ngram, float]) -> str:
-    lines = ["\\data\\", *(f"ngram {size}={len(level)}" for size, level in enumerate(levels, 1))]
-    for size, level in enumerate(levels, 1):
-        lines.append(f"\n\\{size}-grams:")
-        for ngram, probability in sorted(level.items()):
-            weight = f" {math.log10(back_off[ngram]):.4f}" if ngram in back_off else ""
-            logarithm = -99.0 if ngram == ("<s>",) else math.log10(probability)
-            lines.append(f"{logarithm:.4f} {' '.join(ngram)}{weight}")
-    return "\n".join([*lines, "\n\\end\\", ""])
-
-
-class _Speaker:
-    """Says phrases in one of their ways, at random."""
-
-    def __init__(self, dialogue: Dialogue, chance: random.Random) -> None:
-        self._chance = chance
-        self._values = {name: [phrase for _, phrase in slot.phrases()] for name, slot in dialogue.slots.items()}
-        self._digits = {name: slot.digits for name, slot in dialogue.slots.items() if slot.digits}
-
-    def say(self, choice: Choice) -> list[str]:
-        """The words."""
-        chance = self._chance
-        if choice.optional and chance.random() < 0.5:
-            return []
-        words: list[str] = []
-        for node in chance.choice(choice.options):
-            if isinstance(node, Word):
-                words.append(node.text)
-            elif isinstance(node, Choice):
-                words += self.say(node)
-            elif node.name in self._digits:
-                words += chance.choices(DIGIT_WORDS, k=self._digits[node.name])
-            else:
-                words += self.say(chance.choice(self._values[node.name]))
-        return words

@@ -7,7 +7,8 @@ import pytest
 
 import config
 from agent.engine.base import Expect
-from agent.engine.embedded.language_model import SHORT, STRANGERS, arpa, sentences, vocabulary
+from agent.engine.embedded.language_model import SHORT, STRANGERS, sentences, vocabulary
+from agent.engine.embedded.trigrams import arpa
 from agent.engine.embedded.understanding import Understanding
 from config.agent import load_agent
 
