@@ -181,9 +181,10 @@ class App:
         if self.sip:
             self.sip.drain()
         logger.info("draining", extra={"calls": self.admission.active})
-        begin = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        begin = clock()
         told: set[Line] = set()
-        while (waited := time.monotonic() - begin) < settings.drain_s:
+        while (waited := clock() - begin) < settings.drain_s:
             coming = self.admission.reserved and waited < self._settings.twilio.start_timeout_s
             if not self.calls and not coming:
                 break

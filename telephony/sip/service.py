@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping
 
 from config.exceptions import SettingsError
@@ -150,8 +149,8 @@ class SipService:
             for call in self._ua.calls:
                 call.hang_up(_now_ms())
             self._flush()
-            begin = time.monotonic()
-            while (self._ua.calls or self._registrations.running) and time.monotonic() - begin < LAST_S:
+            begin_ms = _now_ms()
+            while (self._ua.calls or self._registrations.running) and _now_ms() - begin_ms < 1000 * LAST_S:
                 self.tick(_now_ms())
                 await asyncio.sleep(0.02)
         self._naming.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -261,7 +260,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         if self.media is not None and self.media.srtp is not None and not packet.is_rtcp(data):
             data = self.media.srtp.unprotect(data) or b""
         if data and not packet.is_rtcp(data):
-            self.heard.append((time.monotonic(), packet.parse(data)))
+            self.heard.append((self._loop.time(), packet.parse(data)))
             self._news.set()
 
     async def _run(self) -> None:

@@ -28,6 +28,7 @@ from tests.telephony.sip.callee import Callee, reject
 from tests.telephony.sip.clients.local import free_port
 from tests.telephony.sip.phone import HOST, QUICK, Phone, over, server
 
+pytestmark = pytest.mark.looptime
 Open = Callable[..., Awaitable[Phone]]
 Somebody = Callable[..., Awaitable[Callee]]
 APOLOGY = "Nobody is there. What else?"

@@ -1,6 +1,5 @@
 """Calls out over real sockets: answered, busy, declined, not answered, given up, and what of it can be asked for."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -24,6 +23,7 @@ from tests.telephony.sip.nameserver import NameServer
 from tests.telephony.sip.phone import HOST, over, server
 from tests.waiting import until
 
+pytestmark = pytest.mark.looptime
 Somebody = Callable[..., Awaitable[Callee]]
 
 
@@ -305,7 +305,6 @@ async def test_early_audio_is_not_heard(callee: Somebody, heard: list[bytes]) ->
         for number in range(50):
             packet = b"\x80\x00" + number.to_bytes(2) + (160 * number).to_bytes(4) + b"tone" + b"\x20" * 160
             one._transport.sendto(packet, (HOST, port))
-        await asyncio.sleep(0.05)
         assert one.call
         one.answer(one.call)
         one._flush()

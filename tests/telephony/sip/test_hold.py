@@ -13,6 +13,7 @@ from telephony.bridge import Bridge
 from telephony.sip.calls.events import Answered, Reanswered
 from tests.telephony.sip.phone import Phone, over, server
 
+pytestmark = pytest.mark.looptime
 Open = Callable[..., Awaitable[Phone]]
 PLEASE_HOLD = to_line(*say("please hold the line"))
 SHORT: dict[str, Any] = {"engine__simulated__words": 2}

@@ -38,6 +38,8 @@ VALUES = {
     "WWW-Authenticate": ["Digest", 'Digest realm="x", nonce="y"'],
     "Expires": ["-1", "x"],
 }
+ALWAYS = ["Via", "From", "To", "Call-ID"]
+SOMETIMES = [name for name in VALUES if name not in ALWAYS]
 
 
 @st.composite
@@ -45,9 +47,8 @@ def messages(draw: st.DrawFn) -> Message:
     """Requests and answers made of odd parts, so that they are near to what a call of the bench expects."""
     method = draw(st.sampled_from(METHODS))
     headers = Headers()
-    for name, values in VALUES.items():
-        if name in ("Via", "From", "To", "Call-ID") or draw(st.integers(0, 4)) == 0:
-            headers.add(name, draw(st.sampled_from(values)))
+    for name in ALWAYS + draw(st.lists(st.sampled_from(SOMETIMES), unique=True, max_size=len(SOMETIMES))):
+        headers.add(name, draw(st.sampled_from(VALUES[name])))
     headers.add("CSeq", f"{draw(st.integers(0, 9))} {method}")
     body = draw(st.sampled_from([b"", SDP, b"SIP/2.0 200 OK", b"\x00\xff"]))
     if draw(st.booleans()):
@@ -132,8 +133,8 @@ def test_torture_messages() -> None:
 
 def test_flood_of_invites_is_bounded() -> None:
     bench = Bench(max_calls=50, max_transactions=200)
-    sent = [statuses(bench.give(invite(branch=f"z9hG4bK-{n}", Call_ID=f"c{n}")))[0] for n in range(1000)]
-    assert (sent.count(100), sent.count(503)) == (50, 950)
+    sent = [statuses(bench.give(invite(branch=f"z9hG4bK-{n}", Call_ID=f"c{n}")))[0] for n in range(300)]
+    assert (sent.count(100), sent.count(503)) == (50, 250)
     assert len(bench.ua.calls) == 50
     bench.run(200_000)
     assert bench.ua.idle

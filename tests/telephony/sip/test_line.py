@@ -31,6 +31,7 @@ from tests.telephony.goertzel import heard_keys
 from tests.telephony.sip.peer import message
 from tests.telephony.sip.phone import QUICK, Phone, likeness, over, server
 
+pytestmark = pytest.mark.looptime
 KEYS_KIND = 101  # the payload type of keys in offers
 Open = Callable[..., Awaitable[Phone]]
 LONG: dict[str, Any] = {"engine__simulated__words": 40}  # 8 s
@@ -72,6 +73,8 @@ async def test_an_a_law_caller_is_heard_as_the_tape_will_have_it(phone: Open, he
         await over(app)
 
 
+@pytest.mark.slow
+@pytest.mark.looptime(False)
 async def test_the_embedded_engine_answers(phone: Open, sent: list[bytes]) -> None:
     async with server(engine__profile="embedded", engine__process=False) as app:
         one = await (await phone(app)).talk()
@@ -97,13 +100,13 @@ async def test_encrypted_audio(phone: Open, sent: list[bytes], monkeypatch: pyte
 
 
 async def test_frames_leave_every_20_ms(phone: Open) -> None:
-    """What a busy machine delays is made up for; the gaps themselves are measured apart."""
+    """In time that no other work takes up; what a machine makes of it is measured apart."""
     async with server() as app:
         one = await (await phone(app)).talk()
         await one.until(lambda: len(one.heard) > 150)
         gaps = np.diff([at for at, _ in one.heard])
-        assert abs(np.mean(gaps) - 0.020) < 0.001
-        assert 0.015 < np.median(gaps) < 0.025
+        assert abs(np.mean(gaps) - 0.020) < 0.0002
+        assert np.abs(gaps - 0.020).max() < 0.005
         one.hang_up()
         await over(app)
 

@@ -10,7 +10,9 @@ from telephony.sip.locator import LocateError, Locator
 from telephony.sip.syntax.address import Address
 from telephony.sip.syntax.header import parse_uri
 from tests.telephony.sip.nameserver import NameServer
+from tests.waiting import until
 
+pytestmark = pytest.mark.looptime
 RECORDS = {
     ("example.com", "A"): ["192.0.2.10"],
     ("example.com", "AAAA"): ["2001:db8::10"],
@@ -96,8 +98,8 @@ async def test_no_more_servers_than_are_worth_trying(names: NameServer) -> None:
 
 async def test_weights(names: NameServer) -> None:
     """Nine of ten calls begin at the server with nine tenths of the weight; far less would be a matter of luck."""
-    firsts = Counter([(await find("sip:shared.example.com"))[0] for _ in range(100)])
-    assert firsts["udp:192.0.2.1:5060"] > 60
+    firsts = Counter([(await find("sip:shared.example.com"))[0] for _ in range(50)])
+    assert firsts["udp:192.0.2.1:5060"] > 33
 
 
 @pytest.mark.parametrize("uri", ["sip:nobody.example", "sip:gone.example.com:5060", "sip:x;transport=sctp"])
@@ -118,9 +120,7 @@ async def test_all_that_may_be_needed_is_asked_for_at_once(names: NameServer, mo
     names.dropped = {"SRV", "A"}
     asked = {("_sip._udp.bare.example.com", "SRV"), ("_sip._tcp.bare.example.com", "SRV"), ("bare.example.com", "A")}
     finding = asyncio.create_task(find("sip:bare.example.com"))
-    async with asyncio.timeout(30):
-        while set(names.asked) != asked:  # noqa: ASYNC110 (before anything is answered)
-            await asyncio.sleep(0.01)
+    await until(lambda: set(names.asked) == asked)  # before anything is answered
     finding.cancel()
 
 

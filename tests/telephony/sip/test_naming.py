@@ -16,7 +16,9 @@ from tests.telephony.sip.callee import Callee
 from tests.telephony.sip.nameserver import NameServer
 from tests.telephony.sip.peer import Bench, invite
 from tests.telephony.sip.phone import Phone, over, server
+from tests.waiting import until
 
+pytestmark = pytest.mark.looptime
 Open = Callable[..., Awaitable[Phone]]
 HERE: dict[tuple[str, str], list[str]] = {("media.example", "A"): ["127.0.0.1"]}
 
@@ -90,8 +92,8 @@ async def test_who_gives_up_meanwhile_leaves_nothing(
         await one.until(lambda: any(getattr(m, "status", 0) == 100 for m in one.messages))
         one.hang_up()
         await one.until(lambda: any(getattr(m, "status", 0) == 487 for m in one.messages))
-        while app.sip._naming._waiting:  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.02)
+        waiting = app.sip._naming._waiting
+        await until(lambda: not waiting)
         assert not app.calls
         assert "could not be dealt with" not in caplog.text
         assert 'voxline_calls_total{outcome="hangup"}' not in app.metrics.exposition().decode()

@@ -14,6 +14,7 @@ from telephony.sip.transport import Transports
 from tests.telephony.sip.nameserver import NameServer
 from tests.waiting import until
 
+pytestmark = pytest.mark.looptime
 HOST = "127.0.0.1"
 
 

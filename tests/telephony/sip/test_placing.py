@@ -16,6 +16,7 @@ from telephony.sip.syntax.header import parse_name_addr, parse_uri
 from tests.telephony.sip.callee import Callee
 from tests.telephony.sip.phone import server
 
+pytestmark = pytest.mark.looptime
 Somebody = Callable[..., Awaitable[Callee]]
 
 

@@ -13,6 +13,7 @@ from telephony.sip.syntax.header import parse_name_addr, parse_via
 from telephony.sip.syntax.message import Request, Response
 from tests.telephony.sip.phone import QUICK, Phone, likeness, over, server
 
+pytestmark = pytest.mark.looptime
 Open = Callable[..., Awaitable[Phone]]
 PRIVATE = "192.0.2.77"  # for documentation: nobody is there
 
@@ -150,6 +151,7 @@ async def test_the_advertised_address_is_told_everywhere(phone: Open, monkeypatc
         assert (parse_via(bye.headers.get("Via")).host, parse_via(bye.headers.get("Via")).port) == (PRIVATE, port)
 
 
+@pytest.mark.looptime(False)
 async def test_the_server_process_speaks_tls_too(
     serve: Callable[..., Any], certificate: dict[str, str], in_thread: Callable[..., Awaitable[Any]]
 ) -> None:

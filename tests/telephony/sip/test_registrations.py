@@ -16,6 +16,7 @@ from tests.telephony.sip.phone import Phone, over, server
 from tests.telephony.sip.registrar import HOST, Registrar
 from tests.waiting import until
 
+pytestmark = pytest.mark.looptime
 Open = Callable[..., Awaitable[Phone]]
 Begin = Callable[..., Awaitable[Registrar]]
 

@@ -13,6 +13,7 @@ from telephony.sip.media import ports
 from telephony.sip.syntax.message import Message, Request, Response
 from tests.telephony.sip.phone import Phone, over, server
 
+pytestmark = pytest.mark.looptime
 Open = Callable[..., Awaitable[Phone]]
 QUICK: dict[str, Any] = {"sip__media_timeout_s": 0.1, "engine__simulated__words": 200}  # 40 s
 QUESTIONS = 3

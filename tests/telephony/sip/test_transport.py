@@ -242,6 +242,7 @@ async def test_peer_that_does_not_read_is_let_go() -> None:
 @pytest.mark.parametrize("name", ["", "example.com"])
 async def test_connection_is_opened_where_there_is_none(name: str) -> None:
     got: list[bytes] = []
+    gone = asyncio.Event()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         got.append(await reader.readexactly(9))
@@ -249,6 +250,8 @@ async def test_connection_is_opened_where_there_is_none(name: str) -> None:
         await writer.drain()
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
     peer = await asyncio.start_server(accept, HOST, 0)
     port = peer.sockets[0].getsockname()[1]
@@ -259,7 +262,7 @@ async def test_connection_is_opened_where_there_is_none(name: str) -> None:
         await until(lambda: server.received)
         assert got == [b"one, two."]
         peer.close()
-    await asyncio.sleep(0.02)
+    await gone.wait()
 
 
 async def test_what_cannot_be_reached_is_told() -> None:

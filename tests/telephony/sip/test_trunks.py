@@ -11,6 +11,8 @@ from telephony.sip.syntax.address import Address
 from telephony.sip.trunks import Trunk, Trunks
 from tests.telephony.sip.phone import server
 
+pytestmark = pytest.mark.looptime
+
 
 def trunks(**each: dict[str, Any]) -> Trunks:
     return Trunks(SipSettings.model_validate({"trunks": each}))

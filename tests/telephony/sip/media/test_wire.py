@@ -14,6 +14,7 @@ from telephony.rtp.parameters import Parameters
 from telephony.sip.media.ports import MediaSockets
 from telephony.sip.media.wire import Wire
 
+pytestmark = pytest.mark.looptime
 HOST = "127.0.0.1"
 LOUD = b"\x10\x20" * 160
 
