@@ -52,6 +52,11 @@ def likest(sent: bytes, heard: bytes, most: int = 4000) -> tuple[float, int]:
 
 def packets(pcm: bytes, ms: int, rate: Rate = WIDE, *, pauses: bool = False) -> list[bytes]:
     """Opus packets of 10, 20, 40 or 60 ms, with redundancy; with `pauses` silence is a byte or two (DTX)."""
+    return list(_packets(pcm, ms, rate, pauses))
+
+
+@cache
+def _packets(pcm: bytes, ms: int, rate: Rate, pauses: bool) -> tuple[bytes, ...]:
     coder, count = Opus(rate, "useinbandfec=1"), rate.per_ms * ms
     coder._set(4016, int(pauses))
     made = []
@@ -59,4 +64,4 @@ def packets(pcm: bytes, ms: int, rate: Rate = WIDE, *, pauses: bool = False) -> 
         piece = pcm[at : at + 2 * count]
         size = coder._library.opus_encode(coder._encoder, piece, count, coder._payload, MAX_BYTES)
         made.append(coder._payload.raw[:size])
-    return made
+    return tuple(made)

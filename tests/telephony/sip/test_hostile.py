@@ -3,6 +3,7 @@
 from contextlib import suppress
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,9 +87,20 @@ def act(bench: Bench, random: Random) -> None:
     bench.take()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60)
 @given(received=st.lists(messages(), min_size=1, max_size=30), seed=st.integers(0, 99))
 def test_odd_messages_around_a_call(received: list[Message], seed: int) -> None:
+    around_a_call(received, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(received=st.lists(messages(), min_size=1, max_size=30), seed=st.integers(0, 99))
+def test_more_of_them(received: list[Message], seed: int) -> None:
+    around_a_call(received, seed)
+
+
+def around_a_call(received: list[Message], seed: int) -> None:
     random = Random(seed)
     bench = Bench(random.choice([THEM, OVER_TCP]), allow_refer=True, max_calls=5, max_transactions=20)
     bench.give(invite())

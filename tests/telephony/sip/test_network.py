@@ -163,10 +163,16 @@ class Line(RuleBasedStateMachine):
         assert bob.ua.idle
 
 
-Line.TestCase.settings = settings(
-    max_examples=250, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestLine = Line.TestCase
+AS_LONG = settings(max_examples=250, stateful_step_count=25, suppress_health_check=list(HealthCheck))
+
+
+class TestLine(Line.TestCase):  # type: ignore[misc,name-defined]
+    settings = settings(AS_LONG, max_examples=80)
+
+
+@pytest.mark.slow
+class TestLineForLong(Line.TestCase):  # type: ignore[misc,name-defined]
+    settings = AS_LONG
 
 
 def answer(side: Side) -> Call:
