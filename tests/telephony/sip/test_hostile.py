@@ -94,7 +94,7 @@ def test_odd_messages_around_a_call(received: list[Message], seed: int) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(received=st.lists(messages(), min_size=1, max_size=30), seed=st.integers(0, 99))
 def test_more_of_them(received: list[Message], seed: int) -> None:
     around_a_call(received, seed)
