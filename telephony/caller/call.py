@@ -31,6 +31,7 @@ async def run_call(
     user: str = "",
     password: str = "",
     codec: str = "",
+    ticker: Ticker | None = None,
 ) -> CallReport:
     """Make one call and report it.
 
@@ -39,16 +40,16 @@ async def run_call(
     its voice webhook, or (ws:// or wss://) its media socket itself; `auth_token` signs every request, over `public_url`
     where the server is known to Twilio by another address.
     `speak` gives the caller its voice. `out` is a folder that gets `call.wav` (stereo, 8 kHz: caller left, agent
-    right, on one time axis) and `report.json`. `on_line` is told the call as it happens.
+    right, on one time axis) and `report.json`. `on_line` is told the call as it happens. `ticker` is the caller's
+    clock, where that is not the machine's.
 
     Raises ScriptError when a sound of the script cannot be made, and SettingsError for an address that is none.
     """
     identity = Identity(from_, to, auth_token, public_url, user, password, codec)
     carrier = carrier_of(url, identity)
     clips = await asyncio.to_thread(render, script, speak)
-    caller = Caller(
-        script, clips, line_noise(script.noise_floor_dbfs), Ticker(), keep_audio=out is not None, on_line=on_line
-    )
+    noise, ticker = line_noise(script.noise_floor_dbfs), ticker or Ticker()
+    caller = Caller(script, clips, noise, ticker, keep_audio=out is not None, on_line=on_line)
     await carrier.open()
     try:
         call = carrier.call(caller)

@@ -11,7 +11,7 @@ import pytest
 
 from agent.engine.base import Engine, SpeakRequest, Speech
 from agent.engine.embedded.decoder import Decoder
-from agent.engine.embedded.synthesizer import say
+from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
 from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer, Word
 from config.engine import SimulatedSettings
 from config.exceptions import SettingsError
@@ -37,6 +37,7 @@ from tests.telephony.sip.phone import QUICK, Phone, likeness, likenesses, over, 
 
 Open = Callable[..., Awaitable[Phone]]
 BOTH: dict[str, Any] = {"sip__codecs": ["opus", "PCMU", "PCMA"]}
+EMBEDDED: dict[str, Any] = {"engine__profile": "embedded", "engine__embedded__decoders": 1}
 SILENT = 8  # bytes of silence in Opus
 MS = 32  # bytes
 
@@ -151,7 +152,8 @@ async def test_what_lies_above_4_khz_is_heard_both_ways(
 
 
 async def test_a_voice_arrives_as_it_is(wide_phone: Any, sent: list[bytes]) -> None:
-    async with server(engine__profile="embedded", engine__process=False, **BOTH) as app:
+    settings = SimulatedSettings(first_word_ms=0, word_ms=0)
+    async with server(Engine(SimulatedModel(settings), EspeakSynthesizer()), **BOTH) as app:
         one = await (await wide_phone(app)).talk()
         await one.until(lambda: len(one.speech()) > 100)
         one.hang_up()
@@ -265,7 +267,7 @@ async def test_the_embedded_engine_hears_all_of_a_wide_band_call(
         start(self, *args, rate=rate, **more)
 
     monkeypatch.setattr(Decoder, "start", noticed)
-    async with server(engine__profile="embedded", engine__process=False, log__words=True, **BOTH) as app:
+    async with server(**EMBEDDED, log__words=True, **BOTH) as app:
         one = await (await wide_phone(app)).talk()
         bridge = line_of(app).listener
         assert isinstance(bridge, Bridge)
@@ -337,8 +339,6 @@ def test_codecs_that_cannot_be_are_refused(codecs: list[str]) -> None:
 
 
 async def test_speech_of_the_caller_arrives_as_it_was_said(wide_phone: Any, heard: list[tuple[bytes, bytes]]) -> None:
-    from agent.engine.embedded.synthesizer import say
-
     words = to_line(*say("wait a moment please"), line_rate=16_000)
     async with server(**BOTH) as app:
         one = await wide_phone(app)
@@ -356,10 +356,8 @@ async def test_the_tape_of_a_wide_call_replays_the_same_and_its_report_can_be_ma
     wide_phone: Any, tmp_path: Path
 ) -> None:
     """Also with the speech probabilities computed anew: all that decides is at 8 kHz."""
-    from agent.engine.embedded.synthesizer import say
-
     full = {"tape__mode": "full", "server__data": tmp_path, **BOTH}
-    async with server(engine__profile="embedded", engine__process=False, **full) as app:
+    async with server(**EMBEDDED, **full) as app:
         one = await (await wide_phone(app)).talk()
         one.say(to_line(*say("what are your opening hours"), line_rate=16_000))  # over the greeting
         one.press("5")
