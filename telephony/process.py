@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Protocol, Self
 
 from telephony.exceptions import LineError
 
@@ -17,6 +17,28 @@ STOP_S = 15
 KEPT_LINES = 20_000
 
 LogLine = dict[str, Any]
+
+
+class Process(Protocol):
+    """What is asked of a process; `subprocess.Popen` is one."""
+
+    pid: int
+    stderr: IO[str] | None
+
+    def poll(self) -> int | None:
+        """Its exit status, once it has ended."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The same, waited for; raises subprocess.TimeoutExpired."""
+
+    def send_signal(self, sig: int) -> None:
+        """Nothing happens if it has ended."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
 
 
 class ServerError(LineError):
@@ -49,12 +71,7 @@ class ServerProcess:
         self._on_line = on_line
         self._news = threading.Condition()
         self._output_over = False
-        self.process = subprocess.Popen(  # noqa: S603 (our own command)
-            [sys.executable, "-m", "telephony.cli", "serve", *arguments],
-            env={**clean, **(environment or {})},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = self._start(["serve", *arguments], {**clean, **(environment or {})})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -99,6 +116,10 @@ class ServerProcess:
         assert self.process.stderr
         self.process.stderr.close()
         return status
+
+    def _start(self, arguments: list[str], environment: dict[str, str]) -> Process:
+        command = [sys.executable, "-m", "telephony.cli", *arguments]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)  # noqa: S603 (our own)
 
     def _read(self) -> None:
         assert self.process.stderr

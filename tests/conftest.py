@@ -11,7 +11,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from telephony.process import ServerProcess
+from telephony.process import Process, ServerProcess
+from tests.forked import Forked
 
 pytest_plugins = ["tests.telephony.sip.peers.matrix"]
 ROOT = Path(__file__).parent.parent
@@ -30,6 +31,9 @@ class Server(ServerProcess):
     def __init__(self, settings: dict[str, Any], data: Path, environment: dict[str, str]) -> None:
         super().__init__({"server.data": str(data), "log.words": True, **settings}, environment=environment)
         self.data = data
+
+    def _start(self, arguments: list[str], environment: dict[str, str]) -> Process:
+        return Forked(arguments, environment)
 
     def metric(self, name: str) -> float:
         """The present value of one metric, its labels included in the name."""

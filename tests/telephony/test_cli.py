@@ -9,23 +9,17 @@ from pathlib import Path
 import pytest
 
 from telephony.cli import main
+from tests.forked import Forked
 
 ROOT = Path(__file__).parent.parent.parent
 SIMULATED = ("--set", "engine.profile=simulated", "--set", "server.port=0")
 
 
-def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, in a clean environment."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("VOXLINE_", "TWILIO_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "telephony.cli", "serve", *arguments],
-        cwd=ROOT,
-        env=clean | environment,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, in a process of its own."""
+    process = Forked(["serve", *arguments], output=True)
+    out, errors = process.communicate(timeout=50)
+    return subprocess.CompletedProcess(arguments, process.wait(), out, errors)
 
 
 def complaint(result: subprocess.CompletedProcess[str]) -> str:
@@ -116,7 +110,9 @@ def test_account_needs_a_public_url_and_is_not_shown(
 def test_port_in_use_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        line = complaint(serve(*SIMULATED, "--set", f"server.port={port}"))
+        # Here as it is typed, in a process that is started anew.
+        command = [sys.executable, "-m", "telephony.cli", "serve", *SIMULATED, "--set", f"server.port={port}"]
+        line = complaint(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False))
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in line
 
 

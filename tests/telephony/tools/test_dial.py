@@ -1,12 +1,8 @@
 """`voxline dial` as people use it: processes of their own, real sockets."""
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +10,8 @@ import pytest
 from telephony.cli import main
 from telephony.sip.syntax.message import Request, encode, parse
 from telephony.sip.transactions.answers import respond
+from tests.forked import Forked
 
-ROOT = Path(__file__).parents[3]
 SIP: dict[str, Any] = {
     "engine.profile": "simulated",
     "engine.simulated.first_word_ms": 0,
@@ -71,24 +67,17 @@ def bob() -> Iterator[Bob]:
 
 
 @pytest.fixture
-def start(ours: Any) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(ours: Any) -> Iterator[Callable[..., Forked]]:
     """Starts `voxline dial`; what has not ended is killed."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Forked] = []
 
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("VOXLINE_", "TWILIO_"))}
-        command = [sys.executable, "-m", "telephony.cli", "dial", *arguments]
-        options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        # In the background of a shell Ctrl-C is ignored, and programs inherit that; this one is at a terminal.
-        inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
-        started.append(subprocess.Popen(command, cwd=ROOT, env=clean, **options))
-        signal.signal(signal.SIGINT, inherited)
+    def begin(*arguments: str) -> Forked:
+        started.append(Forked(["dial", *arguments], output=True))
         return started[-1]
 
     yield begin
     for process in started:
-        process.kill()
-        process.communicate()
+        process.close()
 
 
 def address(server: Any) -> str:
