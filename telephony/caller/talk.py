@@ -59,6 +59,10 @@ class Talk:
         """The caller hangs up or gives up."""
         return self.performer.hangs_up or bool(self.performer.error)
 
+    def held_up(self, now: int) -> bool:
+        """Whether frames should have been sent before: nobody has had the time."""
+        return now - (self.frames_sent + 1) * FRAME > LATE
+
     def end(self, now: int) -> None:
         """The talk is over. What is not played yet is lost: the line goes on at once."""
         self.playback.advance(now)

@@ -37,6 +37,7 @@ class Phone:
         self.audio: list[bytes] = []  # received
         self.plays_until = 0.0  # when all audio received will have been played
         self.returned: list[tuple[float, str]] = []  # marks, each with the time of its return
+        self.frames_before_mark = 0  # sent before the last of these
         self._socket = connection
         self._marks = marks
         self._clock_ms = 0
@@ -115,6 +116,7 @@ class Phone:
     async def return_mark(self, name: str) -> None:
         """Say that everything before this mark was played."""
         self.returned.append((time.monotonic(), name))
+        self.frames_before_mark = self.frames
         self._news.set()
         await self.send({"event": "mark", "streamSid": self.stream, "mark": {"name": name}})
 

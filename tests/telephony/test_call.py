@@ -228,9 +228,8 @@ async def test_keys_as_tones_reach_the_agent(serve: Callable[..., Any], dial: Di
 
 async def test_greeting_begins_at_once_and_is_never_far_ahead(server: Any, dial: Dial) -> None:
     phone = await dial(server.url)
+    await phone.get("media")  # before anything was heard of the caller
     phone.hold()
-    first = await phone.get("media")
-    assert first["at"] - phone.started_at < 1
     await phone.get("mark", WORDS)
     handed_over = 0.0
     for message in phone.received:
@@ -267,9 +266,9 @@ async def test_silence_after_a_finished_reply_is_asked_about_and_then_ended(brie
     assert await phone.closed() == (1000, "the agent hung up")
     assert phone.audio_ms() == 3 * 2 * 100  # greeting, reprompt, goodbye
     assert time.monotonic() >= phone.plays_until  # the goodbye was heard to its end
+    assert (await ended(brief, phone))["outcome"] == "hangup"
     said = [line for line in brief.log if line["message"] == "said" and line["call"] == phone.call]
     assert [line["interrupted"] for line in said] == [False] * 3
-    assert (await ended(brief, phone))["outcome"] == "hangup"
 
 
 async def test_without_marks_the_goodbye_is_waited_for_until_they_must_be_lost(brief: Any, dial: Dial) -> None:

@@ -1,11 +1,9 @@
 """What happens when no more files may be opened: real processes with few of them."""
 
 import asyncio
-import json
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,12 @@ import httpx
 import pytest
 
 from telephony.descriptors import RESERVE, Descriptors, raise_limit
+from telephony.process import Process
+from tests.conftest import Server
+from tests.forked import Forked
+from tests.telephony import few_files
+from tests.telephony.few_files import LIMIT
 
-LIMIT = 96
 WAIT_S = 20
 InThread = Callable[..., Awaitable[Any]]
 ADVICE = f"out of file descriptors: {LIMIT} may be open; raise LimitNOFILE in the unit, or ulimit -n"
@@ -77,52 +79,30 @@ def test_the_limit_is_raised_to_what_the_system_allows() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def lines(log: Path) -> list[dict[str, Any]]:
-    """The whole lines of the log."""
-    written = log.read_text().rpartition("\n")[0]
-    return [json.loads(line) for line in written.splitlines() if line.startswith("{")]
+class SmallServer(Server):
+    """`voxline serve` under `ulimit -n`."""
 
-
-def wait_for(log: Path, message: str) -> dict[str, Any]:
-    """The line of the log with this message."""
-    until = time.monotonic() + WAIT_S
-    while time.monotonic() < until:
-        for line in lines(log):
-            if line["message"] == message:
-                return line
-        time.sleep(0.05)
-    raise AssertionError(f"no line {message!r}: {log.read_text()}")
+    def _start(self, arguments: list[str], environment: dict[str, str]) -> Process:
+        return Forked(arguments, environment, main=few_files.main)
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """`voxline serve` under `ulimit -n`: its URL and its log."""
-    settings = {"server.port": 0, "server.data": str(tmp_path), "engine.profile": "simulated"}
-    settings |= {"twilio.start_timeout_s": 60}
-    changes = " ".join(f"--set {key}={value}" for key, value in settings.items())
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        command = f"ulimit -n {LIMIT}; exec {sys.executable} -m telephony.cli serve {changes}"
-        process = subprocess.Popen(["bash", "-c", command], stderr=output)
-    try:
-        yield wait_for(log, "listening")["url"], log
-    finally:
-        process.kill()
-        process.wait()
+def small(tmp_path: Path) -> Iterator[SmallServer]:
+    """One for each test."""
+    with SmallServer({"engine.profile": "simulated", "twilio.start_timeout_s": 60}, tmp_path, {}) as server:
+        yield server
 
 
-async def test_whoever_comes_beyond_them_is_told_and_readiness_falls(
-    small: tuple[str, Path], in_thread: InThread
-) -> None:
-    url, log = small
+async def test_whoever_comes_beyond_them_is_told_and_readiness_falls(small: SmallServer, in_thread: InThread) -> None:
+    url = small.url
     host, port = url.removeprefix("http://").split(":")
     async with httpx.AsyncClient(base_url=url) as kept:
         assert (await kept.get("/readyz")).json()["status"] == "ready"
         crowd = [await asyncio.open_connection(host, int(port)) for _ in range(LIMIT)]  # nobody asks for anything
         told = [await asyncio.wait_for(reader.read(300), WAIT_S) for reader, _ in crowd[-RESERVE:]]
         assert all(answer.startswith(b"HTTP/1.1 503 ") and ADVICE.encode() in answer for answer in told)
-        await in_thread(wait_for, log, f"refused: {ADVICE}")
-        await in_thread(wait_for, log, ADVICE)
+        await in_thread(small.wait_for, f"refused: {ADVICE}")
+        await in_thread(small.wait_for, ADVICE)
         ready = await kept.get("/readyz")  # this connection is an old one
         assert (ready.status_code, ready.json()["status"]) == (503, "out of file descriptors")
         assert (await kept.get("/healthz")).status_code == 200
@@ -132,11 +112,12 @@ async def test_whoever_comes_beyond_them_is_told_and_readiness_falls(
             while (await kept.get("/readyz")).status_code != 200:  # noqa: ASYNC110 (it is in another process)
                 await asyncio.sleep(0.05)
     assert (await in_thread(httpx.get, url + "/readyz")).status_code == 200
-    assert not [line for line in await in_thread(lines, log) if "exc_info" in line]
+    assert not [line for line in small.log if "exc_info" in line]
 
 
-async def test_a_crowd_that_comes_at_once_finds_nobody_silent(small: tuple[str, Path]) -> None:
-    url, _ = small
-    async with httpx.AsyncClient(base_url=url, limits=httpx.Limits(max_connections=None), timeout=WAIT_S) as client:
+async def test_a_crowd_that_comes_at_once_finds_nobody_silent(small: SmallServer) -> None:
+    async with httpx.AsyncClient(
+        base_url=small.url, limits=httpx.Limits(max_connections=None), timeout=WAIT_S
+    ) as client:
         answers = await asyncio.gather(*(client.get("/healthz") for _ in range(3 * LIMIT)))
     assert {answer.status_code for answer in answers} <= {200, 503}

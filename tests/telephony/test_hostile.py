@@ -20,7 +20,7 @@ from telephony.twilio.events import Stopped
 from telephony.twilio.media_stream import MediaStream
 
 CAPACITY = 60
-TIMEOUT_S = 1  # for start, media and requests
+TIMEOUT_S = 3  # for start, media and requests; peers that do what they should are slow where all are attacked at once
 SETTINGS = {
     "engine.profile": "simulated",
     "engine.simulated.first_word_ms": 0,
@@ -32,7 +32,7 @@ SETTINGS = {
     "twilio.start_timeout_s": TIMEOUT_S,
     "twilio.media_timeout_s": 2 * TIMEOUT_S,
     # More than usual, because the machine that runs tests is busy with them; a server that stands still would show.
-    "playout.lead_ms": 600,
+    "playout.lead_ms": 1500,
 }
 GROWTH = 64 << 20  # bytes of memory that so many hostile connections may cost for good
 
@@ -490,7 +490,9 @@ def wrong(name: str, outcome: Outcome) -> str:
     code, reason = outcome
     if code == case.code and case.reason in reason:
         return ""
-    if outcome == RESET and (case.reason == FLOODED or name in ("slow headers", "endless header", "endless url")):
+    if outcome == RESET and (
+        case.reason == FLOODED or name in ("slow headers", "endless header", "endless url", "endless form")
+    ):
         return ""
     return f"{name}: {outcome}, not {case.code} {case.reason!r}"
 
@@ -534,7 +536,7 @@ async def test_call_in_progress_notices_nothing_of_any_attack(server: Any, dial:
     await phone.hang_up()
     line = await in_thread(server.wait_for, "ended", call=phone.call)
     assert (line["frames"], line["gaps"], line["duplicates"]) == (phone.frames, 0, 0)
-    assert line["underruns"] <= 2  # where this machine itself has no time for 160 ms
+    assert line["underruns"] <= 2  # where this machine itself has no time
 
     await healthy(server)
     assert [name for name in CASES if unlogged(server, name)] == []
@@ -586,7 +588,7 @@ def expected(messages: list[str]) -> Outcome:
         if isinstance(event, Stopped):
             return 1000, "the caller hung up"
         accepted = accepted or event is not None
-    return (1008, "no media for 2 s") if accepted else (1008, "no start within 1 s")
+    return (1008, f"no media for {2 * TIMEOUT_S} s") if accepted else (1008, f"no start within {TIMEOUT_S} s")
 
 
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,8 @@ steps:
   - wait
 """
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
-SETTINGS: dict[str, Any] = {"reply.tool_timeout_s": 0.5, "server.drain_s": 30}
+DRAIN_S = 100
+SETTINGS: dict[str, Any] = {"reply.tool_timeout_s": 0.5, "server.drain_s": DRAIN_S}
 
 
 @pytest.fixture
@@ -63,7 +63,5 @@ def test_the_caller_is_told_and_the_server_ends(hung: Any, tmp_path: Path) -> No
     assert hung.metric('voxline_tools_total{outcome="failed",tool="book_appointment"}') == 1
     assert hung.metric("voxline_calls_active") == 0
 
-    begin = time.monotonic()
     hung.process.send_signal(signal.SIGTERM)
-    assert hung.process.wait(30) == 0
-    assert time.monotonic() - begin < 20  # its thread still hangs
+    assert hung.process.wait(DRAIN_S / 2) == 0  # its thread still hangs, but no call is on

@@ -1,5 +1,6 @@
 """A call as Twilio makes one: asks the webhook, talks over the socket, follows what comes after it."""
 
+import asyncio
 from collections.abc import Sequence
 from urllib.parse import urljoin
 
@@ -106,6 +107,14 @@ class TwilioCall(PhoneCall):
     @property
     def _left(self) -> bool:
         return self._socket is not None and not self._socket.is_open
+
+    def _tick(self, at: float) -> None:
+        if self._on and self.talk is not None and self.talk.held_up(self._now()):
+            # What the agent has sent meanwhile is still in the socket: without it the agent would seem to be silent.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, super()._tick, at)
+        else:
+            super()._tick(at)
 
     def _exchange(self, now: int) -> str:
         assert self._socket is not None

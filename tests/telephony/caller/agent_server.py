@@ -24,7 +24,7 @@ from telephony.audio import g711
 
 TOKEN = "secret"
 TONE = g711.encode((np.sin(np.arange(8000 * 4) * 0.3) * 8000).astype("<i2").tobytes())
-LEAD, CHUNK = 1600, 640  # samples
+CHUNK = 640  # samples
 AFTER = {
     "hangup": "<Hangup/>",
     "dial": "<Say>One moment.</Say><Dial><Number>+15550100</Number></Dial>",
@@ -82,8 +82,9 @@ class Agent:
     def __init__(self, websocket: WebSocket, talk: str) -> None:
         self.websocket, self.talk = websocket, talk
         self.stream = ""
-        self.left = b""  # still to be said
+        self.said = self.played = 0  # utterances, each with a mark behind it
         self.loud = self.quiet = self.frames = 0
+        self.leaves_at = 0  # frames of the caller
 
     async def run(self) -> None:
         await self.websocket.accept()
@@ -99,6 +100,10 @@ class Agent:
             self.call = calls.setdefault(message["start"]["callSid"], {"forms": [], "messages": []})
             self.stream = message["streamSid"]
             await self.begin()
+        elif kind == "mark":
+            self.played += 1
+            if self.talk == "leave":
+                self.leaves_at = self.frames + 30
         elif kind == "media":
             await self.hear(g711.decode(base64.b64decode(message["media"]["payload"])))
         if kind not in ("connected", "media"):
@@ -112,19 +117,25 @@ class Agent:
             await self.send("dance")
             await self.send("media", media={"payload": "***"})
             await self.websocket.send_text(json.dumps({"event": "clear", "streamSid": "MZ0"}))
-        if self.talk not in ("silent", "close"):
+        elif self.talk == "halting":
+            await self.speak(3200)
+            await asyncio.sleep(0.3)
+            await self.speak(3200)
+        if self.talk not in ("silent", "close", "halting"):
             await self.speak(24_000 if self.talk == "deaf" else 6_400)
 
     async def speak(self, samples: int) -> None:
-        await self.media(TONE[:LEAD])
-        self.left = TONE[LEAD:samples]
+        """All at once, so that it is played without a gap however busy the machine is."""
+        self.said += 1
+        for at in range(0, samples, CHUNK):
+            await self.media(TONE[at : min(at + CHUNK, samples)])
+        await self.send("mark", mark={"name": f"end {self.said}"})
 
     async def hear(self, pcm: bytes) -> None:
         self.frames += 1
         if np.abs(np.frombuffer(pcm, "<i2")).max() > 400:
             self.loud, self.quiet = self.loud + 1, 0
-            if self.loud == 4 and self.left and self.talk != "deaf":
-                self.left = b""
+            if self.loud == 4 and self.played < self.said and self.talk != "deaf":
                 await self.send("clear")
                 if self.talk == "stray":
                     await self.media(TONE[:CHUNK])
@@ -134,16 +145,7 @@ class Agent:
                 answer, self.loud = self.loud >= 4, 0
                 if answer:
                     await self.speak(6_400)
-        if self.frames % 4 == 0 and self.left:
-            await self.media(self.left[:CHUNK])
-            self.left = self.left[CHUNK:]
-            if not self.left:
-                await self.finished()
-
-    async def finished(self) -> None:
-        await self.send("mark", mark={"name": f"end {self.frames}"})
-        if self.talk == "leave":
-            await asyncio.sleep(0.6)
+        if self.frames == self.leaves_at:
             await self.websocket.close(1000)
 
     async def media(self, payload: bytes) -> None:

@@ -28,7 +28,7 @@ async def test_callers_call_again_until_the_time_is_up(agent: Any, script: Any, 
     report = await run_load(agent.voice(), script(*steps), calls=2, speak=speak, ramp_s=0.0, duration_s=2.2)
     assert report.calls >= 4
     assert report.succeeded == report.calls
-    assert report.wall_s < 20
+    assert report.wall_s >= 2.2
     endless = script({"silence": 60_000})
     report = await run_load(agent.voice(), endless, calls=2, speak=speak, duration_s=0.5)
     assert (report.calls, report.cut_short, report.failed) == (2, 2, 0)

@@ -1,0 +1,13 @@
+"""`voxline` under a limit of open files, as `ulimit -n` sets one."""
+
+import resource
+
+from telephony import cli
+
+LIMIT = 96
+
+
+def main(arguments: list[str]) -> int:
+    """See `telephony.cli.main`."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
+    return cli.main(arguments)
