@@ -15,6 +15,7 @@ from telephony.caller.twilio.webhooks import Webhooks
 from telephony.caller.twilio.websocket import MOST_UNSENT, Socket
 
 OPEN_TIMEOUT_S = 10.0
+READ_ON_S = 0.001  # what has come is read and begins to be heard
 MOST_DOCUMENTS = 10  # TwiML documents in one call
 ORDERLY = (1000, 1001, 1005)  # close codes after which the call goes on
 
@@ -111,8 +112,7 @@ class TwilioCall(PhoneCall):
     def _tick(self, at: float) -> None:
         if self._on and self.talk is not None and self.talk.held_up(self._now()):
             # What the agent has sent meanwhile is still in the socket: without it the agent would seem to be silent.
-            loop = asyncio.get_running_loop()
-            loop.call_soon(loop.call_soon, super()._tick, at)
+            asyncio.get_running_loop().call_later(READ_ON_S, super()._tick, at)
         else:
             super()._tick(at)
 

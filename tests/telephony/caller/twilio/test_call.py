@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -140,14 +141,21 @@ async def test_stray_audio_is_measured(agent: Any, script: Any, speak: Any) -> N
 
 def test_a_caller_who_is_held_up_takes_what_has_come_for_no_silence(agent: Any, script: Any, speak: Any) -> None:
     """The second half of the greeting comes then, and lies in the socket."""
+    here, there = socket.socketpair()
+
+    def hold_up() -> None:
+        here.recv(1)
+        time.sleep(1.5)
 
     def on_line(line: str) -> None:
         if "is connected" in line:
-            asyncio.get_running_loop().call_later(0.1, time.sleep, 1.5)
+            loop = asyncio.get_running_loop()
+            loop.add_reader(here, hold_up)  # what the loop of the command line does before its timers
+            loop.call_later(0.1, there.send, b"!")
 
     steps = ["wait", {"say": "hello you"}]
-    # By the loop that the command line uses, whose timers come before its sockets.
-    report = uvloop.run(run_call(agent.voice(talk="halting"), script(*steps), speak=speak, on_line=on_line))
+    with here, there:
+        report = uvloop.run(run_call(agent.voice(talk="halting"), script(*steps), speak=speak, on_line=on_line))
     assert report.ok, report
     assert report.traffic.latest_frame_ms > 500
     assert report.turns[0].onset_ms >= 1500 + 200  # quiet_ms
