@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 
 from websockets.exceptions import InvalidURI
 
+from telephony.audio import g711
 from telephony.caller.phone import CLOSED, Caller, CallFailed, PhoneCall
 from telephony.caller.report import Outcome
 from telephony.caller.twilio import twiml
@@ -15,7 +16,7 @@ from telephony.caller.twilio.webhooks import Webhooks
 from telephony.caller.twilio.websocket import MOST_UNSENT, Socket
 
 OPEN_TIMEOUT_S = 10.0
-READ_ON_S = 0.001  # what has come is read and begins to be heard
+LOOK = 100 * g711.SAMPLES_PER_MS  # a look into the socket is not older than this
 MOST_DOCUMENTS = 10  # TwiML documents in one call
 ORDERLY = (1000, 1001, 1005)  # close codes after which the call goes on
 
@@ -26,6 +27,7 @@ class TwilioCall(PhoneCall):
     def __init__(self, caller: Caller, url: str, webhooks: Webhooks) -> None:
         super().__init__(caller, url, webhooks.identity["CallSid"])
         self._webhooks = webhooks
+        self._looking: int | None = None  # into the socket, since when
         self._socket: Socket | None = None
         self._stream: TwilioTalk | None = None
 
@@ -110,10 +112,23 @@ class TwilioCall(PhoneCall):
         return self._socket is not None and not self._socket.is_open
 
     def _tick(self, at: float) -> None:
-        if self._on and self.talk is not None and self.talk.held_up(self._now()):
-            # What the agent has sent meanwhile is still in the socket: without it the agent would seem to be silent.
-            asyncio.get_running_loop().call_later(READ_ON_S, super()._tick, at)
+        if not self._on or self.talk is None or not self.talk.held_up(self._now()):
+            super()._tick(at)
+        elif self._looking is None:
+            self._look(at)
+
+    def _look(self, at: float) -> None:
+        """Let the loop look into the socket first: what the agent has sent while we were held up is still there, and
+        without it the agent would seem to be silent."""
+        self._looking = self._now()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._looked, at)
+
+    def _looked(self, at: float) -> None:
+        if self._looking is not None and self._now() - self._looking > LOOK:
+            self._look(at)  # held up once more
         else:
+            self._looking = None
             super()._tick(at)
 
     def _exchange(self, now: int) -> str:

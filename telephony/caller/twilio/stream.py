@@ -39,7 +39,7 @@ class TwilioTalk(Talk):
     def tick(self, now: int) -> list[bytes]:
         """Marks that are reached and frames that are due."""
         out = [self.out.mark(name) for name in self.playback.advance(now)]
-        self.ear.listen(now)
+        self.ear.listen(now + 1)  # what begins to be played just now is heard too
         for position, frame, keys in self.due(now):
             out += [self.out.dtmf(key) for key in keys]
             out.append(self.out.media(frame, position // g711.SAMPLES_PER_MS))

@@ -155,7 +155,9 @@ def test_a_caller_who_is_held_up_takes_what_has_come_for_no_silence(agent: Any, 
 
     steps = ["wait", {"say": "hello you"}]
     with here, there:
-        report = uvloop.run(run_call(agent.voice(talk="halting"), script(*steps), speak=speak, on_line=on_line))
+        report = uvloop.run(
+            run_call(agent.voice(talk="halting"), script(*steps, timeout_ms=9000), speak=speak, on_line=on_line)
+        )
     assert report.ok, report
     assert report.traffic.latest_frame_ms > 500
     assert report.turns[0].onset_ms >= 1500 + 200  # quiet_ms
