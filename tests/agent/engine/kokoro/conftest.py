@@ -10,6 +10,7 @@ import torch
 
 pytest.importorskip("kokoro", reason="kokoro is for Python below 3.13")
 
+from agent.engine.kokoro import synthesizer as loaded_first
 from agent.engine.kokoro.forward import Forward, Row, Spoken
 from agent.engine.kokoro.phonemes import Phonemizer
 from agent.engine.kokoro.synthesizer import KokoroSynthesizer
@@ -34,6 +35,15 @@ def phonemizer() -> Phonemizer:
     return Phonemizer(SYMBOLS)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_to_load() -> Iterator[None]:
+    """A short text warms it up, and British English is loaded when it is asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaded_first, "WARM_UP", loaded_first.WARM_UP[:1])
+        patch.setattr(loaded_first, "LANGUAGES", loaded_first.LANGUAGES[:1])
+        yield
+
+
 @pytest.fixture(scope="session")
 def _loaded(folder: Path) -> Iterator[KokoroSynthesizer]:
     synthesizer = KokoroSynthesizer(KokoroSettings(model=str(folder), device="cpu", waiting=4))
@@ -51,11 +61,16 @@ def synthesizer(_loaded: KokoroSynthesizer) -> Iterator[KokoroSynthesizer]:
     assert not len(_loaded._waiting)
 
 
-class Gate:
-    """The model, which runs only while the gate is open, and keeps what it was asked."""
+Said = dict[tuple[tuple[tuple[int, ...], float], ...], list[Spoken]]
 
-    def __init__(self, forward: Forward) -> None:
+
+class Gate:
+    """The model, which runs only while the gate is open, and keeps what it was asked. What it has `said` before, in
+    one voice, it need not compute again."""
+
+    def __init__(self, forward: Forward, said: Said) -> None:
         self.forward = forward
+        self.said = said
         self.runs: list[int] = []  # rows of each
         self.failing: list[Exception] = []  # to be raised by the next runs
         self._started = threading.Event()
@@ -67,7 +82,10 @@ class Gate:
         assert self._open.wait(20)
         if self.failing:
             raise self.failing.pop()
-        return self.forward(rows)
+        asked = tuple((row.tokens, row.speed) for row in rows)
+        if asked not in self.said:
+            self.said[asked] = self.forward(rows)
+        return self.said[asked]
 
     async def started(self) -> None:
         """Wait until the model has been given a run."""
@@ -77,10 +95,15 @@ class Gate:
         self._open.set()
 
 
+@pytest.fixture(scope="session")
+def said() -> Said:
+    return {}
+
+
 @pytest.fixture
-async def gate(synthesizer: KokoroSynthesizer) -> AsyncIterator[Gate]:
+async def gate(synthesizer: KokoroSynthesizer, said: Said) -> AsyncIterator[Gate]:
     """The shared synthesizer's, closed."""
-    gate = Gate(synthesizer._forward)
+    gate = Gate(synthesizer._forward, said)
     synthesizer._forward = gate  # type: ignore[assignment]
     yield gate
     gate.open()

@@ -10,7 +10,7 @@ from agent.engine.kokoro.forward import FRAME, Forward, Row, Spoken
 from agent.engine.kokoro.loading import Voices, load_model
 from tests.agent.engine.elsewhere import GPU, Elsewhere
 
-LENGTHS = (6, 4, 9)  # phonemes
+LENGTHS = (3, 2, 5)  # phonemes
 
 
 class Speaker:
@@ -41,7 +41,7 @@ def there(here: Speaker, gpu: Elsewhere, folder: Path) -> Speaker:
     return Speaker(folder, "cuda")
 
 
-@pytest.mark.parametrize("lengths", [LENGTHS[:1], (6, 6), LENGTHS])
+@pytest.mark.parametrize("lengths", [LENGTHS[:1], (3, 3), LENGTHS])
 def test_one_and_several_rows(here: Speaker, there: Speaker, lengths: tuple[int, ...]) -> None:
     assert there.voice.device == GPU
     for one, other in zip(there(lengths), here(lengths), strict=True):
@@ -53,7 +53,7 @@ def test_one_and_several_rows(here: Speaker, there: Speaker, lengths: tuple[int,
 def test_padding_makes_nobody_wait(gpu: Elsewhere, there: Speaker) -> None:
     """The host waits for the durations and the audio, and where stock modules make it wait, but not for each mask."""
     waits = []
-    for lengths in ((6,), (6, 6, 6), LENGTHS):
+    for lengths in ((3,), (3, 3), LENGTHS):
         gpu.waits.clear()
         there(lengths)
         waits.append([wait.kind for wait in gpu.waits])

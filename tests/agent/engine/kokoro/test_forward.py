@@ -102,6 +102,7 @@ def test_together_each_is_as_it_is_alone(
     assert difference(alone[0].audio, forward(each)[0].audio) > 4 * ALIKE  # so much the masks are worth
 
 
+@pytest.mark.slow
 def test_texts_of_one_length_need_no_padding(model: Any, genuine: Path, forward: Forward) -> None:
     row = rows(model, genuine)[0]
     one, other = forward([row, row])
@@ -110,6 +111,7 @@ def test_texts_of_one_length_need_no_padding(model: Any, genuine: Path, forward:
     assert difference(alone.audio, other.audio) < ALIKE
 
 
+@pytest.mark.slow
 def test_speed(model: Any, genuine: Path, forward: Forward) -> None:
     row = rows(model, genuine)[2]
     slow, fast = (forward([Row(row.tokens, row.style, speed)])[0] for speed in (0.5, 2.0))

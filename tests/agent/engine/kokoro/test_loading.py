@@ -83,7 +83,8 @@ def test_too_little_gpu_memory() -> None:
 @pytest.mark.parametrize(
     ("full", "rows"),
     [
-        (False, (60,)),
+        (False, (15,)),
+        pytest.param(False, (60,), marks=pytest.mark.slow),
         pytest.param(False, (30, 20, 25), marks=pytest.mark.slow),
         pytest.param(True, (6,), marks=pytest.mark.slow),
         pytest.param(True, (6, 5), marks=pytest.mark.slow),

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import shutil
+import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,15 @@ import pytest
 import torch
 
 from agent.engine.base import SpeakRequest, Speech
+from agent.engine.kokoro import phonemes
 from agent.engine.kokoro.forward import RATE
+from agent.engine.kokoro.phonemes import MAX_PHONEMES, Phonemes, split
 from agent.engine.kokoro.speech import PEAK
 from agent.engine.kokoro.synthesizer import KokoroSynthesizer
 from agent.exceptions import DeviceLost, EngineError
 from config.engine import KokoroSettings
 from tests.agent.engine.kokoro.conftest import Gate
+from tests.agent.engine.watch import Watch
 
 
 async def speak(synthesizer: KokoroSynthesizer, text: str, request: str = "CA1/1.0", **options: object) -> list[Speech]:
@@ -74,8 +79,12 @@ async def test_chunks_join_without_a_click(synthesizer: KokoroSynthesizer) -> No
     assert not other.audio[-int(0.08 * RATE) :].any()  # a sentence's
 
 
-async def test_a_long_text_comes_in_pieces(synthesizer: KokoroSynthesizer) -> None:
-    text = " ".join(["You know that we are open from nine to five on every day of the week."] * 10)
+@pytest.mark.parametrize(("limit", "sentences"), [(20, 2), pytest.param(MAX_PHONEMES, 42, marks=pytest.mark.slow)])
+async def test_a_long_text_comes_in_pieces(
+    synthesizer: KokoroSynthesizer, monkeypatch: pytest.MonkeyPatch, limit: int, sentences: int
+) -> None:
+    monkeypatch.setattr(phonemes, "split", partial(split, limit=limit))
+    text = " ".join(["You know we do."] * sentences)
     pieces = await speak(synthesizer, text, speed=2.0)
     assert len(pieces) == 2
     covers(pieces, text)
@@ -212,20 +221,25 @@ async def test_the_newest_is_turned_away_when_too_many_wait(synthesizer: KokoroS
     assert all(len(pieces) == 1 for pieces in await asyncio.gather(running, *tasks))
 
 
-async def test_the_event_loop_goes_on_meanwhile(synthesizer: KokoroSynthesizer) -> None:
-    ticks = 0
+async def test_the_event_loop_goes_on_meanwhile(
+    synthesizer: KokoroSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No operation of the model runs in its thread, and no text is read there."""
+    threads: list[threading.Thread] = []
+    read = synthesizer._phonemizer.read
 
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            await asyncio.sleep(0.001)
-            ticks += 1
+    def noted(text: str, language: str) -> list[Phonemes]:
+        threads.append(threading.current_thread())
+        return read(text, language)
 
-    ticker = asyncio.create_task(tick())
-    (speech,) = await speak(synthesizer, "I will have a look at that for you right now, one moment please.")
-    ticker.cancel()
-    assert ticks > 10
-    assert len(speech.audio) > RATE / 2
+    monkeypatch.setattr(synthesizer._phonemizer, "read", noted)
+    with Watch() as watch:
+        torch.zeros(1)
+        (speech,) = await speak(synthesizer, "One moment.")
+    assert watch.here == [torch.zeros]
+    assert threads
+    assert threading.current_thread() not in threads
+    assert len(speech.audio) > RATE / 5
 
 
 async def test_closing_while_it_is_busy(folder: Path) -> None:
@@ -233,7 +247,7 @@ async def test_closing_while_it_is_busy(folder: Path) -> None:
     with pytest.raises(EngineError, match="not loaded"):
         await speak(synthesizer, "Too early.")
     await synthesizer.load()
-    gate = Gate(synthesizer._forward)
+    gate = Gate(synthesizer._forward, {})
     synthesizer._forward = gate  # type: ignore[assignment]
     tasks = [start(synthesizer, "CA1/1.0"), start(synthesizer, "CA1/1.1")]
     await gate.started()
