@@ -10,6 +10,9 @@ endif
 # Not compiled: most of what torch and transformers bring is never imported.
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
+# Tests that import torch, apart: importing it takes seconds, in every process that collects them.
+MODELS := $(addprefix tests/agent/engine/,kokoro realtime voxtral test_elsewhere.py test_faults.py test_host.py) tests/bench/test_engine.py
+
 .PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz lock clean
 
 help: ## what there is to make
@@ -22,8 +25,9 @@ serve: .venv/run ## set up and answer calls on http://127.0.0.1:8080
 	$(BIN)/voxline serve
 
 test: .venv/test ## set up and run the tests
-	$(BIN)/pytest -n 3 --dist loadfile -m 'not alone and not slow'
-	$(BIN)/pytest -m 'alone and not slow'
+	$(BIN)/pytest -n 3 --dist loadfile -m 'not alone and not slow' $(MODELS:%=--ignore=%)
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone and not slow' $(MODELS)
+	$(BIN)/pytest -m 'alone and not slow' $(MODELS:%=--ignore=%)
 	@$(BIN)/python -m tests.debian
 
 test-slow: .venv/slow ## the rest of the tests: floods, leaks, baresip, models in calls, the GPU's kernels, benchmarks in small

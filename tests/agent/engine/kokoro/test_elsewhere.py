@@ -10,6 +10,8 @@ from agent.engine.kokoro.forward import FRAME, Forward, Row, Spoken
 from agent.engine.kokoro.loading import Voices, load_model
 from tests.agent.engine.elsewhere import GPU, Elsewhere
 
+pytestmark = pytest.mark.slow
+
 LENGTHS = (3, 2, 5)  # phonemes
 
 

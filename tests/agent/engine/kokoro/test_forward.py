@@ -13,6 +13,8 @@ from agent.engine.kokoro.forward import FRAME, Forward, Row
 from agent.engine.kokoro.loading import Voices, load_model
 from bench.checkpoints.kokoro import GENUINE_RATES, build
 
+pytestmark = pytest.mark.slow  # compared, sample by sample, with the stock model
+
 # Of spectra. A few phases of the source lie at the edge of the circle, where rounding turns them over: 0.013 even when
 # two equal texts are run together.
 ALIKE = 0.06  # the same is 0.0004 to 0.036, by text and processor; without masks it is 0.4
@@ -102,7 +104,6 @@ def test_together_each_is_as_it_is_alone(
     assert difference(alone[0].audio, forward(each)[0].audio) > 4 * ALIKE  # so much the masks are worth
 
 
-@pytest.mark.slow
 def test_texts_of_one_length_need_no_padding(model: Any, genuine: Path, forward: Forward) -> None:
     row = rows(model, genuine)[0]
     one, other = forward([row, row])
@@ -111,7 +112,6 @@ def test_texts_of_one_length_need_no_padding(model: Any, genuine: Path, forward:
     assert difference(alone.audio, other.audio) < ALIKE
 
 
-@pytest.mark.slow
 def test_speed(model: Any, genuine: Path, forward: Forward) -> None:
     row = rows(model, genuine)[2]
     slow, fast = (forward([Row(row.tokens, row.style, speed)])[0] for speed in (0.5, 2.0))

@@ -12,6 +12,8 @@ from config.engine import RealtimeSettings
 from tests.agent.engine.elsewhere import Elsewhere
 from tests.agent.engine.realtime.hearing import blocks, heard, tones
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def loaded(checkpoint: Path) -> Iterator[tuple[Elsewhere, RealtimeModel]]:

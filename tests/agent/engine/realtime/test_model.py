@@ -14,6 +14,8 @@ from agent.engine.realtime.utterance import Utterance
 from tests.agent.engine.realtime.conftest import Parts
 from tests.agent.engine.realtime.hearing import blocks, generated, heard, tones
 
+pytestmark = pytest.mark.slow  # compared, sample by sample, with the stock model
+
 
 def test_mel_is_that_of_the_feature_extractor(parts: Parts) -> None:
     audio = torch.stack([torch.from_numpy(Upsampler().feed(tones(seed, 0.1))) for seed in (1, 2)])[:, :1520]
@@ -67,7 +69,6 @@ def test_a_slot_that_was_used_before_knows_nothing_of_it(parts: Parts, model: Re
     assert heard(model, {2: blocks(tones(1, 1), 3200)})[2] == first
 
 
-@pytest.mark.slow
 def test_the_genuine_window_of_15_s(load_parts: Callable[..., Parts]) -> None:
     parts = load_parts(750)
     pcm = tones(5, 17)

@@ -18,6 +18,8 @@ from tests.agent.engine.elsewhere import CPU, GPU, Elsewhere
 from tests.agent.engine.voxtral.rehearsal import Rehearsal
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, pcm, prompt
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def gpu() -> Iterator[Elsewhere]:

@@ -10,6 +10,8 @@ from agent.engine.voxtral.graphs import Graphs
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, generate, pcm, prompt
 from tests.agent.engine.voxtral.tape import Tapes, storages
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

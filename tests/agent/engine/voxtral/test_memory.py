@@ -16,6 +16,8 @@ from bench.checkpoints.voxtral import FULL_VOCABULARY, _sizes
 from config.engine import VoxtralSettings
 from tests.agent.engine.live import Live
 
+pytestmark = pytest.mark.slow
+
 CONFIG = VoxtralConfig(**_sizes(FULL_VOCABULARY, 0, 0, full=True))
 ROWS, CONTEXT, WIDTH = 64, 4096, 3072
 BF16 = torch.bfloat16.itemsize
