@@ -60,7 +60,7 @@ bench-memory: .venv/test ## what a server keeps of calls that are over, in 20,00
 	$(BIN)/python -m bench.memory
 
 fuzz: .venv/fuzz ## bytes made up by atheris for every parser that strangers reach, for FUZZ_S seconds (20)
-	$(BIN)/python -m tests.telephony.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)
+	$(BIN)/python -m tests.telephony.lines.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)
 
 lock: .venv/lock ## write the exact packages of a release, with hashes, to deploy/
 	.ci/lock

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from agent import events as e
 from agent.engine.base import Engine, FloatArray
-from agent.reply import Replies
 from agent.session import Session
+from agent.speaking.generation import Replies
 from agent.state import State
 from agent.tools import Tools
 from config.agent import AgentSettings

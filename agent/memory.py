@@ -3,10 +3,10 @@
 from typing import Any
 
 from agent import events as e
-from agent.caller import Caller
 from agent.engine.base import Cue, Done, Expect, ReplyRequest, ToolResult, Turn
 from agent.history import History
-from agent.spoken import Reply
+from agent.listening.caller_turn import Caller
+from agent.speaking.reply import Reply
 from config.parties import NOBODY, Parties
 
 

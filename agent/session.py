@@ -25,19 +25,19 @@ from collections.abc import Callable
 from typing import Any
 
 from agent import events as e
-from agent.burst import Burst
-from agent.caller import Caller
 from agent.engine.base import TRANSFER, Cue, Next, ToolResult
 from agent.exceptions import IllegalEvent
 from agent.hold import Hold
-from agent.interruption import Verdict, meaning_of
+from agent.listening.caller_turn import Caller
+from agent.listening.turn_detector import Change
+from agent.listening.utterance import BYTES_PER_MS
 from agent.memory import Memory
-from agent.replying import Commands, OfReply, Replying
-from agent.spoken import LAST_WORDS, Reply
+from agent.speaking.agent_turn import Commands, OfReply, Replying
+from agent.speaking.barge_in import Burst
+from agent.speaking.interruption import Verdict, meaning_of
+from agent.speaking.reply import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer, Timers
-from agent.turn import Change
-from agent.utterance import BYTES_PER_MS
 from config.parties import NOBODY, Parties
 from config.settings import Settings
 

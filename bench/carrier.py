@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.playout import Mark, Playout
+from telephony.lines.playout import Mark, Playout
 
 
 class Carrier:

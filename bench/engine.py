@@ -25,8 +25,8 @@ import torch
 import transformers
 
 from agent.engine.base import Engine
+from agent.engine.process.remote import in_process
 from agent.engine.profiles import build_models
-from agent.engine.remote import in_process
 from bench.aims import OWN, judge
 from bench.checkpoints import voxtral
 from bench.machine import keep, table
@@ -34,7 +34,7 @@ from bench.stock import stock_generate, stock_speech
 from bench.talkers import AGENT, Figures, talk
 from bench.voxtral_steps import steps
 from config.engine import EngineSettings
-from telephony.caller.report import distribution
+from telephony.simulator.report import distribution
 
 # What the model says, whatever it hears: an answer of a front desk, a token a piece.
 SAYS = {

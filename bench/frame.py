@@ -10,15 +10,15 @@ import numpy as np
 import onnxruntime
 
 from agent import events as e
-from agent import silero
+from agent.listening import silero
+from agent.listening.silero import CONTEXT, STATE, WINDOW
+from agent.listening.vad import Vad
 from agent.session import Session
-from agent.silero import CONTEXT, STATE, WINDOW
-from agent.vad import Vad
+from audio import g711
 from bench.machine import table
 from config.settings import Settings
-from telephony.audio import g711
-from telephony.playout import Mark, Playout
-from telephony.twilio.media_stream import MediaStream
+from telephony.lines.playout import Mark, Playout
+from telephony.lines.twilio.protocol import MediaStream
 
 FRAME_MS = 20
 

@@ -18,10 +18,10 @@ from bench.load import Columns, show, under_load
 from bench.machine import keep, table
 from bench.sip import show_sip, sip_in_silence, sip_under_load
 from bench.sounds import SPEECH
-from telephony.caller.call import run_call
-from telephony.caller.report import CallReport, distribution
-from telephony.caller.script import Script
-from telephony.process import ServerProcess
+from telephony.server.process import ServerProcess
+from telephony.simulator.call import run_call
+from telephony.simulator.report import CallReport, distribution
+from telephony.simulator.script import Script
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.frame import FRAME_MS
 from bench.machine import table
-from telephony.process import ServerProcess
+from telephony.server.process import ServerProcess
 
 SCRIPT = Path(__file__).parent.parent / "telephony" / "caller" / "scripts" / "load.yaml"
 SERVER_CORE, CALLER_CORE = 0, 1

@@ -17,9 +17,9 @@ from agent.engine.embedded.synthesizer import say
 from bench.machine import keep, table
 from bench.sip import SETTINGS as SIP
 from bench.sip import address
-from telephony.caller.load import run_load
-from telephony.caller.script import Script
-from telephony.process import ServerProcess
+from telephony.server.process import ServerProcess
+from telephony.simulator.load import run_load
+from telephony.simulator.script import Script
 
 SETTINGS = {
     "engine.profile": "simulated",

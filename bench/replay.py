@@ -15,17 +15,17 @@ from typing import Any
 
 from agent import events as e
 from agent.engine.embedded.synthesizer import say
-from agent.replay import judged_anew, replay
-from agent.tape import Header, Step, settings_of
-from agent.vad import Vad
+from agent.listening.vad import Vad
+from agent.tape.recorder import Header, Step, settings_of
+from agent.tape.replay import judged_anew, replay
+from audio import g711
 from bench.machine import keep, table
 from bench.sounds import speak_to_file
-from telephony.audio import g711
-from telephony.caller.call import run_call
-from telephony.caller.report import distribution
-from telephony.caller.script import Script, load_script
-from telephony.process import ServerProcess
-from telephony.tools.replay import find_tapes, open_tape
+from telephony.server.process import ServerProcess
+from telephony.simulator.call import run_call
+from telephony.simulator.report import distribution
+from telephony.simulator.script import Script, load_script
+from telephony.tapes.replay import find_tapes, open_tape
 
 SCRIPTS = Path(__file__).parent.parent / "tests" / "calls"
 SETTINGS: dict[str, Any] = {"tape.mode": "full", "turn.reprompt_ms": 3000, "turn.max_reprompts": 1}

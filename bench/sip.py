@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import Columns, show, under_load
-from telephony.process import ServerProcess
+from telephony.server.process import ServerProcess
 
 SETTINGS = {"sip.enabled": True, "sip.port": 0}
 SILENCE = Path(__file__).parent / "silence.yaml"

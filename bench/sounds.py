@@ -7,9 +7,9 @@ import numpy as np
 
 from agent.engine.base import FloatArray
 from agent.engine.embedded.synthesizer import say
-from telephony.audio import g711, resample, wav
-from telephony.caller.clip import find_speech
-from telephony.caller.script import Script
+from audio import g711, resample, wav
+from telephony.simulator.clip import find_speech
+from telephony.simulator.script import Script
 
 SPEECH = Path(__file__).parent.parent / "tests" / "recordings"
 VOICE = "en-us+adam"

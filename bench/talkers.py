@@ -14,12 +14,12 @@ import torch
 from agent import events as e
 from agent.engine.base import Cue, Engine, ReplyRequest
 from agent.records import Records
-from agent.reply import Replies
+from agent.speaking.generation import Replies
 from agent.tools import Tools
+from audio.resample import to_line
 from config.agent import AgentSettings
 from config.logging import Log
 from config.settings import ReplySettings
-from telephony.audio.resample import to_line
 
 AGENT = AgentSettings(name="desk", instructions="You are the front desk of a dental practice. Be brief and warm. " * 4)
 SPEAK_S, LISTEN_S = 3.0, 4.0

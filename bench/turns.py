@@ -21,13 +21,13 @@ from bench.carrier import Carrier
 from bench.machine import keep, table
 from bench.sounds import ASK, VOICE, over_script, paused_sentences, sounds_over, turns_script
 from config.settings import Settings
-from telephony.caller.call import run_call
-from telephony.caller.report import CallReport, distribution
-from telephony.caller.script import Script
-from telephony.playout import Playout
-from telephony.process import ServerProcess
-from telephony.tape import read_lines
-from telephony.tools.replay import find_tapes
+from telephony.lines.playout import Playout
+from telephony.server.process import ServerProcess
+from telephony.simulator.call import run_call
+from telephony.simulator.report import CallReport, distribution
+from telephony.simulator.script import Script
+from telephony.tapes.replay import find_tapes
+from telephony.tapes.tapes import read_lines
 
 NOISE_DBFS = (-70, -50, -40)
 PAUSES_MS = (0, 150, 220, 300, 350, 500, 700)

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from telephony.process import Process, ServerProcess
+from telephony.server.process import Process, ServerProcess
 from tests.forked import Forked
 
-pytest_plugins = ["tests.telephony.sip.peers.matrix"]
+pytest_plugins = ["tests.telephony.lines.sip.peers.matrix"]
 ROOT = Path(__file__).parent.parent
 # How long an example takes tells of the machine only. CI's profile keeps its fixed examples.
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

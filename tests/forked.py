@@ -13,11 +13,18 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import IO
 
-from telephony import cli
+from telephony.cli import main as cli
 
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["telephony.app", "telephony.cli", "telephony.server", "telephony.welcome", "telephony.tools.dial", __name__]
+    [
+        "telephony.server.app",
+        "telephony.cli.main",
+        "telephony.server.draining",
+        "telephony.cli.welcome",
+        "telephony.cli.dial",
+        __name__,
+    ]
 )
 
 

@@ -13,12 +13,12 @@ import numpy as np
 from agent import events as e
 from agent.engine.base import Cue, Done, Word
 from agent.engine.embedded.synthesizer import say
+from agent.listening.vad import Vad
 from agent.session import Session
-from agent.tape import Recorder, header
-from agent.vad import Vad
+from agent.tape.recorder import Recorder, header
+from audio import g711, resample
 from config.settings import PlayoutSettings, Settings, TapeSettings, TurnSettings
-from telephony.audio import g711, resample
-from telephony.playout import Mark, Playout
+from telephony.lines.playout import Mark, Playout
 
 FRAME_MS, PER_MS = 20, 16  # of the line; bytes of PCM16
 THINKING_MS = 60  # from a request to the first audio of its answer

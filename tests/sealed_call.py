@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from telephony.cli import main
-from telephony.process import ServerProcess
+from telephony.cli.main import main
+from telephony.server.process import ServerProcess
 from tests.agent.engine.openai.server import Server
 
 TONE = (6000 * np.sin(np.arange(24_000) / 8)).astype("<i2").tobytes()  # a second, which the caller hears

@@ -15,19 +15,19 @@ import msgspec
 import numpy as np
 import pytest
 
-from agent import replay
 from agent.engine.embedded.synthesizer import say
-from agent.vad import Vad
+from agent.listening.vad import Vad
+from agent.tape import replay
+from audio import g711, resample, wav
 from config.settings import Settings, load_settings
-from telephony.app import App
-from telephony.audio import g711, resample, wav
-from telephony.caller.call import run_call
-from telephony.caller.report import CallReport, Outcome
-from telephony.caller.script import load_script
-from telephony.caller.ticker import Ticker
-from telephony.server import build_server
-from telephony.tape import read_lines
-from telephony.tools.replay import open_tape
+from telephony.server.app import App
+from telephony.server.draining import build_server
+from telephony.simulator.call import run_call
+from telephony.simulator.report import CallReport, Outcome
+from telephony.simulator.script import load_script
+from telephony.simulator.ticker import Ticker
+from telephony.tapes.replay import open_tape
+from telephony.tapes.tapes import read_lines
 from tests import thread_time
 from tests.waiting import running
 

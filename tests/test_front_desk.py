@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from agent.engine.embedded.synthesizer import say
-from telephony.caller.call import run_call
-from telephony.caller.report import Outcome
-from telephony.caller.script import Script
+from telephony.simulator.call import run_call
+from telephony.simulator.report import Outcome
+from telephony.simulator.script import Script
 
 CALLER = {"voice": "en-us+adam", "speed": 0.9}
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent import replay
 from agent.engine.embedded.synthesizer import say
-from telephony.caller.call import run_call
-from telephony.caller.report import CallReport
-from telephony.caller.script import Script
-from telephony.tools.replay import open_tape
-from tests.telephony.goertzel import heard_keys
+from agent.tape import replay
+from telephony.simulator.call import run_call
+from telephony.simulator.report import CallReport
+from telephony.simulator.script import Script
+from telephony.tapes.replay import open_tape
+from tests.audio.goertzel import heard_keys
 
 AGENT = """
 name: patient

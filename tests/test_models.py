@@ -13,12 +13,12 @@ import psutil
 import pytest
 
 from agent.engine.embedded.synthesizer import say
-from telephony.caller.call import run_call
-from telephony.caller.report import CallReport
-from telephony.caller.script import Script
-from telephony.process import ServerProcess
-from telephony.tape import read_lines
-from telephony.tools.replay import replay_all
+from telephony.server.process import ServerProcess
+from telephony.simulator.call import run_call
+from telephony.simulator.report import CallReport
+from telephony.simulator.script import Script
+from telephony.tapes.replay import replay_all
+from telephony.tapes.tapes import read_lines
 
 pytest.importorskip("kokoro")
 # The first test waits for the models' packages and two checkpoints. Alone, since a model thinks with all cores.

@@ -72,7 +72,7 @@ def test_onnxruntime_left_to_itself_is_seen(room: Callable[..., Seen]) -> None:
     assert any("onnxruntime" in name for name in seen.written)
 
 
-@pytest.mark.parametrize("module", ["agent.vad", "telephony.app"])
+@pytest.mark.parametrize("module", ["agent.listening.vad", "telephony.server.app"])
 def test_whatever_is_imported_first_keeps_onnxruntime_silent(room: Callable[..., Seen], module: str) -> None:
     nothing(room(sys.executable, "-c", OPEN.format(module=module, wait_s=0)))
 

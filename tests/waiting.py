@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from telephony.server import DrainingServer
+from telephony.server.draining import DrainingServer
 
 WAIT_S = 20  # for anything a test waits for; far more than it should take
 

@@ -64,7 +64,7 @@ def _with_fallback(settings: EngineSettings, agents: Agents) -> Engine:
     from agent.engine.fallback import with_fallback  # noqa: PLC0415
 
     if settings.process and settings.profile != "openai":
-        from agent.engine.remote import in_process  # noqa: PLC0415
+        from agent.engine.process.remote import in_process  # noqa: PLC0415
 
         models = in_process(settings, agents)
     else:
@@ -89,7 +89,7 @@ def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
     if settings.voxtral.transcripts == "voxtral":
         recognizer = model.transcriber
     elif settings.voxtral.transcripts == "realtime":
-        from agent.engine.voxtral.listening import Overhearing  # noqa: PLC0415
+        from agent.engine.voxtral.streaming_mel import Overhearing  # noqa: PLC0415
 
         recognizer = Overhearing(_recognizer("realtime", settings, agents), model.listening)
     return Engine(model, _synthesizer("kokoro", settings), recognizer, beside=True)

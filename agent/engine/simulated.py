@@ -5,18 +5,7 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 
-from agent.engine.base import (
-    Cue,
-    Done,
-    FloatArray,
-    ModelEvent,
-    Next,
-    ReplyRequest,
-    SpeakRequest,
-    Speech,
-    Text,
-    Word,
-)
+from agent.engine.base import Cue, Done, FloatArray, ModelEvent, Next, ReplyRequest, SpeakRequest, Speech, Text, Word
 from config.engine import SimulatedSettings
 
 RATE = 8000  # Hz; the line's own, so that a comparison measures the line and not a resampler

@@ -9,7 +9,7 @@ from typing import Any
 from config.exceptions import SettingsError
 from config.sip import SipSettings
 from telephony.doctor.finding import Finding, Level
-from telephony.sip.tls import checking_context, client_context, server_context
+from telephony.lines.sip.network.tls import checking_context, client_context, server_context
 
 SOON_DAYS = 21
 EXPIRED, NOT_YET = 10, 9  # X509_V_ERR_...

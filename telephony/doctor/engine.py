@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent import silero
 from agent.engine.languages import WORD, check_hearing, deaf_without_models
 from agent.exceptions import EngineError
+from agent.listening import silero
 from config.agent import AgentSettings, load_agents
 from config.engine import EngineSettings, KokoroSettings
 from config.exceptions import SettingsError

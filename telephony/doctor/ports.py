@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from telephony.doctor.finding import Area, Finding
-from telephony.sip.sockets import bind_udp, reason, show
+from telephony.lines.sip.network.sockets import bind_udp, reason, show
 
 Bind = Callable[[str, int], socket.socket]
 NOBODY = {4: "192.0.2.1", 6: "2001:db8::1"}  # addresses for documentation; nothing is sent to them

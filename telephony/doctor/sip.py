@@ -9,9 +9,9 @@ from config.sip import SipSettings
 from telephony.doctor import audio, certificate
 from telephony.doctor.finding import Finding, Level
 from telephony.doctor.ports import is_local, leaves_from, try_port
-from telephony.rtp import opus, srtp
-from telephony.sip.sockets import bind_tcp, bind_udp
-from telephony.sip.trunks import Trunk
+from telephony.lines.rtp import opus, srtp
+from telephony.lines.sip.network.sockets import bind_tcp, bind_udp
+from telephony.lines.sip.trunks import Trunk
 
 SHORT = 8  # characters; a password below this is guessed
 WIDE = {4: 16, 6: 32}  # networks wider than this are more than a provider's

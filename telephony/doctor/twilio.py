@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from config.exceptions import SettingsError
 from config.settings import Settings, is_loopback
 from telephony.doctor.finding import Finding, Level
-from telephony.server import bind
-from telephony.sip.sockets import show
-from telephony.twilio.signature import Signature
+from telephony.lines.sip.network.sockets import show
+from telephony.lines.twilio.signature import Signature
+from telephony.server.draining import bind
 
 TOKEN = re.compile("[0-9a-f]{32}")
 NOT_PUBLIC = ("localhost", ".local", ".internal", ".lan")

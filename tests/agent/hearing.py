@@ -8,8 +8,8 @@ import numpy as np
 
 from agent import events as e
 from agent.engine.base import Done, Meaning
-from agent.vad import Vad
-from telephony.audio import g711
+from agent.listening.vad import Vad
+from audio import g711
 from tests.agent.phone import Call
 
 FRAME = 320  # bytes, 20 ms

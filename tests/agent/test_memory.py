@@ -1,10 +1,10 @@
 """What a model is told with a request."""
 
 from agent import events as e
-from agent.caller import Caller
 from agent.engine.base import Cue, Done, Expect, ToolResult, Turn, Word
+from agent.listening.caller_turn import Caller
 from agent.memory import Memory
-from agent.spoken import Reply
+from agent.speaking.reply import Reply
 from config.settings import TurnSettings
 
 RESULT = ToolResult("book", {"day": "monday"}, {"ok": True})

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from agent import events as e
-from agent import tape
 from agent.engine.base import Cue, Done, Next, ToolCall, ToolResult, Turn
-from agent.replay import replay
 from agent.state import State
-from agent.whatif import what_if
+from agent.tape import recorder as tape
+from agent.tape.replay import replay
+from agent.tape.whatif import what_if
 from config.keys import MOST
 from tests.agent.phone import Call, names
 

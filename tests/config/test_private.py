@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from config import private
-from telephony.cli import main
+from telephony.cli.main import main
 
 SIMULATED = {
     "engine.profile": "simulated",

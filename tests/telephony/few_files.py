@@ -2,12 +2,12 @@
 
 import resource
 
-from telephony import cli
+from telephony.cli import main as cli
 
 LIMIT = 96
 
 
 def main(arguments: list[str]) -> int:
-    """See `telephony.cli.main`."""
+    """See `telephony.cli.main.main`."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT))
     return cli.main(arguments)

@@ -12,8 +12,8 @@ from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer
 from config.engine import SimulatedSettings
 from config.logging import configure_logging
 from config.settings import load_settings
-from telephony.app import App
-from telephony.server import bind, build_server
+from telephony.server.app import App
+from telephony.server.draining import bind, build_server
 from tests.waiting import until
 
 SETTINGS = {

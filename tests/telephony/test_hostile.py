@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from telephony.exceptions import ProtocolError
-from telephony.twilio.events import Stopped
-from telephony.twilio.media_stream import MediaStream
+from telephony.lines.exceptions import ProtocolError
+from telephony.lines.twilio.messages import Stopped
+from telephony.lines.twilio.protocol import MediaStream
 
 CAPACITY = 60
 TIMEOUT_S = 3  # for start, media and requests; peers that do what they should are slow where all are attacked at once

@@ -12,9 +12,9 @@ import uvloop
 
 from agent.engine.embedded.synthesizer import say
 from config.agent import FAILED_REQUESTS
-from telephony.caller.call import run_call
-from telephony.caller.report import CallReport
-from telephony.caller.script import load_script
+from telephony.simulator.call import run_call
+from telephony.simulator.report import CallReport
+from telephony.simulator.script import load_script
 
 SCRIPT = """
 voice: en-us+adam

@@ -18,8 +18,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from config.settings import load_settings
-from telephony.app import App
-from telephony.server import build_server
+from telephony.server.app import App
+from telephony.server.draining import build_server
 from tests.waiting import running
 
 MOMENT_S = 0.5  # that connections may be kept after their end

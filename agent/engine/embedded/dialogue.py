@@ -8,13 +8,7 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from agent.engine.base import (
-    Done,
-    ModelEvent,
-    ReplyRequest,
-    Text,
-    Unfinished,
-)
+from agent.engine.base import Done, ModelEvent, ReplyRequest, Text, Unfinished
 from agent.engine.embedded.script import Script, State
 from agent.exceptions import EngineError
 from config.agent import AgentSettings

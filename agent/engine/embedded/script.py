@@ -4,15 +4,7 @@ from typing import Any
 
 import msgspec
 
-from agent.engine.base import (
-    TRANSFER,
-    Cue,
-    Expect,
-    Next,
-    ReplyRequest,
-    ToolCall,
-    ToolResult,
-)
+from agent.engine.base import TRANSFER, Cue, Expect, Next, ReplyRequest, ToolCall, ToolResult
 from agent.engine.embedded.understanding import Understanding, Understood
 from config.dialogue import Dialogue, Intent
 

@@ -32,7 +32,7 @@ from agent.engine.base import (
     Unfinished,
 )
 from agent.engine.fallback.health import Health
-from agent.engine.fallback.reading import Reading
+from agent.engine.fallback.patience import Reading
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.engine import FallbackSettings

@@ -14,11 +14,11 @@ import torch
 from agent.engine.base import SpeakRequest, Speech
 from agent.engine.faults import judge
 from agent.engine.host import find_folder, use_own_stream
+from agent.engine.kokoro.batching import Job, Waiting, is_first, most_phonemes
 from agent.engine.kokoro.forward import Forward, Row
 from agent.engine.kokoro.loading import FILES, Voices, load_model
 from agent.engine.kokoro.phonemes import Phonemes, Phonemizer
 from agent.engine.kokoro.speech import finish
-from agent.engine.kokoro.waiting import Job, Waiting, is_first, most_phonemes
 from agent.exceptions import DeviceLost, EngineError
 from config.engine import KokoroSettings
 

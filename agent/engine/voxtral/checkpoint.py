@@ -13,7 +13,7 @@ from transformers import PretrainedConfig, VoxtralConfig, VoxtralForConditionalG
 from transformers.utils.logging import disable_progress_bar
 
 from agent.engine.host import find_folder, require_gpu
-from agent.engine.voxtral.memory import memory_needed
+from agent.engine.voxtral.gpu_memory import memory_needed
 from agent.exceptions import EngineError
 from config.engine import VoxtralSettings
 

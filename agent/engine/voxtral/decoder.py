@@ -11,14 +11,14 @@ import torch
 
 from agent.engine.base import CALLER_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
+from agent.engine.voxtral.gpu_memory import KEPT_AUDIO, MAX_PREFILL, MIN_LENGTH, PREFILL
 from agent.engine.voxtral.graphs import Graphs
 from agent.engine.voxtral.layers import Layers
 from agent.engine.voxtral.mel import BANDS, FRAMES, Mel, last_30_s
-from agent.engine.voxtral.memory import KEPT_AUDIO, MAX_PREFILL, MIN_LENGTH, PREFILL
 from agent.engine.voxtral.operations import Operations
 from agent.engine.voxtral.sampling import choose
+from agent.engine.voxtral.self_check import operations_for
 from agent.engine.voxtral.slots import MIN_ROWS, SlotCache, bucket, common, shape_of, sizes
-from agent.engine.voxtral.trial import operations_for
 
 log = logging.getLogger(__name__)
 

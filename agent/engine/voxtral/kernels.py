@@ -8,7 +8,7 @@ import torch
 import triton
 import triton.language as tl
 
-from agent.engine.voxtral.memory import PART
+from agent.engine.voxtral.gpu_memory import PART
 from agent.engine.voxtral.operations import Kept, Where
 
 BLOCK = 64  # positions at a time, of the PART that a program looks at

@@ -11,9 +11,9 @@ from agent.engine.base import Done, ModelEvent, ReplyRequest, Text, clearest
 from agent.engine.prompt import conclude
 from agent.engine.voxtral.checkpoint import Checkpoint, load
 from agent.engine.voxtral.decoder import Decoder
-from agent.engine.voxtral.listening import Listening
 from agent.engine.voxtral.loop import DecodeLoop, Job
 from agent.engine.voxtral.prompt import Prompts, transcription
+from agent.engine.voxtral.streaming_mel import Listening
 from agent.engine.voxtral.streams import Streams
 from agent.engine.voxtral.text import Reading, Vocabulary
 from agent.engine.voxtral.transcriber import VoxtralTranscriber

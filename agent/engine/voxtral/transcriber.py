@@ -6,7 +6,7 @@ from contextlib import aclosing
 import torch
 
 from agent.engine.base import SpeechBlock, Transcript
-from agent.engine.voxtral.listening import Listening
+from agent.engine.voxtral.streaming_mel import Listening
 
 # utterance, audio, its rate and its spectrogram's frames, agent → text
 Transcribe = Callable[[str, bytes, int, torch.Tensor | None, str], AsyncGenerator[str, None]]

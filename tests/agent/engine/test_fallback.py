@@ -23,11 +23,11 @@ from agent.exceptions import EngineError
 from agent.records import Records
 from agent.state import State
 from agent.tools import Tools
+from audio.resample import to_line
 from config.agent import load_agents
 from config.engine import FallbackSettings
 from config.logging import Log
 from config.settings import Settings
-from telephony.audio.resample import to_line
 
 AGENTS = load_agents(Path(config.__file__).parent / "agents")
 FRAME = 320  # bytes, 20 ms

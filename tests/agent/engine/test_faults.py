@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from agent.engine.base import Cue, Done, ReplyRequest, Text
-from agent.engine.child import Limits
 from agent.engine.faults import judge
-from agent.engine.remote import in_process
+from agent.engine.process.child import Limits
+from agent.engine.process.remote import in_process
 from agent.exceptions import DeviceLost, EngineError, OutOfMemory
 from config.engine import EngineSettings
 from tests.agent.engine.voxtral.agents import AGENTS

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from telephony.cli import main
+from telephony.cli.main import main
 from telephony.doctor import is_running
 from telephony.doctor.finding import Finding, as_json, as_text
 from tests.telephony.doctor.findings import settings

@@ -7,8 +7,8 @@ import pytest
 
 from telephony.doctor import sip
 from telephony.doctor.ports import is_local, leaves_from
-from telephony.rtp import opus, srtp
-from telephony.sip import locator
+from telephony.lines.rtp import opus, srtp
+from telephony.lines.sip.network import locator
 from tests.telephony.doctor.findings import of, settings, text
 
 HOST = "127.0.0.1"

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent import tape_reader
-from telephony.cli import main
+from agent.tape import reader as tape_reader
+from telephony.cli.main import main
 from tests.agent.phone import Call
 from tests.known_calls import MadeCall
 

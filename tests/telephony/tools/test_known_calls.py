@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from telephony.cli import main
+from telephony.cli.main import main
 from tests.known_calls import PAUSES_MS, PHRASES, THINKING_MS, made_calls
 
 SILENCES_MS = (200, 400, 600)

@@ -11,9 +11,9 @@ from agent.engine.embedded.decoder import Decoder, build_decoders, model_name, p
 from agent.engine.embedded.language_model import vocabulary
 from agent.engine.embedded.synthesizer import say
 from agent.exceptions import EngineError
+from audio.resample import to_line
 from config.agent import load_agents
 from config.phrase import parse_phrase
-from telephony.audio.resample import to_line
 
 DIALOGUE = load_agents(Path(config.__file__).parent / "agents")["front_desk"].dialogue
 assert DIALOGUE

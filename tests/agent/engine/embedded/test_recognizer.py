@@ -16,10 +16,10 @@ from agent.engine.embedded.recognizer import MAX_MS, PocketsphinxRecognizer
 from agent.engine.embedded.synthesizer import say
 from agent.engine.embedded.understanding import Understanding
 from agent.exceptions import EngineError
+from audio import g711, wav
+from audio.resample import to_both, to_pcm16
 from config.agent import AgentSettings, load_agents
 from config.dialogue import Dialogue
-from telephony.audio import g711, wav
-from telephony.audio.resample import to_both, to_pcm16
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one recognizer for all: it takes a while to load
 

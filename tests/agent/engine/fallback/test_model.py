@@ -32,13 +32,13 @@ from agent.engine.embedded.dialogue import DialogueModel
 from agent.engine.embedded.recognizer import PocketsphinxRecognizer
 from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
 from agent.engine.fallback import model as module
-from agent.engine.fallback import reading
+from agent.engine.fallback import patience as reading
 from agent.engine.fallback.health import Health
 from agent.engine.fallback.model import FallbackModel
 from agent.exceptions import EngineError
+from audio.resample import to_both, to_line
 from config.agent import AgentSettings, load_agents
 from config.engine import FallbackSettings
-from telephony.audio.resample import to_both, to_line
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one embedded recognizer for all: it takes a while to load
 

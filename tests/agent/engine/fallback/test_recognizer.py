@@ -16,8 +16,8 @@ from agent.engine.fallback import recognizer as module
 from agent.engine.fallback.health import Health
 from agent.engine.fallback.recognizer import FallbackRecognizer
 from agent.exceptions import EngineError
+from audio.resample import to_both, to_line
 from config.agent import AgentSettings, load_agents
-from telephony.audio.resample import to_both, to_line
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one embedded recognizer for all: it takes a while to load
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from agent.engine.kokoro.batching import most_phonemes
 from agent.engine.kokoro.forward import Forward, Row
 from agent.engine.kokoro.loading import (
     CONFIG,
@@ -19,7 +20,6 @@ from agent.engine.kokoro.loading import (
     load_model,
     run_bytes,
 )
-from agent.engine.kokoro.waiting import most_phonemes
 from agent.exceptions import EngineError
 from bench.checkpoints.kokoro import GENUINE_RATES, _config, build
 from tests.agent.engine.live import Live

@@ -15,7 +15,7 @@ from agent.engine.openai.chat import ChatModel
 from agent.engine.openai.speech import OpenAISynthesizer
 from agent.engine.openai.transcription import OpenAIRecognizer
 from agent.records import Records
-from agent.reply import Replies
+from agent.speaking.generation import Replies
 from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log

@@ -4,7 +4,7 @@ import torch
 from agent.engine.base import WIDE_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder, Row
-from agent.engine.voxtral.memory import KEPT_AUDIO
+from agent.engine.voxtral.gpu_memory import KEPT_AUDIO
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, generate, pcm, prompt
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.engine.voxtral.operations import Kept, Operations, Plain, Where, masking
+from agent.engine.voxtral.self_check import compare
 from agent.engine.voxtral.slots import Shape
-from agent.engine.voxtral.trial import compare
 from tests.agent.engine.voxtral.compiling import LAUNCHES
 
 pytest.importorskip("triton", reason="it comes with torch for CUDA; make test-slow installs it")

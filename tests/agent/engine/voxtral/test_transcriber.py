@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from agent.engine.base import WIDE_RATE, SpeechBlock, Transcript
-from agent.engine.voxtral import listening, model
+from agent.engine.voxtral import model
+from agent.engine.voxtral import streaming_mel as listening
 from agent.engine.voxtral.mel import LONGEST, Mel
 from agent.engine.voxtral.model import VoxtralModel
 from tests.agent.engine.voxtral.speaking import pcm

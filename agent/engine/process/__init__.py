@@ -1,0 +1,1 @@
+"""The models in a process of their own."""

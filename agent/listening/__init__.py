@@ -1,0 +1,1 @@
+"""The caller's side: what is heard, whether somebody speaks, when their turn is over."""

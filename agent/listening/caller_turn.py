@@ -1,0 +1,176 @@
+"""The caller's side of a conversation: the present turn, and what the call has taught about this caller. Sans-I/O."""
+
+from collections import deque
+
+from agent.engine.base import Expect, Meaning
+from agent.listening.endpointing import PAUSES_KEPT, wait_ms
+from agent.listening.level import FULL_SCALE, Level
+from agent.listening.music import Music
+from agent.listening.silence import Silence
+from agent.listening.turn_detector import WINDOW_MS, TurnDetector
+from agent.listening.utterance import Utterance
+from config.settings import TurnSettings
+
+MAX_DIGITS = 64
+NOTE_MS = 800  # music is taken for speech for no longer than that
+NOTE_DB = 10  # music behind a note is at most so far below it; behind a word that is said over music it is farther
+NOTE_SHARE, MUSIC_SHARE = 0.3, 0.5  # of the time that must be music: behind a note; without one
+BEFORE_MS, BEHIND_MS = 1000, 350  # how much is listened to before a note, and behind it
+MUSIC_DB = -45  # dBFS; what is softer is no music on hold
+AFTER_MUSIC_MS = 10_000  # how long it may go on after it was last noticed
+RISING_MS = 200  # a turn that is over waits at most so long for what may be speech going on
+
+
+class Caller:
+    """What the caller is saying or dialling now."""
+
+    def __init__(self, settings: TurnSettings) -> None:
+        self.detector = TurnDetector(settings)
+        self.utterance = Utterance(settings.preroll_ms, settings.max_utterance_ms)
+        self.level = Level()
+        self._silence = Silence()
+        self._music = Music()
+        self._music_until_ms = 0.0
+        self.digits = ""
+        self.over = False  # the turn began while the agent was talking
+        self.meaning: Meaning | None = None  # of the recognizer's present guess
+        self.complete: bool | None = None
+        self.speech_ms = 0  # of earlier bursts of this turn
+        self.attempts = 0  # early replies made in this turn
+        self._settings = settings
+        self._pauses: deque[float] = deque(maxlen=PAUSES_KEPT)
+
+    @property
+    def talking(self) -> bool:
+        """Whether a turn is open and its speech goes on, or has paused only."""
+        return self.utterance.open and self.detector.speaking
+
+    @property
+    def pausing(self) -> bool:
+        """Whether a turn is open and the caller is silent."""
+        return self.utterance.open and self.detector.speaking and self.detector.silence_ms > 0
+
+    @property
+    def turn_speech_ms(self) -> int:
+        """Speech in the present turn."""
+        return self.speech_ms + (self.detector.speech_ms if self.detector.speaking else 0)
+
+    def hear(self, pcm: bytes, wide: bytes, ms: float) -> None:
+        """Take the next piece of audio, so long, at 8 kHz and, on a wide-band line, at 16."""
+        self.utterance.add(pcm, wide)
+        self._music.add(pcm)
+        self._silence.add(ms, self.level.add(pcm))
+
+    def hold(self) -> None:
+        """Nobody listens from now on."""
+        self.detector.end()
+        self.utterance.forget()
+        self._music.forget()
+
+    def skip(self, ms: float) -> None:
+        """So much time has passed in which nobody listened."""
+        self._silence.skip(ms)
+
+    def retrieve(self, now_ms: float) -> None:
+        """From here on a silence counts: no caller pauses as long as a hold."""
+        self.detector.ended_ms = int(now_ms)
+
+    def begin(self, *, over: bool = False) -> None:
+        """Speech was noticed: a new turn, or more of the one that is open."""
+        if not self.utterance.open:
+            self.speech_ms = self.attempts = 0
+            self.over = over
+            self.level.begin()
+        self.listen_again()
+
+    def listen_again(self) -> None:
+        """The recognizer hears the turn from its beginning, under a new number."""
+        self.utterance.begin()
+        self.meaning = self.complete = None
+
+    @property
+    def speech_end_ms(self) -> float:
+        """Where the last speech ended, as well as can be known now."""
+        spoke_ms = self.detector.last_speech_ms
+        return self._silence.end_ms(spoke_ms, self.level.burst) if self._settings.adapt_loudness else spoke_ms
+
+    def is_over(self, silence_ms: float, wait_ms: float) -> bool:
+        """Whether so long a silence ends the turn that ends after `wait_ms`: it does, unless speech seems to go on."""
+        if silence_ms < wait_ms:
+            return False
+        return silence_ms >= wait_ms + RISING_MS or not (self._settings.adapt_loudness and self._silence.rising)
+
+    # Music on hold, and tones
+
+    def was_music(self, now_ms: float) -> bool:
+        """Whether what has just been taken for speech, and has paused, was a piece of music."""
+        behind_ms = self.detector.last_speech_ms + 2 * WINDOW_MS
+        return self._is_note(behind_ms, min(now_ms, behind_ms + BEHIND_MS), NOTE_SHARE, now_ms)
+
+    def seems_music(self, now_ms: float) -> bool:
+        """Whether what is being taken for speech seems to be a piece of music: it had been there before."""
+        started_ms = self.detector.started_ms - 2 * WINDOW_MS
+        return self._is_note(started_ms - BEFORE_MS, started_ms, MUSIC_SHARE, now_ms)
+
+    def _is_note(self, start_ms: float, end_ms: float, share: float, now_ms: float) -> bool:
+        if not self._settings.ignore_music or self.digits or self.speech_ms or self.turn_speech_ms > NOTE_MS:
+            return False
+        found = self._music.share(start_ms, end_ms, self.level.burst() / 10 ** (NOTE_DB / 20), now_ms) >= share
+        if found:
+            self._music_until_ms = now_ms + AFTER_MUSIC_MS
+        return found
+
+    def hears_music(self, now_ms: float) -> bool:
+        """Whether there is music now, and nobody speaks."""
+        level = FULL_SCALE * 10 ** (MUSIC_DB / 20)
+        return (
+            self._settings.ignore_music and self._music.share(now_ms - BEFORE_MS, now_ms, level, now_ms) >= MUSIC_SHARE
+        )
+
+    def may_be_tone(self, probability: float, now_ms: float) -> bool:
+        """While the agent is talking: whether what the detector is not sure of is no reason to pause."""
+        sure = probability >= self._settings.onset_probability or not self._settings.ignore_music
+        return not sure and (now_ms < self._music_until_ms or self._music.is_tone())
+
+    # What the call teaches
+
+    def paused_and_went_on(self) -> None:
+        """A pause inside a turn is remembered: this caller makes such pauses."""
+        self._pauses.append(self.detector.pause_ms)
+
+    def went_on_late(self) -> None:
+        """A pause was taken for the end of the turn, wrongly."""
+        self._pauses.append(self.detector.started_ms - self.detector.ended_ms)
+
+    def wait_ms(self, expect: Expect, *, answered: bool | None = None) -> float:
+        """The silence that ends the present turn. `answered`: see endpoint.by_reply."""
+        return wait_ms(self._settings, expect=expect, pauses=self._pauses, complete=self.complete, answered=answered)
+
+    def early(self, silence_ms: float) -> bool:
+        """Whether so long a silence is one to make a reply early in."""
+        settings = self._settings
+        few = self.attempts < settings.eager_attempts and not self.digits
+        return few and settings.eager_ms <= silence_ms < settings.endpoint_ms
+
+    def near(self) -> bool:
+        """Whether the present burst is as loud as the caller usually is."""
+        return self.level.is_near(self._settings.background_db, self.level.burst_db)
+
+    def near_now(self) -> bool:
+        """Whether the last moment was as loud as the caller usually is."""
+        return self.level.is_near(self._settings.background_db, self.level.now_db)
+
+    def decided(self) -> None:
+        """The turn is over, as far as is known now; if the speech goes on before the answer, it counts on."""
+        self.speech_ms = self.turn_speech_ms
+        self.detector.end()
+
+    def end(self) -> None:
+        """The turn was answered, or was none."""
+        self.utterance.close()
+        self.digits = ""
+        self.speech_ms = 0
+
+    def dial(self, digit: str) -> None:
+        """A key was pressed."""
+        self.digits = (self.digits + digit)[:MAX_DIGITS]

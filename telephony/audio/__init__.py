@@ -1,1 +1,0 @@
-"""Audio formats of the telephone: G.711, WAV files, sample rates."""

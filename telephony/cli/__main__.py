@@ -1,0 +1,5 @@
+"""`python -m telephony.cli` is `voxline`."""
+
+from telephony.cli.main import main
+
+main()

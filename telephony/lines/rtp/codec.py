@@ -1,0 +1,109 @@
+"""The audio formats that can be negotiated, by their names in session descriptions, and how each is coded in a call."""
+
+import audioop
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from audio import g711
+from audio.rate import FRAME_MS, NARROW, Rate
+from telephony.lines.rtp.g722 import G722Coder
+
+RATE = g711.RATE
+SAMPLES_PER_MS = g711.SAMPLES_PER_MS
+FRAME = FRAME_MS * SAMPLES_PER_MS  # samples in 20 ms
+COMFORT_NOISE = 13  # the static payload type (RFC 3389)
+
+
+class Codec(msgspec.Struct, frozen=True):
+    """One audio format."""
+
+    name: str
+    payload_type: int  # the static one (RFC 3551), or that of our own offers
+    rate: int = RATE  # Hz of its audio, where the line may have that
+    clock: int = RATE  # Hz of its timestamps
+    channels: int = 1  # as it is described; ours is always one
+    parameters: str = ""  # what we say of it (a=fmtp)
+
+    @property
+    def description(self) -> str:
+        """Its name in `a=rtpmap`."""
+        return f"{self.name}/{self.clock}" + (f"/{self.channels}" if self.channels > 1 else "")
+
+
+class G711(Codec, frozen=True, kw_only=True):
+    """Without a memory, so that all calls share it."""
+
+    decode: Callable[[bytes], bytes]  # payload -> PCM16 at 8 kHz, little-endian
+    encode: Callable[[bytes], bytes]
+    silence: bytes  # the payload of 20 ms of silence
+
+
+class Coder(Protocol):
+    """A codec at work in one call, at the line's rate. It has a memory: each packet is decoded once, in its turn."""
+
+    clock: int  # units of its timestamps in a ms
+    silence: bytes  # the payload of 20 ms of silence; b"": it has to be encoded
+    conceals: bool  # whether it makes up for losses itself
+
+    def encode(self, pcm: bytes) -> bytes:
+        """20 ms of PCM16 to a payload."""
+
+    def count(self, payload: bytes) -> int:
+        """The samples in a payload. Raises ValueError for what is none of this codec."""
+
+    def decode(self, payload: bytes) -> bytes:
+        """The PCM16 of a payload; b"" where it is damaged."""
+
+    def is_pause(self, payload: bytes) -> bool:
+        """Whether the sender says with it that it falls silent."""
+
+    def conceal(self, count: int) -> bytes:
+        """At least so many samples that go on after what was decoded last, if it `conceals`."""
+
+    def recover(self, payload: bytes, count: int) -> bytes:
+        """The last `count` samples before a payload; b"" where it cannot tell of so many."""
+
+
+def _alaw_decode(payload: bytes) -> bytes:
+    return audioop.alaw2lin(payload, 2)
+
+
+def _alaw_encode(pcm: bytes) -> bytes:
+    return audioop.lin2alaw(pcm, 2)
+
+
+PCMU = G711("PCMU", 0, decode=g711.decode, encode=g711.encode, silence=g711.SILENCE * FRAME)
+PCMA = G711("PCMA", 8, decode=_alaw_decode, encode=_alaw_encode, silence=b"\xd5" * FRAME)
+OPUS = Codec(
+    "opus",
+    111,  # as browsers have it
+    rate=16_000,
+    clock=48_000,
+    channels=2,
+    parameters="maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;useinbandfec=1",
+)
+
+G722 = Codec("G722", 9, rate=16_000)
+
+CODECS = {codec.name: codec for codec in (OPUS, G722, PCMU, PCMA)}
+STATIC = {codec.payload_type: codec for codec in (PCMU, PCMA, G722)}
+
+
+def open_coder(codec: Codec, rate: Rate, parameters: str = "") -> G711 | Coder:
+    """A codec at work in a call whose line has this rate; `parameters` are what the peer says of it (a=fmtp).
+
+    G.711 on a line of 8 kHz is itself. Raises SettingsError where a library is missing.
+    """
+    if isinstance(codec, G711):
+        if rate is NARROW:
+            return codec
+        from telephony.lines.rtp.wideband_g711 import Widened  # noqa: PLC0415 (few lines need it)
+
+        return Widened(codec)
+    if codec is G722:
+        return G722Coder(rate)
+    from telephony.lines.rtp.opus import Opus  # noqa: PLC0415 (a library that need not be there)
+
+    return Opus(rate, parameters)

@@ -1,0 +1,40 @@
+"""G.711 on a wide-band line: what a call goes on with whose peer has turned from Opus to G.711."""
+
+from audio.resample import Doubler, Halver
+from telephony.lines.rtp.codec import G711, SAMPLES_PER_MS
+
+
+class Widened:
+    """See Coder. The line's audio is at 16 kHz, that of the packets at 8."""
+
+    def __init__(self, codec: G711) -> None:
+        self.clock = SAMPLES_PER_MS
+        self.silence = b""
+        self.conceals = False
+        self._codec = codec
+        self._halver = Halver()
+        self._doubler = Doubler()
+
+    def encode(self, pcm: bytes) -> bytes:
+        """See Coder."""
+        return self._codec.encode(self._halver.narrow(pcm))
+
+    def count(self, payload: bytes) -> int:
+        """See Coder."""
+        return 2 * len(payload)
+
+    def decode(self, payload: bytes) -> bytes:
+        """See Coder."""
+        return self._doubler.widen(self._codec.decode(payload))
+
+    def is_pause(self, payload: bytes) -> bool:  # noqa: ARG002 (G.711 has none)
+        """See Coder."""
+        return False
+
+    def conceal(self, count: int) -> bytes:  # noqa: ARG002
+        """See Coder."""
+        return b""
+
+    def recover(self, payload: bytes, count: int) -> bytes:  # noqa: ARG002
+        """See Coder."""
+        return b""

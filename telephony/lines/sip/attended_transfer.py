@@ -1,0 +1,202 @@
+"""Attended transfers: somebody is called for a caller who waits, and the caller is connected only with who answers.
+
+consulting ──answered──▶ referred (REFER with Replaces, to the caller's phone) ──2xx──▶ both are hung up on
+    │ busy, declined,          │ refused, failed, no word of it
+    ▼ unanswered, failed       ▼
+   the caller goes on with the agent, and whoever was called is hung up on
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+
+import msgspec
+from prometheus_client import Counter
+
+from config.logging import Log
+from telephony.lines.exceptions import CommandError
+from telephony.lines.keypad import Way
+from telephony.lines.line import Listener
+from telephony.lines.sip.call import SipCall
+from telephony.lines.sip.dialogs.events import Answered, Cause, Ended, Progress, TransferProgress
+from telephony.lines.sip.dialogs.uac import OutboundCall
+from telephony.lines.sip.dialogs.user_agent import UserAgent
+from telephony.lines.sip.originate import NotPlaced, Placing, why_refused
+from telephony.lines.sip.syntax.header import Uri, parse_uri
+from telephony.lines.sip.trunks import Trunk, Trunks
+
+NEWS_MS = 20_000.0  # in which the caller's phone has to reach whom has answered already
+
+
+class Consultation(Listener):
+    """One of them. It listens to the line of whom is called, which begins when that one answers."""
+
+    def __init__(self, caller: SipCall, number: str, answered: Callable[["Consultation"], None]) -> None:
+        self.id = secrets.token_hex(10)
+        self.caller = caller
+        self.number = number
+        self.call: OutboundCall | None = None
+        self.line: SipCall | None = None
+        self.rings = False
+        self.news_ms = 0.0  # until when there has to be word of our REFER
+        self.log = Log(logging.getLogger("voxline.call"), {"call": self.id, "caller": caller.call_id})
+        self._answered = answered
+
+    def start(self) -> None:
+        """See Listener."""
+        self._answered(self)
+
+    # What he says is for the caller, who hears it when they are connected.
+
+    def audio(self, pcm: bytes, wide: bytes = b"") -> None:
+        """See Listener."""
+
+    def dtmf(self, digit: str, way: Way, lasted_ms: float = 0.0) -> None:
+        """See Listener."""
+
+    def played(self, reply: int, ms: float) -> None:
+        """See Listener."""
+
+    def held(self) -> None:
+        """See Listener."""
+
+    def retrieved(self) -> None:
+        """See Listener."""
+
+    def transfer_failed(self, reason: str) -> None:
+        """See Listener."""
+
+    def shut_down(self) -> None:
+        """See Listener."""
+
+    async def closed(self) -> None:
+        """See Listener."""
+
+
+class Consultations:
+    """Those of one server. They take no place of the agent's calls: a caller has one at most, and it needs no engine.
+    `results` counts what came of them."""
+
+    def __init__(self, trunks: Trunks, placing: Placing, results: Counter, *, changed: Callable[[], None]) -> None:
+        self._trunks = trunks
+        self._placing = placing
+        self._results = results
+        self._changed = changed
+        self._ua: UserAgent | None = None
+        self._on: dict[str, Consultation] = {}  # by the calls' ids, the caller's and that of whom is called
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # on their way out
+
+    def start(self, ua: UserAgent) -> None:
+        """From now on somebody can be called."""
+        self._ua = ua
+
+    def begin(self, caller: SipCall, number: str) -> None:
+        """Call `number` for a caller: the way the call came in, or directly where it is a SIP address."""
+        one = Consultation(caller, number, self._refer)
+        self._on[caller.call_id] = self._on[one.id] = one
+        caller.waiting = lambda: self._give_up(one)
+        one.log.info("consulting")
+        try:
+            if not caller.takes_refer:
+                raise ValueError("the peer does not allow REFER")
+            uri, trunk = self._target(caller, number)
+        except ValueError as error:
+            self._fail(one, "failed", str(error))
+            return
+        assert self._ua is not None
+        place = self._place(self._ua, one, uri, trunk)
+        self._tasks[one.id] = asyncio.get_running_loop().create_task(place, name="consult")
+
+    def told(self, event: Progress | Answered | Ended | TransferProgress) -> None:
+        """Something has happened in a call, before its line is told."""
+        one = self._on.get(event.call.id)
+        if one is None:
+            return
+        match event:
+            case Progress():
+                if not one.rings:
+                    one.rings = True
+                    one.log.info("ringing", extra={"status": event.status})
+            case Answered() if one.line is not None:
+                one.line.open(one)
+            case TransferProgress() if event.final:
+                if 200 <= event.status < 300:
+                    self._connected(one)
+                else:
+                    self._fail(one, "failed", f"the caller's phone could not be connected ({event.status})")
+            case Ended() if event.call is not one.call:
+                self._end(one, "cancelled", "the caller is gone")
+            case Ended() if not one.news_ms:  # else it may be that he talks with the caller already
+                reason = why_refused(event.status, in_time=event.cause is not Cause.UNANSWERED)
+                self._fail(one, reason, event.reason or event.cause.value)
+
+    def tick(self, now_ms: float) -> None:
+        """Called every 10 ms: silence goes to whom is called."""
+        for line in [one.line for key, one in self._on.items() if key == one.id and one.line]:
+            line.tick(now_ms)
+            line.hear(now_ms)
+
+    def watch(self, now_ms: float) -> None:
+        """Called twice a second."""
+        for one in [one for key, one in self._on.items() if key == one.id]:
+            if one.line is not None:
+                one.line.watch(now_ms)
+            if one.news_ms and now_ms >= one.news_ms:
+                self._fail(one, "failed", f"no word of the transfer for {NEWS_MS / 1000:g} s")
+
+    async def _place(self, ua: UserAgent, one: Consultation, uri: Uri, trunk: Trunk | None) -> None:
+        try:
+            one.call, one.line = await self._placing.place(ua, one.id, uri, trunk)
+        except NotPlaced as error:
+            self._tasks.pop(one.id, None)
+            self._fail(one, "failed", str(error))
+            return
+        self._tasks.pop(one.id, None)
+        self._changed()
+
+    def _target(self, caller: SipCall, number: str) -> tuple[Uri, Trunk | None]:
+        """Whom to call, and by which trunk. ValueError: there is nobody of that address."""
+        if not number:
+            raise ValueError("there is no such transfer")
+        trunk = self._trunks.get(caller.trunk)
+        if ":" in number:
+            uri = parse_uri(number)
+            return uri, trunk if trunk is not None and uri.host == trunk.server.host else None
+        if trunk is not None:
+            return parse_uri(trunk.uri(number)), trunk
+        return msgspec.structs.replace(caller.peer, user=number, password="", headers=""), None
+
+    def _refer(self, one: Consultation) -> None:
+        """The one who was called has answered."""
+        assert one.call is not None
+        one.news_ms = 1000 * asyncio.get_running_loop().time() + NEWS_MS
+        try:
+            one.caller.refer(one.call)
+        except CommandError as error:
+            self._fail(one, "failed", str(error))
+
+    def _connected(self, one: Consultation) -> None:
+        self._end(one, "connected", "")
+        one.caller.put_through(one.number)
+
+    def _fail(self, one: Consultation, result: str, why: str) -> None:
+        self._end(one, result, why)
+        one.caller.not_put_through(result)
+
+    def _give_up(self, one: Consultation) -> None:
+        """The agent has to say something else, unless the two are being connected already."""
+        if not one.news_ms:
+            self._fail(one, "failed", "given up: the server ends")
+
+    def _end(self, one: Consultation, result: str, why: str) -> None:
+        self._results.labels(result).inc()
+        one.log.info("consulted", extra={"result": result, "reason": why})
+        one.caller.waiting = None
+        self._on.pop(one.caller.call_id, None)
+        self._on.pop(one.id, None)
+        if task := self._tasks.pop(one.id, None):
+            task.cancel()
+        if one.call is not None:
+            one.call.hang_up(1000 * asyncio.get_running_loop().time())
+            self._changed()

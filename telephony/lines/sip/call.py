@@ -1,0 +1,420 @@
+"""One SIP call: the I/O shell between its user agent's call, its audio over RTP and the listener."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from audio import g711
+from audio.rate import NARROW
+from audio.resample import Halver
+from audio.tones import tones
+from config.logging import Log
+from telephony.lines.exceptions import CommandError
+from telephony.lines.keypad import Way
+from telephony.lines.line import Line, Listener
+from telephony.lines.outcomes import Failed, HangUp, Outcome, Transfer
+from telephony.lines.pacer import Pacer
+from telephony.lines.player import Player
+from telephony.lines.rtp.dtmf import parse_info
+from telephony.lines.rtp.media import Media
+from telephony.lines.rtp.parameters import Parameters
+from telephony.lines.sip.dialogs.invite_dialog import Call
+from telephony.lines.sip.liveness import Liveness, Step
+from telephony.lines.sip.media.audio import NotAcceptable
+from telephony.lines.sip.media.offer import Negotiation
+from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media.wire import Wire
+from telephony.lines.sip.syntax.header import Uri, parse_name_addr, parse_uri
+
+AFTER_HOLD = 10  # frames after a hold that are taken for its rest, which has been on its way
+LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
+
+
+class End(msgspec.Struct, frozen=True):
+    """Why a call is over."""
+
+    reason: str
+    failed: bool = False
+
+
+Consult = Callable[["SipCall", str], None]
+
+
+class SipCall(Line):
+    """A call from its INVITE to its BYE. `changed` is told when the user agent has something to send, `over` when
+    there is nothing more to do but to close. `consult` rings somebody for an attended transfer, and then connects by
+    `refer`, `put_through` and `not_put_through`; without it transfers are blind."""
+
+    def __init__(
+        self,
+        call: Call,
+        sockets: MediaSockets,
+        negotiation: Negotiation,
+        *,
+        media_timeout_s: float,
+        nat: bool,
+        trunk: str = "",
+        consult: Consult | None = None,
+        changed: Callable[[], None],
+        over: Callable[["SipCall"], None],
+    ) -> None:
+        self.call_id = call.id
+        self.rate = NARROW.hz
+        self.carries_keys = False  # until that is agreed on
+        self.trunk = trunk  # its name, where the call is one of a trunk's
+        self.waiting: Callable[[], None] | None = None  # while somebody is rung for the caller: gives that up
+        self.end: End | None = None
+        self.sent_first_audio: Callable[[int], None] | None = None
+        self.player = Player(self._played, self._began)
+        self.log = Log(logging.getLogger("voxline.call"), {"call": call.id})
+        self.listener: Listener | None = None
+        self._call = call
+        self._consult = consult
+        self._halver: Halver | None = None  # on a wide-band line
+        self._wire = Wire(sockets, self.player.frame, lambda key: self._press(key, Way.EVENT), nat=nat)
+        self._negotiation = negotiation
+        self._liveness = Liveness(1000 * media_timeout_s)
+        self._changed = changed
+        self._over = over
+        self._loop = asyncio.get_running_loop()
+        self._outcome: Outcome = HangUp()
+        self._pacer = Pacer(odd=sockets.port // 2 % 2 == 1)  # ports are random
+        self._started = False
+        self._offered = False  # our offer waits for its answer
+        self._held = False  # the peer has put the call on hold
+        self._deaf = 0  # frames that are not the caller's: on hold, and for a moment after it
+        self._bye_ms = 0.0  # when to hang up
+        self._pressing = 0  # the number of the keys that are going out as events
+        self._closed = False
+        self._unheard = 0  # frames that were sent since the caller's were heard
+
+    @property
+    def note(self) -> Callable[..., None] | None:
+        """See Line."""
+        return self.player.note
+
+    @note.setter
+    def note(self, note: Callable[..., None] | None) -> None:
+        self.player.note = note
+
+    @property
+    def accepted(self) -> bool:
+        """See Line."""
+        return self.listener is not None
+
+    @property
+    def outcome(self) -> Outcome:
+        """See Line."""
+        return Failed() if self.end is None or self.end.failed else self._outcome
+
+    def summary(self) -> dict[str, str | int]:
+        """See Line."""
+        counts = self.counts()
+        return {
+            "reason": self.end.reason if self.end else "cancelled",
+            "outcome": type(self.outcome).__name__.lower(),
+            "frames": counts["frames"],
+            "late": counts["frames_late"],
+            "damaged": counts["frames_damaged"],
+            "concealed_ms": counts["gap_milliseconds"],
+            "underruns": counts["playout_underruns"],
+        }
+
+    def counts(self) -> dict[str, int]:
+        """See Line."""
+        media = self.media
+        jitter = media.jitter.counters if media else None
+        return {
+            "frames": jitter.packets if jitter else 0,
+            "frames_late": jitter.late if jitter else 0,
+            "frames_damaged": jitter.damaged + media.counters.malformed if media and jitter else 0,
+            "gap_milliseconds": round(jitter.concealed_ms) if jitter else 0,
+            "playout_underruns": self.player.playout.underruns,
+        }
+
+    @property
+    def media(self) -> Media | None:
+        """The media session, from the first agreement on."""
+        return self._wire.media
+
+    # What is agreed with the peer
+
+    def describe(self, offer: bytes) -> bytes:
+        """Our SDP for an INVITE's: the answer, or an offer where it has none. Raises NotAcceptable."""
+        if not offer:
+            self._offered = True
+            return self._negotiation.offer()
+        answer, parameters = self._negotiation.answer(offer)
+        self._agree(parameters)
+        return answer
+
+    def offered(self) -> None:
+        """Our offer is on its way to whom we call. What comes early, such as ringing tones, is not heard."""
+        self._offered = True
+
+    def open(self, listener: Listener) -> None:
+        """Somebody listens from now on; it starts when the peer has our answer, or we its."""
+        self.listener = listener
+
+    def acknowledged(self, body: bytes) -> None:
+        """The peer has our answer, or we have its."""
+        if self._offered:
+            self._offered = False
+            try:
+                self._agree(self._negotiation.read_answer(body))
+            except NotAcceptable as error:
+                if self.media is None:
+                    self._lose(f"no agreement: {error}")
+                    return
+                self.log.warning("refused: re-INVITE: %s", error)
+        if not self._started and self.listener and self.end is None:
+            self._started = True
+            self._safely(self.listener.start)
+            if self._held:
+                self._safely(self.listener.held)
+
+    def reinvited(self, body: bytes) -> None:
+        """The peer wants other media: hold, resume, another address."""
+        try:
+            ours = self.describe(body)
+        except NotAcceptable as error:
+            self.log.warning("refused: re-INVITE: %s", error)
+            self._call.refuse_reinvite(error.refusal, self._now_ms())
+        else:
+            self._call.answer_reinvite(ours, self._now_ms())
+
+    def key(self, content_type: str, body: bytes) -> None:
+        """A key by INFO."""
+        try:
+            pressed = parse_info(content_type, body)
+        except ValueError as error:
+            self.log.warning("ignored: %s", error)
+        else:
+            self._press(pressed.key, Way.INFO, pressed.duration_ms)
+
+    def transferred(self, status: int, *, final: bool) -> None:
+        """How our REFER goes on."""
+        if final and isinstance(self._outcome, Transfer):
+            if not 200 <= status < 300:
+                self.log.warning("the transfer failed", extra={"status": status})
+                self._outcome = Failed()
+            self._bye_ms = self._now_ms()
+
+    def ended(self, reason: str, *, failed: bool) -> None:
+        """The user agent's call is over."""
+        self.end = self.end or End(reason, failed)
+        self._finish()
+
+    # What the conversation asks for
+
+    def play(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
+        """See Line."""
+        self.player.add(reply, pcm, marks)
+
+    def pause(self, reply: int) -> float:  # noqa: ARG002 (only one reply is ever being played)
+        """See Line."""
+        return self.player.pause(leaving=not self._held)
+
+    def resume(self, reply: int) -> None:  # noqa: ARG002
+        """See Line."""
+        self.player.resume()
+
+    def drop(self, reply: int) -> None:  # noqa: ARG002
+        """See Line."""
+        self.player.drop()
+
+    def press(self, reply: int, keys: str) -> None:
+        """See Line. As events (RFC 4733), as tones where the peer takes none."""
+        try:
+            assert self.media is not None
+            self.media.press(keys)
+            self._pressing = reply
+        except CommandError:
+            pcm = tones(keys, self.rate)
+            self.player.add(reply, pcm, [1000 * len(pcm) / 2 / self.rate])
+
+    def hang_up(self, *, failed: bool = False) -> None:
+        """See Line."""
+        if self.end is None:
+            self._outcome = Failed() if failed else HangUp()
+            self.end = End("the agent hung up", failed)
+            self._bye_ms = self._now_ms() + LAST_MS
+
+    def transfer(self, number: str) -> None:
+        """See Line. By REFER, where the peer takes that."""
+        if self.end is not None:
+            return
+        if self._consult is not None:
+            self._consult(self, number)
+            return
+        target = number if number.startswith("sip:") else f"sip:{number}@{self._peer_host()}"
+        if not self.takes_refer:
+            self.log.warning("no transfer: the peer does not allow REFER")
+            self.hang_up(failed=True)
+            return
+        self._outcome, self.end = Transfer(number), End("transferred")
+        self._call.refer(target, self._now_ms())
+        self._changed()
+
+    @property
+    def takes_refer(self) -> bool:
+        """Whether the peer can be asked to call somebody else."""
+        return "REFER" in self._call.peer_allows
+
+    @property
+    def peer(self) -> Uri:
+        """Where the peer wants requests."""
+        return parse_uri(self._call.dialog.target)
+
+    def refer(self, person: Call) -> None:
+        """Ask the peer to take over our call with somebody. Raises CommandError where that cannot be."""
+        self._call.refer(person, self._now_ms())
+        self._changed()
+
+    def put_through(self, number: str) -> None:
+        """It has: hang up."""
+        if self.end is None:
+            self._outcome, self.end = Transfer(number), End("transferred")
+            self._bye_ms = self._now_ms()
+
+    def not_put_through(self, reason: str) -> None:
+        """It has not, or nobody was reached: the conversation goes on."""
+        self.waiting = None
+        if self.listener and self.end is None:
+            self.listener.transfer_failed(reason)
+
+    def fail(self, error: Exception) -> None:
+        """See Line."""
+        self.log.error("call failed: %s", error, exc_info=error)
+        self.end = self.end or End("internal error", failed=True)
+        self._bye_ms = self._bye_ms or self._now_ms()
+
+    # Time
+
+    def tick(self, now_ms: float) -> None:
+        """See Line: every 20 ms a frame is sent."""
+        if self._closed:
+            return
+        if self._bye_ms and now_ms >= self._bye_ms:
+            self._call.hang_up(now_ms)
+            self._changed()
+            self._finish()
+            return
+        try:
+            for _ in range(self._pacer.frames(now_ms)):
+                self._wire.send(now_ms)
+                self._unheard += 1
+        except Exception as error:  # noqa: BLE001 (the ticker serves all calls)
+            self.fail(error)
+
+    def hear(self, now_ms: float) -> None:
+        """See Line: a frame for each that was sent."""
+        if not self._unheard or self._closed:
+            return
+        count, self._unheard = self._unheard, 0
+        try:
+            for _ in range(count):
+                pcm = self._wire.hear(now_ms)
+                if pcm is not None and self._started and self.end is None and self.listener:
+                    if self._deaf:
+                        pcm = self._deafened(pcm)
+                    wide = pcm if self._halver else b""
+                    pcm = self._halver.narrow(pcm) if self._halver else pcm
+                    self.listener.audio(g711.decode(g711.encode(pcm)), wide)  # as the tape has it, for replays
+            if self._pressing and self.media and not self.media.pressing:
+                reply, self._pressing = self._pressing, 0
+                self._played(reply, 0.0)
+        except Exception as error:  # noqa: BLE001 (the ticker serves all calls)
+            self.fail(error)
+
+    def watch(self, now_ms: float) -> None:
+        """See Line."""
+        if not self._closed:
+            self._safely(lambda: self._look(now_ms))
+
+    def _look(self, now_ms: float) -> None:
+        self._wire.report(now_ms)
+        if self.end is not None:
+            return
+        silent_ms = self._wire.silent_ms(now_ms)
+        by_right = self._wire.silent_by_right
+        match self._liveness.look(silent_ms, by_right=by_right):
+            case Step.ASK:
+                if not by_right:
+                    self.log.info("no media: asking the peer", extra={"silent_s": round(silent_ms / 1000, 1)})
+                self._call.probe(now_ms)
+                self._changed()
+            case Step.GIVE_UP:
+                self._lose(f"no media for {silent_ms / 1000:.0f} s")
+
+    def shut_down(self) -> None:
+        """See Line."""
+        if self.listener and self.end is None:
+            self.listener.shut_down()
+            if self.waiting:
+                self.waiting()
+
+    # Inside
+
+    def _agree(self, parameters: Parameters) -> None:
+        """Go on as agreed. The first agreement settles the line's rate for the whole call."""
+        first = self.media is None
+        media = self._wire.agree(parameters)
+        self.carries_keys = bool(parameters.events)
+        if first and media.rate is not NARROW:
+            self.rate = media.rate.hz
+            self._halver = Halver()
+            self.player.settle(media.rate)
+        self._hold(not parameters.sends)
+
+    def _hold(self, held: bool) -> None:
+        """A peer that takes none of our audio has us on hold, whatever it sends itself: silence, music, words."""
+        if held == self._held:
+            return
+        self._held, self._deaf = held, AFTER_HOLD
+        if self._started and self.end is None and self.listener:
+            self._safely(self.listener.held if held else self.listener.retrieved)
+
+    def _deafened(self, pcm: bytes) -> bytes:
+        if not self._held:
+            self._deaf -= 1
+        return bytes(len(pcm))
+
+    def _press(self, key: str, way: Way, lasted_ms: float = 0.0) -> None:
+        if self._started and self.end is None and self.listener:
+            listener = self.listener
+            self._safely(lambda: listener.dtmf(key, way, lasted_ms))
+
+    def _played(self, reply: int, ms: float) -> None:
+        if self.listener and self.end is None:
+            self.listener.played(reply, ms)
+
+    def _began(self, reply: int) -> None:
+        if self.sent_first_audio:
+            self.sent_first_audio(reply)
+
+    def _safely(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception as error:  # noqa: BLE001 (a bug costs one call, never the server)
+            self.fail(error)
+
+    def _lose(self, reason: str) -> None:
+        self.log.warning("refused: %s", reason)
+        self.end = self.end or End(reason, failed=True)
+        self._bye_ms = self._now_ms()
+
+    def _finish(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._wire.close()
+            self._over(self)
+
+    def _peer_host(self) -> str:
+        host = parse_name_addr(self._call.dialog.remote).uri.host or self.peer.host  # a number has no host
+        return f"[{host}]" if ":" in host else host
+
+    def _now_ms(self) -> float:
+        return 1000 * self._loop.time()

@@ -1,0 +1,165 @@
+"""What a user agent gives out: messages to be sent, and what the call layer is told."""
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from telephony.lines.sip.syntax.address import Address
+from telephony.lines.sip.syntax.message import Request
+
+if TYPE_CHECKING:
+    from telephony.lines.sip.dialogs.invite_dialog import Call
+    from telephony.lines.sip.dialogs.registration import Registration
+    from telephony.lines.sip.dialogs.uac import OutboundCall
+    from telephony.lines.sip.dialogs.uas import InboundCall
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send one message. If that cannot be done, say so with `UserAgent.unreachable`."""
+
+    data: bytes
+    to: Address
+
+
+class Cause(Enum):
+    """Why a call is over."""
+
+    LOCAL = "hung up here"
+    REMOTE = "hung up there"
+    CANCELLED = "given up by the caller before it was answered"
+    REJECTED = "rejected here"
+    REFUSED = "refused there"
+    UNANSWERED = "not answered in time"
+    UNACKNOWLEDGED = "our answer was never acknowledged"
+    EXPIRED = "the session was not refreshed in time"
+    LOST = "the peer does not answer or has forgotten the call"
+
+
+class Invited(msgspec.Struct, frozen=True):
+    """Somebody calls: `accept` or `reject`. The body (SDP) is empty where our answer is to hold the offer."""
+
+    call: "InboundCall"
+    request: Request
+    source: Address
+    body: bytes
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """The called party rings (180), or something of that kind; `body` may be an early answer."""
+
+    call: "OutboundCall"
+    status: int
+    body: bytes
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The called party has answered, and has our ACK. `body` is its SDP."""
+
+    call: "OutboundCall"
+    body: bytes
+
+
+class Acked(msgspec.Struct, frozen=True):
+    """The peer has our 2xx to its INVITE or re-INVITE. `body` is its SDP where the 2xx held the offer."""
+
+    call: "Call"
+    body: bytes
+
+
+class Reinvited(msgspec.Struct, frozen=True):
+    """The peer wants other media: `answer_reinvite` or `refuse_reinvite`. An empty body asks for an offer of ours."""
+
+    call: "Call"
+    body: bytes
+
+
+class ReinviteWithdrawn(msgspec.Struct, frozen=True):
+    """The peer does not want them any more, or has waited too long: there is nothing to answer."""
+
+    call: "Call"
+
+
+class Reanswered(msgspec.Struct, frozen=True):
+    """The answer to our `reinvite`: its SDP with a `status` of 200 to 299, else everything stays as it was."""
+
+    call: "Call"
+    status: int
+    body: bytes
+
+
+class Info(msgspec.Struct, frozen=True):
+    """A key by INFO, of one of the types in `call.KEYS`."""
+
+    call: "Call"
+    content_type: str
+    body: bytes
+
+
+class Referred(msgspec.Struct, frozen=True):
+    """The peer asks to call `target` instead (a URI; its headers may hold Replaces): `accept_refer`, `refuse_refer`."""
+
+    call: "Call"
+    target: str
+
+
+class TransferProgress(msgspec.Struct, frozen=True):
+    """How our `refer` goes on: 0 means that it is unknown. When it is `final` and 2xx, hang up."""
+
+    call: "Call"
+    status: int
+    final: bool
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A call is over; told once for each, and nothing after it. `status` is the peer's or ours, 0 without one."""
+
+    call: "Call"
+    cause: Cause
+    status: int
+    reason: str  # the peer's words, if any
+    retry_after_s: int
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """The registrar knows us for that long; it is renewed in time. 0: we have unregistered."""
+
+    registration: "Registration"
+    expires_s: int
+
+
+class RegistrationFailed(msgspec.Struct, frozen=True):
+    """It does not; it is tried again after `retry_ms`."""
+
+    registration: "Registration"
+    status: int
+    reason: str
+    retry_ms: float
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A request was refused; for the log."""
+
+    method: str
+    status: int
+    why: str
+    source: Address
+    call_id: str  # the peer's
+
+
+Event = (
+    Invited
+    | Progress
+    | Answered
+    | Acked
+    | Reinvited
+    | ReinviteWithdrawn
+    | Reanswered
+    | Info
+    | Referred
+    | TransferProgress
+    | Ended
+    | Registered
+    | RegistrationFailed
+    | Refused
+)

@@ -1,0 +1,103 @@
+"""Calls that come in: which agent answers, or why nobody does."""
+
+from collections.abc import Callable, Container
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
+
+from config.settings import Settings
+from telephony.lines.admission import Admission
+from telephony.lines.exceptions import CommandError, ProtocolError
+from telephony.lines.line import Listener
+from telephony.lines.sip.access.identity import parties_of
+from telephony.lines.sip.call import SipCall
+from telephony.lines.sip.calls import Lines
+from telephony.lines.sip.dialogs.events import Invited
+from telephony.lines.sip.media.audio import NotAcceptable
+from telephony.lines.sip.media.ports import NoPort
+from telephony.lines.sip.syntax.header import parse_uri
+from telephony.lines.sip.transactions.answers import Refusal
+from telephony.lines.sip.trunks import Trunk, Trunks
+
+RETRY_S = 10  # after which a caller who found no room may try again
+
+_LATER = (("Retry-After", str(RETRY_S)),)
+
+Accept = Callable[[SipCall, str], Listener]  # told the agent's name; ProtocolError refuses the call
+
+
+class Answering:
+    """`accept` gives a call its listener; `agents` are those there are."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: Container[str],
+        trunks: Trunks,
+        lines: Lines,
+        *,
+        admission: Admission,
+        accept: Accept,
+        is_ready: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._trunks = trunks
+        self._lines = lines
+        self._admission = admission
+        self._accept = accept
+        self._is_ready = is_ready
+        self._networks = [ip_network(network) for network in settings.sip.networks]
+
+    def invited(self, invited: Invited, now_ms: float) -> None:
+        """Answer a call or turn it away."""
+        refusal = self.closed() or self._answer(invited, now_ms)
+        if refusal is not None:
+            invited.call.reject(refusal, now_ms)
+
+    def closed(self) -> Refusal | None:
+        """What every call would be refused with now; None if there is room."""
+        if not self._is_ready() or self._admission.draining:
+            return Refusal(503, "not ready", _LATER)
+        return Refusal(486, "no capacity", _LATER) if self._admission.free <= 0 else None
+
+    def _answer(self, invited: Invited, now_ms: float) -> Refusal | None:
+        call, trunk = invited.call, self._trunks.of(invited.source.host)
+        try:
+            sockets = self._lines.sockets()
+        except NoPort as error:
+            return Refusal(503, str(error), _LATER)
+        line = self._lines.make(call, sockets, self._lines.negotiation(sockets), trunk.name if trunk else "")
+        peer = {"peer": str(invited.source), "sip_call": invited.request.headers.get("Call-ID")[:128]}
+        line.log.info("call", extra=peer | ({"trunk": trunk.name} if trunk else {}))
+        try:
+            line.parties = parties_of(invited.request, trusted=self._is_trusted(invited, trunk))
+            ours = line.describe(invited.body)
+            listener = self._accept(line, self._agent(invited, trunk))
+        except NotAcceptable as error:
+            sockets.close()
+            return error.refusal
+        except ProtocolError as error:
+            sockets.close()
+            return Refusal(486, error.reason, _LATER)
+        except Exception as error:
+            sockets.close()
+            line.log.exception("call failed: %s", error)
+            return Refusal(500, "internal error")
+        self._lines[call.id] = line
+        line.open(listener)
+        with suppress(CommandError):  # cancelled in between; Ended follows
+            if call.reliable:  # a network that requires to be told for certain how a call goes is told that it rings
+                call.ringing(now_ms)
+            call.accept(ours, now_ms)
+        return None
+
+    def _is_trusted(self, invited: Invited, trunk: Trunk | None) -> bool:
+        host = ip_address(invited.source.host)
+        return trunk is not None or any(host in network for network in self._networks)
+
+    def _agent(self, invited: Invited, trunk: Trunk | None) -> str:
+        """The trunk's own agent, else the one that is named by the user part, else the usual one."""
+        if trunk is not None and trunk.settings.agent:
+            return trunk.settings.agent
+        user = parse_uri(invited.request.uri).user or ""
+        return user if user in self._agents else self._settings.call.agent

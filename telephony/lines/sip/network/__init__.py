@@ -1,0 +1,1 @@
+"""SIP on the network: sockets, TLS, names of servers."""

@@ -1,0 +1,283 @@
+"""SIP as a whole: the sockets, the guard, the user agent and the calls, in one server."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from config.exceptions import SettingsError
+from config.settings import Settings
+from telephony.lines.admission import Admission
+from telephony.lines.metrics import Metrics
+from telephony.lines.sip.access.authentication import Door
+from telephony.lines.sip.attended_transfer import Consultations
+from telephony.lines.sip.call import SipCall
+from telephony.lines.sip.calls import Lines
+from telephony.lines.sip.dialogs.core import Config
+from telephony.lines.sip.dialogs.events import (
+    Acked,
+    Answered,
+    Ended,
+    Event,
+    Info,
+    Invited,
+    Progress,
+    Refused,
+    Registered,
+    RegistrationFailed,
+    Reinvited,
+    Send,
+    TransferProgress,
+)
+from telephony.lines.sip.dialogs.user_agent import UserAgent
+from telephony.lines.sip.inbound import RETRY_S, Accept, Answering
+from telephony.lines.sip.network.locator import Locator
+from telephony.lines.sip.network.naming import Naming
+from telephony.lines.sip.network.outbox import Outbox
+from telephony.lines.sip.network.transport import Transports
+from telephony.lines.sip.originate import Placing
+from telephony.lines.sip.outbound import Connect, Dialling
+from telephony.lines.sip.registrations import Registrations
+from telephony.lines.sip.syntax.address import Address
+from telephony.lines.sip.syntax.message import Message, MessageError
+from telephony.lines.sip.trunks import Trunks
+
+SPARE_CALLS = 64  # beyond the capacity: those that are being turned away or ended
+LAST_S = 1.0  # at the end of the server, for the answers to our BYEs and to what takes us off registrars
+
+logger = logging.getLogger("voxline.sip")
+strangers = logging.getLogger("voxline.refused")  # limited apart, so that their lines leave room for others'
+
+
+class SipService:
+    """The SIP line of one server. `accept` gives a call that comes in its listener, `connect` one of ours that is
+    answered; `left` is told when a call is gone. Raises SettingsError for trunks that cannot be."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: Mapping[str, object],
+        *,
+        admission: Admission,
+        metrics: Metrics,
+        accept: Accept,
+        connect: Connect,
+        left: Callable[[SipCall], None],
+        is_ready: Callable[[], bool],
+    ) -> None:
+        sip = settings.sip
+        self.door = Door(sip)
+        self._settings = settings
+        self._refusals = metrics.refused
+        self._left = left
+        self._ua: UserAgent | None = None
+        self._transports = Transports(
+            sip,
+            admit=self._admit,
+            trusted=self.door.guard.is_trunk,
+            receive=self._receive,
+            malformed=self._malformed,
+            unreachable=self._unreachable,
+        )
+        locator = Locator([transport.upper() for transport in sip.transports], 6 if ":" in sip.host else 4)
+        self._outbox = Outbox(self._transports, locator, expect=self._expect, failed=self._failed)
+        self.lines = Lines(sip, self._flush, self._gone)
+        self._trunks = trunks = Trunks(sip)
+        for name, trunk in trunks.items():
+            if trunk.settings.agent and trunk.settings.agent not in agents:
+                raise SettingsError(f"sip.trunks.{name}.agent: no agent {trunk.settings.agent!r}")
+        self._answering = Answering(
+            settings, agents, trunks, self.lines, admission=admission, accept=accept, is_ready=is_ready
+        )
+        placing = Placing(settings, self.lines, locator)
+        self.consultations = Consultations(trunks, placing, metrics.transfers, changed=self._flush)
+        if sip.transfer == "attended":
+            self.lines.consult = self.consultations.begin
+        self.dialling = Dialling(
+            settings,
+            agents,
+            trunks,
+            self.lines,
+            placing,
+            admission=admission,
+            metrics=metrics,
+            connect=connect,
+            is_ready=is_ready,
+            changed=self._flush,
+        )
+        self._registrations = Registrations(trunks, locator, metrics, changed=self._flush, moved=self._trust)
+        self._naming = Naming(locator, self._tell_later)
+        self._telling = False
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where it listens, by transport."""
+        return self._transports.ports
+
+    async def start(self) -> None:
+        """Listen. Raises SettingsError where that cannot be."""
+        await self._transports.open()
+        sip = self._settings.sip
+        host = sip.advertised or sip.host
+        self._ua = UserAgent(
+            Config(
+                {transport: (host, port) for transport, port in self.ports.items()},
+                max_calls=self._settings.call.capacity * (2 if sip.transfer == "attended" else 1) + SPARE_CALLS,
+                retry_after_s=RETRY_S,
+                follow_source=sip.nat,
+            ),
+            admit=self.door.authorized,
+            closed=self._answering.closed,
+        )
+        self.dialling.start(self._ua)
+        self.consultations.start(self._ua)
+        logger.info("listening", extra={"sip": host, "ports": self.ports})
+
+    def register(self) -> None:
+        """Calls can be taken: let the registrars of the trunks know."""
+        if self._ua is not None:
+            self._registrations.start(self._ua)
+
+    def drain(self) -> None:
+        """Neither take nor make new calls; those that are on go on."""
+        self.dialling.drain()
+        self._registrations.stop(_now_ms())
+
+    async def stop(self) -> None:
+        """End all calls and close everything."""
+        self.drain()
+        if self._ua is not None:
+            for call in self._ua.calls:
+                call.hang_up(_now_ms())
+            self._flush()
+            begin_ms = _now_ms()
+            while (self._ua.calls or self._registrations.running) and _now_ms() - begin_ms < 1000 * LAST_S:
+                self.tick(_now_ms())
+                await asyncio.sleep(0.02)
+        self._naming.close()
+        await self.lines.close()
+        self._outbox.close()
+        await self._transports.close()
+
+    def tick(self, now_ms: float) -> None:
+        """Called every 10 ms: do what is due in signalling."""
+        if self._ua is not None and self._ua.next_ms <= now_ms:
+            self._ua.timers(now_ms)
+            self._flush()
+        self.consultations.tick(now_ms)
+
+    def watch(self, now_ms: float) -> None:
+        """Called twice a second: look at the connections."""
+        self._transports.watch(now_ms)
+        self.consultations.watch(now_ms)
+
+    # What the network brings
+
+    def _admit(self, source: Address, datagram: bytes) -> bool:
+        return self._ua is not None and self.door.admit(source, _now_ms(), datagram)
+
+    def _receive(self, message: Message, source: Address, size: int) -> None:
+        self._safely(lambda ua: ua.receive(message, source, _now_ms(), most=self._most(source, size)))
+
+    def _malformed(self, error: MessageError, source: Address, size: int) -> None:
+        self._logger_for(source).info("refused: %s", error, extra={"peer": str(source)})
+        self.door.failed(source, _now_ms())
+        self._safely(lambda ua: ua.malformed(error, source, most=self._most(source, size)))
+
+    def _most(self, source: Address, size: int) -> int | None:
+        """How many bytes an answer may have: a sender that may be forged gets no more than it has sent."""
+        return None if source.reliable or self._is_known(source) else size
+
+    def _is_known(self, source: Address) -> bool:
+        guard = self.door.guard
+        return guard.is_trunk(source.host) or guard.is_known(source, _now_ms())
+
+    def _unreachable(self, to: Address) -> None:
+        self._outbox.unreachable(to)
+
+    def _failed(self, to: Address) -> None:
+        self._safely(lambda ua: ua.unreachable(to, _now_ms()))
+
+    def _safely(self, do: Callable[[UserAgent], None]) -> None:
+        if self._ua is None:
+            return
+        try:
+            do(self._ua)
+        except Exception:
+            logger.exception("a SIP message could not be dealt with")  # it costs that message only
+        self._flush()
+
+    def _expect(self, to: Address) -> None:
+        """A request of ours goes there: its answers, and what follows while the call is on, are to be let in."""
+        self.door.guard.expect(to, _now_ms() + 1000 * (self._settings.call.max_s + 60))
+
+    def _trust(self) -> None:
+        self.door.guard.trust(self._trunks.registrars)
+
+    # What the user agent says
+
+    def _flush(self) -> None:
+        """Send and tell what the user agent gives out, in order, also what comes of telling."""
+        if self._telling or self._ua is None:
+            return
+        self._telling = True
+        try:
+            while items := self._ua.take():
+                for item in items:
+                    self._deal_with(item)
+        finally:
+            self._telling = False
+
+    def _deal_with(self, item: Send | Event) -> None:
+        try:
+            if isinstance(item, Send):
+                self._outbox.send(item.data, item.to)
+            elif not self._naming.holds(item):
+                self._told(item)
+        except Exception:
+            logger.exception("a SIP event could not be dealt with")
+
+    def _tell_later(self, event: Event) -> None:
+        """Hosts that it names have been looked up."""
+        try:
+            self._told(event)
+        except Exception:
+            logger.exception("a SIP event could not be dealt with")
+        self._flush()
+
+    def _told(self, event: Event) -> None:
+        match event:
+            case Invited():
+                self._answering.invited(event, _now_ms())
+            case Refused():
+                self._refused(event)
+            case Registered() | RegistrationFailed():
+                self._registrations.told(event)
+            case Progress():
+                self.dialling.told(event)
+                self.consultations.told(event)
+            case Answered() | Ended():
+                self.dialling.told(event)
+                self.consultations.told(event)
+                self.lines.tell(event)
+            case TransferProgress():
+                self.consultations.told(event)
+                self.lines.tell(event)
+            case Acked() | Reinvited() | Info():
+                self.lines.tell(event)
+
+    def _refused(self, event: Refused) -> None:
+        self._refusals.labels(f"sip {event.status}").inc()
+        level = logging.INFO if event.status == 401 else logging.WARNING
+        extra = {"status": event.status, "method": event.method, "peer": str(event.source), "call": event.call_id[:128]}
+        self._logger_for(event.source).log(level, "refused: %s", event.why, extra=extra)
+
+    def _logger_for(self, source: Address) -> logging.Logger:
+        return logger if self._is_known(source) else strangers
+
+    def _gone(self, line: SipCall) -> None:
+        self.dialling.left(line)
+        self._left(line)
+
+
+def _now_ms() -> float:
+    return 1000 * asyncio.get_running_loop().time()

@@ -1,0 +1,234 @@
+"""The Media Streams protocol of one call, without I/O: Twilio's text in, events out; audio in, text out.
+
+The clock is the audio received. Twilio's timestamps only show where audio is missing; the first one is the
+origin. A frame less than 20 ms off its place is taken as it is; one further ahead leaves a gap, which is
+filled with silence; one whose timestamp is behind that of the frame before it came too late and is dropped.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from telephony.lines.exceptions import CommandError, ProtocolError
+from telephony.lines.twilio import messages as events
+from telephony.lines.twilio.messages import Audio, Dtmf, Event, MarkPlayed, Started, Stopped
+
+SAMPLES_PER_MS = 8
+FRAME = 160  # samples, 20 ms: what timestamps may be off by
+SILENCE = b"\xff"  # a mu-law sample of value 0
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_GAP_MS = 5000
+
+NOT_TEXT, BAD_DATA, NOT_ALLOWED, TOO_BIG = 1003, 1007, 1008, 1009  # WebSocket close codes
+
+_decode = msgspec.json.Decoder(events.Inbound, strict=False).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _Envelope(msgspec.Struct):
+    event: str
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+
+
+class _State(Enum):
+    OPEN = "open"  # nothing has come yet
+    CONNECTED = "connected"
+    STARTED = "started"
+    STOPPED = "stopped"
+
+
+# What may come when, and where it leads. Anything else is the peer's error.
+_TRANSITIONS = {
+    (_State.OPEN, "connected"): _State.CONNECTED,
+    (_State.OPEN, "start"): _State.STARTED,  # some clients leave `connected` out
+    (_State.CONNECTED, "start"): _State.STARTED,
+    (_State.STARTED, "media"): _State.STARTED,
+    (_State.STARTED, "dtmf"): _State.STARTED,
+    (_State.STARTED, "mark"): _State.STARTED,
+    (_State.STARTED, "stop"): _State.STOPPED,
+}
+_EVENTS = {event for _, event in _TRANSITIONS}
+
+
+class Counters(msgspec.Struct):
+    """What has come in on one stream."""
+
+    messages: int = 0  # of every kind, refused ones too
+    frames: int = 0  # the caller's media messages that were taken
+    duplicates: int = 0  # dropped: the frame before, once more
+    late: int = 0  # dropped: later audio is out already
+    gaps: int = 0
+    gap_ms: int = 0  # silence put into the gaps
+    outbound: int = 0  # media of our own track, ignored
+    unknown: int = 0  # events we do not know, ignored
+
+
+class MediaStream:
+    """One stream, from `connected` to `stop`."""
+
+    def __init__(self, *, max_message_bytes: int = MAX_MESSAGE_BYTES, max_gap_ms: int = MAX_GAP_MS) -> None:
+        """A gap longer than `max_gap_ms` is filled up to that only, and the clock set anew."""
+        self.counters = Counters()
+        self.received = 0  # samples of the caller's audio, with the silence in its gaps
+        self._max_message_bytes = max_message_bytes
+        self._max_gap = max_gap_ms * SAMPLES_PER_MS
+        self._state = _State.OPEN
+        self._stream_sid = ""
+        # The caller's clock, in samples of Twilio's timestamps.
+        self._next = -1  # where the next frame should begin; -1 before the first
+        self._last = -1  # where the last frame claimed to begin
+        self._last_number = 0
+
+    def receive(self, message: str | bytes) -> Event | None:
+        """Take one WebSocket message; None where there is nothing to tell.
+
+        Raises ProtocolError with the close code for a peer that breaks the protocol; the stream is then over.
+        """
+        self.counters.messages += 1
+        if not isinstance(message, str):
+            raise ProtocolError(NOT_TEXT, "binary message; Media Streams are text")
+        if len(message) > self._max_message_bytes or not (message.isascii() or self._fits(message)):
+            raise ProtocolError(TOO_BIG, f"message longer than {self._max_message_bytes} bytes")
+        try:
+            decoded = _decode(message)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            self._undecodable(message, error)
+            return None
+        if type(decoded) is events.MediaMessage:  # 50 times a second; all else is rare
+            return self._media(decoded)
+        return self._control(decoded)
+
+    def media(self, payload: bytes) -> str:
+        """Text that plays mu-law audio (8 kHz, mono) after what was sent before."""
+        return _encode(events.SendMedia(self._open_sid(), events.Payload(payload))).decode("ascii")
+
+    def mark(self, name: str) -> str:
+        """Text that asks for `MarkPlayed(name)` once all audio before it was played."""
+        return _encode(events.SendMark(self._open_sid(), events.MarkBody(name))).decode()
+
+    def clear(self) -> str:
+        """Text that throws away all audio not yet played; the marks in it come back at once."""
+        return _encode(events.SendClear(self._open_sid())).decode("ascii")
+
+    def _open_sid(self) -> str:
+        if not self._stream_sid:
+            raise CommandError("the stream has not started: there is no streamSid to send to")
+        return self._stream_sid
+
+    def _fits(self, message: str) -> bool:
+        return len(message.encode("utf-8", "surrogatepass")) <= self._max_message_bytes
+
+    def _undecodable(self, message: str, error: Exception) -> None:
+        """Count an event that we do not know; raise for anything else that could not be decoded."""
+        try:
+            event = _decode_envelope(message).event
+        except RecursionError:
+            raise ProtocolError(BAD_DATA, "JSON is nested too deeply") from None
+        except (msgspec.DecodeError, UnicodeError):
+            raise ProtocolError(BAD_DATA, f"no Media Streams message: {error}") from None
+        if event in _EVENTS:
+            raise ProtocolError(BAD_DATA, f"bad {event} message: {error}") from None
+        self.counters.unknown += 1
+
+    def _check(self, event: str, stream_sid: str) -> _State:
+        """Give the state that `event` leads to; raise if it may not come now or is of another stream."""
+        state = _TRANSITIONS.get((self._state, event))
+        if state is None:
+            raise ProtocolError(NOT_ALLOWED, self._out_of_turn(event))
+        if stream_sid != self._stream_sid and self._stream_sid:
+            raise ProtocolError(NOT_ALLOWED, f"{event} of another stream: streamSid is not the one of start")
+        return state
+
+    def _out_of_turn(self, event: str) -> str:
+        if self._state is _State.STOPPED:
+            return f"{event} after stop"
+        if event == "connected" and self._state is _State.STARTED:
+            return "connected after start"
+        return f"second {event}" if event in ("connected", "start") else f"{event} before start"
+
+    def _control(self, message: events.Inbound) -> Event | None:
+        match message:
+            case events.StartMessage():
+                return self._start(message)
+            case events.DtmfMessage():
+                self._check("dtmf", message.stream_sid)
+                return Dtmf(message.dtmf.digit)
+            case events.MarkMessage():
+                self._check("mark", message.stream_sid)
+                return MarkPlayed(message.mark.name)
+            case events.StopMessage():
+                self._state = self._check("stop", message.stream_sid)
+                return Stopped()
+            case _:
+                self._state = self._check("connected", "")
+                return None
+
+    def _start(self, message: events.StartMessage) -> Started:
+        state = self._check("start", message.stream_sid)
+        start, form = message.start, message.start.media_format
+        if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", 8000, 1):
+            given = f"{form.encoding[:40]}, {form.sample_rate} Hz, {form.channels} ch"
+            raise ProtocolError(NOT_TEXT, f"media format is {given}; only audio/x-mulaw, 8000 Hz, 1 ch is spoken")
+        if start.stream_sid not in ("", message.stream_sid):
+            raise ProtocolError(NOT_ALLOWED, "start names two different streamSids")
+        self._state, self._stream_sid = state, message.stream_sid
+        return Started(start.call_sid, message.stream_sid, start.account_sid, start.custom_parameters)
+
+    def _media(self, message: events.MediaMessage) -> Audio | None:
+        if self._state is not _State.STARTED or message.stream_sid != self._stream_sid:
+            self._check("media", message.stream_sid)
+        media, counters = message.media, self.counters
+        payload = media.payload
+        if media.track.startswith("outbound"):
+            counters.outbound += 1
+            return None
+        if not payload:
+            raise ProtocolError(BAD_DATA, "bad media message: the payload is empty")
+        place = media.timestamp * SAMPLES_PER_MS
+        number = media.chunk or message.sequence_number
+        if self._next < 0:
+            self._next = place
+        elif place <= self._last and self._is_old(place, number):
+            return None
+        gap = self._gap(place - self._next)
+        samples = gap + len(payload)
+        self.received += samples
+        self._next += samples
+        self._last, self._last_number = place, number
+        counters.frames += 1
+        return Audio(SILENCE * gap + payload) if gap else Audio(payload)
+
+    def _is_old(self, place: int, number: int) -> bool:
+        """Tell (and count) a duplicate or late frame among those whose timestamp does not go forward.
+
+        Less than a frame back, where timestamps may be off, a higher number makes it new after all; so it
+        does far back, where the sender must have set its clock anew.
+        """
+        back = self._last - place
+        if number > self._last_number and (back < FRAME or back > self._max_gap):
+            return False
+        if back == 0:
+            self.counters.duplicates += 1
+        else:
+            self.counters.late += 1
+        return True
+
+    def _gap(self, ahead: int) -> int:
+        """Samples of silence missing before a frame `ahead` samples of its place; corrects the clock."""
+        if -FRAME <= ahead < FRAME:
+            return 0
+        if ahead < -self._max_gap:
+            self._next += ahead
+            return 0
+        if ahead < 0:
+            # Audio outruns its timestamps where two machines' clocks differ. Followed slowly, the gaps to
+            # come are still seen, and timestamps that jump to and fro do not tear holes into the audio.
+            self._next -= 1
+            return 0
+        gap = min(ahead, self._max_gap)
+        self._next += ahead - gap
+        self.counters.gaps += 1
+        self.counters.gap_ms += gap // SAMPLES_PER_MS
+        return gap

@@ -1,0 +1,116 @@
+"""The page about one call: one HTML file with everything in it, which asks nothing of any network."""
+
+import base64
+import hashlib
+import zlib
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import msgspec
+
+from audio.g711 import SAMPLES_PER_MS
+from config import private
+from config.exceptions import TapeError
+from telephony.report.figures import Figure, figures, notices
+from telephony.report.rows import rows
+from telephony.report.sound import caller_track, ear_track
+from telephony.report.story import Span, Story
+from telephony.report.tape import Header, Tape, read_tape
+from telephony.report.timeline import latencies, states, ticks
+from telephony.report.transcript import transcript
+
+ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("format", "sound", "view", "lanes", "chart", "panels", "main")  # one module, in this order
+INERT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What the page about a call says at a glance."""
+
+    header: Header
+    figures: list[Figure]
+    problems: list[str]  # worth a look, each in a few words
+
+
+def write_report(tape: Path, out: Path) -> Report:
+    """Write the page about a tape. Raises TapeError when the file is no tape, or the page cannot be written."""
+    read = read_tape(tape)
+    story = Story(read)
+    write(out, render(read, story))
+    shown = figures(read, story)
+    problems = [f"{figure.label.lower()}: {figure.value}" for figure in shown if figure.bad]
+    problems += ["breaks off before its end"] * (read.end is None)
+    return Report(read.header, shown, problems)
+
+
+def write(out: Path, page: str) -> None:
+    """Write a page; TapeError where it cannot be."""
+    try:
+        private.write_bytes(out, page.encode())
+    except OSError as error:
+        raise TapeError(f"{out}: {error.strerror}") from None
+
+
+def render(tape: Tape, story: Story) -> str:
+    """The page as text."""
+    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    script = "\n".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    caller, agent = caller_track(tape), ear_track(tape, story)
+    return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
+        title=escape(f"Call {tape.header.call}"),
+        script_hash=hash_of(script),
+        style_hash=hash_of(style),
+        style=style,
+        script=script,
+        data=inert(_data(tape, story, len(caller), len(agent))),
+        audio=base64.b64encode(zlib.compress(caller + agent, 9)).decode() if caller or agent else "",
+    )
+
+
+def inert(value: Any) -> str:
+    """JSON that may stand within a script element whatever its texts are."""
+    return msgspec.json.encode(value).decode().translate(INERT)
+
+
+def hash_of(text: str) -> str:
+    """A text's hash for the policy that lets it be run, or be the page's style."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _data(tape: Tape, story: Story, caller: int, agent: int) -> dict[str, Any]:
+    """What the page draws; all times are ms of media time, the tracks' lengths samples of mu-law at 8 kHz."""
+    header = tape.header
+    return {
+        "call": {
+            "id": header.call,
+            "agent": header.agent,
+            "started": header.started,
+            "mode": header.mode,
+            "voxline": header.voxline,
+            "settings_hash": header.settings_hash,
+            "settings": header.settings,
+            "end": tape.end,
+        },
+        "duration": max([1.0, tape.end_ms, caller / SAMPLES_PER_MS, *(span.end_ms for span in story.spans)]),
+        "notices": notices(tape),
+        "figures": figures(tape, story),
+        "states": states(tape),
+        "speech": {
+            "at": story.speech.ends_ms,
+            "value": [round(value, 3) for value in story.speech.values],
+            "onset": header.setting("turn", "onset_probability", 0.5),
+            "offset": header.setting("turn", "offset_probability", 0.35),
+        },
+        "heard": [_heard(span) for span in story.stretches()],
+        "transcript": transcript(tape, story),
+        "latencies": latencies(story),
+        "ticks": ticks(tape, story),
+        "rows": rows(tape),
+        "audio": {"caller": caller, "agent": agent} if caller or agent else None,
+    }
+
+
+def _heard(span: Span) -> dict[str, float]:
+    return {"reply": span.reply, "start": span.start_ms, "end": span.end_ms}

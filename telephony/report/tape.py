@@ -1,0 +1,190 @@
+"""The tape of one call, read: everything that went into it and came out of it. Times are ms of media time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from agent.tape.reader import LONGEST_MS, read_header, read_objects
+from config.exceptions import TapeError
+from telephony.tapes.tapes import read_lines
+
+Ms = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_MS)]
+
+EVENTS = frozenset(
+    "Start CallerAudio SpeechProbability Dtmf Played Paused TransferFailed Held Retrieved HungUp Partial CallerSaid "
+    "Transcribed ReplyText ReplyAudio ReplyUnfinished ReplyDone ReplyEnded ReplyFailed ToolsFinished Shutdown".split()
+)
+COMMANDS = frozenset(
+    "Hear ForgetUtterance Transcribe StartReply CancelReply RunTools Play Pause Resume Drop Press HangUp Transfer "
+    "TurnDecided Interrupted Said".split()
+)
+
+
+DRAWN = frozenset({"CallerAudio", "SpeechProbability"})  # 80 times a second, and told in no other way
+NOTHING: dict[str, Any] = {}
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A spoken word; ms from the start of its piece of audio."""
+
+    text: str = ""
+    start_ms: Annotated[float, msgspec.Meta(ge=-LONGEST_MS, le=LONGEST_MS)] = 0.0
+    end_ms: Ms = 0.0
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool that was asked for or has run."""
+
+    name: str = ""
+    error: str = ""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a model was asked."""
+
+    digits: str | None = None  # None: the tape does not tell
+
+
+class Item(msgspec.Struct, frozen=True):
+    """An event or a command: the fields of all types that the report looks into; what the tape left out is empty."""
+
+    type: str
+    reply: int | None = None
+    utterance: int | None = None
+    ulaw: bytes = b""
+    value: float = 0.0
+    at_ms: Ms = 0.0
+    ms: Ms = 0.0
+    digit: str = ""
+    keys: str = ""
+    text: str = ""
+    meaning: str | None = None
+    words: tuple[Word, ...] = ()
+    reason: str = ""
+    calls: tuple[Tool, ...] = ()
+    results: tuple[Tool, ...] = ()
+    cue: str = ""
+    request: Request = Request()
+    speech_end_ms: Ms = 0.0
+    onset_ms: Ms | None = None
+    heard: str | None = None
+    role: str = ""
+    interrupted: bool = False
+    failed: bool = False
+    number: str = ""
+
+
+class Wire(msgspec.Struct, frozen=True):
+    """What went to the carrier (`out`: media, mark, clear) or came from it (`into`: mark, gap)."""
+
+    at: Ms
+    out: str = ""
+    into: str = msgspec.field(default="", name="in")
+    reply: int = 0
+    position: Annotated[int, msgspec.Meta(ge=0, le=8 * LONGEST_MS)] = 0  # samples from the reply's start
+    plays_at: Ms = 0.0
+    ulaw: bytes = b""
+    name: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    ms: Ms = 0.0
+
+    @property
+    def kind(self) -> str:
+        """Such as "media out"."""
+        return f"{self.out} out" if self.out else f"{self.into} in"
+
+    @property
+    def mark(self) -> tuple[int, int] | None:
+        """The reply and the position (samples) that a mark is named after."""
+        parts = self.name.split(".")
+        if len(parts) < 2 or not (parts[0].isdecimal() and parts[-1].isdecimal()):
+            return None
+        return int(parts[0]), int(parts[-1])
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line: an event with what followed from it, or something on the wire. `raw` is the line as it was written,
+    or nothing where it is only drawn."""
+
+    at: float
+    raw: dict[str, Any]
+    event: Item | None = None
+    commands: tuple[Item, ...] = ()
+    state: str = ""  # empty: as before
+    wire: Wire | None = None
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The first line."""
+
+    tape: Literal[1]
+    call: str = ""
+    agent: str = ""
+    started: str = ""
+    mode: str = ""
+    voxline: str = ""
+    settings: dict[str, Any] = {}
+    settings_hash: str = ""
+
+    def setting(self, group: str, key: str, default: float) -> float:
+        """A number among the settings; the default where it is missing."""
+        values = self.settings.get(group)
+        value = values.get(key) if isinstance(values, dict) else None
+        return float(value) if isinstance(value, int | float) else default
+
+
+class Tape(msgspec.Struct, frozen=True):
+    """One call."""
+
+    header: Header
+    lines: tuple[Line, ...]
+    end: dict[str, Any] | None = None  # what the last line tells of the call's end; None: it was cut off before
+    end_ms: float = 0.0
+
+
+def read_tape(path: Path) -> Tape:
+    """Read a tape, plain or gzip. A last line that breaks off is ignored. TapeError names the file, and in it the line
+    that is wrong."""
+    lines: list[Line] = []
+    end = None
+    end_ms = 0.0
+    try:
+        rest = read_lines(path)
+        header = _header(rest)
+        for number, raw in read_objects(rest):
+            line = _line(number, raw)
+            end_ms = max(end_ms, line.at)
+            if isinstance(raw.get("end"), dict):
+                end = raw["end"]
+            else:
+                lines.append(line)
+    except OSError as error:
+        raise TapeError(f"{path}: {error.strerror or error}") from None
+    except TapeError as error:
+        raise TapeError(f"{path}: {error}") from None
+    return Tape(header, tuple(lines), end, end_ms)
+
+
+def _header(lines: Iterator[bytes]) -> Header:
+    try:
+        return msgspec.convert(read_header(lines), Header)
+    except msgspec.ValidationError as error:
+        raise TapeError(f"line 1: {error}") from None
+
+
+def _line(number: int, raw: dict[str, Any]) -> Line:
+    try:
+        if "out" in raw or "in" in raw:
+            return Line(raw["at"], raw, wire=msgspec.convert(raw, Wire))
+        event = _item(raw["event"], EVENTS) if "event" in raw else None
+        commands = tuple(_item(command, COMMANDS) for command in raw.get("commands", ()))
+        drawn = event is not None and event.type in DRAWN and not commands and "state" not in raw
+        return Line(raw["at"], NOTHING if drawn else raw, event, commands, raw.get("state", ""))
+    except msgspec.ValidationError as error:
+        raise TapeError(f"line {number}: {error}") from None
+
+
+def _item(raw: dict[str, Any], known: frozenset[str]) -> Item:
+    """Types of a newer voxline are kept by their name alone."""
+    return Item(raw["type"]) if raw["type"] not in known else msgspec.convert(raw, Item)

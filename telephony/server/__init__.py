@@ -1,0 +1,1 @@
+"""The server: joins lines and conversations. The only room that knows both."""

@@ -1,0 +1,108 @@
+"""Calls out over HTTP, for whoever may read a file of the server's: POST /calls, GET and DELETE /calls/ID.
+
+Every request bears the token in `control-token` in the server's data folder, which is another one after each start.
+"""
+
+import hmac
+import logging
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from config import private
+from telephony.lines.body import read_body
+from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, Dialled
+from telephony.lines.refusals import MAX_PATH, Refusals
+from telephony.lines.sip.outbound import DialError, Dialling
+
+MAX_BYTES = 8192  # of a request
+
+logger = logging.getLogger("voxline.control")
+
+
+class _Error(msgspec.Struct):
+    error: str
+
+
+class Control:
+    """The endpoints of one server. Without `dialling` SIP is off, and every call is refused."""
+
+    def __init__(self, dialling: Dialling | None, refusals: Refusals) -> None:
+        self._dialling = dialling
+        self._refusals = refusals
+        self._token = secrets.token_urlsafe(32)
+
+    def routes(self) -> list[Route]:
+        """Where they are."""
+        return [
+            Route("/calls", self._place, methods=["POST"]),
+            Route("/calls/{id}", self._show, methods=["GET"]),
+            Route("/calls/{id}", self._cancel, methods=["DELETE"]),
+        ]
+
+    def publish(self, folder: Path) -> None:
+        """Write the token for those who may read it: the server's own user. Without it nobody can place calls, and
+        the log says so."""
+        path = folder / TOKEN_FILE
+        new = path.with_name(f"{TOKEN_FILE}.{os.getpid()}")
+        try:
+            private.make_folder(folder)
+            new.unlink(missing_ok=True)
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+                file.write(self._token + "\n")
+            new.replace(path)
+        except OSError as error:
+            logger.warning("no calls can be placed: cannot write %s: %s", path, error.strerror)
+
+    async def _place(self, request: Request) -> Response:
+        if refusal := self._stranger(request):
+            return refusal
+        body = await read_body(request, MAX_BYTES)
+        if body is None:
+            return self._refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
+        try:
+            asked = msgspec.json.decode(body, type=CallRequest)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return self._refused(request, 400, "%s", error)
+        if self._dialling is None:
+            return self._refused(request, 409, "SIP is off: sip.enabled is false")
+        try:
+            dialled = self._dialling.dial(asked.to, asked.agent, asked.trunk, asked.keys)
+        except DialError as error:
+            return self._refused(request, 409 if error.now else 422, "%s", error)
+        return _json(dialled, 201, {"Location": f"/calls/{dialled.id}"})
+
+    async def _show(self, request: Request) -> Response:
+        return self._known(request) if (refusal := self._stranger(request)) is None else refusal
+
+    async def _cancel(self, request: Request) -> Response:
+        if refusal := self._stranger(request):
+            return refusal
+        if self._dialling is not None:
+            self._dialling.cancel(request.path_params["id"])
+        return self._known(request)
+
+    def _known(self, request: Request) -> Response:
+        """The call that is named, as it stands."""
+        dialled = self._dialling.get(request.path_params["id"]) if self._dialling is not None else None
+        return _json(dialled) if dialled is not None else self._refused(request, 404, "there is no such call")
+
+    def _stranger(self, request: Request) -> Response | None:
+        """The refusal of a request that does not bear the token."""
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+            return None
+        return self._refused(request, 401, "the token is missing or wrong")
+
+    def _refused(self, request: Request, status: int, reason: str, *details: object) -> Response:
+        text = self._refusals.tell(status, reason, *details, path=request.url.path[:MAX_PATH])
+        return _json(_Error(text), status, {"WWW-Authenticate": "Bearer"} if status == 401 else None)
+
+
+def _json(value: Dialled | _Error, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")

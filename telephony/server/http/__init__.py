@@ -1,0 +1,1 @@
+"""uvicorn's connections with the bounds they lack."""

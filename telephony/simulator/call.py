@@ -1,0 +1,69 @@
+"""One simulated phone call and what is left of it: a report, a recording."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from config import private
+from telephony.simulator.carrier import carrier_of
+from telephony.simulator.clip import Speak, line_noise, render
+from telephony.simulator.identity import Identity
+from telephony.simulator.phone import Caller, PhoneCall
+from telephony.simulator.recording import write_recording
+from telephony.simulator.report import CallReport
+from telephony.simulator.script import Script
+from telephony.simulator.ticker import Ticker
+
+
+async def run_call(
+    url: str,
+    script: Script,
+    *,
+    speak: Speak,
+    auth_token: str | None = None,
+    out: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    from_: str = "+15550001111",
+    to: str = "+15550002222",
+    public_url: str | None = None,
+    user: str = "",
+    password: str = "",
+    codec: str = "",
+    ticker: Ticker | None = None,
+) -> CallReport:
+    """Make one call and report it.
+
+    `url` is called by SIP when it is a SIP address, with `user` and `password` where they are asked for, and with
+    `codec` (opus, PCMU or PCMA; "": both kinds of G.711). Else it is called as Twilio does: the server's base address,
+    its voice webhook, or (ws:// or wss://) its media socket itself; `auth_token` signs every request, over `public_url`
+    where the server is known to Twilio by another address.
+    `speak` gives the caller its voice. `out` is a folder that gets `call.wav` (stereo, 8 kHz: caller left, agent
+    right, on one time axis) and `report.json`. `on_line` is told the call as it happens. `ticker` is the caller's
+    clock, where that is not the machine's.
+
+    Raises ScriptError when a sound of the script cannot be made, and SettingsError for an address that is none.
+    """
+    identity = Identity(from_, to, auth_token, public_url, user, password, codec)
+    carrier = carrier_of(url, identity)
+    clips = await asyncio.to_thread(render, script, speak)
+    noise, ticker = line_noise(script.noise_floor_dbfs), ticker or Ticker()
+    caller = Caller(script, clips, noise, ticker, keep_audio=out is not None, on_line=on_line)
+    await carrier.open()
+    try:
+        call = carrier.call(caller)
+        report = await call.run()
+    finally:
+        await carrier.close()
+    if out is not None:
+        await asyncio.to_thread(_write, out, call, report)
+    return report
+
+
+def _write(out: Path, call: PhoneCall, report: CallReport) -> None:
+    private.make_folder(out)
+    if call.talk is not None:
+        report.recording = str(out / "call.wav")
+        write_recording(out / "call.wav", call.talk)
+    private.write_bytes(out / "report.json", msgspec.json.format(msgspec.json.encode(report)))

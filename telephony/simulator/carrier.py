@@ -1,0 +1,30 @@
+"""Whoever carries calls to a server: Twilio, or SIP."""
+
+from typing import Protocol
+
+from telephony.simulator.identity import Identity
+from telephony.simulator.phone import Caller, PhoneCall
+from telephony.simulator.sip.trunk import Trunk
+from telephony.simulator.twilio.carrier import Twilio
+
+
+class Carrier(Protocol):
+    """Serves one call, or all calls of a load."""
+
+    url: str  # what is called
+
+    async def open(self) -> None:
+        """Be ready for calls. Raises SettingsError where that cannot be."""
+
+    def call(self, caller: Caller) -> PhoneCall:
+        """A new call, which has yet to be run."""
+
+    async def close(self) -> None:
+        """When all calls are over."""
+
+
+def carrier_of(url: str, identity: Identity) -> Carrier:
+    """The carrier for an address: sip: and sips: are called by SIP, all others as Twilio does. Raises SettingsError."""
+    if url.lower().startswith(("sip:", "sips:")):
+        return Trunk(url, identity)
+    return Twilio(url, identity)

@@ -1,0 +1,208 @@
+"""SIP, for one or many calls: one user agent on sockets of its own, which calls one address."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from config.exceptions import SettingsError
+from config.sip import SipSettings
+from telephony.lines.rtp import opus
+from telephony.lines.rtp.codec import CODECS, OPUS, PCMA, PCMU
+from telephony.lines.sip.dialogs.core import Config
+from telephony.lines.sip.dialogs.events import Ended, Event, Send
+from telephony.lines.sip.dialogs.exchange import Credentials
+from telephony.lines.sip.dialogs.uac import OutboundCall, Outgoing
+from telephony.lines.sip.dialogs.user_agent import UserAgent
+from telephony.lines.sip.network.locator import LocateError, Locator
+from telephony.lines.sip.network.outbox import Outbox
+from telephony.lines.sip.network.transport import Transports
+from telephony.lines.sip.syntax.address import DEFAULT_PORTS, Address
+from telephony.lines.sip.syntax.header import NameAddr, Uri, parse_uri
+from telephony.lines.sip.syntax.message import Message
+from telephony.lines.sip.transactions.answers import Refusal
+from telephony.simulator.identity import Identity
+from telephony.simulator.phone import Caller, CallFailed
+from telephony.simulator.sip.call import SipCall
+
+RING_MS = 15_000.0  # as long as Twilio waits for a webhook
+LAST_S = 2.0  # at the end, for what the server answers to our last words
+MOST_CALLS = 10_000
+
+logger = logging.getLogger("voxline.caller")
+
+
+class Trunk:
+    """See Carrier. `url` is a SIP address; `;transport=tcp` or `tls` says how it is called: by UDP if nothing else.
+    By TLS the audio is encrypted too, where pylibsrtp is installed."""
+
+    def __init__(self, url: str, identity: Identity) -> None:
+        """Raises SettingsError for an address that cannot be called, or a codec whose library is missing."""
+        self.url = url
+        self.host = ""  # ours
+        self.lost = ""  # why the server cannot be reached, while that is so
+        self.codecs = (CODECS[identity.codec],) if identity.codec else (PCMU, PCMA)
+        if OPUS in self.codecs and not opus.available():
+            raise SettingsError(opus.MISSING)
+        self._uri = _parse(url)
+        self._identity = identity
+        self._servers: list[Address] = []  # in the order in which they are tried
+        self._calls: dict[str, Callable[[Event], None]] = {}
+        self._ua: UserAgent | None = None
+        self._transports: Transports | None = None
+        self._outbox: Outbox | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing = False
+
+    async def open(self) -> None:
+        """Find the server, and listen where it can reach us. Raises SettingsError."""
+        locator = Locator(("UDP", "TCP"), 6 if ":" in self._uri.host else 4)
+        try:
+            self._servers = await locator.locate(self._uri)
+            self.host = _way_to(self._servers[0])
+        except (LocateError, OSError) as error:
+            raise SettingsError(f"{self.url}: {error}") from None
+        self._transports = Transports(
+            SipSettings(host=self.host, port=0),
+            admit=lambda *_: True,
+            receive=self._receive,
+            malformed=lambda error, source, _: logger.warning("%s: %s", source, error),
+            unreachable=lambda where: self._outbox.unreachable(where) if self._outbox else None,
+        )
+        self._outbox = Outbox(self._transports, locator, expect=lambda _: None, failed=self._failed)
+        await self._transports.open()
+        known = {transport: (self.host, port) for transport, port in self._transports.ports.items()}
+        self._ua = UserAgent(
+            Config(known, user="caller", product="voxline caller", max_calls=MOST_CALLS, allow_refer=True),
+            admit=lambda _, __, ___: Refusal(403, "a simulated caller takes no calls"),
+        )
+
+    async def close(self) -> None:
+        """Let the last BYEs be answered, and close."""
+        assert self._ua is not None
+        assert self._outbox is not None
+        assert self._transports is not None
+        ua, connections = self._ua, self._transports.connections
+        await _until(lambda: not ua.calls)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._outbox.close()
+        await self._transports.close()
+        await _until(lambda: not connections)  # TLS says goodbye, and waits for an answer
+        for connection in list(connections.values()):
+            connection.abort()
+
+    @property
+    def secure(self) -> bool:
+        """Whether calls are made by TLS, and so their audio is encrypted too."""
+        return self._servers[0].transport == "TLS"
+
+    def call(self, caller: Caller) -> SipCall:
+        """See Carrier."""
+        return SipCall(caller, self.url, self)
+
+    def dial(self, body: bytes, told: Callable[[Event], None]) -> OutboundCall:
+        """Call the server with this offer; `told` is told what becomes of it. Raises LineError."""
+        assert self._ua is not None
+        who = self._identity
+        outgoing = Outgoing(
+            to=self.url,
+            body=body,
+            caller=NameAddr("voxline caller", Uri("sip", who.user or who.number, self.host)),
+            credentials=Credentials(who.user, who.password) if who.user else None,
+            proxy=self._servers[0],
+            spares=tuple(self._servers[1:]),
+            ring_ms=RING_MS,
+        )
+        try:
+            call = self._ua.invite(outgoing, self.now_ms())
+        except ValueError as error:
+            raise CallFailed(f"INVITE {self.url}: {error}") from error
+        self._calls[call.id] = told
+        return call
+
+    def now_ms(self) -> float:
+        """The user agent's time."""
+        return 1000 * asyncio.get_running_loop().time()
+
+    def flush(self) -> None:
+        """Send and tell what the user agent gives out, in order, also what comes of telling."""
+        if self._flushing or self._ua is None or self._outbox is None:
+            return
+        self._flushing = True
+        try:
+            while items := self._ua.take():
+                for item in items:
+                    if isinstance(item, Send):
+                        self._outbox.send(item.data, item.to)
+                    else:
+                        self._tell(item)
+        finally:
+            self._flushing = False
+        self._wait()
+
+    def _tell(self, event: Event) -> None:
+        call = getattr(event, "call", None)
+        told = self._calls.get(call.id) if call is not None else None
+        if told is not None:
+            told(event)
+        if isinstance(event, Ended):
+            self._calls.pop(event.call.id, None)
+
+    def _wait(self) -> None:
+        """Be called when something is due."""
+        assert self._ua is not None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ua.next_ms != float("inf"):
+            self._timer = asyncio.get_running_loop().call_at(self._ua.next_ms / 1000, self._due)
+
+    def _due(self) -> None:
+        assert self._ua is not None
+        self._timer = None
+        self._ua.timers(self.now_ms())
+        self.flush()
+
+    def _receive(self, message: Message, source: Address, _: int) -> None:
+        if self._ua is not None:
+            self.lost = ""
+            self._ua.receive(message, source, self.now_ms())
+            self.flush()
+
+    def _failed(self, to: Address) -> None:
+        if self._ua is not None:
+            self.lost = f"{to} cannot be reached"
+            self._ua.unreachable(to, self.now_ms())
+            self.flush()
+
+
+async def _until(over: Callable[[], bool]) -> None:
+    """Wait for it, but not for long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_S):
+            while not over():  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.01)
+
+
+def _parse(url: str) -> Uri:
+    """Raises SettingsError."""
+    try:
+        uri = parse_uri(url)
+    except ValueError as error:
+        raise SettingsError(f"{url!r}: {error}") from None
+    if uri.password:
+        raise SettingsError("a password does not belong in a SIP address: give --user and --password")
+    transport = uri.params.get("transport", "udp")
+    if transport.upper() not in DEFAULT_PORTS:
+        raise SettingsError(f"{url!r}: transport={transport} is not spoken; udp, tcp and tls are")
+    return uri
+
+
+def _way_to(server: Address) -> str:
+    """Our own IP on the way there. Raises OSError."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((server.host, server.port))
+        return str(probe.getsockname()[0])

@@ -1,0 +1,111 @@
+"""The caller's side of one talk, whoever carries it: what is said when, and the record of all that is sent and heard.
+
+Sans-I/O. All times are in samples (8 kHz) since the talk began; `now` never runs backwards.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from audio import g711
+from telephony.simulator.clip import FRAME, Clip
+from telephony.simulator.ear import Ear
+from telephony.simulator.performer import Performer
+from telephony.simulator.playback import Playback
+from telephony.simulator.script import Script
+
+LATE = 10 * g711.SAMPLES_PER_MS  # a frame sent later than this after its time is late
+MOST_ERRORS = 20  # kept; an agent that sends nothing but nonsense fills no memory
+MOST_ARRIVALS = 200_000
+MOST_KEYS = 1000
+
+
+class Cleared(msgspec.Struct):
+    """The agent gave up what it was saying."""
+
+    at: int
+    audio_at: int  # so much of the caller's audio had been sent by then
+    dropped: int = 0  # samples that were not heard because of it, where the carrier tells
+    stray: int = 0  # samples of the same utterance that came after it all the same
+
+
+class Talk:
+    """The record of one talk, and the actor in it. Each carrier has its own kind, which fills it."""
+
+    def __init__(
+        self, script: Script, clips: Sequence[Clip | None], floor: Sequence[bytes], *, keep_audio: bool
+    ) -> None:
+        self.performer = Performer(script, clips, floor)
+        self.playback = Playback(keep_audio=keep_audio)
+        self.ear = Ear()
+        self.clears: list[Cleared] = []
+        self.errors: list[str] = []  # what the carrier would have rejected
+        self.error_count = 0
+        self.sent: list[bytes] = []  # the caller's frames in mu-law, where audio is kept
+        self.frames_sent = 0
+        self.frames_late = 0
+        self.latest = 0  # samples by which the latest frame was late
+        self.media_received = 0  # messages or packets
+        self.marks_received = 0
+        self.keys = ""  # that the agent pressed, as events beside the audio
+        self.unplayed = 0  # samples that were cut off by the end of the talk
+        self.first_media: int | None = None  # when the agent was first heard of
+        self.arrivals = array("f")  # ms between messages of one talkspurt, or between packets
+        self._keep_audio = keep_audio
+
+    @property
+    def over(self) -> bool:
+        """The caller hangs up or gives up."""
+        return self.performer.hangs_up or bool(self.performer.error)
+
+    def held_up(self, now: int) -> bool:
+        """Whether frames should have been sent before: nobody has had the time."""
+        return now - (self.frames_sent + 1) * FRAME > LATE
+
+    def end(self, now: int) -> None:
+        """The talk is over. What is not played yet is lost: the line goes on at once."""
+        self.playback.advance(now)
+        self.ear.clear(now)
+        self.unplayed = self.playback.buffered(now)
+        self.playback.clear(now)
+
+    def due(self, now: int) -> Iterator[tuple[int, bytes, str]]:
+        """The caller's frames until now: one every 20 ms, more when the clock was held up. Each with the time at
+        which it begins and the keys pressed with it."""
+        performer = self.performer
+        while (due := (self.frames_sent + 1) * FRAME) <= now and not self.over:
+            position = due - FRAME
+            frame = performer.next_frame(position, self.ear)
+            if self.over:
+                return
+            keys = "".join(performer.keys)
+            performer.keys.clear()
+            self.frames_sent += 1
+            if now - due > LATE:
+                self.frames_late += 1
+                self.latest = max(self.latest, now - due)
+            if self._keep_audio:
+                self.sent.append(frame)
+            yield position, frame, keys
+
+    def arrived(self, gap_ms: float) -> None:
+        """Media came so long after what came before it."""
+        if len(self.arrivals) < MOST_ARRIVALS:
+            self.arrivals.append(gap_ms)
+
+    def pressed(self, key: str) -> None:
+        """The agent pressed a key."""
+        if len(self.keys) < MOST_KEYS:
+            self.keys += key
+
+    def rejected(self, error: str) -> None:
+        """The agent sent what the carrier would not have taken."""
+        self.error_count += 1
+        if len(self.errors) < MOST_ERRORS:
+            self.errors.append(error)
+
+    def caller_speaks(self, now: int) -> bool:
+        """Whether the caller is in the middle of a sound."""
+        said = self.performer.said
+        return bool(said) and now < said[-1].end

@@ -1,0 +1,1 @@
+"""Tapes as files: written off the audio's way, compressed, bounded, replayed."""

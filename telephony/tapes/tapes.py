@@ -1,0 +1,299 @@
+"""Tapes as files: one a call, written by a thread off the audio's way, compressed when the call is over.
+
+A tape in progress is a plain file that is complete up to the last fifth of a second, whatever becomes of the server:
+the next one that starts here finishes it. It is locked as long as its call is on, so that no other server takes it for
+such a rest.
+"""
+
+import fcntl
+import gzip
+import itertools
+import json
+import logging
+import os
+import re
+import shutil
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from io import BufferedIOBase
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from config import private
+from config.exceptions import SettingsError, TapeError
+from config.settings import TapeSettings
+from telephony.tapes.shelf import Shelf
+
+FLUSH_S = 0.2
+MAX_BUFFER = 4_000_000  # bytes of one call that wait to be written; a disk that is slower loses the tape, not the call
+MAX_BUFFERS = 256_000_000  # of all calls together, including those that are over
+MAX_CLOSED = 10_000  # tapes that wait to be compressed; the next start finds those beyond
+MAX_RESTS = 10_000  # of earlier servers, that one start finishes
+STOP_S = 5.0  # for writing and compressing what is open; what is not compressed by then the next start finishes
+MAX_LINE = 1 << 20  # bytes that are looked at for a tape's last line
+HEAD = b'{"tape":'  # how every tape begins
+GZIP = b"\x1f\x8b"
+MAX_READ = 4_000_000  # bytes of a line that is read; the longest hold a piece of audio, or a history
+MAX_TAPE = 400_000_000  # bytes of a tape that is read, unpacked; some four hours
+MAX_GROWTH, ALLOWED = 200, 1_000_000  # a tape of pure silence grows 45-fold; so many bytes may come of any
+
+logger = logging.getLogger("voxline.tape")
+
+
+class Waiting:
+    """What waits to be written, of all tapes."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.bytes = 0
+
+
+class Tape:
+    """The tape of one call. `write` only puts lines aside."""
+
+    def __init__(self, path: Path, waiting: Waiting | None = None) -> None:
+        self.path = path
+        self.broken = False
+        self._lines: list[bytes] = []
+        self._waiting = 0
+        self._all = waiting or Waiting()
+        self._file: int | None = None
+
+    def write(self, line: bytes) -> None:
+        """Append a line."""
+        size = len(line)
+        with self._all.lock:
+            if self._waiting + size > MAX_BUFFER or self._all.bytes + size > MAX_BUFFERS:
+                self.broken = True
+            if not self.broken:
+                self._lines.append(line)
+                self._waiting += size
+                self._all.bytes += size
+
+    def flush(self) -> None:
+        """Write what has come in; called by one thread only. Raises OSError."""
+        with self._all.lock:
+            self._all.bytes -= self._waiting
+            lines, self._lines, self._waiting = self._lines, [], 0
+        if lines:
+            if self._file is None:
+                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                with suppress(OSError):  # some network disks have no locks
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            private.write_all(self._file, b"".join(lines))
+
+    def give_up(self) -> None:
+        """What has come in, and what may still come, is not written."""
+        with self._all.lock:
+            self.broken = True
+            self._all.bytes -= self._waiting
+            self._lines, self._waiting = [], 0
+
+    def let_go(self) -> None:
+        """Nothing more is written."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+class Tapes:
+    """The folder of tapes, its writer and its limit."""
+
+    def __init__(self, folder: Path, settings: TapeSettings) -> None:
+        """Raises SettingsError where there can be no such folder."""
+        self._folder = folder
+        self._shelf = Shelf(folder, round(settings.max_mb * 1e6))
+        self._rests: list[Path] = []  # tapes that earlier servers have left unfinished
+        self._open: set[Tape] = set()
+        self._closed: list[Tape] = []
+        self._waiting = Waiting()
+        self._stamp = ""
+        self._names: set[str] = set()  # of the tapes that began in this second
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._end_s = float("inf")  # by which the writer is to have ended
+        try:
+            private.make_folder(folder)
+        except OSError as error:
+            raise SettingsError(f"server.data: cannot make {folder} for tapes: {error.strerror}") from None
+        self._thread = threading.Thread(target=self._run, name="tapes", daemon=True)
+        self._thread.start()
+
+    def open(self, call: str) -> Tape:
+        """A tape for a call that begins. The disk is left to the writer."""
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        if stamp != self._stamp:
+            self._stamp, self._names = stamp, set()
+        name = first = f"{stamp}-{re.sub(r'[^A-Za-z0-9_-]', '_', call)[:64]}"
+        number = 0
+        while name in self._names:
+            number += 1
+            name = f"{first}-{number}"
+        self._names.add(name)
+        tape = Tape(self._folder / f"{name}.jsonl", self._waiting)
+        with self._lock:
+            self._open.add(tape)
+        return tape
+
+    def close(self, tape: Tape) -> None:
+        """The call is over: what remains is written, and the file compressed."""
+        with self._lock:
+            self._open.discard(tape)
+            if len(self._closed) < MAX_CLOSED:
+                self._closed.append(tape)
+            else:
+                tape.give_up()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Write everything and end."""
+        self._end_s = min(self._end_s, time.monotonic() + STOP_S)
+        self._wake.set()
+        self._thread.join(STOP_S + FLUSH_S)
+
+    def _run(self) -> None:
+        self._look_around()
+        while True:
+            self._wake.wait(0 if self._rests else FLUSH_S)
+            self._wake.clear()
+            ending = self._end_s < float("inf")
+            with self._lock:
+                tapes, closed = list(self._open), self._closed
+                self._closed = []
+            for tape in [*tapes, *closed]:
+                self._safely(tape, tape.flush)
+            for tape in [*tapes, *closed] if ending else closed:
+                self._safely(tape, partial(self._finish, tape))
+            if ending:
+                return
+            if self._rests:
+                self._take_up(self._rests.pop())
+
+    def _safely(self, tape: Tape, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except OSError as error:
+            if not tape.broken:
+                logger.error("tape %s: %s", tape.path.name, error.strerror)
+            tape.broken = True
+
+    def _finish(self, tape: Tape) -> None:
+        """Compress it, unless there is no time for that."""
+        try:
+            if time.monotonic() < self._end_s and tape.path.exists():
+                self._shelf.add(*_compress(tape.path, incomplete=tape.broken))
+        finally:
+            tape.let_go()
+
+    # What was there before
+
+    def _look_around(self) -> None:
+        """Find the tapes that are there, and those that an earlier server has not finished."""
+        try:
+            self._shelf.walk()
+            self._shelf.prune()
+            self._rests = list(islice(self._folder.glob("*.jsonl"), MAX_RESTS))
+            for half in islice(self._folder.glob("*.jsonl.gz.part"), MAX_RESTS):
+                if not half.with_suffix("").with_suffix("").exists():  # else it is made anew, or being made
+                    half.unlink(missing_ok=True)
+        except OSError as error:
+            logger.error("tapes: cannot look through %s: %s", self._folder, error.strerror)
+
+    def _take_up(self, path: Path) -> None:
+        """Finish a tape whose server was killed, or had no room; leave what is no tape, and what somebody writes."""
+        try:
+            with path.open("rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                head = file.readline(MAX_LINE)
+                if path.with_suffix(".jsonl.gz").exists() or (not head.endswith(b"\n") and HEAD.startswith(head[:8])):
+                    path.unlink()  # finished already; or not even its first line is there
+                elif head.startswith(HEAD):
+                    size = file.seek(0, os.SEEK_END)
+                    file.seek(max(0, size - MAX_LINE))
+                    ended = _tells_the_end(file.read())
+                    self._shelf.add(*_compress(path, incomplete=not ended))
+                    logger.info("an unfinished tape is finished", extra={"tape": path.name, "incomplete": not ended})
+        except BlockingIOError:
+            return
+        except OSError as error:
+            logger.warning("tape %s cannot be finished: %s", path.name, error.strerror)
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a tape, compressed or not; a file that breaks off ends where it does. OSError where it cannot be
+    read, TapeError with the number of the line where it is damaged, or larger than a tape can be."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == GZIP
+        raw.seek(0)
+        limit = min(MAX_TAPE, ALLOWED + MAX_GROWTH * path.stat().st_size) if packed else MAX_TAPE
+        yield from _bounded(gzip.GzipFile(fileobj=raw) if packed else raw, limit)
+
+
+def _bounded(file: BufferedIOBase, limit: int) -> Iterator[bytes]:
+    total = 0
+    for number in itertools.count(1):
+        try:
+            line = file.readline(MAX_READ + 1)
+        except EOFError:
+            return
+        except (zlib.error, gzip.BadGzipFile) as error:
+            raise TapeError(f"line {number}: the file is damaged: {error}") from None
+        if not line:
+            return
+        total += len(line)
+        if len(line) > MAX_READ:
+            raise TapeError(f"line {number}: longer than {MAX_READ} bytes")
+        if total > limit:
+            raise TapeError(f"line {number}: the tape is longer than {limit} bytes")
+        yield line
+
+
+def _compress(path: Path, *, incomplete: bool) -> tuple[str, int]:
+    """Gives the name and the size of what comes of it. Nothing half done is left where it fails: OSError."""
+    half = path.with_suffix(".jsonl.gz.part")
+    try:
+        with (
+            path.open("rb") as source,
+            open(half, "wb", opener=private.opener) as file,
+            gzip.GzipFile(path.name, "wb", 6, file) as target,
+        ):
+            if incomplete:
+                target.write(_says_so(source.readline()))
+            shutil.copyfileobj(source, target)
+            target.close()
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        done = path.with_suffix(".jsonl.gz")
+        half.rename(done)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise
+    path.unlink()
+    return done.name, size
+
+
+def _says_so(head: bytes) -> bytes:
+    """The first line of a tape that is incomplete. What cannot be read is left as it is."""
+    header = _object(head) if head.startswith(HEAD) else {}
+    return json.dumps({**header, "incomplete": True}).encode() + b"\n" if header else head
+
+
+def _tells_the_end(last: bytes) -> bool:
+    """Whether these last bytes of a tape end in the line that every whole one ends in."""
+    line = last.rstrip(b"\n").rpartition(b"\n")[2]
+    return last.endswith(b"\n") and b'"end":' in line and "end" in _object(line)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """A line of a tape; empty for one that a full or failing disk has left half written or damaged."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,74 @@
+"""What speech over the agent is: words first, then level and duration."""
+
+import pytest
+
+from agent.engine.base import Meaning
+from agent.speaking.interruption import Verdict, after_it, meaning_of, while_speaking
+
+WAIT, INTERRUPT, RESUME = Verdict.WAIT, Verdict.INTERRUPT, Verdict.RESUME
+
+
+@pytest.mark.parametrize(
+    "text",
+    "uh-huh|Uh huh.|mm-hmm|mm hmm|MM HM!|okay|OK, sure|yeah yeah|right|I see|oh I see|all right|alright|hmm okay"
+    "|Really? Wow!".split("|"),
+)
+def test_backchannels(text: str) -> None:
+    assert meaning_of(text) is Meaning.BACKCHANNEL
+
+
+@pytest.mark.parametrize(
+    "text",
+    "no|yes|stop|wait|hold on|okay but when|uh-huh and on friday|yeah no|I saw|right there|what|hello".split("|"),
+)
+def test_words_that_want_an_answer(text: str) -> None:
+    assert meaning_of(text) is Meaning.TURN
+
+
+@pytest.mark.parametrize("text", ["", "   ", "...", "?!", "\n"])
+def test_no_words(text: str) -> None:
+    assert meaning_of(text) is Meaning.NOTHING
+
+
+@pytest.mark.parametrize("text", ["4", "42", "7 30"])
+def test_numbers_are_words(text: str) -> None:
+    assert meaning_of(text) is Meaning.TURN
+
+
+@pytest.mark.parametrize("text", ["á", "нет", "да подождите"])
+def test_words_of_other_alphabets_are_words(text: str) -> None:
+    assert meaning_of(text) is Meaning.TURN
+
+
+@pytest.mark.parametrize(
+    ("meaning", "near", "speech_ms", "verdict"),
+    [
+        (Meaning.TURN, True, 100, INTERRUPT),  # a word at once
+        (None, True, 899, WAIT),
+        (None, True, 900, INTERRUPT),  # nobody says "uh-huh" for so long
+        (Meaning.BACKCHANNEL, True, 500, WAIT),  # more may follow
+        (Meaning.BACKCHANNEL, True, 900, INTERRUPT),
+        (Meaning.NOTHING, True, 500, WAIT),
+        (Meaning.TURN, False, 500, WAIT),  # the television's words
+        (Meaning.TURN, False, 900, RESUME),
+        (None, False, 900, RESUME),
+    ],
+)
+def test_while_it_goes_on(meaning: Meaning | None, near: bool, speech_ms: float, verdict: Verdict) -> None:
+    assert while_speaking(meaning, near=near, speech_ms=speech_ms, interrupt_ms=900) is verdict
+
+
+@pytest.mark.parametrize(
+    ("meaning", "speech_ms", "verdict"),
+    [
+        (Meaning.TURN, 100, INTERRUPT),
+        (Meaning.BACKCHANNEL, 100, RESUME),
+        (Meaning.BACKCHANNEL, 800, RESUME),
+        (Meaning.NOTHING, 200, RESUME),  # a cough
+        (Meaning.NOTHING, 800, INTERRUPT),  # a word that is not known
+        (None, 200, WAIT),  # the engine has not answered yet
+        (None, 800, WAIT),
+    ],
+)
+def test_when_it_is_over(meaning: Meaning | None, speech_ms: float, verdict: Verdict) -> None:
+    assert after_it(meaning, speech_ms=speech_ms) is verdict

@@ -1,0 +1,52 @@
+"""What a person at a terminal is told."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from config.settings import load_settings
+from telephony.cli.welcome import welcome
+
+TOKEN = {"twilio.auth_token": "s3cret", "server.public_url": "https://voice.example.com"}
+
+
+def test_it_names_where_to_call_and_how_to_end() -> None:
+    text = welcome(load_settings(overrides={"server.drain_s": 30}), ["http://127.0.0.1:8080"], {"UDP": 5060})
+    assert "voxline call http://127.0.0.1:8080" in text
+    assert "sip:front_desk@127.0.0.1:5060;transport=udp" in text
+    assert "http://127.0.0.1:8080/readyz" in text
+    assert "30 s more; once again: they end at once" in text
+    assert "webhook" not in text  # nobody could sign for it
+
+
+def test_with_a_twilio_account_it_names_the_webhook_and_no_secret() -> None:
+    text = welcome(load_settings(overrides=TOKEN), ["http://[::1]:8080"], {})
+    assert "https://voice.example.com/twilio/voice" in text
+    assert "s3cret" not in text
+
+
+def test_it_is_for_terminals_only(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    settings = [f"server.data={tmp_path}", "server.port=0", "engine.profile=simulated"]
+    command = [sys.executable, "-m", "telephony.cli", "serve", *(part for each in settings for part in ("--set", each))]
+    server = subprocess.Popen(command, stderr=theirs, cwd=Path(__file__).parents[3])
+    os.close(theirs)
+    shown = ""
+    try:
+        while "once again: they end at once" not in shown:
+            shown += os.read(ours, 4096).decode()
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+        os.close(ours)
+    assert "answers calls." in shown
+
+
+def test_the_version_is_told() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "telephony.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.startswith("voxline 0.")
