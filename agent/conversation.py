@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent import events as e
-from agent.engine.base import Engine, FloatArray
+from agent.engine.base import Engine
 from agent.session import Session
 from agent.speaking.generation import Replies
 from agent.state import State
@@ -30,7 +30,6 @@ class Conversation:
         settings: Settings,
         *,
         on_command: Callable[[e.Command], None],
-        to_line: Callable[[FloatArray, int], tuple[bytes, bytes]],
         log: Log,
         tools: Tools,
         record: Record | None = None,
@@ -49,12 +48,12 @@ class Conversation:
             tools,
             settings.reply,
             emit=self.handle,
-            to_line=to_line,
             log=log,
         )
 
-    def start(self) -> None:
-        """Greet the caller."""
+    def start(self, *, wide: bool = False) -> None:
+        """Greet the caller; `wide` is whether the line is wide-band."""
+        self._replies.wide = wide
         commands = self.session.start()
         if self._record:
             self._record(self.session.now_ms, None, commands, self.session.state)

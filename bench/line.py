@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.engine.embedded.synthesizer import say
 from bench.frame import frame_parts
 from bench.load import Columns, show, under_load
 from bench.machine import keep, table
@@ -73,7 +72,7 @@ def first_audio() -> dict[str, Any]:
     """`start` → first audio with the embedded engine, for several calls one after another."""
     script = Script(name="greeting", steps=["wait", "hang_up"])
     with ServerProcess({}) as server:
-        reports = [asyncio.run(run_call(server.url, script, speak=say)) for _ in range(5)]
+        reports = [asyncio.run(run_call(server.url, script)) for _ in range(5)]
     values = distribution(report.start_to_first_audio_ms for report in reports if report.start_to_first_audio_ms)
     table(
         "Embedded engine: start → first audio", ["calls", "p50 ms", "max ms"], [[values.count, values.p50, values.max]]
@@ -114,7 +113,7 @@ async def _interrupt_with(url: str, recordings: list[Path], reps: int) -> list[C
         )
         for recording in recordings
     ]
-    return await asyncio.gather(*(run_call(url, script, speak=say) for script in scripts))
+    return await asyncio.gather(*(run_call(url, script) for script in scripts))
 
 
 if __name__ == "__main__":

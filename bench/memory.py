@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 
-from agent.engine.embedded.synthesizer import say
 from bench.machine import keep, table
 from bench.sip import SETTINGS as SIP
 from bench.sip import address
@@ -58,7 +57,7 @@ def grow(line: str, calls: int, at_once: int) -> list[dict[str, Any]]:
         waves: list[dict[str, Any]] = []
         made = 0
         while made < calls:
-            report = asyncio.run(run_load(where(server), script, calls=at_once, speak=say, duration_s=WAVE_S))
+            report = asyncio.run(run_load(where(server), script, calls=at_once, duration_s=WAVE_S))
             made += report.calls
             time.sleep(1)
             waves.append({"calls": made, "failed": report.failed, "rss_mb": process.memory_info().rss / 1e6})

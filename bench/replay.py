@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from agent import events as e
-from agent.engine.embedded.synthesizer import say
 from agent.listening.vad import Vad
 from agent.tape.recorder import Header, Step, settings_of
 from agent.tape.replay import judged_anew, replay
@@ -67,7 +66,7 @@ async def _call_all(url: str, scripts: list[Script]) -> None:
 
     async def one(script: Script) -> None:
         async with places:
-            await run_call(url, script, speak=say)
+            await run_call(url, script)
 
     await asyncio.gather(*map(one, scripts))
 

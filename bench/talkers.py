@@ -16,7 +16,6 @@ from agent.engine.base import Cue, Engine, ReplyRequest
 from agent.records import Records
 from agent.speaking.generation import Replies
 from agent.tools import Tools
-from audio.resample import to_line
 from config.agent import AgentSettings
 from config.logging import Log
 from config.settings import ReplySettings
@@ -60,7 +59,6 @@ class Talker:
             Tools({}, Records(Path())),
             ReplySettings(),
             emit=self._emit,
-            to_line=lambda audio, rate: (to_line(audio, rate), b""),
             log=Log(logging.getLogger("bench"), {}),
         )
 

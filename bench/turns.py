@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from agent.engine.embedded.synthesizer import say
 from bench.carrier import Carrier
 from bench.machine import keep, table
 from bench.sounds import ASK, VOICE, over_script, paused_sentences, sounds_over, turns_script
@@ -223,7 +222,7 @@ async def _calls(url: str, scripts: list[Script]) -> list[CallReport]:
 
     async def one(script: Script) -> CallReport:
         async with places:
-            return await run_call(url, script, speak=say)
+            return await run_call(url, script)
 
     return await asyncio.gather(*map(one, scripts))
 

@@ -347,7 +347,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
 async def _make(settings: Settings, paths: list[Path]) -> dict[str, CallReport]:
     async with running(build_server(App(settings), settings)) as port:
         url, ticker = f"http://127.0.0.1:{port}", Ticker(asyncio.get_running_loop().time)
-        made = [run_call(url, load_script(path), speak=say, ticker=ticker) for path in paths]
+        made = [run_call(url, load_script(path), ticker=ticker) for path in paths]
         reports = await asyncio.gather(*made)
     return dict(zip([path.stem for path in paths], reports, strict=True))
 

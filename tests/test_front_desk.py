@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from agent.engine.embedded.synthesizer import say
 from telephony.simulator.call import run_call
 from telephony.simulator.report import Outcome
 from telephony.simulator.script import Script
@@ -39,7 +38,6 @@ async def test_cancelling_by_keys_asking_nonsense_and_being_put_through(serve: C
     report = await run_call(
         server.url,
         script,
-        speak=say,
         auth_token="secret",
         public_url="https://voice.example.com",
         on_line=lines.append,

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.engine.embedded.synthesizer import say
 from agent.tape import replay
 from telephony.simulator.call import run_call
 from telephony.simulator.report import CallReport
@@ -55,7 +54,7 @@ def server(serve: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) 
 
 async def call(server: Any, url: str, out: Path) -> tuple[CallReport, str]:
     """One call; its report, and the keys that are in the agent's voice."""
-    report = await run_call(url, SCRIPT, speak=say, out=out)
+    report = await run_call(url, SCRIPT, out=out)
     assert report.ok, (report.outcome, report.error)
     with wave.open(str(out / "call.wav")) as file:
         both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)  # the caller, the agent

@@ -12,7 +12,6 @@ import msgspec
 import psutil
 import pytest
 
-from agent.engine.embedded.synthesizer import say
 from telephony.server.process import ServerProcess
 from telephony.simulator.call import run_call
 from telephony.simulator.report import CallReport
@@ -60,7 +59,7 @@ class Host:
     def call(self, *steps: Any) -> tuple[CallReport, list[Line]]:
         """One call, and its tape."""
         script = Script(name="models", steps=[QUIET, *steps], voice="en-us+adam", speed=0.9, timeout_ms=30_000)
-        report = asyncio.run(run_call(self.server.url, script, speak=say))
+        report = asyncio.run(run_call(self.server.url, script))
         for _ in range(100):
             for path in (self.data / "tapes").glob(f"*{report.call_sid}.jsonl.gz"):
                 return report, [msgspec.json.decode(line) for line in read_lines(path)]

@@ -5,6 +5,7 @@ network is recurrent; after a long silence its state makes it slower to notice s
 been silent for `reset_ms` is cleared.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,15 @@ SILENT = 0.1  # below this probability a window counts as silent for the reset
 _WINDOW_BYTES = 2 * WINDOW
 _MAX_PENDING = 64 * _WINDOW_BYTES  # bytes; some 2 s of audio waiting for a run
 
+Tell = Callable[[float, int], None]  # the probability, 0..1, and the ms of audio up to the end of its window
+
 
 class VadStream:
-    """One call's way into the detector: `feed` takes its audio, `Vad.run` gives its probabilities."""
+    """One call's way into the detector: `feed` takes its audio; `tell` is for what `Vad.run` makes of it."""
 
-    def __init__(self, slot: int) -> None:
+    def __init__(self, slot: int, tell: Tell) -> None:
         self.slot = slot
+        self.tell = tell
         self.pending = bytearray()
         self.windows = 0  # windows already seen
         self.silent_windows = 0
@@ -50,11 +54,11 @@ class Vad:
         self._state = np.zeros((2, 0, STATE), np.float32)
         self._context = np.zeros((0, CONTEXT), np.float32)
 
-    def open(self) -> VadStream:
+    def open(self, tell: Tell = lambda _, __: None) -> VadStream:
         """A new stream; give it back with `close`."""
         if not self._free:
             self._grow()
-        stream = VadStream(self._free.pop())
+        stream = VadStream(self._free.pop(), tell)
         self._streams[stream.slot] = stream
         self._forget(stream)
         return stream

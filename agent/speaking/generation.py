@@ -26,6 +26,7 @@ from agent.engine.base import (
 from agent.exceptions import EngineError
 from agent.speaking.synthesis import Speaking
 from agent.tools import Tools
+from audio.resample import to_both, to_line
 from config.agent import AgentSettings
 from config.logging import Log
 from config.settings import ReplySettings
@@ -35,8 +36,7 @@ CLOSE_S = 5.0  # that a closing call waits for what it has cancelled, beside the
 
 
 class Replies:
-    """Runs the engine for one call. `emit` gives events to the session, `to_line` makes line audio of a chunk:
-    at 8 kHz and, for a wide-band line, at 16."""
+    """Runs the engine for one call. `emit` gives events to the session."""
 
     def __init__(
         self,
@@ -47,18 +47,17 @@ class Replies:
         settings: ReplySettings,
         *,
         emit: Callable[[e.Event], None],
-        to_line: Callable[[FloatArray, int], tuple[bytes, bytes]],
         log: Log,
     ) -> None:
         self.room = asyncio.Event()  # set while the line wants more audio
         self.room.set()
+        self.wide = False  # whether the line is wide-band: its audio is at 16 kHz besides
         self._call = call
         self._agent = agent
         self._engine = engine
         self._tools = tools
         self._settings = settings
         self._emit = emit
-        self._to_line = to_line
         self._log = log
         # Speech for the recognizer, and between it whoever waits until all before was taken.
         self._blocks: asyncio.Queue[tuple[int, SpeechBlock] | asyncio.Event] = asyncio.Queue(MAX_WAITING_BLOCKS)
@@ -248,8 +247,11 @@ class Replies:
                 deadline.reschedule(None)  # the caller's ear may take its time
                 await self.room.wait()
                 deadline.reschedule(loop.time() + self._settings.timeout_s)
-                pcm, wide = self._to_line(piece.audio, piece.rate)
+                pcm, wide = self._line_audio(piece.audio, piece.rate)
                 self._emit(e.ReplyAudio(reply, pcm, piece.words, wide))
+
+    def _line_audio(self, audio: FloatArray, rate: int) -> tuple[bytes, bytes]:
+        return to_both(audio, rate) if self.wide else (to_line(audio, rate), b"")
 
     async def _run_tools(self, command: e.RunTools) -> None:
         results = await asyncio.gather(*(self._tools.run(self._call, call) for call in command.calls))

@@ -1,5 +1,8 @@
 """`python -m telephony.cli` is `voxline`."""
 
+import sys
+
 from telephony.cli.main import main
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

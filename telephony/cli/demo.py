@@ -11,7 +11,6 @@ import uvloop
 from config import private
 from telephony.server.process import LogLine, ServerProcess
 from telephony.simulator.call import run_call
-from telephony.simulator.clip import Speak
 from telephony.simulator.report import CallReport, describe
 from telephony.simulator.script import load_script
 from telephony.simulator.timeline import Timeline
@@ -21,7 +20,7 @@ BOOKINGS = "bookings.jsonl"  # what the shipped agent's tool writes
 FADE_MS = 20  # after `clear` the agent's voice fades out
 
 
-def demo(out: Path, script: Path, speak: Speak) -> int:
+def demo(out: Path, script: Path) -> int:
     """Write the recording, the report and the bookings to `out`; 0 only if a booking and a barge-in succeeded."""
     private.make_folder(out)
     bookings = out / BOOKINGS
@@ -42,7 +41,6 @@ def demo(out: Path, script: Path, speak: Speak) -> int:
             run_call(
                 server.url,
                 load_script(script),
-                speak=speak,
                 auth_token=token,
                 public_url=PUBLIC_URL,
                 out=out,

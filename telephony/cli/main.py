@@ -239,7 +239,6 @@ def _warn_if_open(settings: Settings) -> None:
 
 
 def _call(options: argparse.Namespace) -> int:
-    from agent.engine.embedded.synthesizer import say  # noqa: PLC0415
     from telephony.simulator.call import run_call  # noqa: PLC0415
     from telephony.simulator.script import load_script  # noqa: PLC0415
     from telephony.simulator.timeline import Timeline  # noqa: PLC0415
@@ -248,7 +247,6 @@ def _call(options: argparse.Namespace) -> int:
         call = run_call(
             options.url,
             load_script(options.script),
-            speak=say,
             auth_token=options.auth_token,
             public_url=options.public_url,
             user=options.user,
@@ -262,7 +260,6 @@ def _call(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace) -> int:
-    from agent.engine.embedded.synthesizer import say  # noqa: PLC0415
     from telephony.simulator.load import run_load  # noqa: PLC0415
     from telephony.simulator.script import load_script  # noqa: PLC0415
 
@@ -271,7 +268,6 @@ def _load(options: argparse.Namespace) -> int:
             options.url,
             load_script(options.script),
             calls=options.calls,
-            speak=say,
             auth_token=options.auth_token,
             public_url=options.public_url,
             user=options.user,
@@ -329,11 +325,6 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from agent.engine.embedded.synthesizer import say  # noqa: PLC0415
     from telephony.cli.demo import demo  # noqa: PLC0415
 
-    return demo(options.out, SCRIPTS / "demo.yaml", say)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return demo(options.out, SCRIPTS / "demo.yaml")

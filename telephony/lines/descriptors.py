@@ -20,6 +20,7 @@ class Descriptors:
 
     def __init__(self) -> None:
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.out = False  # whether they had run low at the last look
         self._last = self.limit - min(RESERVE, self.limit // 8)
 
     def spent(self, number: int) -> bool:
@@ -33,6 +34,11 @@ class Descriptors:
                 return self.spent(one.fileno())
         except OSError:
             return True
+
+    def look(self) -> bool:
+        """Look at them again; whether they have run low since the last look."""
+        before, self.out = self.out, self.low()
+        return self.out and not before
 
 
 def raise_limit() -> None:

@@ -1,16 +1,18 @@
 """What every carrier's line offers, and what it tells whoever listens. Audio is mono 16-bit PCM."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from config.logging import Log
 from config.parties import NOBODY, Parties
+from telephony.lines.ending import Ending, Outcome
 from telephony.lines.keypad import Way
-from telephony.lines.outcomes import Outcome
 
 
 class Listener(Protocol):
     """Told what happens on a line, in order. Nothing here awaits but the end."""
+
+    taping: bool  # whether `note` is to be told anything
 
     def start(self) -> None:
         """The line is open: speak."""
@@ -27,6 +29,12 @@ class Listener(Protocol):
 
     def played(self, reply: int, ms: float) -> None:
         """The carrier has played a reply up to `ms` from its start."""
+
+    def sent_first_audio(self, reply: int) -> None:
+        """The first audio of a reply has left; once for each."""
+
+    def note(self, **fields: Any) -> None:
+        """What goes over the wire, for the tape: see Recorder.note. `in_ms` is in how many ms audio is played."""
 
     def held(self) -> None:
         """The caller has put the call on hold. What comes as their audio is silence till then."""
@@ -52,22 +60,25 @@ class Line(Protocol):
     parties: Parties = NOBODY  # who calls whom
     rate: int  # Hz of what `play` is given: 8000, or 16000 on a wide-band line; settled when the listener starts
     carries_keys: bool  # whether it was agreed that the caller's keys come beside the audio
-    sent_first_audio: Callable[[int], None] | None  # told the reply, once each
-    note: Callable[..., None] | None  # told what goes over the wire, for the tape
+
+    listener: Listener | None
+    ending: Ending
 
     @property
     def accepted(self) -> bool:
         """Whether somebody listens."""
+        return self.listener is not None
 
     @property
     def outcome(self) -> Outcome:
         """What the carrier is to do when the call is over."""
+        return self.ending.outcome
 
     def summary(self) -> dict[str, str | int]:
         """How the call ended and how its line was, for the log and the tape."""
 
     def counts(self) -> dict[str, int]:
-        """What the metrics sum up, by the names in telephony.lines.metrics; what a line does not have may be missing."""
+        """What the metrics sum up, by the names in metrics.py; what a line does not have may be missing."""
 
     def tick(self, now_ms: float) -> None:
         """Called every 10 ms: send what is due."""

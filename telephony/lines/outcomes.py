@@ -6,24 +6,7 @@ of every call would lie about the memory of all for half an hour, and keep it fr
 
 from collections.abc import Callable
 
-import msgspec
-
-
-class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
-    """Put the caller through to a telephone number or a SIP address."""
-
-    number: str
-
-
-class HangUp(msgspec.Struct, frozen=True, tag="hang_up"):
-    """The conversation is over."""
-
-
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The conversation broke off by a fault of ours; the caller is owed a word."""
-
-
-Outcome = Transfer | HangUp | Failed
+from telephony.lines.ending import HangUp, Outcome
 
 
 class Outcomes:

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from agent import events as e
-from agent.conversation import Conversation, Record
-from agent.engine.base import Engine, FloatArray
+from agent.conversation import Conversation
+from agent.engine.base import Engine
 from agent.listening.vad import Vad
 from agent.records import Records
 from agent.state import State
 from agent.tape.recorder import Recorder, header
 from agent.tools import Tools
-from audio.resample import WIDE, to_both, to_line
+from audio.resample import WIDE
 from config.agent import AgentSettings
 from config.keys import duration_ms
 from config.settings import Settings
@@ -57,14 +57,14 @@ class Bridge(Listener):
         self._talked_over = False  # what has paused the reply last: speech or a key, no hold
         self._keypad = Keypad(shared.settings.call.key_tones)
         self._decided: dict[int, float] = {}  # reply to the time its turn was decided, until its first audio
-        self._tape, record = self._begin_tape(agent, keys)
+        self._tape = self._begin_tape(agent, keys)
+        self.taping = self._tape is not None
         self._conversation = Conversation(
             line.call_id,
             agent,
             shared.engine,
             shared.settings,
             on_command=self._command,
-            to_line=self._to_line,
             log=line.log,
             tools=Tools(
                 agent.tools,
@@ -76,47 +76,45 @@ class Bridge(Listener):
                 parties=line.parties,
                 count=lambda tool, outcome: shared.metrics.tools.labels(tool, outcome).inc(),
             ),
-            record=record,
+            record=self._record if self._tape else None,
             keys=keys,
             parties=line.parties,
         )
-        line.sent_first_audio = self._sent_first_audio
-        self.vad = shared.vad.open()
+        self._vad = shared.vad.open(self._probability)
 
-    def _begin_tape(self, agent: AgentSettings, keys: str) -> tuple[Tape | None, Record | None]:
-        """The call's tape, where calls are recorded, and what is to be told every step."""
+    def _begin_tape(self, agent: AgentSettings, keys: str) -> Tape | None:
+        """The call's tape, where calls are recorded."""
         line, settings = self.line, self._shared.settings
         if self._shared.tapes is None:
-            return None, None
-        tape = self._shared.tapes.open(line.call_id)
+            return None
         full = settings.tape.mode == "full"
-        recorder = Recorder(words=full)
+        self._recorder = Recorder(words=full)
+        self._begun_s = time.monotonic()
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
         more: dict[str, Any] = {"transfers": agent.transfers, "keys": keys if full else ""}
         more["parties"] = line.parties.known("full" if full else settings.log.numbers)
-        head = header(line.call_id, agent.name, started, VERSION, settings, **more)
-        tape.write(msgspec.json.encode(head) + b"\n")
-        begun = time.monotonic()
+        tape = self._shared.tapes.open(line.call_id)
+        tape.write(msgspec.json.encode(header(line.call_id, agent.name, started, VERSION, settings, **more)) + b"\n")
+        return tape
 
-        def clock_ms() -> float:
-            return round(1000 * (time.monotonic() - begun), 3)
-
-        def note(**fields: Any) -> None:
+    def note(self, **fields: Any) -> None:
+        """See Listener."""
+        if self._tape:
             at_ms = self._conversation.session.now_ms
             if "in_ms" in fields:
                 fields["plays_at"] = at_ms + fields.pop("in_ms")
-            tape.write(recorder.note(at_ms, clock=clock_ms(), **fields))
+            self._tape.write(self._recorder.note(at_ms, clock=self._clock_ms(), **fields))
 
-        line.note = note
+    def _record(self, at_ms: float, event: e.Event | None, commands: list[e.Command], state: State) -> None:
+        if self._tape:
+            self._tape.write(self._recorder.step(at_ms, event, commands, state, self._clock_ms()))
 
-        def record(at_ms: float, event: e.Event | None, commands: list[e.Command], state: State) -> None:
-            tape.write(recorder.step(at_ms, event, commands, state, clock_ms()))
-
-        return tape, record
+    def _clock_ms(self) -> float:
+        return round(1000 * (time.monotonic() - self._begun_s), 3)
 
     def start(self) -> None:
         """See Listener."""
-        self._conversation.start()
+        self._conversation.start(wide=self.line.rate == WIDE)
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""
@@ -125,12 +123,12 @@ class Bridge(Listener):
             pcm, wide, key = self._keypad.hear(pcm, wide, self._conversation.session.now_ms)
             if not pcm:
                 return
-        self.vad.feed(pcm)
+        self._vad.feed(pcm)
         self._conversation.handle(e.CallerAudio(pcm, wide))
         if key:
             self._conversation.handle(e.Dtmf(key))
 
-    def probability(self, value: float, at_ms: int) -> None:
+    def _probability(self, value: float, at_ms: int) -> None:
         """The voice detector's word on one window; a bug costs this call only."""
         self._safely(e.SpeechProbability(value, at_ms))
 
@@ -164,7 +162,7 @@ class Bridge(Listener):
 
     async def closed(self) -> None:
         """See Listener."""
-        self._shared.vad.close(self.vad)
+        self._shared.vad.close(self._vad)
         self._on_closed(self)  # before the socket is closed: Twilio then asks at once what follows
         await self._conversation.close()
         self._end_tape()
@@ -172,8 +170,8 @@ class Bridge(Listener):
 
     def _end_tape(self) -> None:
         line = self.line
-        if self._tape and self._shared.tapes and line.note:
-            line.note(end=line.summary())
+        if self._tape and self._shared.tapes:
+            self.note(end=line.summary())
             self._shared.tapes.close(self._tape)
             if self._tape.broken:
                 line.log.error("the tape is incomplete: the disk was too slow or full")
@@ -210,10 +208,6 @@ class Bridge(Listener):
             case _:
                 self._note(command)
 
-    def _to_line(self, audio: FloatArray, rate: int) -> tuple[bytes, bytes]:
-        """A synthesizer's chunk as the line plays it; see Replies."""
-        return to_both(audio, rate) if self.line.rate == WIDE else (to_line(audio, rate), b"")
-
     def _note(self, command: e.Command) -> None:
         """What is only for the log and the metrics."""
         metrics, log = self._shared.metrics, self.line.log
@@ -240,7 +234,8 @@ class Bridge(Listener):
                 extra = {"role": command.role, "interrupted": command.interrupted, "at_ms": command.at_ms}
                 log.info("said", extra=extra | words)
 
-    def _sent_first_audio(self, reply: int) -> None:
+    def sent_first_audio(self, reply: int) -> None:
+        """See Listener."""
         if decided := self._decided.pop(reply, None):
             histogram = self._shared.metrics.reply_audio if reply > 1 else self._shared.metrics.first_audio
             histogram.observe(time.monotonic() - decided)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from agent.engine.embedded.synthesizer import say
 from config import private
 from telephony.simulator.carrier import carrier_of
 from telephony.simulator.clip import Speak, line_noise, render
@@ -21,7 +22,7 @@ async def run_call(
     url: str,
     script: Script,
     *,
-    speak: Speak,
+    speak: Speak = say,
     auth_token: str | None = None,
     out: Path | None = None,
     on_line: Callable[[str], None] | None = None,

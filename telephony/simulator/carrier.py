@@ -4,7 +4,7 @@ from typing import Protocol
 
 from telephony.simulator.identity import Identity
 from telephony.simulator.phone import Caller, PhoneCall
-from telephony.simulator.sip.trunk import Trunk
+from telephony.simulator.sip.carrier import SipCarrier
 from telephony.simulator.twilio.carrier import Twilio
 
 
@@ -26,5 +26,5 @@ class Carrier(Protocol):
 def carrier_of(url: str, identity: Identity) -> Carrier:
     """The carrier for an address: sip: and sips: are called by SIP, all others as Twilio does. Raises SettingsError."""
     if url.lower().startswith(("sip:", "sips:")):
-        return Trunk(url, identity)
+        return SipCarrier(url, identity)
     return Twilio(url, identity)

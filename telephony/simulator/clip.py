@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.engine.embedded.synthesizer import say
 from audio import g711, resample, wav
 from telephony.simulator.script import Interrupt, Interruption, Noise, NoiseSource, Say, Script, ScriptError, Step, Wav
 
@@ -40,8 +41,9 @@ class Clip(msgspec.Struct, frozen=True):
     answer: bool = False  # the agent is expected to answer
 
 
-def render(script: Script, speak: Speak) -> list[Clip | None]:
-    """The clip of each step, None where it has no sound. Raises ScriptError naming the step."""
+def render(script: Script, speak: Speak = say) -> list[Clip | None]:
+    """The clip of each step, None where it has no sound; `speak` is the caller's voice. Raises ScriptError naming the
+    step."""
     clips: list[Clip | None] = []
     for number, step in enumerate(script.steps, 1):
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from agent.engine.embedded.synthesizer import say
 from config.exceptions import SettingsError
 from telephony.simulator.carrier import Carrier, carrier_of
 from telephony.simulator.clip import Speak, line_noise, render
@@ -128,7 +129,7 @@ async def run_load(
     script: Script,
     *,
     calls: int,
-    speak: Speak,
+    speak: Speak = say,
     auth_token: str | None = None,
     public_url: str | None = None,
     user: str = "",

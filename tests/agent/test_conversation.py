@@ -38,7 +38,6 @@ class Line:
             Engine(SimulatedModel(simulated), SimulatedSynthesizer(simulated)),
             Settings(),
             on_command=self.take,
-            to_line=lambda audio, rate: (bytes(16 * (1000 * len(audio) // rate)), b""),
             log=Log(logging.getLogger("test"), {}),
             tools=Tools({}, Records(tmp_path)),
         )

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import uvloop
 
-from agent.engine.embedded.synthesizer import say
 from config.agent import FAILED_REQUESTS
 from telephony.simulator.call import run_call
 from telephony.simulator.report import CallReport
@@ -46,7 +45,7 @@ def hung(serve: Callable[..., Any]) -> Iterator[Any]:
 
 def book(server: Any, folder: Path) -> CallReport:
     (folder / "book.yaml").write_text(SCRIPT)
-    return uvloop.run(run_call(server.url, load_script(folder / "book.yaml"), speak=say))
+    return uvloop.run(run_call(server.url, load_script(folder / "book.yaml")))
 
 
 def test_the_caller_is_told_and_the_server_ends(hung: Any, tmp_path: Path) -> None:

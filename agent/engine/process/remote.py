@@ -1,7 +1,7 @@
 """The models in a process of their own, behind the same three protocols.
 
 A GPU's error ends the process that it happens in, and calls must not end with it. So `in_process` gives an Engine whose
-parts hand every request to one child process (`agent.engine.process.worker`). It is started by the first `load` and is started
+parts hand every request to one child process (`agent.engine.process.worker`). It is started by the first `load`, and
 again, after a while, whenever it dies or hangs. A request that was on its way then raises EngineError at once, and so
 do new ones until the child is ready again.
 

@@ -1,6 +1,6 @@
 """The process of the models: builds an engine and serves its parts to the server that started it.
 
-It is started by `agent.engine.process.remote`, as `python -m agent.engine.process.worker --fd N --grace S`, with one end of a pair of
+It is started by remote.py, as `python -m agent.engine.process.worker --fd N --grace S`, with one end of a pair of
 sockets as file descriptor N. It lives as long as the other end: when that is closed, or its owner is killed, it gives
 everything back and ends, after S seconds by force, whatever its threads or its event loop are doing.
 

@@ -7,8 +7,7 @@ from typing import Protocol
 import msgspec
 
 from audio import g711
-from audio.rate import FRAME_MS, NARROW, Rate
-from telephony.lines.rtp.g722 import G722Coder
+from audio.rate import FRAME_MS
 
 RATE = g711.RATE
 SAMPLES_PER_MS = g711.SAMPLES_PER_MS
@@ -89,21 +88,3 @@ G722 = Codec("G722", 9, rate=16_000)
 
 CODECS = {codec.name: codec for codec in (OPUS, G722, PCMU, PCMA)}
 STATIC = {codec.payload_type: codec for codec in (PCMU, PCMA, G722)}
-
-
-def open_coder(codec: Codec, rate: Rate, parameters: str = "") -> G711 | Coder:
-    """A codec at work in a call whose line has this rate; `parameters` are what the peer says of it (a=fmtp).
-
-    G.711 on a line of 8 kHz is itself. Raises SettingsError where a library is missing.
-    """
-    if isinstance(codec, G711):
-        if rate is NARROW:
-            return codec
-        from telephony.lines.rtp.wideband_g711 import Widened  # noqa: PLC0415 (few lines need it)
-
-        return Widened(codec)
-    if codec is G722:
-        return G722Coder(rate)
-    from telephony.lines.rtp.opus import Opus  # noqa: PLC0415 (a library that need not be there)
-
-    return Opus(rate, parameters)

@@ -17,7 +17,8 @@ import msgspec
 from audio.rate import FRAME_MS, RATES, Rate
 from telephony.lines.exceptions import CommandError
 from telephony.lines.rtp import packet, rtcp
-from telephony.lines.rtp.codec import COMFORT_NOISE, G711, RATE, Codec, Coder, open_coder
+from telephony.lines.rtp.codec import COMFORT_NOISE, G711, RATE, Codec, Coder
+from telephony.lines.rtp.coders import open_coder
 from telephony.lines.rtp.dtmf import KeyReceiver, KeySender
 from telephony.lines.rtp.jitter import JitterBuffer
 from telephony.lines.rtp.packet import Packet

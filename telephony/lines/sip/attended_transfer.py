@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from prometheus_client import Counter
@@ -30,7 +31,9 @@ NEWS_MS = 20_000.0  # in which the caller's phone has to reach whom has answered
 
 
 class Consultation(Listener):
-    """One of them. It listens to the line of whom is called, which begins when that one answers."""
+    """One of them, which listens to the consulted person's line; that begins when they answer."""
+
+    taping = False
 
     def __init__(self, caller: SipCall, number: str, answered: Callable[["Consultation"], None]) -> None:
         self.id = secrets.token_hex(10)
@@ -56,6 +59,12 @@ class Consultation(Listener):
         """See Listener."""
 
     def played(self, reply: int, ms: float) -> None:
+        """See Listener."""
+
+    def sent_first_audio(self, reply: int) -> None:
+        """See Listener."""
+
+    def note(self, **fields: Any) -> None:
         """See Listener."""
 
     def held(self) -> None:

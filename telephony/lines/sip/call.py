@@ -4,17 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from audio import g711
 from audio.rate import NARROW
 from audio.resample import Halver
 from audio.tones import tones
 from config.logging import Log
+from telephony.lines.ending import End, Ending, Failed, HangUp, Transfer
 from telephony.lines.exceptions import CommandError
 from telephony.lines.keypad import Way
 from telephony.lines.line import Line, Listener
-from telephony.lines.outcomes import Failed, HangUp, Outcome, Transfer
 from telephony.lines.pacer import Pacer
 from telephony.lines.player import Player
 from telephony.lines.rtp.dtmf import parse_info
@@ -30,13 +28,6 @@ from telephony.lines.sip.syntax.header import Uri, parse_name_addr, parse_uri
 
 AFTER_HOLD = 10  # frames after a hold that are taken for its rest, which has been on its way
 LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
-
-
-class End(msgspec.Struct, frozen=True):
-    """Why a call is over."""
-
-    reason: str
-    failed: bool = False
 
 
 Consult = Callable[["SipCall", str], None]
@@ -65,8 +56,7 @@ class SipCall(Line):
         self.carries_keys = False  # until that is agreed on
         self.trunk = trunk  # its name, where the call is one of a trunk's
         self.waiting: Callable[[], None] | None = None  # while somebody is rung for the caller: gives that up
-        self.end: End | None = None
-        self.sent_first_audio: Callable[[int], None] | None = None
+        self.ending = Ending()
         self.player = Player(self._played, self._began)
         self.log = Log(logging.getLogger("voxline.call"), {"call": call.id})
         self.listener: Listener | None = None
@@ -79,7 +69,6 @@ class SipCall(Line):
         self._changed = changed
         self._over = over
         self._loop = asyncio.get_running_loop()
-        self._outcome: Outcome = HangUp()
         self._pacer = Pacer(odd=sockets.port // 2 % 2 == 1)  # ports are random
         self._started = False
         self._offered = False  # our offer waits for its answer
@@ -90,31 +79,11 @@ class SipCall(Line):
         self._closed = False
         self._unheard = 0  # frames that were sent since the caller's were heard
 
-    @property
-    def note(self) -> Callable[..., None] | None:
-        """See Line."""
-        return self.player.note
-
-    @note.setter
-    def note(self, note: Callable[..., None] | None) -> None:
-        self.player.note = note
-
-    @property
-    def accepted(self) -> bool:
-        """See Line."""
-        return self.listener is not None
-
-    @property
-    def outcome(self) -> Outcome:
-        """See Line."""
-        return Failed() if self.end is None or self.end.failed else self._outcome
-
     def summary(self) -> dict[str, str | int]:
         """See Line."""
         counts = self.counts()
         return {
-            "reason": self.end.reason if self.end else "cancelled",
-            "outcome": type(self.outcome).__name__.lower(),
+            **self.ending.summary(),
             "frames": counts["frames"],
             "late": counts["frames_late"],
             "damaged": counts["frames_damaged"],
@@ -157,6 +126,7 @@ class SipCall(Line):
     def open(self, listener: Listener) -> None:
         """Somebody listens from now on; it starts when the peer has our answer, or we its."""
         self.listener = listener
+        self.player.note = listener.note if listener.taping else None
 
     def acknowledged(self, body: bytes) -> None:
         """The peer has our answer, or we have its."""
@@ -169,7 +139,7 @@ class SipCall(Line):
                     self._lose(f"no agreement: {error}")
                     return
                 self.log.warning("refused: re-INVITE: %s", error)
-        if not self._started and self.listener and self.end is None:
+        if not self._started and self.listener and self.ending.end is None:
             self._started = True
             self._safely(self.listener.start)
             if self._held:
@@ -196,15 +166,15 @@ class SipCall(Line):
 
     def transferred(self, status: int, *, final: bool) -> None:
         """How our REFER goes on."""
-        if final and isinstance(self._outcome, Transfer):
+        if final and isinstance(self.ending.planned, Transfer):
             if not 200 <= status < 300:
                 self.log.warning("the transfer failed", extra={"status": status})
-                self._outcome = Failed()
+                self.ending.planned = Failed()
             self._bye_ms = self._now_ms()
 
     def ended(self, reason: str, *, failed: bool) -> None:
         """The user agent's call is over."""
-        self.end = self.end or End(reason, failed)
+        self.ending.finish(End(reason, failed))
         self._finish()
 
     # What the conversation asks for
@@ -237,14 +207,13 @@ class SipCall(Line):
 
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
-        if self.end is None:
-            self._outcome = Failed() if failed else HangUp()
-            self.end = End("the agent hung up", failed)
+        if self.ending.end is None:
+            self.ending.finish(End("the agent hung up", failed), Failed() if failed else HangUp())
             self._bye_ms = self._now_ms() + LAST_MS
 
     def transfer(self, number: str) -> None:
         """See Line. By REFER, where the peer takes that."""
-        if self.end is not None:
+        if self.ending.end is not None:
             return
         if self._consult is not None:
             self._consult(self, number)
@@ -254,7 +223,7 @@ class SipCall(Line):
             self.log.warning("no transfer: the peer does not allow REFER")
             self.hang_up(failed=True)
             return
-        self._outcome, self.end = Transfer(number), End("transferred")
+        self.ending.finish(End("transferred"), Transfer(number))
         self._call.refer(target, self._now_ms())
         self._changed()
 
@@ -275,20 +244,20 @@ class SipCall(Line):
 
     def put_through(self, number: str) -> None:
         """It has: hang up."""
-        if self.end is None:
-            self._outcome, self.end = Transfer(number), End("transferred")
+        if self.ending.end is None:
+            self.ending.finish(End("transferred"), Transfer(number))
             self._bye_ms = self._now_ms()
 
     def not_put_through(self, reason: str) -> None:
         """It has not, or nobody was reached: the conversation goes on."""
         self.waiting = None
-        if self.listener and self.end is None:
+        if self.listener and self.ending.end is None:
             self.listener.transfer_failed(reason)
 
     def fail(self, error: Exception) -> None:
         """See Line."""
         self.log.error("call failed: %s", error, exc_info=error)
-        self.end = self.end or End("internal error", failed=True)
+        self.ending.finish(End("internal error", failed=True))
         self._bye_ms = self._bye_ms or self._now_ms()
 
     # Time
@@ -317,7 +286,7 @@ class SipCall(Line):
         try:
             for _ in range(count):
                 pcm = self._wire.hear(now_ms)
-                if pcm is not None and self._started and self.end is None and self.listener:
+                if pcm is not None and self._started and self.ending.end is None and self.listener:
                     if self._deaf:
                         pcm = self._deafened(pcm)
                     wide = pcm if self._halver else b""
@@ -336,7 +305,7 @@ class SipCall(Line):
 
     def _look(self, now_ms: float) -> None:
         self._wire.report(now_ms)
-        if self.end is not None:
+        if self.ending.end is not None:
             return
         silent_ms = self._wire.silent_ms(now_ms)
         by_right = self._wire.silent_by_right
@@ -351,7 +320,7 @@ class SipCall(Line):
 
     def shut_down(self) -> None:
         """See Line."""
-        if self.listener and self.end is None:
+        if self.listener and self.ending.end is None:
             self.listener.shut_down()
             if self.waiting:
                 self.waiting()
@@ -374,7 +343,7 @@ class SipCall(Line):
         if held == self._held:
             return
         self._held, self._deaf = held, AFTER_HOLD
-        if self._started and self.end is None and self.listener:
+        if self._started and self.ending.end is None and self.listener:
             self._safely(self.listener.held if held else self.listener.retrieved)
 
     def _deafened(self, pcm: bytes) -> bytes:
@@ -383,17 +352,17 @@ class SipCall(Line):
         return bytes(len(pcm))
 
     def _press(self, key: str, way: Way, lasted_ms: float = 0.0) -> None:
-        if self._started and self.end is None and self.listener:
+        if self._started and self.ending.end is None and self.listener:
             listener = self.listener
             self._safely(lambda: listener.dtmf(key, way, lasted_ms))
 
     def _played(self, reply: int, ms: float) -> None:
-        if self.listener and self.end is None:
+        if self.listener and self.ending.end is None:
             self.listener.played(reply, ms)
 
     def _began(self, reply: int) -> None:
-        if self.sent_first_audio:
-            self.sent_first_audio(reply)
+        if self.listener:
+            self.listener.sent_first_audio(reply)
 
     def _safely(self, tell: Callable[[], None]) -> None:
         try:
@@ -403,7 +372,7 @@ class SipCall(Line):
 
     def _lose(self, reason: str) -> None:
         self.log.warning("refused: %s", reason)
-        self.end = self.end or End(reason, failed=True)
+        self.ending.finish(End(reason, failed=True))
         self._bye_ms = self._now_ms()
 
     def _finish(self) -> None:

@@ -1,15 +1,14 @@
 """Calls that come in: which agent answers, or why nobody does."""
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
 from config.settings import Settings
 from telephony.lines.admission import Admission
 from telephony.lines.exceptions import CommandError, ProtocolError
-from telephony.lines.line import Listener
+from telephony.lines.registry import Registry
 from telephony.lines.sip.access.identity import parties_of
-from telephony.lines.sip.call import SipCall
 from telephony.lines.sip.calls import Lines
 from telephony.lines.sip.dialogs.events import Invited
 from telephony.lines.sip.media.audio import NotAcceptable
@@ -22,11 +21,9 @@ RETRY_S = 10  # after which a caller who found no room may try again
 
 _LATER = (("Retry-After", str(RETRY_S)),)
 
-Accept = Callable[[SipCall, str], Listener]  # told the agent's name; ProtocolError refuses the call
-
 
 class Answering:
-    """`accept` gives a call its listener; `agents` are those there are."""
+    """`agents` are those there are."""
 
     def __init__(
         self,
@@ -34,18 +31,16 @@ class Answering:
         agents: Container[str],
         trunks: Trunks,
         lines: Lines,
+        registry: Registry,
         *,
         admission: Admission,
-        accept: Accept,
-        is_ready: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._agents = agents
         self._trunks = trunks
         self._lines = lines
         self._admission = admission
-        self._accept = accept
-        self._is_ready = is_ready
+        self._registry = registry
         self._networks = [ip_network(network) for network in settings.sip.networks]
 
     def invited(self, invited: Invited, now_ms: float) -> None:
@@ -56,7 +51,7 @@ class Answering:
 
     def closed(self) -> Refusal | None:
         """What every call would be refused with now; None if there is room."""
-        if not self._is_ready() or self._admission.draining:
+        if not self._registry.is_ready or self._admission.draining:
             return Refusal(503, "not ready", _LATER)
         return Refusal(486, "no capacity", _LATER) if self._admission.free <= 0 else None
 
@@ -72,7 +67,7 @@ class Answering:
         try:
             line.parties = parties_of(invited.request, trusted=self._is_trusted(invited, trunk))
             ours = line.describe(invited.body)
-            listener = self._accept(line, self._agent(invited, trunk))
+            listener = self._registry.join(line, self._agent(invited, trunk))
         except NotAcceptable as error:
             sockets.close()
             return error.refusal
@@ -83,6 +78,7 @@ class Answering:
             sockets.close()
             line.log.exception("call failed: %s", error)
             return Refusal(500, "internal error")
+        self._registry.enter(line)
         self._lines[call.id] = line
         line.open(listener)
         with suppress(CommandError):  # cancelled in between; Ended follows

@@ -12,9 +12,9 @@ from config.parties import Parties
 from config.settings import Settings
 from telephony.lines.admission import Admission
 from telephony.lines.exceptions import LineError
-from telephony.lines.line import Listener
 from telephony.lines.metrics import Metrics
 from telephony.lines.outbound_call import Dialled
+from telephony.lines.registry import Registry
 from telephony.lines.sip.call import SipCall
 from telephony.lines.sip.calls import Lines
 from telephony.lines.sip.dialogs.events import Answered, Cause, Ended, Progress
@@ -26,8 +26,6 @@ from telephony.lines.sip.trunks import Trunk, Trunks
 
 MOST_KEPT = 1000  # calls that are over and can still be asked for
 
-Connect = Callable[[SipCall, str, str], Listener]  # told the agent's name and first keys; its seat is taken already
-
 
 class DialError(LineError):
     """A call cannot be placed: `now` if it could at another time, else because of what was asked for."""
@@ -38,7 +36,7 @@ class DialError(LineError):
 
 
 class Dialling:
-    """The calls of one server. `connect` gives a call that is answered its listener."""
+    """The calls of one server."""
 
     def __init__(
         self,
@@ -48,10 +46,9 @@ class Dialling:
         lines: Lines,
         placing: Placing,
         *,
+        registry: Registry,
         admission: Admission,
         metrics: Metrics,
-        connect: Connect,
-        is_ready: Callable[[], bool],
         changed: Callable[[], None],
     ) -> None:
         self._settings = settings
@@ -61,8 +58,7 @@ class Dialling:
         self._placer = placing
         self._admission = admission
         self._results = metrics.dialled
-        self._connect = connect
-        self._is_ready = is_ready
+        self._registry = registry
         self._changed = changed
         self._ua: UserAgent | None = None
         self._dialled: dict[str, Dialled] = {}
@@ -79,7 +75,7 @@ class Dialling:
     def dial(self, to: str, agent: str = "", trunk: str = "", keys: str = "") -> Dialled:
         """Place a call to a SIP address, or to a number at a trunk; `keys` are pressed once it is answered, before the
         agent greets. Raises DialError."""
-        if self._ua is None or not self._is_ready() or self._admission.draining:
+        if self._ua is None or not self._registry.is_ready or self._admission.draining:
             raise DialError("the server is not ready, or about to end", now=True)
         via = self._trunks.get(trunk)
         if trunk and via is None:
@@ -154,12 +150,13 @@ class Dialling:
         dialled = self._dialled.get(line.call_id)
         if dialled is not None:
             dialled.outcome = type(line.outcome).__name__.lower()
-            self._finish(dialled, "ended", reason=line.end.reason if line.end else "")
+            self._finish(dialled, "ended", reason=line.ending.end.reason if line.ending.end else "")
 
     def _answered(self, dialled: Dialled, call: OutboundCall) -> None:
         line = self._lines[dialled.id]
         try:
-            listener = self._connect(line, dialled.agent, self._keys.pop(dialled.id, ""))
+            listener = self._registry.connect(line, dialled.agent, self._keys.pop(dialled.id, ""))
+            self._registry.enter(line)
         except Exception as error:
             line.log.exception("call failed: %s", error)
             self._finish(dialled, "failed", reason="internal error")

@@ -8,6 +8,7 @@ from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.lines.admission import Admission
 from telephony.lines.metrics import Metrics
+from telephony.lines.registry import Registry
 from telephony.lines.sip.access.authentication import Door
 from telephony.lines.sip.attended_transfer import Consultations
 from telephony.lines.sip.call import SipCall
@@ -29,13 +30,13 @@ from telephony.lines.sip.dialogs.events import (
     TransferProgress,
 )
 from telephony.lines.sip.dialogs.user_agent import UserAgent
-from telephony.lines.sip.inbound import RETRY_S, Accept, Answering
+from telephony.lines.sip.inbound import RETRY_S, Answering
 from telephony.lines.sip.network.locator import Locator
 from telephony.lines.sip.network.naming import Naming
 from telephony.lines.sip.network.outbox import Outbox
 from telephony.lines.sip.network.transport import Transports
 from telephony.lines.sip.originate import Placing
-from telephony.lines.sip.outbound import Connect, Dialling
+from telephony.lines.sip.outbound import Dialling
 from telephony.lines.sip.registrations import Registrations
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import Message, MessageError
@@ -49,26 +50,22 @@ strangers = logging.getLogger("voxline.refused")  # limited apart, so that their
 
 
 class SipService:
-    """The SIP line of one server. `accept` gives a call that comes in its listener, `connect` one of ours that is
-    answered; `left` is told when a call is gone. Raises SettingsError for trunks that cannot be."""
+    """The SIP line of one server. Raises SettingsError for trunks that cannot be."""
 
     def __init__(
         self,
         settings: Settings,
         agents: Mapping[str, object],
+        registry: Registry,
         *,
         admission: Admission,
         metrics: Metrics,
-        accept: Accept,
-        connect: Connect,
-        left: Callable[[SipCall], None],
-        is_ready: Callable[[], bool],
     ) -> None:
         sip = settings.sip
         self.door = Door(sip)
         self._settings = settings
         self._refusals = metrics.refused
-        self._left = left
+        self._registry = registry
         self._ua: UserAgent | None = None
         self._transports = Transports(
             sip,
@@ -85,9 +82,7 @@ class SipService:
         for name, trunk in trunks.items():
             if trunk.settings.agent and trunk.settings.agent not in agents:
                 raise SettingsError(f"sip.trunks.{name}.agent: no agent {trunk.settings.agent!r}")
-        self._answering = Answering(
-            settings, agents, trunks, self.lines, admission=admission, accept=accept, is_ready=is_ready
-        )
+        self._answering = Answering(settings, agents, trunks, self.lines, registry, admission=admission)
         placing = Placing(settings, self.lines, locator)
         self.consultations = Consultations(trunks, placing, metrics.transfers, changed=self._flush)
         if sip.transfer == "attended":
@@ -98,10 +93,9 @@ class SipService:
             trunks,
             self.lines,
             placing,
+            registry=registry,
             admission=admission,
             metrics=metrics,
-            connect=connect,
-            is_ready=is_ready,
             changed=self._flush,
         )
         self._registrations = Registrations(trunks, locator, metrics, changed=self._flush, moved=self._trust)
@@ -276,7 +270,7 @@ class SipService:
 
     def _gone(self, line: SipCall) -> None:
         self.dialling.left(line)
-        self._left(line)
+        self._registry.leave(line)
 
 
 def _now_ms() -> float:

@@ -1,38 +1,28 @@
-"""One Twilio call: the I/O shell between its WebSocket and the protocol, the playout and the listener."""
+"""One call by a WebSocket: the I/O shell between its socket, its carrier's protocol, the playout and the listener."""
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from audio import g711
 from audio.tones import tones
 from config.logging import Log
-from config.settings import Settings
+from config.settings import PlayoutSettings, TwilioSettings
+from telephony.lines.ending import End, Ending, Failed, HangUp, Outcome, Transfer
 from telephony.lines.exceptions import LineError, ProtocolError
 from telephony.lines.keypad import Way
 from telephony.lines.line import Line, Listener
-from telephony.lines.outcomes import Failed, HangUp, Outcome, Transfer
 from telephony.lines.playout import Mark, Playout
-from telephony.lines.twilio.messages import Audio, Dtmf, Event, MarkPlayed, Started, Stopped
-from telephony.lines.twilio.protocol import MediaStream
-from telephony.server.http.websocket import DIRECT
+from telephony.lines.stream.protocol import Audio, Dtmf, Event, MarkPlayed, Started, Stopped, StreamProtocol
 
+DIRECT = "voxline.direct"  # the ASGI extension that lets messages go past ASGI, where our own server offers it
 NORMAL, TOO_BIG, NOT_ALLOWED, INTERNAL = 1000, 1009, 1008, 1011  # WebSocket close codes
 
 
-class End(msgspec.Struct, frozen=True):
-    """Why a call is over. Code 0: the peer has closed the socket already."""
-
-    code: int
-    reason: str
-    failed: bool = False
-
-
-class TwilioCall(Line):
+class StreamCall(Line):
     """A call from its WebSocket's acceptance to its close.
 
     `accept` is asked when the stream starts: it gives the listener, or raises ProtocolError to refuse the call.
@@ -41,30 +31,28 @@ class TwilioCall(Line):
     def __init__(
         self,
         websocket: WebSocket,
-        settings: Settings,
+        protocol: StreamProtocol,
+        settings: TwilioSettings,
+        playout: PlayoutSettings,
         *,
-        accept: Callable[["TwilioCall", Started], Listener],
+        accept: Callable[["StreamCall", Started], Listener],
         clock_ms: Callable[[], float],
     ) -> None:
         self.call_id = ""
         self.rate = g711.RATE
-        self.carries_keys = True  # Twilio tells of keys by `dtmf` messages
-        self._outcome: Outcome = HangUp()
-        self.end: End | None = None
-        self.sent_first_audio: Callable[[int], None] | None = None  # told the reply, once each
-        self.note: Callable[..., None] | None = None  # told what goes over the wire, for the tape
-        self.stream = MediaStream(
-            max_message_bytes=settings.twilio.max_message_bytes, max_gap_ms=settings.twilio.max_gap_ms
-        )
-        self.playout = Playout(settings.playout)
+        self.carries_keys = True  # they come as messages
+        self.ending = Ending()
+        self._note: Callable[..., None] | None = None  # told what goes over the wire, for the tape
+        self.stream = protocol
+        self.playout = Playout(playout)
         self.log = Log(logging.getLogger("voxline.call"), {"call": ""})
         self._websocket = websocket
-        self._direct = websocket.scope.get("extensions", {}).get(DIRECT)  # past ASGI, where our own server offers it
+        self._direct = websocket.scope.get("extensions", {}).get(DIRECT)
         self._send_text = self._direct["send_text"] if self._direct else websocket.send_text
-        self._settings = settings.twilio
+        self._settings = settings
         self._accept = accept
         self._clock_ms = clock_ms
-        self._listener: Listener | None = None
+        self.listener: Listener | None = None
         self._over = asyncio.Event()
         self._wake = asyncio.Event()
         self._control: deque[str] = deque()  # `clear` and the fade after it, sent before any further audio
@@ -74,22 +62,11 @@ class TwilioCall(Line):
         self._sending_since_ms = 0.0
         self._first_audio_of = 0
 
-    @property
-    def accepted(self) -> bool:
-        """Whether somebody listens."""
-        return self._listener is not None
-
-    @property
-    def outcome(self) -> Outcome:
-        """What the carrier is to do when the call is over."""
-        return Failed() if self.end is None or self.end.failed else self._outcome
-
     def summary(self) -> dict[str, str | int]:
         """How the call ended and how its line was, for the log and the tape."""
         counters = self.stream.counters
         return {
-            "reason": self.end.reason if self.end else "cancelled",
-            "outcome": type(self.outcome).__name__.lower(),
+            **self.ending.summary(),
             "frames": counters.frames,
             "gaps": counters.gaps,
             "duplicates": counters.duplicates,
@@ -122,8 +99,8 @@ class TwilioCall(Line):
                 for task in tasks:
                     task.cancel()
         finally:
-            if self._listener:
-                await self._listener.closed()
+            if self.listener:
+                await self.listener.closed()
         await self._close()
 
     # What the conversation asks for
@@ -137,13 +114,13 @@ class TwilioCall(Line):
         """See Line."""
         fade, heard_ms = self.playout.pause(self._clock_ms())
         self._control.append(self.stream.clear())
-        if self.note:
-            self.note(out="clear")
+        if self._note:
+            self._note(out="clear")
         if fade:
             ulaw = g711.encode(fade)
             self._control.append(self.stream.media(ulaw))
-            if self.note:
-                self.note(out="media", reply=reply, position=round(heard_ms * g711.SAMPLES_PER_MS), in_ms=0, ulaw=ulaw)
+            if self._note:
+                self._note(out="media", reply=reply, position=round(heard_ms * g711.SAMPLES_PER_MS), in_ms=0, ulaw=ulaw)
         self._wake.set()
         return heard_ms
 
@@ -163,19 +140,16 @@ class TwilioCall(Line):
 
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
-        self._outcome = Failed() if failed else HangUp()
-        self._finish(End(NORMAL, "the agent hung up", failed))
+        self._finish(End("the agent hung up", failed, NORMAL), Failed() if failed else HangUp())
 
     def transfer(self, number: str) -> None:
         """See Line."""
-        self._outcome = Transfer(number)
-        self._finish(End(NORMAL, "transferred"))
+        self._finish(End("transferred", code=NORMAL), Transfer(number))
 
     def fail(self, error: Exception) -> None:
         """See Line."""
         self.log.error("call failed: %s", error, exc_info=error)
-        self._outcome = Failed()
-        self._finish(End(INTERNAL, "internal error", failed=True))
+        self._finish(End("internal error", failed=True, code=INTERNAL), Failed())
 
     # Time
 
@@ -192,7 +166,7 @@ class TwilioCall(Line):
         settings, counters = self._settings, self.stream.counters
         if counters.frames != self._frames_seen:
             self._frames_seen, self._last_media_ms = counters.frames, now_ms
-        if self._listener is None:
+        if self.listener is None:
             if now_ms - self._opened_ms > 1000 * settings.start_timeout_s:
                 self._refuse(ProtocolError(NOT_ALLOWED, f"no start within {settings.start_timeout_s:g} s"))
             return
@@ -201,12 +175,12 @@ class TwilioCall(Line):
         if self._sending_since_ms and now_ms - self._sending_since_ms > 1000 * settings.send_timeout_s:
             self._refuse(ProtocolError(NOT_ALLOWED, "the peer does not read"))
         if heard := self.playout.overdue(now_ms):
-            self._listener.played(*heard)
+            self.listener.played(*heard)
 
     def shut_down(self) -> None:
         """The server ends soon: let the conversation say goodbye."""
-        if self._listener:
-            self._listener.shut_down()
+        if self.listener:
+            self.listener.shut_down()
 
     # The socket
 
@@ -227,10 +201,10 @@ class TwilioCall(Line):
         try:
             event = self.stream.receive(message)
             if type(event) is Audio:  # 50 times a second; all else is rare
-                assert self._listener is not None
+                assert self.listener is not None
                 if self.stream.received > self._allowed:
                     self._check_pace()
-                self._listener.audio(g711.decode(event.payload))
+                self.listener.audio(g711.decode(event.payload))
             elif event is not None:
                 self._control_event(event)
         except ProtocolError as error:
@@ -246,24 +220,25 @@ class TwilioCall(Line):
             raise ProtocolError(NOT_ALLOWED, f"audio more than {ahead_s:g} s ahead of time")
 
     def _control_event(self, event: Event) -> None:
-        listener = self._listener
+        listener = self.listener
         match event:
             case Started():
-                self.call_id = event.call_sid
-                self.log = Log(self.log.logger, {"call": event.call_sid, "stream": event.stream_sid})
-                self._listener = self._accept(self, event)
-                self._listener.start()
+                self.call_id = event.call_id
+                self.log = Log(self.log.logger, {"call": event.call_id, "stream": event.stream_id})
+                self.listener = self._accept(self, event)
+                self._note = self.listener.note if self.listener.taping else None
+                self.listener.start()
                 self._last_media_ms = self._clock_ms()
             case MarkPlayed():
-                if self.note:
-                    self.note(**{"in": "mark", "name": event.name})
+                if self._note:
+                    self._note(**{"in": "mark", "name": event.name})
                 if listener and (heard := self.playout.returned(event.name, self._clock_ms())):
                     listener.played(*heard)
             case Dtmf():
                 if listener:
                     listener.dtmf(event.digit, Way.MESSAGE)
             case Stopped():
-                self._finish(End(NORMAL, "the caller hung up"))
+                self._finish(End("the caller hung up", code=NORMAL))
 
     def _disconnected(self, code: int, reason: str) -> None:
         if code == TOO_BIG:
@@ -271,7 +246,7 @@ class TwilioCall(Line):
         elif code not in (NORMAL, 1001):
             self.log.warning("socket lost", extra={"code": code, "reason": reason})
         why = f"{code}: {reason}" if reason else f"{code}"
-        self._finish(End(0, f"socket closed ({why})", failed=code not in (NORMAL, 1001)))
+        self._finish(End(f"socket closed ({why})", failed=code not in (NORMAL, 1001)))
 
     async def _send(self) -> None:
         try:
@@ -283,13 +258,13 @@ class TwilioCall(Line):
                     await self._send_text(self._control.popleft())
                 position, plays_ms = self.playout.next_at
                 items = self.playout.take(now_ms)
-                if self.playout.dry_ms and self.note:
-                    self.note(out="underrun", ms=self.playout.dry_ms)
+                if self.playout.dry_ms and self._note:
+                    self._note(out="underrun", ms=self.playout.dry_ms)
                 for item in items:
                     if isinstance(item, Mark):
                         await self._send_text(self.stream.mark(item.name))
-                        if self.note:
-                            self.note(out="mark", name=item.name)
+                        if self._note:
+                            self._note(out="mark", name=item.name)
                     else:
                         ulaw = g711.encode(item)
                         await self._send_text(self.stream.media(ulaw))
@@ -300,32 +275,32 @@ class TwilioCall(Line):
                         break
                 self._sending_since_ms = 0.0
         except (WebSocketDisconnect, RuntimeError, OSError) as error:
-            self._finish(End(0, f"socket lost: {error}", failed=True))
+            self._finish(End(f"socket lost: {error}", failed=True))
         except Exception as error:  # noqa: BLE001 (a bug costs one call, never the server)
             self.fail(error)
 
     def _note_audio(self, ulaw: bytes, position: int, in_ms: float) -> None:
         reply = self.playout.reply
-        if self.note:
-            self.note(out="media", reply=reply, position=position, in_ms=in_ms, ulaw=ulaw)
+        if self._note:
+            self._note(out="media", reply=reply, position=position, in_ms=in_ms, ulaw=ulaw)
         if reply != self._first_audio_of:
             self._first_audio_of = reply
-            if self.sent_first_audio:
-                self.sent_first_audio(reply)
+            if self.listener:
+                self.listener.sent_first_audio(reply)
 
     def _refuse(self, error: LineError) -> None:
-        if self.end is None:
+        if self.ending.end is None:
             self.log.warning("refused: %s", error)
         code = error.code if isinstance(error, ProtocolError) else INTERNAL
         reason = error.reason if isinstance(error, ProtocolError) else "internal error"
-        self._finish(End(code, reason, failed=True))
+        self._finish(End(reason, failed=True, code=code))
 
-    def _finish(self, end: End) -> None:
-        self.end = self.end or end
+    def _finish(self, end: End, planned: Outcome | None = None) -> None:
+        self.ending.finish(end, planned)
         self._over.set()
 
     async def _close(self) -> None:
-        end = self.end
+        end = self.ending.end
         assert end is not None
         if end.code and self._websocket.application_state is WebSocketState.CONNECTED:
             try:

@@ -1,4 +1,4 @@
-"""The messages of Twilio Media Streams, both directions, and what the session is told of them.
+"""The messages of Twilio Media Streams, both directions.
 
 https://www.twilio.com/docs/voice/media-streams/websocket-messages. Twilio sends numbers as strings
 ("timestamp": "40"): decode what it sends with `strict=False`. Payloads are base64 in JSON and raw G.711
@@ -140,40 +140,3 @@ class SendClear(msgspec.Struct, frozen=True, rename="camel", tag_field="event", 
 
 
 Outbound = SendMedia | SendMark | SendClear
-
-
-# ---- what the call is told ----
-
-
-class Started(msgspec.Struct, frozen=True):
-    """The stream is open: who calls, and the parameters that our TwiML gave it."""
-
-    call_sid: str
-    stream_sid: str
-    account_sid: str
-    parameters: dict[str, str]
-
-
-class Audio(msgspec.Struct, frozen=True, gc=False):
-    """The caller's next audio without holes: mu-law, 8 kHz, mono; one byte is one sample."""
-
-    payload: bytes
-
-
-class Dtmf(msgspec.Struct, frozen=True):
-    """The caller pressed a key: 0-9, A-D, * or #."""
-
-    digit: str
-
-
-class MarkPlayed(msgspec.Struct, frozen=True):
-    """A mark came back: played, or swept out by `clear`."""
-
-    name: str
-
-
-class Stopped(msgspec.Struct, frozen=True):
-    """Nothing more will come: the caller hung up, or the stream was ended."""
-
-
-Event = Started | Audio | Dtmf | MarkPlayed | Stopped

@@ -10,8 +10,8 @@ from enum import Enum
 import msgspec
 
 from telephony.lines.exceptions import CommandError, ProtocolError
-from telephony.lines.twilio import messages as events
-from telephony.lines.twilio.messages import Audio, Dtmf, Event, MarkPlayed, Started, Stopped
+from telephony.lines.stream.protocol import Audio, Counters, Dtmf, Event, MarkPlayed, Started, Stopped
+from telephony.lines.twilio import messages
 
 SAMPLES_PER_MS = 8
 FRAME = 160  # samples, 20 ms: what timestamps may be off by
@@ -21,7 +21,7 @@ MAX_GAP_MS = 5000
 
 NOT_TEXT, BAD_DATA, NOT_ALLOWED, TOO_BIG = 1003, 1007, 1008, 1009  # WebSocket close codes
 
-_decode = msgspec.json.Decoder(events.Inbound, strict=False).decode
+_decode = msgspec.json.Decoder(messages.Inbound, strict=False).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -50,19 +50,6 @@ _TRANSITIONS = {
     (_State.STARTED, "stop"): _State.STOPPED,
 }
 _EVENTS = {event for _, event in _TRANSITIONS}
-
-
-class Counters(msgspec.Struct):
-    """What has come in on one stream."""
-
-    messages: int = 0  # of every kind, refused ones too
-    frames: int = 0  # the caller's media messages that were taken
-    duplicates: int = 0  # dropped: the frame before, once more
-    late: int = 0  # dropped: later audio is out already
-    gaps: int = 0
-    gap_ms: int = 0  # silence put into the gaps
-    outbound: int = 0  # media of our own track, ignored
-    unknown: int = 0  # events we do not know, ignored
 
 
 class MediaStream:
@@ -96,21 +83,21 @@ class MediaStream:
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             self._undecodable(message, error)
             return None
-        if type(decoded) is events.MediaMessage:  # 50 times a second; all else is rare
+        if type(decoded) is messages.MediaMessage:  # 50 times a second; all else is rare
             return self._media(decoded)
         return self._control(decoded)
 
     def media(self, payload: bytes) -> str:
         """Text that plays mu-law audio (8 kHz, mono) after what was sent before."""
-        return _encode(events.SendMedia(self._open_sid(), events.Payload(payload))).decode("ascii")
+        return _encode(messages.SendMedia(self._open_sid(), messages.Payload(payload))).decode("ascii")
 
     def mark(self, name: str) -> str:
         """Text that asks for `MarkPlayed(name)` once all audio before it was played."""
-        return _encode(events.SendMark(self._open_sid(), events.MarkBody(name))).decode()
+        return _encode(messages.SendMark(self._open_sid(), messages.MarkBody(name))).decode()
 
     def clear(self) -> str:
         """Text that throws away all audio not yet played; the marks in it come back at once."""
-        return _encode(events.SendClear(self._open_sid())).decode("ascii")
+        return _encode(messages.SendClear(self._open_sid())).decode("ascii")
 
     def _open_sid(self) -> str:
         if not self._stream_sid:
@@ -148,24 +135,24 @@ class MediaStream:
             return "connected after start"
         return f"second {event}" if event in ("connected", "start") else f"{event} before start"
 
-    def _control(self, message: events.Inbound) -> Event | None:
+    def _control(self, message: messages.Inbound) -> Event | None:
         match message:
-            case events.StartMessage():
+            case messages.StartMessage():
                 return self._start(message)
-            case events.DtmfMessage():
+            case messages.DtmfMessage():
                 self._check("dtmf", message.stream_sid)
                 return Dtmf(message.dtmf.digit)
-            case events.MarkMessage():
+            case messages.MarkMessage():
                 self._check("mark", message.stream_sid)
                 return MarkPlayed(message.mark.name)
-            case events.StopMessage():
+            case messages.StopMessage():
                 self._state = self._check("stop", message.stream_sid)
                 return Stopped()
             case _:
                 self._state = self._check("connected", "")
                 return None
 
-    def _start(self, message: events.StartMessage) -> Started:
+    def _start(self, message: messages.StartMessage) -> Started:
         state = self._check("start", message.stream_sid)
         start, form = message.start, message.start.media_format
         if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", 8000, 1):
@@ -174,9 +161,9 @@ class MediaStream:
         if start.stream_sid not in ("", message.stream_sid):
             raise ProtocolError(NOT_ALLOWED, "start names two different streamSids")
         self._state, self._stream_sid = state, message.stream_sid
-        return Started(start.call_sid, message.stream_sid, start.account_sid, start.custom_parameters)
+        return Started(start.call_sid, message.stream_sid, start.custom_parameters)
 
-    def _media(self, message: events.MediaMessage) -> Audio | None:
+    def _media(self, message: messages.MediaMessage) -> Audio | None:
         if self._state is not _State.STARTED or message.stream_sid != self._stream_sid:
             self._check("media", message.stream_sid)
         media, counters = message.media, self.counters

@@ -12,8 +12,9 @@ from config.parties import Parties, parties
 from config.settings import Settings
 from telephony.lines.admission import Admission
 from telephony.lines.body import read_body
+from telephony.lines.ending import Failed, Transfer
 from telephony.lines.metrics import Metrics
-from telephony.lines.outcomes import Failed, Outcomes, Transfer
+from telephony.lines.outcomes import Outcomes
 from telephony.lines.refusals import Refusals
 from telephony.lines.twilio import twiml as webhook
 from telephony.lines.twilio.form import parse_form

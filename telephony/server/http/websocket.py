@@ -8,11 +8,11 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from telephony.lines.refusals import MAX_PATH
+from telephony.lines.stream.stream_call import DIRECT
 from telephony.server.http.connection import Config
 from telephony.server.http.frames import TEXT, Frames, text, text_frame
 
 FRAMES_A_SECOND = 200  # WebSocket frames of every kind; Twilio sends little more than 50
-DIRECT = "voxline.direct"  # the ASGI extension through which `attach` is reached
 NOT_ALLOWED = 1008  # WebSocket close code
 
 

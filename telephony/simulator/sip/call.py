@@ -1,7 +1,6 @@
 """A call by SIP: rings, talks over RTP, follows a transfer as far as its target."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from audio import g711
 from telephony.lines.exceptions import CommandError
@@ -17,9 +16,7 @@ from telephony.lines.sip.media.ports import MediaSockets
 from telephony.simulator.phone import CLOSED, Caller, CallFailed, PhoneCall
 from telephony.simulator.report import Outcome
 from telephony.simulator.sip.stream import RtpTalk
-
-if TYPE_CHECKING:
-    from telephony.simulator.sip.trunk import Trunk
+from telephony.simulator.sip.trunk import Trunk
 
 FIRST_PORT, LAST_PORT = 10_000, 19_999  # of our audio; servers have theirs above
 REPORT_MS = 500.0  # between two looks at RTCP
@@ -30,7 +27,7 @@ BUSY = (480, 486, 503, 600, 603)  # answers that refuse a call as busy lines do;
 class SipCall(PhoneCall):
     """One call."""
 
-    def __init__(self, caller: Caller, url: str, trunk: "Trunk") -> None:
+    def __init__(self, caller: Caller, url: str, trunk: Trunk) -> None:
         super().__init__(caller, url, "")
         self._trunk = trunk
         self._call: OutboundCall | None = None

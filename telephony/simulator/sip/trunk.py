@@ -23,8 +23,7 @@ from telephony.lines.sip.syntax.header import NameAddr, Uri, parse_uri
 from telephony.lines.sip.syntax.message import Message
 from telephony.lines.sip.transactions.answers import Refusal
 from telephony.simulator.identity import Identity
-from telephony.simulator.phone import Caller, CallFailed
-from telephony.simulator.sip.call import SipCall
+from telephony.simulator.phone import CallFailed
 
 RING_MS = 15_000.0  # as long as Twilio waits for a webhook
 LAST_S = 2.0  # at the end, for what the server answers to our last words
@@ -34,8 +33,8 @@ logger = logging.getLogger("voxline.caller")
 
 
 class Trunk:
-    """See Carrier. `url` is a SIP address; `;transport=tcp` or `tls` says how it is called: by UDP if nothing else.
-    By TLS the audio is encrypted too, where pylibsrtp is installed."""
+    """The way to one server, which all calls share. `url` is a SIP address; `;transport=tcp` or `tls` says how it is
+    called: by UDP if nothing else. By TLS the audio is encrypted too, where pylibsrtp is installed."""
 
     def __init__(self, url: str, identity: Identity) -> None:
         """Raises SettingsError for an address that cannot be called, or a codec whose library is missing."""
@@ -97,10 +96,6 @@ class Trunk:
     def secure(self) -> bool:
         """Whether calls are made by TLS, and so their audio is encrypted too."""
         return self._servers[0].transport == "TLS"
-
-    def call(self, caller: Caller) -> SipCall:
-        """See Carrier."""
-        return SipCall(caller, self.url, self)
 
     def dial(self, body: bytes, told: Callable[[Event], None]) -> OutboundCall:
         """Call the server with this offer; `told` is told what becomes of it. Raises LineError."""

@@ -75,7 +75,6 @@ class Phone:
             engine,
             Settings(),
             on_command=self.commands.append,
-            to_line=lambda audio, rate: (to_line(audio, rate), b""),
             log=Log(logging.getLogger("test"), {"call": "CA1"}),
             tools=Tools(AGENTS["front_desk"].tools, Records(data)),
             record=lambda *_: self.news.set(),

@@ -148,12 +148,9 @@ class Bench:
             Tools(agent.tools, Records(folder)),
             ReplySettings(**settings),
             emit=self._emit,
-            to_line=lambda audio, rate: (
-                bytes(16 * (1000 * len(audio) // rate)),
-                bytes(32 * (1000 * len(audio) // rate)) if wide else b"",
-            ),
             log=Log(logging.getLogger("test"), {}),
         )
+        self.replies.wide = wide
 
     def _emit(self, event: e.Event) -> None:
         self.events.append(event)

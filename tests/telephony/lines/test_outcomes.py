@@ -1,6 +1,7 @@
 """What follows a stream: told as often as it is asked for, not kept for ever."""
 
-from telephony.lines.outcomes import Failed, HangUp, Outcomes, Transfer
+from telephony.lines.ending import Failed, HangUp, Transfer
+from telephony.lines.outcomes import Outcomes
 
 
 class Clock:

@@ -22,8 +22,8 @@ from config.agent import AgentSettings
 from config.logging import Log
 from config.parties import Parties
 from config.settings import Settings, TapeSettings
+from telephony.lines.ending import HangUp, Outcome
 from telephony.lines.metrics import Metrics
-from telephony.lines.outcomes import HangUp, Outcome
 from telephony.server.bridge import Bridge, Shared
 from telephony.tapes.tapes import Tapes, read_lines
 
@@ -77,8 +77,6 @@ class Line:
         self.log = Log(logging.getLogger("test"), {})
         self.rate = rate
         self.carries_keys = False
-        self.sent_first_audio: Callable[[int], None] | None = None
-        self.note: Callable[..., None] | None = None
         self.accepted = True
         self.outcome: Outcome = HangUp()
         self.played: list[bytes] = []
@@ -139,8 +137,8 @@ class Joined:
         for at in range(0, len(pcm), size):
             heard = decode(encode(pcm[at : at + size]))  # as lines give it
             self.bridge.audio(heard, *([wide[2 * at : 2 * at + 2 * size]] if wide else []))
-            for _, value, at_ms in self.vad.run():
-                self.bridge.probability(value, at_ms)
+            for stream, value, at_ms in self.vad.run():
+                stream.tell(value, at_ms)
             await asyncio.sleep(0)
 
     async def turn(self) -> tuple[bytes, bytes]:

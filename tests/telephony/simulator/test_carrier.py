@@ -5,7 +5,7 @@ import pytest
 from config.exceptions import SettingsError
 from telephony.simulator.carrier import carrier_of
 from telephony.simulator.identity import Identity
-from telephony.simulator.sip.trunk import Trunk
+from telephony.simulator.sip.carrier import SipCarrier
 from telephony.simulator.twilio.carrier import Twilio
 
 
@@ -14,8 +14,8 @@ from telephony.simulator.twilio.carrier import Twilio
     [
         ("http://127.0.0.1:8080", Twilio),
         ("wss://voice.example.com/twilio/media", Twilio),
-        ("sip:front_desk@127.0.0.1", Trunk),
-        ("SIPS:front_desk@voice.example.com", Trunk),
+        ("sip:front_desk@127.0.0.1", SipCarrier),
+        ("SIPS:front_desk@voice.example.com", SipCarrier),
     ],
 )
 def test_the_scheme_chooses(url: str, kind: type) -> None:

@@ -3,15 +3,12 @@
 import asyncio
 import logging
 import ssl
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.sip.network.tls import ServerTls
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import MAX_BYTES, KeepAlive, Message, MessageError, StreamParser
-
-if TYPE_CHECKING:
-    from telephony.lines.sip.network.transport import Transports
 
 MAX_UNSENT = 4 * MAX_BYTES  # bytes that a peer leaves unread before it is disconnected
 WHOLE_MS = 10_000.0  # in which a message that has begun must be there
@@ -20,11 +17,30 @@ IDLE_MS = 900_000.0
 logger = logging.getLogger("voxline.refused")
 
 
+class Owner(Protocol):
+    """What a connection asks of all of them, and tells."""
+
+    def admit(self, source: Address, data: bytes, /) -> bool:
+        """Whether the guard lets something from there in."""
+
+    def receive(self, message: Message, source: Address, size: int, /) -> None:
+        """A message has come."""
+
+    def malformed(self, error: MessageError, source: Address, size: int, /) -> None:
+        """What has come is no message."""
+
+    def opened(self, connection: "Connection") -> int:
+        """It is open: gives its number; 0 where there is no room for it."""
+
+    def lost(self, connection: "Connection") -> None:
+        """It is gone."""
+
+
 class Connection(asyncio.Protocol):
     """One TCP or TLS connection."""
 
     def __init__(
-        self, transports: "Transports", kind: str, *, tls: ServerTls | None = None, ours: bool = False, name: str = ""
+        self, owner: Owner, kind: str, *, tls: ServerTls | None = None, ours: bool = False, name: str = ""
     ) -> None:
         """`ours`: we have opened it; the certificate was good for `name`."""
         self.ours = ours
@@ -34,7 +50,7 @@ class Connection(asyncio.Protocol):
         self.peer = Address(kind, "")
         self._kind = kind
         self._name = name
-        self._transports = transports
+        self._owner = owner
         self._parser = StreamParser()
         self._transport: asyncio.Transport | None = None
         self._heard_ms = self._begun_ms = _now_ms()
@@ -52,19 +68,19 @@ class Connection(asyncio.Protocol):
         spent = not self.ours and Descriptors().spent(transport.get_extra_info("socket").fileno())
         if peer is not None and not spent:
             self.peer = Address(self._kind, peer[0], peer[1], name=self._name)
-            self.number = self._transports.opened(self)
+            self.number = self._owner.opened(self)
         if not self.number:
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """See asyncio.Protocol."""
-        self._transports.lost(self)
+        self._owner.lost(self)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         if not self.number:
             return
-        if not self.ours and not self._transports.admit(self.peer, b""):
+        if not self.ours and not self._owner.admit(self.peer, b""):
             self.abort()
             return
         self._heard_ms = _now_ms()
@@ -130,7 +146,7 @@ class Connection(asyncio.Protocol):
                 found = self._parser.feed(data)
             except MessageError as error:
                 self._take(error.before)
-                self._transports.malformed(error, self.address, 0)
+                self._owner.malformed(error, self.address, 0)
                 if error.fatal:
                     self.close()
                     return
@@ -143,13 +159,13 @@ class Connection(asyncio.Protocol):
         if found:
             self._partial = False
         for number, message in enumerate(found):
-            if number and not self.ours and not self._transports.admit(self.peer, b""):
+            if number and not self.ours and not self._owner.admit(self.peer, b""):
                 self.abort()
                 return
             if isinstance(message, KeepAlive):
                 self.send(b"\r\n")
             else:
-                self._transports.receive(message, self.address, 0)
+                self._owner.receive(message, self.address, 0)
 
 
 def _now_ms() -> float:

@@ -42,7 +42,6 @@ class Talk:
             Tools({}, Records(folder)),
             ReplySettings(),
             emit=self._emit,
-            to_line=lambda audio, rate: (bytes(2 * (8000 * len(audio) // rate)), b""),
             log=Log(logging.getLogger("test"), {}),
         )
 

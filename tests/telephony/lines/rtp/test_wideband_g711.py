@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from audio.rate import NARROW, WIDE
-from telephony.lines.rtp.codec import G711, OPUS, PCMA, PCMU, open_coder
+from telephony.lines.rtp.codec import G711, OPUS, PCMA, PCMU
+from telephony.lines.rtp.coders import open_coder
 from telephony.lines.rtp.wideband_g711 import Widened
 from tests.telephony.lines.rtp.speech import hiss, likest, samples, share, voice
 

@@ -79,8 +79,8 @@ async def test_an_encrypted_call_with_keys_and_hold(
             bob.do("hangup")
             await over(app)
             assert median(likenesses(b"".join(sent)[: 2 * 8000], bob.heard())) > 0.9  # the greeting
-            assert line.end
-            assert line.end.reason == "the caller hung up"
+            assert line.ending.end
+            assert line.ending.end.reason == "the caller hung up"
     assert median(likenesses(words, b"".join(heard))) > 0.9
 
 
@@ -123,8 +123,8 @@ async def test_an_encrypted_wide_band_call_in_opus_with_keys_and_hold(
             bob.do("hangup")
             await over(app)
             assert (counters.malformed, counters.unexpected, line.media.jitter.counters.damaged) == (0, 0, 0)
-            assert line.end
-            assert line.end.reason == "the caller hung up"
+            assert line.ending.end
+            assert line.ending.end.reason == "the caller hung up"
             told = bob.heard()[: 48_000 * 2 * 2 * 2]  # 2 s
     left = np.frombuffer(told, "<i2")[::2].tobytes()
     assert np.abs(samples(left)).max() > 3000

@@ -199,8 +199,8 @@ async def test_to_g711_and_back_the_line_stays_wide(wide_phone: Any, heard: list
         await over(app)
     assert kinds == [0, 111, 8, 111]
     assert {(len(pcm), len(wide)) for pcm, wide in heard} == {(320, 640)}
-    assert line.end is not None
-    assert not line.end.failed
+    assert line.ending.end is not None
+    assert not line.ending.end.failed
 
 
 async def test_keys_and_talking_over_the_agent(wide_phone: Any, pressed: list[str]) -> None:

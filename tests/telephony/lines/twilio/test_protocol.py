@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.lines.exceptions import MAX_REASON, CommandError, ProtocolError
-from telephony.lines.twilio.messages import Audio, Dtmf, MarkPlayed, Started, Stopped
+from telephony.lines.stream.protocol import Audio, Dtmf, MarkPlayed, Started, Stopped
 from telephony.lines.twilio.protocol import MediaStream
 
 SID = "MZ" + "0" * 32
@@ -82,7 +82,7 @@ def test_a_whole_stream() -> None:
     stream = MediaStream()
     assert stream.receive(CONNECTED) is None
     parameters = {"agent": "dental", "token": "t"}
-    assert stream.receive(start()) == Started(CALL, SID, "AC2", parameters)
+    assert stream.receive(start()) == Started(CALL, SID, parameters)
     assert stream.receive(frame(0)) == Audio(body(0))
     assert stream.receive(dtmf("#")) == Dtmf("#")
     assert stream.receive(mark("done")) == MarkPlayed("done")
@@ -95,7 +95,7 @@ def test_a_whole_stream() -> None:
 def test_a_client_that_sends_numbers_and_only_what_matters() -> None:
     stream = MediaStream()
     message = {"event": "start", "streamSid": "s-1", "start": {"callSid": "c-1"}, "new": [{"field": 1}]}
-    assert stream.receive(json.dumps(message)) == Started("c-1", "s-1", "", {})
+    assert stream.receive(json.dumps(message)) == Started("c-1", "s-1", {})
     media = {"payload": "AAEC", "timestamp": 0}
     message = {"event": "media", "streamSid": "s-1", "media": media}
     assert stream.receive(json.dumps(message)) == Audio(b"\x00\x01\x02")

@@ -12,7 +12,6 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from agent.engine.embedded.synthesizer import say
 from config.exceptions import SettingsError
 from config.settings import HERE
 from telephony.lines.rtp import opus
@@ -163,9 +162,9 @@ async def test_an_agent_that_speaks_on(script: Any, speak: Any) -> None:
 async def test_a_password(serve: Any, script: Any, capfd: pytest.CaptureFixture[str]) -> None:
     server = await in_thread(serve, SIP | {"sip.users": {"ann": "s3cret"}})
     url = address(server)
-    good = await run_call(url, script("wait"), speak=say, user="ann", password="s3cret")
+    good = await run_call(url, script("wait"), user="ann", password="s3cret")
     assert good.ok, good
-    wrong = await run_call(url, script("wait"), speak=say, user="ann", password="gue55ed")
+    wrong = await run_call(url, script("wait"), user="ann", password="gue55ed")
     assert (wrong.outcome, wrong.error) == (Outcome.FAILED, f"INVITE {url}: 401 Unauthorized")
     assert "gue55ed" not in capfd.readouterr().out + str(wrong)
 
@@ -174,7 +173,7 @@ async def test_a_password(serve: Any, script: Any, capfd: pytest.CaptureFixture[
 async def test_a_person_is_asked_for_by_a_key(serve: Any, script: Any) -> None:
     server = await in_thread(serve, SIP | {"engine.profile": "embedded"})
     steps = script("wait", {"dtmf": "0"}, expect="transferred", quiet_ms=700, timeout_ms=15_000)
-    report = await run_call(address(server, "TCP"), steps, speak=say)
+    report = await run_call(address(server, "TCP"), steps)
     assert report.ok, report
     assert report.transferred_to == "sip:+15550100199@127.0.0.1"
     ended = await in_thread(server.wait_for, "ended")
@@ -193,7 +192,7 @@ async def test_a_person_is_rung_and_then_the_caller_is_connected(serve: Any, scr
     async with Callee() as person:
         server = await in_thread(serve, attended(tmp_path, person))
         steps = script("wait", {"dtmf": "0"}, expect="transferred", quiet_ms=700, timeout_ms=15_000)
-        report = await run_call(address(server), steps, speak=say)
+        report = await run_call(address(server), steps)
         assert report.ok, report
         assert person.call
         call_id, ours, theirs = person.call.dialog.id
@@ -212,7 +211,7 @@ async def test_where_the_person_is_busy_the_caller_goes_on_with_the_agent(
         server = await in_thread(serve, attended(tmp_path, person))
         steps = ["wait", {"dtmf": "0"}, "wait", {"say": "What are your opening hours?"}, "wait"]
         talk = script(*steps, {"say": "No, thank you. Goodbye."}, "wait", quiet_ms=900, timeout_ms=15_000)
-        report = await run_call(address(server), talk, speak=say)
+        report = await run_call(address(server), talk)
         assert report.outcome is Outcome.HUNG_UP_BY_AGENT, report
     said = [line["text"] for line in server.log if line["message"] == "said" and line["role"] == "agent"]
     assert [text for text in said if text.startswith("I'm sorry, nobody is answering just now.")], said
@@ -230,7 +229,7 @@ async def test_a_whole_conversation_in_opus(serve: Any, script: Any) -> None:
     server = await in_thread(serve, SIP | more)
     steps = ["wait", {"say": "What are your opening hours?"}, "wait", {"dtmf": "0"}]
     talk = script(*steps, expect="transferred", quiet_ms=700, timeout_ms=15_000)
-    report = await run_call(address(server), talk, speak=say, codec="opus")
+    report = await run_call(address(server), talk, codec="opus")
     assert report.ok, report
     said = [line for line in server.log if line["message"] == "said"]
     heard = [line["text"] for line in said if line["role"] == "caller"]
@@ -243,11 +242,11 @@ async def test_a_whole_conversation_in_opus(serve: Any, script: Any) -> None:
 async def test_opus_that_is_not_spoken_or_not_there(serve: Any, script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     server = await in_thread(serve, SIP)
     if opus.available():
-        refused = await run_call(address(server), script("wait"), speak=say, codec="opus")
+        refused = await run_call(address(server), script("wait"), codec="opus")
         assert (refused.outcome, "488" in refused.error) == (Outcome.FAILED, True)
     monkeypatch.setattr(opus, "_library", lambda: None)
     with pytest.raises(SettingsError, match="libopus0"):
-        await run_call(address(server), script("wait"), speak=say, codec="opus")
+        await run_call(address(server), script("wait"), codec="opus")
 
 
 @pytest.fixture
@@ -267,10 +266,10 @@ async def test_a_call_by_tls(
     pytest.importorskip("pylibsrtp")
     more = {"sip.transports": ["tls"], "sip.tls_port": 0, "sip.srtp": "required"}
     server = await in_thread(serve, SIP | certificate | more)
-    distrusted = await run_call(address(server, "TLS"), script("wait"), speak=say)
+    distrusted = await run_call(address(server, "TLS"), script("wait"))
     assert (distrusted.outcome, "cannot be reached" in distrusted.error) == (Outcome.FAILED, True)
     monkeypatch.setenv("SSL_CERT_FILE", certificate["sip.tls_cert"])
-    report = await run_call(address(server, "TLS"), script("wait"), speak=say)
+    report = await run_call(address(server, "TLS"), script("wait"))
     assert report.ok, report
 
 
@@ -279,13 +278,13 @@ async def test_many_calls_at_once(serve: Any, script: Any) -> None:
     server = await in_thread(serve, SIP | {"call.capacity": 4})
     steps = ["wait", {"say": "hello there"}, {"interrupt": {"after_ms": 600, "say": "no wait please"}}, "wait"]
     talk = script(*steps, quiet_ms=700, timeout_ms=15_000)
-    report = await run_load(address(server), talk, calls=4, speak=say, ramp_s=0.5)
+    report = await run_load(address(server), talk, calls=4, ramp_s=0.5)
     assert (report.calls, report.succeeded, report.failed, report.most_at_once) == (4, 4, 0, 4), report
     assert report.arrival_gap_ms.count > 4 * 100
     assert report.arrival_gap_ms.p50 is not None
     assert report.arrival_gap_ms.p50 > 0
     assert report.barge_in_to_clear_ms.count + report.unheard_barge_ins == 4
-    full = await run_load(address(server), script({"silence": 1500}), calls=6, speak=say)
+    full = await run_load(address(server), script({"silence": 1500}), calls=6)
     assert full.failures == {"refused: rejected: 486 Busy Here": 2}
 
 
@@ -300,7 +299,7 @@ async def test_a_killed_server_is_reported(script: Any, monkeypatch: pytest.Monk
             asyncio.get_running_loop().call_later(0.5, server.process.kill)
 
     try:
-        report = await run_call(address(server), script({"silence": 60_000}), speak=say, on_line=on_line)
+        report = await run_call(address(server), script({"silence": 60_000}), on_line=on_line)
     finally:
         await in_thread(server.stop)
     assert (report.outcome, report.ok) == (Outcome.FAILED, False)

@@ -179,8 +179,8 @@ async def hold(running: Running, audio: Audio, folder: Path, *, recorded: bool =
             await one.hears_key("7")
         await one.hang_up()
         await over(app)
-        assert line.end
-        assert line.end.reason == "the caller hung up"
+        assert line.ending.end
+        assert line.ending.end.reason == "the caller hung up"
 
 
 async def blind_transfer(running: Running, audio: Audio, folder: Path) -> None:

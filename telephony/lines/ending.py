@@ -1,0 +1,53 @@
+"""How a call ends, and what follows."""
+
+import msgspec
+
+
+class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
+    """Put the caller through to a telephone number or a SIP address."""
+
+    number: str
+
+
+class HangUp(msgspec.Struct, frozen=True, tag="hang_up"):
+    """The conversation is over."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The conversation broke off by a fault of ours; the caller is owed a word."""
+
+
+Outcome = Transfer | HangUp | Failed
+
+
+class End(msgspec.Struct, frozen=True):
+    """Why a call is over. `code` closes its WebSocket; 0: it has none, or the peer has closed it already."""
+
+    reason: str
+    failed: bool = False
+    code: int = 0
+
+
+class Ending:
+    """One call's."""
+
+    def __init__(self) -> None:
+        self.end: End | None = None  # the first counts
+        self.planned: Outcome = HangUp()
+
+    def finish(self, end: End, planned: Outcome | None = None) -> None:
+        """The call is over; `planned` is what is to follow."""
+        self.end = self.end or end
+        self.planned = planned or self.planned
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the carrier is to do when the call is over."""
+        return Failed() if self.end is None or self.end.failed else self.planned
+
+    def summary(self) -> dict[str, str | int]:
+        """For the log and the tape."""
+        return {
+            "reason": self.end.reason if self.end else "cancelled",
+            "outcome": type(self.outcome).__name__.lower(),
+        }

@@ -1,0 +1,20 @@
+"""Codecs at work: which coder a call has for what was negotiated."""
+
+from audio.rate import NARROW, Rate
+from telephony.lines.rtp.codec import G711, G722, Codec, Coder
+from telephony.lines.rtp.g722 import G722Coder
+from telephony.lines.rtp.wideband_g711 import Widened
+
+
+def open_coder(codec: Codec, rate: Rate, parameters: str = "") -> G711 | Coder:
+    """A codec at work in a call whose line has this rate; `parameters` are what the peer says of it (a=fmtp).
+
+    G.711 on a line of 8 kHz is itself. Raises SettingsError where a library is missing.
+    """
+    if isinstance(codec, G711):
+        return codec if rate is NARROW else Widened(codec)
+    if codec is G722:
+        return G722Coder(rate)
+    from telephony.lines.rtp.opus import Opus  # noqa: PLC0415 (a library that need not be there)
+
+    return Opus(rate, parameters)

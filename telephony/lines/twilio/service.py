@@ -1,0 +1,109 @@
+"""Twilio as a whole: its webhooks, its media socket, and whom both are taken from."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Container
+from contextlib import suppress
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from config.settings import Settings
+from telephony.lines.admission import Admission
+from telephony.lines.line import Listener
+from telephony.lines.metrics import Metrics
+from telephony.lines.outcomes import Outcomes
+from telephony.lines.refusals import Refusals
+from telephony.lines.registry import Registry
+from telephony.lines.stream.protocol import Started
+from telephony.lines.stream.stream_call import StreamCall
+from telephony.lines.twilio.protocol import MediaStream
+from telephony.lines.twilio.routes import Webhooks, target
+from telephony.lines.twilio.signature import NotSigned, Signature
+from telephony.lines.twilio.token import Tokens
+
+
+class TwilioService:
+    """The Twilio line of one server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        agents: Container[str],
+        calls: Registry,
+        *,
+        admission: Admission,
+        outcomes: Outcomes,
+        metrics: Metrics,
+        refusals: Refusals,
+    ) -> None:
+        self._settings = settings
+        self._calls = calls
+        self._admission = admission
+        self._refusals = refusals
+        self._signature = self._tokens = None
+        if settings.secured:
+            auth_token = settings.twilio.auth_token.get_secret_value()
+            shared_keys = {name: key.get_secret_value() for name, key in settings.twilio.shared_keys.items()}
+            self._signature = Signature(auth_token, settings.server.public_url, shared_keys)
+            self._tokens = Tokens(secrets.token_bytes(32), settings.twilio.token_lifetime_s, time.monotonic)
+        self._webhooks = Webhooks(
+            settings,
+            agents,
+            signature=self._signature,
+            tokens=self._tokens,
+            admission=admission,
+            outcomes=outcomes,
+            metrics=metrics,
+            refusals=refusals,
+            is_ready=lambda: calls.is_ready,
+        )
+
+    def routes(self) -> list[BaseRoute]:
+        """Where Twilio asks, and where it sends a call's audio."""
+        return [*self._webhooks.routes(), WebSocketRoute("/twilio/media", self._media)]
+
+    async def _media(self, websocket: WebSocket) -> None:
+        if refusal := self._refusal(websocket):
+            with suppress(RuntimeError, WebSocketDisconnect):
+                await websocket.send_denial_response(refusal)
+            return
+        await websocket.accept()
+        twilio = self._settings.twilio
+        call = StreamCall(
+            websocket,
+            MediaStream(max_message_bytes=twilio.max_message_bytes, max_gap_ms=twilio.max_gap_ms),
+            twilio,
+            self._settings.playout,
+            accept=self._accept,
+            clock_ms=lambda: 1000 * asyncio.get_running_loop().time(),
+        )
+        self._calls.enter(call)
+        try:
+            await call.run()
+        finally:
+            self._calls.leave(call)
+
+    def _refusal(self, websocket: WebSocket) -> Response | None:
+        refused = self._refusals.answer
+        if self._signature:
+            try:
+                claim = self._signature.claim(websocket.headers)
+            except NotSigned as error:
+                return refused(websocket, 403, error.reason, *error.details)
+            if not self._signature.upgrade(claim, target(websocket)):
+                return refused(websocket, 403, "the signature of the upgrade is wrong; is server.public_url right?")
+        if self._calls.crowded:
+            return refused(websocket, 503, "too many media sockets")
+        if not self._calls.is_ready:
+            return refused(websocket, 503, "not ready")
+        return None
+
+    def _accept(self, call: StreamCall, started: Started) -> Listener:
+        """A stream has started: check its token and find it a place; ProtocolError refuses it."""
+        if self._tokens:
+            self._tokens.redeem(started.parameters.get("token", ""), started.call_id)
+        call.parties = self._admission.parties(started.call_id)
+        return self._calls.join(call, started.parameters.get("agent", self._settings.call.agent))

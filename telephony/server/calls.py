@@ -1,0 +1,111 @@
+"""The calls that are on, by whichever line: their places, their agents, their time, and their end."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+from config.agent import AgentSettings
+from telephony.lines.admission import Admission
+from telephony.lines.exceptions import ProtocolError
+from telephony.lines.line import Line, Listener
+from telephony.lines.outcomes import Outcomes
+from telephony.server.bridge import Bridge, Shared
+
+SPARE_LINES = 64  # beyond the capacity that may be open: those that wait for their start, or are being refused
+DRAIN_LOOK_S = 0.05
+NOT_ALLOWED, TRY_LATER = 1008, 1013  # WebSocket close codes
+
+
+class Calls:
+    """See Registry."""
+
+    def __init__(
+        self, shared: Shared, agents: Mapping[str, AgentSettings], admission: Admission, outcomes: Outcomes
+    ) -> None:
+        self.is_ready = False
+        self._shared = shared
+        self._settings = shared.settings
+        self._agents = agents
+        self._admission = admission
+        self._outcomes = outcomes
+        self._lines: set[Line] = set()
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self._lines)
+
+    @property
+    def crowded(self) -> bool:
+        """See Registry."""
+        return len(self._lines) >= self._settings.call.capacity + SPARE_LINES
+
+    def enter(self, line: Line) -> None:
+        """See Registry."""
+        self._lines.add(line)
+        self._shared.metrics.opened(line)
+
+    def leave(self, line: Line) -> None:
+        """See Registry."""
+        self._lines.discard(line)
+        self._shared.metrics.closed(line)
+        if not line.accepted:
+            self._shared.metrics.calls.labels("refused").inc()
+
+    def join(self, line: Line, agent: str) -> Listener:
+        """See Registry."""
+        if agent not in self._agents:
+            raise ProtocolError(NOT_ALLOWED, f"there is no agent {agent[:40]!r}")
+        if not self._admission.claim(line.call_id):
+            raise ProtocolError(TRY_LATER, "no capacity, or this call has a stream already")
+        return self.connect(line, agent)
+
+    def connect(self, line: Line, agent: str, keys: str = "") -> Listener:
+        """See Registry."""
+        settings = self._agents[agent]
+        line.log.info("started", extra={"agent": settings.name, **line.parties.shown(self._settings.log.numbers)})
+        try:
+            return Bridge(self._shared, line, settings, self._closed, keys)
+        except Exception:
+            self._admission.release(line.call_id)
+            raise
+
+    def _closed(self, bridge: Bridge) -> None:
+        """A call that was accepted is over: free its place and keep what follows it."""
+        line = bridge.line
+        self._admission.release(line.call_id)
+        self._outcomes.put(line.call_id, line.outcome)
+        self._shared.metrics.calls.labels(type(line.outcome).__name__.lower()).inc()
+        line.log.info("ended", extra=line.summary())
+
+    # Time
+
+    def tick(self, now_ms: float) -> None:
+        """Called every 10 ms."""
+        for line in self._lines:  # before all else: what is paced from here leaves in time, whatever there is to hear
+            line.tick(now_ms)
+        for line in self._lines:
+            line.hear(now_ms)
+        for stream, probability, at_ms in self._shared.vad.run():
+            stream.tell(probability, at_ms)
+
+    def watch(self, now_ms: float) -> None:
+        """Called twice a second."""
+        for line in self._lines:
+            line.watch(now_ms)
+
+    async def drain(self) -> None:
+        """Wait for the calls that are on, at most `drain_s`; the last ones are said goodbye to."""
+        settings = self._settings.server
+        clock = asyncio.get_running_loop().time
+        begin = clock()
+        told: set[Line] = set()
+        while (waited := clock() - begin) < settings.drain_s:
+            coming = self._admission.reserved and waited < self._settings.twilio.start_timeout_s
+            if not self._lines and not coming:
+                break
+            if waited >= settings.drain_s - settings.drain_goodbye_s:
+                for line in [line for line in self._lines if line.accepted and line not in told]:
+                    told.add(line)
+                    line.shut_down()
+            await asyncio.sleep(DRAIN_LOOK_S)
