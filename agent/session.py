@@ -139,7 +139,7 @@ class Session:
         if self._hold:
             self._caller.skip(ms)
             return self._due() if self.now_ms >= self._timers.next_ms else []
-        self._caller.hear(event.pcm, event.wide, ms)
+        self._caller.hear(event.pcm, event.wide)
         commands = self._due() if self.now_ms >= self._timers.next_ms else []
         if self._caller.utterance.open and (block := self._caller.utterance.block()):
             commands.append(self._replying.hear(*block))

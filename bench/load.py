@@ -17,7 +17,7 @@ from bench.frame import FRAME_MS
 from bench.machine import table
 from telephony.server.process import ServerProcess
 
-SCRIPT = Path(__file__).parent.parent / "telephony" / "caller" / "scripts" / "load.yaml"
+SCRIPT = Path(__file__).parent.parent / "telephony" / "simulator" / "scripts" / "load.yaml"
 SERVER_CORE, CALLER_CORE = 0, 1
 RAMP_S, CALLS_A_SECOND = 2.0, 40  # how calls begin
 TAIL_S = 8.0  # of a run, that is not measured: calls end

@@ -8,7 +8,7 @@ from agent.listening.level import FULL_SCALE, Level
 from agent.listening.music import Music
 from agent.listening.silence import Silence
 from agent.listening.turn_detector import WINDOW_MS, TurnDetector
-from agent.listening.utterance import Utterance
+from agent.listening.utterance import BYTES_PER_MS, Utterance
 from config.settings import TurnSettings
 
 MAX_DIGITS = 64
@@ -55,11 +55,11 @@ class Caller:
         """Speech in the present turn."""
         return self.speech_ms + (self.detector.speech_ms if self.detector.speaking else 0)
 
-    def hear(self, pcm: bytes, wide: bytes, ms: float) -> None:
-        """Take the next piece of audio, so long, at 8 kHz and, on a wide-band line, at 16."""
+    def hear(self, pcm: bytes, wide: bytes = b"") -> None:
+        """Take the next piece of audio, at 8 kHz and, on a wide-band line, at 16."""
         self.utterance.add(pcm, wide)
         self._music.add(pcm)
-        self._silence.add(ms, self.level.add(pcm))
+        self._silence.add(len(pcm) / BYTES_PER_MS, self.level.add(pcm))
 
     def hold(self) -> None:
         """Nobody listens from now on."""

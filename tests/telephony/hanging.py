@@ -78,7 +78,7 @@ def flood() -> None:
 
 
 async def begin_call(app: App) -> None:
-    await until(lambda: app.ready)
+    await until(lambda: app.calls.is_ready)
     app.shared.tapes.open("CA1").write(b"{}\n")
     tell("ready")
 

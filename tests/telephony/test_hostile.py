@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from telephony.lines.exceptions import ProtocolError
-from telephony.lines.twilio.messages import Stopped
+from telephony.lines.stream.protocol import Stopped
 from telephony.lines.twilio.protocol import MediaStream
 
 CAPACITY = 60

@@ -19,7 +19,7 @@ class Talk:
     def windows_of(self, count: int, *, speech: bool, db: float = -20) -> None:
         for _ in range(count):
             self.windows += 1
-            self.caller.hear(frame(db) + frame(db)[:192], b"", WINDOW_MS)
+            self.caller.hear(frame(db) + frame(db)[:192])  # 32 ms
             self.caller.detector.update(0.9 if speech else 0.0, self.windows * WINDOW_MS)
 
 

@@ -133,5 +133,5 @@ async def test_folder_that_cannot_be_written_costs_calls_out_only(
 ) -> None:
     (tmp_path / "file").write_text("")
     async with server(server__data=str(tmp_path / "file" / "data")) as app:
-        assert app.ready
+        assert app.calls.is_ready
         assert "no calls can be placed: cannot write" in caplog.text

@@ -62,7 +62,7 @@ async def asked(one: Phone) -> tuple[int, str]:
 async def test_options_are_answered_as_a_call_would_be(phone: Open) -> None:
     async with server() as app:
         assert await asked(await phone(app)) == (200, "")
-        app.ready = False
+        app.calls.is_ready = False
         assert await asked(await phone(app)) == (503, "10")
 
 

@@ -338,6 +338,7 @@ def test_codecs_that_cannot_be_are_refused(codecs: list[str]) -> None:
         load_settings(None, {"sip.codecs": codecs})
 
 
+@pytest.mark.looptime
 async def test_speech_of_the_caller_arrives_as_it_was_said(wide_phone: Any, heard: list[tuple[bytes, bytes]]) -> None:
     words = to_line(*say("wait a moment please"), line_rate=16_000)
     async with server(**BOTH) as app:

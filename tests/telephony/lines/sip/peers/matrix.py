@@ -74,7 +74,7 @@ REASONS: dict[Cell, str] = {
 
 def tried() -> set[Cell]:
     """The cells that there are tests for."""
-    files = sorted((ROOT / "tests" / "telephony" / "sip").rglob("test_*.py"))
+    files = sorted((ROOT / "tests" / "telephony" / "lines" / "sip").rglob("test_*.py"))
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files if ".peer(" in file.read_text()]
     return {cell for name in names for test in vars(import_module(name)).values() for cell in _cells(_marks(test))}
 
