@@ -13,7 +13,7 @@ INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c
 # Tests that import torch, apart: importing it takes seconds, in every process that collects them.
 MODELS := $(addprefix tests/agent/engine/,kokoro realtime voxtral test_elsewhere.py test_faults.py test_host.py) tests/bench/test_engine.py
 
-.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz lock clean
+.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz schema lock clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ bench-memory: .venv/test ## what a server keeps of calls that are over, in 20,00
 
 fuzz: .venv/fuzz ## bytes made up by atheris for every parser that strangers reach, for FUZZ_S seconds (20)
 	$(BIN)/python -m tests.telephony.lines.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)
+
+schema: .venv/run ## write the JSON Schemas of the settings and of agents' files, for editors
+	$(BIN)/python -m config.schema
 
 lock: .venv/lock ## write the exact packages of a release, with hashes, to deploy/
 	.ci/lock

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from config import strict_yaml
 from config.dialogue import Dialogue
@@ -31,6 +39,14 @@ def _plain_file(name: str) -> str:
     return name
 
 
+_Number = Annotated[
+    str, AfterValidator(_dialable), WithJsonSchema({"type": "string", "pattern": f"^(?:{_NUMBER.pattern})$"})
+]
+_FileName = Annotated[
+    str, AfterValidator(_plain_file), WithJsonSchema({"type": "string", "pattern": f"^{_FILE.pattern}$"})
+]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,7 +54,7 @@ class _Model(BaseModel):
 class ToolSettings(_Model):
     """A tool: every call appends its arguments as one JSON line to `file` in the server's data folder."""
 
-    file: Annotated[str, AfterValidator(_plain_file)]
+    file: _FileName
     description: str = ""  # for language models
     parameters: dict[str, str] = {}  # each argument's name and what it means
 
@@ -51,7 +67,7 @@ class AgentSettings(_Model):
     voice: str = ""  # the synthesizer's own name for it; empty: its default
     speed: float = Field(default=1.0, ge=0.5, le=2.0)  # 1.0 is the voice's usual pace
     instructions: str = ""  # for language models; the scripted dialogue does not read it
-    transfers: dict[str, Annotated[str, AfterValidator(_dialable)]] = {}
+    transfers: dict[str, _Number] = {}
     tools: dict[str, ToolSettings] = {}
     press_keys: bool = False  # whether language models may press keys, such as for the menus of those they call
     dialogue: Dialogue | None = None

@@ -78,7 +78,8 @@ def _listed(value: Any) -> Any:
 
 
 # One text, or several wordings of it: the first is said first, the others when it has to be said again.
-Wordings = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)]
+_Wording = Annotated[str, Field(min_length=1)]
+Wordings = Annotated[tuple[_Wording, ...], BeforeValidator(_listed, json_schema_input_type=_Wording | list[_Wording])]
 
 
 class _Model(BaseModel):

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 WAITS_MS = {"w": 500, "W": 1000}
 PRESS_MS, GAP_MS = 100, 60  # of a key as a tone, and of the silence after it
@@ -27,4 +27,5 @@ def duration_ms(keys: str) -> int:
     return sum(WAITS_MS.get(key, PRESS_MS + GAP_MS) for key in keys)
 
 
-Keys = Annotated[str, AfterValidator(checked)]
+_SCHEMA = {"type": "string", "pattern": rf"^[0-9*#A-DwW]{{1,{MOST}}}$"}
+Keys = Annotated[str, AfterValidator(checked), WithJsonSchema(_SCHEMA)]

@@ -70,7 +70,7 @@ def _parse(text: str) -> Choice:
     return phrase
 
 
-Phrase = Annotated[Choice, PlainValidator(parse_phrase)]
+Phrase = Annotated[Choice, PlainValidator(parse_phrase, json_schema_input_type=str)]
 
 
 def _tokens(text: str) -> list[Word | Slot | str]:
