@@ -1,7 +1,7 @@
 """`voxline` as a process of its own that begins at once: forked from one that has imported everything already.
 
 Started anew it spends 1 s of a core on imports, every time. That `python -m telephony.cli` does the same is seen by
-`test_cli.py` and the demo.
+`tests/telephony/cli/test_serve.py` and the demo.
 """
 
 import os
@@ -22,7 +22,7 @@ CONTEXT.set_forkserver_preload(
         "telephony.cli.main",
         "telephony.server.draining",
         "telephony.cli.welcome",
-        "telephony.cli.dial",
+        "telephony.cli.control_client",
         __name__,
     ]
 )

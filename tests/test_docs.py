@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from config.agent import load_agent
 from config.settings import Settings, load_settings
-from telephony.cli.main import _parser
+from telephony.cli.main import build_parser
 from telephony.lines.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
@@ -106,7 +106,7 @@ def test_every_command_can_be_given(page: Path) -> None:
         if command is None:
             continue
         try:
-            _parser().parse_args(shlex.split(command[1], comments=True))
+            build_parser().parse_args(shlex.split(command[1], comments=True))
         except SystemExit:
             pytest.fail(line)
 

@@ -1,34 +1,53 @@
-"""One server, one call to it, and what happened: the main job end to end on one machine."""
+"""`voxline demo`: one server, one call to it, and what happened: the main job end to end on one machine."""
 
+import argparse
 import json
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-import uvloop
+from telephony.cli.options import SCRIPTS, Commands
 
-from config import private
-from telephony.server.process import LogLine, ServerProcess
-from telephony.simulator.call import run_call
-from telephony.simulator.report import CallReport, describe
-from telephony.simulator.script import load_script
-from telephony.simulator.timeline import Timeline
+if TYPE_CHECKING:
+    from telephony.server.process import LogLine
+    from telephony.simulator.report import CallReport
 
 PUBLIC_URL = "https://voice.example.com"  # signed for, as behind a proxy; the call itself stays on this machine
 BOOKINGS = "bookings.jsonl"  # what the shipped agent's tool writes
 FADE_MS = 20  # after `clear` the agent's voice fades out
 
 
+def add_parser(commands: Commands) -> None:
+    """Its options."""
+    parser = commands.add_parser(
+        "demo", help="a server and one call to it", description="Start a server, make one call, show what happened."
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the recording and the report")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Play the shipped script."""
+    return demo(options.out, SCRIPTS / "demo.yaml")
+
+
 def demo(out: Path, script: Path) -> int:
     """Write the recording, the report and the bookings to `out`; 0 only if a booking and a barge-in succeeded."""
+    import uvloop
+
+    from config import private
+    from telephony.server.process import ServerProcess
+    from telephony.simulator.call import run_call
+    from telephony.simulator.script import load_script
+    from telephony.simulator.timeline import Timeline
+
     private.make_folder(out)
     bookings = out / BOOKINGS
     bookings.unlink(missing_ok=True)
     token = secrets.token_hex(16)
     settings = {"server.public_url": PUBLIC_URL, "server.data": str(out.resolve()), "log.words": True}
 
-    def add_words(line: LogLine) -> None:
+    def add_words(line: "LogLine") -> None:
         if line.get("message") == "said":
             timeline.add(_words(line))
 
@@ -51,14 +70,18 @@ def demo(out: Path, script: Path) -> int:
     return _conclude(report, booked)
 
 
-def _words(line: LogLine) -> str:
+def _words(line: "LogLine") -> str:
     """The words of the conversation, as they go into its history."""
     cut = " … (interrupted here)" if line["interrupted"] else ""
     verb = "understood" if line["role"] == "caller" else "said"
     return f"{line['at_ms'] / 1000:7.2f}  voxline ▸ {verb}: {line['text']}{cut}"
 
 
-def _conclude(report: CallReport, booked: list[dict[str, Any]]) -> int:
+def _conclude(report: "CallReport", booked: list[dict[str, Any]]) -> int:
+    import msgspec
+
+    from telephony.simulator.report import describe
+
     summary = report.summary
     stopped = summary.stray_ms <= FADE_MS * len(report.interruptions)
     barge_in = summary.barge_in_to_clear_ms.count > 0 and summary.unheard_barge_ins == 0 and stopped

@@ -1,57 +1,81 @@
-"""`voxline dial`: asks the running server to call somebody, and tells how that goes on."""
+"""`voxline dial`: has the running server call somebody, and tells how the call goes."""
 
+import argparse
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
-import msgspec
+from telephony.cli.options import DEFAULT_URL, Commands, add_config
 
-from config.logging import printable
-from telephony.lines.exceptions import LineError
-from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, Dialled
+if TYPE_CHECKING:
+    from telephony.cli.control_client import ControlClient
+    from telephony.lines.outbound_call import CallRequest, Dialled
 
 POLL_S = 0.2
 END_S = 10.0  # within which a call that was given up is over
-TIMEOUT_S = 10.0
 
 
-class DialFailed(LineError):
-    """The server cannot be reached, or does not want to."""
+def add_parser(commands: Commands) -> None:
+    """Its options."""
+    parser = commands.add_parser(
+        "dial",
+        help="let the running server call somebody",
+        description="Let the running server call somebody by SIP, and tell how the call goes. Ctrl-C gives it up. "
+        "Exit status 0: it was answered and has ended well; 1: anything else.",
+    )
+    parser.add_argument("to", help="a SIP address, such as sip:bob@example.com, or with --trunk a number")
+    parser.add_argument("--agent", default="", help="who talks (default: the trunk's agent, else call.agent)")
+    parser.add_argument("--trunk", default="", help="by which of sip.trunks, with its credentials (default: directly)")
+    parser.add_argument(
+        "--keys",
+        default="",
+        help="pressed once it is answered, before the agent speaks: 0-9 * # A-D, w waits half a second and W a whole "
+        "one, such as ww104# for an extension",
+    )
+    parser.add_argument("--url", default=DEFAULT_URL, help=f"the server (default {DEFAULT_URL})")
+    add_config(parser, "its settings, in YAML")
+    parser.add_argument("--data", type=Path, help="its data folder, with the token (default: server.data of --config)")
+    parser.set_defaults(run=run)
 
 
-def dial(request: CallRequest, url: str, data: Path) -> int:
-    """Call, tell on standard output how it goes, and wait for its end; Ctrl-C gives the call up. Gives the exit
-    status: 0 for a call that was answered and has ended well, else 1."""
+def run(options: argparse.Namespace) -> int:
+    """Have it call."""
+    from config.settings import load_settings
+    from telephony.lines.outbound_call import CallRequest
+
+    data = options.data or load_settings(options.config).server.data
+    return dial(CallRequest(options.to, options.agent, options.trunk, options.keys), options.url, data)
+
+
+def dial(request: "CallRequest", url: str, data: Path) -> int:
+    """Call, print how it goes, and wait until it is over; Ctrl-C gives the call up. Returns the exit status: 0 for a
+    call that was answered and has ended well, else 1."""
+    from telephony.cli.control_client import ControlClient, DialFailed
+
     try:
-        headers = {"Authorization": f"Bearer {_token(data)}"}
-        with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False) as http:
-            call = _ask(http, "POST", "/calls", msgspec.json.encode(request))
+        with closing(ControlClient(url, data)) as client:
+            call = client.originate(request)
             print(f"calling {call.to} (call {call.id})", flush=True)
             try:
-                call = _follow(http, call)
+                call = _follow(client, call)
             except KeyboardInterrupt:
-                _ask(http, "DELETE", f"/calls/{call.id}")
-                call = _follow(http, call, END_S)
+                client.give_up(call)
+                call = _follow(client, call, END_S)
     except DialFailed as error:
         print(f"voxline: {error}", file=sys.stderr)
         return 1
     return 0 if call.state == "ended" and call.outcome != "failed" else 1
 
 
-def _token(data: Path) -> str:
-    path = data / TOKEN_FILE
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise DialFailed(f"cannot read {path}, which a running server writes: {error.strerror}") from None
+def _follow(client: "ControlClient", call: "Dialled", most_s: float = float("inf")) -> "Dialled":
+    """Print every new state until the last one."""
+    from telephony.cli.control_client import DialFailed
 
-
-def _follow(http: httpx.Client, call: Dialled, most_s: float = float("inf")) -> Dialled:
-    """Tell every new state until the last one."""
     begin, told = time.monotonic(), call.state
     while True:
-        call = _ask(http, "GET", f"/calls/{call.id}")
+        call = client.look_up(call)
         if call.state != told:
             told = call.state
             print(_line(call), flush=True)
@@ -62,26 +86,9 @@ def _follow(http: httpx.Client, call: Dialled, most_s: float = float("inf")) -> 
         time.sleep(POLL_S)
 
 
-def _line(call: Dialled) -> str:
+def _line(call: "Dialled") -> str:
+    from config.logging import printable
+
     status = str(call.status) if call.status else ""
     why = " ".join(part for part in (status, call.reason, f"({call.outcome})" if call.outcome else "") if part)
     return printable(f"{call.state}: {why}" if why else call.state)  # the reason is the other side's
-
-
-def _ask(http: httpx.Client, method: str, path: str, body: bytes | None = None) -> Dialled:
-    try:
-        answer = http.request(method, path, content=body)
-    except httpx.HTTPError as error:
-        raise DialFailed(f"no answer from {http.base_url}: {error}") from None
-    if answer.is_success:
-        try:
-            return msgspec.json.decode(answer.content, type=Dialled)
-        except msgspec.DecodeError:
-            raise DialFailed(f"{http.base_url} is no voxline server") from None
-    try:
-        why = msgspec.json.decode(answer.content, type=dict[str, str])["error"]
-    except (msgspec.DecodeError, KeyError):
-        why = f"{http.base_url} is no voxline server"
-    if answer.status_code == 401:
-        why += "; is it the data folder of this server?"
-    raise DialFailed(f"{why} ({answer.status_code})")

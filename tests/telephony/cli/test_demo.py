@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.engine.embedded.synthesizer import say
 from telephony.cli.demo import demo
-from telephony.cli.main import SCRIPTS
+from telephony.cli.options import SCRIPTS
 
 RATE = 8000
 LOUD_DBFS = -35.0
@@ -26,7 +25,7 @@ def level(samples: np.ndarray) -> float:
 def test_the_agent_is_heard_to_stop_in_mid_word_and_all_is_told_in_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    demo(tmp_path, SCRIPTS / "demo.yaml", say)
+    demo(tmp_path, SCRIPTS / "demo.yaml")
     printed = capsys.readouterr().out
     times = [float(found[1]) for found in re.finditer(r"^ +(\d+\.\d\d)  \w+ +▸", printed, re.MULTILINE)]
     assert len(times) > 15

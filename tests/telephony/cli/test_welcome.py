@@ -43,10 +43,3 @@ def test_it_is_for_terminals_only(tmp_path: Path) -> None:
         assert server.wait(30) == 0
         os.close(ours)
     assert "answers calls." in shown
-
-
-def test_the_version_is_told() -> None:
-    told = subprocess.run(
-        [sys.executable, "-m", "telephony.cli", "--version"], capture_output=True, text=True, check=True
-    )
-    assert told.stdout.startswith("voxline 0.")

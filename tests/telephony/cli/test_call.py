@@ -1,30 +1,17 @@
-"""`voxline call` and `voxline load`, by SIP, as a person types them."""
+"""`voxline call`, by SIP, as a person types it."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from telephony.cli.main import main
 
-SCRIPT = "steps: [wait, {dtmf: '12'}, {silence: 500}, hang_up]\n"
 
-
-@pytest.fixture
-def desk(serve: Any) -> str:
-    """The address of a server that asks for a password."""
-    settings = {"sip.enabled": True, "sip.port": 0, "engine.profile": "simulated", "sip.users": {"ann": "s3cret"}}
-    server = serve(settings)
-    return f"sip:front_desk@127.0.0.1:{server.wait_for('listening', logger='voxline.sip')['ports']['UDP']}"
-
-
-def test_call_and_load(
-    desk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_call_leaves_a_report_and_a_recording_and_no_password(
+    desk: str, script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SIP_PASSWORD", "s3cret")
-    script = tmp_path / "script.yaml"
-    script.write_text(SCRIPT)
     assert main(["call", desk, "--script", str(script), "--user", "ann", "--out", str(tmp_path / "one")]) == 0
     told = capsys.readouterr()
     assert f"is connected to {desk}" in told.out
@@ -32,11 +19,7 @@ def test_call_and_load(
     report = (tmp_path / "one" / "report.json").read_text()
     assert json.loads(report)["steps_done"] == 4
     assert (tmp_path / "one" / "call.wav").stat().st_size > 20_000
-
-    out = tmp_path / "load.json"
-    assert main(["load", desk, "--script", str(script), "--user", "ann", "--calls", "2", "--out", str(out)]) == 0
-    assert json.loads(out.read_text())["succeeded"] == 2
-    assert "s3cret" not in told.out + told.err + report + out.read_text() + "".join(capsys.readouterr())
+    assert "s3cret" not in told.out + told.err + report
 
 
 def test_without_the_password_the_call_fails(

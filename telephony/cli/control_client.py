@@ -1,0 +1,66 @@
+"""Calls out, as a client of the running server's HTTP API asks for them and follows them."""
+
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from telephony.lines.exceptions import LineError
+from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, Dialled
+
+TIMEOUT_S = 10.0
+
+
+class DialFailed(LineError):
+    """The server cannot be reached, or it refuses."""
+
+
+class ControlClient:
+    """A server at `url`; `data` is its data folder, which holds the token. Every method raises DialFailed."""
+
+    def __init__(self, url: str, data: Path) -> None:
+        headers = {"Authorization": f"Bearer {_token(data)}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+
+    def originate(self, request: CallRequest) -> Dialled:
+        """Have it place a call."""
+        return self._ask("POST", "/calls", msgspec.json.encode(request))
+
+    def look_up(self, call: Dialled) -> Dialled:
+        """The call's present state."""
+        return self._ask("GET", f"/calls/{call.id}")
+
+    def give_up(self, call: Dialled) -> None:
+        """Have it cancel the call, or hang up."""
+        self._ask("DELETE", f"/calls/{call.id}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> Dialled:
+        url = self._http.base_url
+        try:
+            answer = self._http.request(method, path, content=body)
+        except httpx.HTTPError as error:
+            raise DialFailed(f"no answer from {url}: {error}") from None
+        if answer.is_success:
+            try:
+                return msgspec.json.decode(answer.content, type=Dialled)
+            except msgspec.DecodeError:
+                raise DialFailed(f"{url} is no voxline server") from None
+        try:
+            why = msgspec.json.decode(answer.content, type=dict[str, str])["error"]
+        except (msgspec.DecodeError, KeyError):
+            why = f"{url} is no voxline server"
+        if answer.status_code == 401:
+            why += "; is it the data folder of this server?"
+        raise DialFailed(f"{why} ({answer.status_code})")
+
+
+def _token(data: Path) -> str:
+    path = data / TOKEN_FILE
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise DialFailed(f"cannot read {path}, which a running server writes: {error.strerror}") from None
