@@ -119,7 +119,7 @@ class Consultations:
 
     def told(self, event: Progress | Answered | Ended | TransferProgress) -> None:
         """Something has happened in a call, before its line is told."""
-        one = self._on.get(event.call.id)
+        one = self._on.get(event.call)
         if one is None:
             return
         match event:
@@ -134,7 +134,7 @@ class Consultations:
                     self._connected(one)
                 else:
                     self._fail(one, "failed", f"the caller's phone could not be connected ({event.status})")
-            case Ended() if event.call is not one.call:
+            case Ended() if event.call != one.id:
                 self._end(one, "cancelled", "the caller is gone")
             case Ended() if not one.news_ms:  # else it may be that he talks with the caller already
                 reason = why_refused(event.status, in_time=event.cause is not Cause.UNANSWERED)

@@ -52,6 +52,7 @@ class SipCall(Line):
         over: Callable[["SipCall"], None],
     ) -> None:
         self.call_id = call.id
+        self.outbound = call.owner
         self.rate = NARROW.hz
         self.carries_keys = False  # until that is agreed on
         self.trunk = trunk  # its name, where the call is one of a trunk's

@@ -63,7 +63,7 @@ class Lines(dict[str, SipCall]):
 
     def tell(self, event: InCall) -> None:
         """Something has happened in a call."""
-        line = self.get(event.call.id)
+        line = self.get(event.call)
         if line is None:
             return
         match event:
@@ -76,7 +76,7 @@ class Lines(dict[str, SipCall]):
             case TransferProgress():
                 line.transferred(event.status, final=event.final)
             case Ended():
-                theirs = "the called party hung up" if event.call.owner else "the caller hung up"
+                theirs = "the called party hung up" if line.outbound else "the caller hung up"
                 reason = theirs if event.cause is Cause.REMOTE else event.cause.value
                 line.ended(reason, failed=event.cause not in QUIET)
 

@@ -11,6 +11,8 @@ from telephony.lines.registry import Registry
 from telephony.lines.sip.access.identity import parties_of
 from telephony.lines.sip.calls import Lines
 from telephony.lines.sip.dialogs.events import Invited
+from telephony.lines.sip.dialogs.uas import InboundCall
+from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.media.audio import NotAcceptable
 from telephony.lines.sip.media.ports import NoPort
 from telephony.lines.sip.syntax.header import parse_uri
@@ -41,13 +43,20 @@ class Answering:
         self._lines = lines
         self._admission = admission
         self._registry = registry
+        self._ua: UserAgent | None = None
         self._networks = [ip_network(network) for network in settings.sip.networks]
+
+    def start(self, ua: UserAgent) -> None:
+        """From now on calls may come in."""
+        self._ua = ua
 
     def invited(self, invited: Invited, now_ms: float) -> None:
         """Answer a call or turn it away."""
-        refusal = self.closed() or self._answer(invited, now_ms)
+        assert self._ua is not None
+        call = self._ua.inbound(invited.call)
+        refusal = self.closed() or self._answer(invited, call, now_ms)
         if refusal is not None:
-            invited.call.reject(refusal, now_ms)
+            call.reject(refusal, now_ms)
 
     def closed(self) -> Refusal | None:
         """What every call would be refused with now; None if there is room."""
@@ -55,8 +64,8 @@ class Answering:
             return Refusal(503, "not ready", _LATER)
         return Refusal(486, "no capacity", _LATER) if self._admission.free <= 0 else None
 
-    def _answer(self, invited: Invited, now_ms: float) -> Refusal | None:
-        call, trunk = invited.call, self._trunks.of(invited.source.host)
+    def _answer(self, invited: Invited, call: InboundCall, now_ms: float) -> Refusal | None:
+        trunk = self._trunks.of(invited.source.host)
         try:
             sockets = self._lines.sockets()
         except NoPort as error:

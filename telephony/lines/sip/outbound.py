@@ -132,7 +132,7 @@ class Dialling:
 
     def told(self, event: Progress | Answered | Ended) -> None:
         """Something has happened in a call, before its line is told."""
-        dialled = self._dialled.get(event.call.id)
+        dialled = self._dialled.get(event.call)
         if dialled is None or dialled.over:
             return
         match event:
@@ -141,7 +141,7 @@ class Dialling:
                     dialled.state = "ringing"
                     _log(dialled).info("ringing", extra={"status": event.status})
             case Answered():
-                self._answered(dialled, event.call)
+                self._answered(dialled)
             case Ended() if dialled.state != "answered":
                 self._refused(dialled, event)
 
@@ -152,8 +152,8 @@ class Dialling:
             dialled.outcome = type(line.outcome).__name__.lower()
             self._finish(dialled, "ended", reason=line.ending.end.reason if line.ending.end else "")
 
-    def _answered(self, dialled: Dialled, call: OutboundCall) -> None:
-        line = self._lines[dialled.id]
+    def _answered(self, dialled: Dialled) -> None:
+        line, call = self._lines[dialled.id], self._calls[dialled.id]
         try:
             listener = self._registry.connect(line, dialled.agent, self._keys.pop(dialled.id, ""))
             self._registry.enter(line)

@@ -36,14 +36,14 @@ class Registrations:
         self._gauge = metrics.registered
         self._changed = changed
         self._moved = moved
-        self._trunk_of: dict[Registration, Trunk] = {}  # until it is ended
+        self._on: dict[str, tuple[Registration, Trunk]] = {}  # by id, until it is ended
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     @property
     def running(self) -> bool:
         """Whether a registrar still knows us, or is about to."""
-        return bool(self._trunk_of)
+        return bool(self._on)
 
     def start(self, ua: UserAgent) -> None:
         """Register with all trunks that want it."""
@@ -57,14 +57,13 @@ class Registrations:
         self._stopping = True
         for task in self._tasks:
             task.cancel()
-        for registration in list(self._trunk_of):
+        for registration, _ in list(self._on.values()):
             registration.stop(now_ms)
         self._changed()
 
     def told(self, event: Registered | RegistrationFailed) -> None:
         """How it goes on."""
-        registration = event.registration
-        trunk = self._trunk_of[registration]
+        registration, trunk = self._on[event.registration]
         extra: dict[str, object] = {"trunk": trunk.name, "registrar": str(registration.hop)}
         registered = isinstance(event, Registered) and event.expires_s > 0
         self._gauge.labels(trunk.name).set(int(registered))
@@ -76,7 +75,7 @@ class Registrations:
         else:
             logger.info("unregistered", extra=extra)
         if self._stopping:
-            del self._trunk_of[registration]
+            del self._on[registration.id]
         elif registered:
             self._know(trunk, frozenset(hop.host for hop in registration.hops))
         else:
@@ -93,7 +92,7 @@ class Registrations:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         registration = ua.register(trunk.account(hops), 1000 * asyncio.get_running_loop().time())
-        self._trunk_of[registration] = trunk
+        self._on[registration.id] = registration, trunk
         self._changed()
 
     async def _look_again(self, registration: Registration, trunk: Trunk) -> None:

@@ -99,7 +99,7 @@ class SipService:
             changed=self._flush,
         )
         self._registrations = Registrations(trunks, locator, metrics, changed=self._flush, moved=self._trust)
-        self._naming = Naming(locator, self._tell_later)
+        self._naming = Naming(locator, self._tell_later, rings=self._rings)
         self._telling = False
 
     @property
@@ -122,6 +122,7 @@ class SipService:
             admit=self.door.authorized,
             closed=self._answering.closed,
         )
+        self._answering.start(self._ua)
         self.dialling.start(self._ua)
         self.consultations.start(self._ua)
         logger.info("listening", extra={"sip": host, "ports": self.ports})
@@ -229,6 +230,9 @@ class SipService:
                 self._told(item)
         except Exception:
             logger.exception("a SIP event could not be dealt with")
+
+    def _rings(self, call_id: str) -> bool:
+        return self._ua is not None and self._ua.rings(call_id)
 
     def _tell_later(self, event: Event) -> None:
         """Hosts that it names have been looked up."""

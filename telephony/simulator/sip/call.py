@@ -120,9 +120,10 @@ class SipCall(PhoneCall):
     # What the agent's side does
 
     def _told(self, event: Event) -> None:
+        assert self._call is not None
         match event:
             case Answered():
-                self.report.call_sid = event.call.dialog.call_id
+                self.report.call_sid = self._call.dialog.call_id
                 if not self._answered.done():
                     self._answered.set_result(event.body)
             case Ended():
@@ -131,29 +132,29 @@ class SipCall(PhoneCall):
                     self._answered.set_result(None)
                 self._end(CLOSED)
             case Reinvited():
-                self._reinvited(event)
+                self._reinvited(self._call, event.body)
             case Referred():
-                self._referred(event)
+                self._referred(self._call, event.target)
 
-    def _reinvited(self, event: Reinvited) -> None:
+    def _reinvited(self, call: OutboundCall, offer: bytes) -> None:
         """The agent's side wants other media."""
         assert self._negotiation is not None
         now_ms = self._trunk.now_ms()
         try:
-            if not event.body:
+            if not offer:
                 raise NotAcceptable("a re-INVITE without an offer is not done by this caller")
-            answer, agreed = self._negotiation.answer(event.body)
+            answer, agreed = self._negotiation.answer(offer)
         except NotAcceptable as error:
             self.report.notes.append(str(error))
-            event.call.refuse_reinvite(error.refusal, now_ms)
+            call.refuse_reinvite(error.refusal, now_ms)
             return
         if self._stream is not None:
             self._stream.media.update(agreed, self._now() / g711.SAMPLES_PER_MS)
-        event.call.answer_reinvite(answer, now_ms)
+        call.answer_reinvite(answer, now_ms)
 
-    def _referred(self, event: Referred) -> None:
+    def _referred(self, call: OutboundCall, target: str) -> None:
         """A transfer: the target is not called, but the agent is told that it answers."""
         now_ms = self._trunk.now_ms()
-        self.report.transferred_to = event.target
-        event.call.accept_refer(now_ms)
-        event.call.tell_refer(200, now_ms)
+        self.report.transferred_to = target
+        call.accept_refer(now_ms)
+        call.tell_refer(200, now_ms)

@@ -139,11 +139,11 @@ class Trunk:
 
     def _tell(self, event: Event) -> None:
         call = getattr(event, "call", None)
-        told = self._calls.get(call.id) if call is not None else None
+        told = self._calls.get(call) if call is not None else None
         if told is not None:
             told(event)
         if isinstance(event, Ended):
-            self._calls.pop(event.call.id, None)
+            self._calls.pop(event.call, None)
 
     def _wait(self) -> None:
         """Be called when something is due."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
@@ -18,9 +18,6 @@ from telephony.lines.sip.transactions.client import Answered, ClientTransaction
 from telephony.lines.sip.transactions.server import ServerTransaction
 from telephony.lines.sip.transactions.timers import Timers
 from telephony.lines.sip.transactions.transaction import MAGIC, Transactions
-
-if TYPE_CHECKING:
-    from telephony.lines.sip.dialogs.invite_dialog import Call
 
 ALLOWED = ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "UPDATE", "NOTIFY", "PRACK")
 SUPPORTED = ("Supported", "timer, 100rel")
@@ -44,6 +41,24 @@ class Config(msgspec.Struct, frozen=True):
     follow_source: bool = False  # peers are behind NATs: send where they sent from, not to their Contact
 
 
+class AnyCall(Protocol):
+    """A call, as far as messages are handed to it."""
+
+    id: str
+
+    def hang_up(self, now_ms: float) -> None:
+        """End the call, however far it has come."""
+
+    def dialog_of(self, request: Request) -> Dialog:
+        """The dialog that a request of the peer's belongs to."""
+
+    def receive(self, transaction: ServerTransaction, way: Address, now_ms: float) -> None:
+        """A new request in the dialog."""
+
+    def acknowledged(self, ack: Request, now_ms: float) -> None:
+        """An ACK of a 2xx has come."""
+
+
 class Core:
     """Not for the shell: `UserAgent` is."""
 
@@ -54,8 +69,8 @@ class Core:
         self.random = random
         self.timers = Timers()
         self.transactions = Transactions(self.timers, self.send, config.max_transactions)
-        self.calls: dict[str, Call] = {}  # by our id
-        self.dialogs: dict[Id, Call] = {}
+        self.calls: dict[str, AnyCall] = {}  # by our id
+        self.dialogs: dict[Id, AnyCall] = {}
         self.out: list[Send | Event] = []
         self.allow = ("Allow", ", ".join((*ALLOWED, *(("REFER",) if config.allow_refer else ()))))
         self.way = Address("UDP", "")  # where the message came from that is being read

@@ -1,18 +1,14 @@
-"""What a user agent gives out: messages to be sent, and what the call layer is told."""
+"""What a user agent gives out: messages to send, and events for the call layer.
+
+Events are plain data: `call` and `registration` are ids. `UserAgent.call` gives the call while it lasts.
+"""
 
 from enum import Enum
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import Request
-
-if TYPE_CHECKING:
-    from telephony.lines.sip.dialogs.invite_dialog import Call
-    from telephony.lines.sip.dialogs.registration import Registration
-    from telephony.lines.sip.dialogs.uac import OutboundCall
-    from telephony.lines.sip.dialogs.uas import InboundCall
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -39,7 +35,7 @@ class Cause(Enum):
 class Invited(msgspec.Struct, frozen=True):
     """Somebody calls: `accept` or `reject`. The body (SDP) is empty where our answer is to hold the offer."""
 
-    call: "InboundCall"
+    call: str
     request: Request
     source: Address
     body: bytes
@@ -48,7 +44,7 @@ class Invited(msgspec.Struct, frozen=True):
 class Progress(msgspec.Struct, frozen=True):
     """The called party rings (180), or something of that kind; `body` may be an early answer."""
 
-    call: "OutboundCall"
+    call: str
     status: int
     body: bytes
 
@@ -56,34 +52,34 @@ class Progress(msgspec.Struct, frozen=True):
 class Answered(msgspec.Struct, frozen=True):
     """The called party has answered, and has our ACK. `body` is its SDP."""
 
-    call: "OutboundCall"
+    call: str
     body: bytes
 
 
 class Acked(msgspec.Struct, frozen=True):
     """The peer has our 2xx to its INVITE or re-INVITE. `body` is its SDP where the 2xx held the offer."""
 
-    call: "Call"
+    call: str
     body: bytes
 
 
 class Reinvited(msgspec.Struct, frozen=True):
     """The peer wants other media: `answer_reinvite` or `refuse_reinvite`. An empty body asks for an offer of ours."""
 
-    call: "Call"
+    call: str
     body: bytes
 
 
 class ReinviteWithdrawn(msgspec.Struct, frozen=True):
     """The peer does not want them any more, or has waited too long: there is nothing to answer."""
 
-    call: "Call"
+    call: str
 
 
 class Reanswered(msgspec.Struct, frozen=True):
     """The answer to our `reinvite`: its SDP with a `status` of 200 to 299, else everything stays as it was."""
 
-    call: "Call"
+    call: str
     status: int
     body: bytes
 
@@ -91,7 +87,7 @@ class Reanswered(msgspec.Struct, frozen=True):
 class Info(msgspec.Struct, frozen=True):
     """A key by INFO, of one of the types in `call.KEYS`."""
 
-    call: "Call"
+    call: str
     content_type: str
     body: bytes
 
@@ -99,14 +95,14 @@ class Info(msgspec.Struct, frozen=True):
 class Referred(msgspec.Struct, frozen=True):
     """The peer asks to call `target` instead (a URI; its headers may hold Replaces): `accept_refer`, `refuse_refer`."""
 
-    call: "Call"
+    call: str
     target: str
 
 
 class TransferProgress(msgspec.Struct, frozen=True):
     """How our `refer` goes on: 0 means that it is unknown. When it is `final` and 2xx, hang up."""
 
-    call: "Call"
+    call: str
     status: int
     final: bool
 
@@ -114,7 +110,7 @@ class TransferProgress(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     """A call is over; told once for each, and nothing after it. `status` is the peer's or ours, 0 without one."""
 
-    call: "Call"
+    call: str
     cause: Cause
     status: int
     reason: str  # the peer's words, if any
@@ -124,14 +120,14 @@ class Ended(msgspec.Struct, frozen=True):
 class Registered(msgspec.Struct, frozen=True):
     """The registrar knows us for that long; it is renewed in time. 0: we have unregistered."""
 
-    registration: "Registration"
+    registration: str
     expires_s: int
 
 
 class RegistrationFailed(msgspec.Struct, frozen=True):
     """It does not; it is tried again after `retry_ms`."""
 
-    registration: "Registration"
+    registration: str
     status: int
     reason: str
     retry_ms: float

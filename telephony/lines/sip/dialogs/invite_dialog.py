@@ -184,7 +184,7 @@ class Call(ABC):
             self.bye(Cause.LOCAL, now_ms)
             return
         self.state = CallState.UP
-        self.core.tell(Acked(self, body))
+        self.core.tell(Acked(self.id, body))
 
     # ---- shared with the other rooms of a call ----
 
@@ -214,7 +214,7 @@ class Call(ABC):
         """The call is of no more use, but the peer has yet to learn it."""
         if self.state is not CallState.ENDING:
             self._stop(CallState.ENDING, now_ms)
-            self.core.tell(Ended(self, cause, status, reason, 0))
+            self.core.tell(Ended(self.id, cause, status, reason, 0))
 
     def end(self, cause: Cause, now_ms: float, status: int = 0, reason: str = "", retry_after_s: int = 0) -> None:
         """The call is over, and the peer knows."""
@@ -224,7 +224,7 @@ class Call(ABC):
         if self._dialog is not None:
             self.core.dialogs.pop(self._dialog.id, None)
         if not told:
-            self.core.tell(Ended(self, cause, status, reason, retry_after_s))
+            self.core.tell(Ended(self.id, cause, status, reason, retry_after_s))
 
     def _stop(self, state: CallState, now_ms: float) -> None:
         self.state = state
@@ -256,7 +256,7 @@ class Call(ABC):
         self.core.answer(transaction, 200, now_ms)
         for part in found:
             if part.kind in KEYS:
-                self.core.tell(Info(self, part.kind, part.data))
+                self.core.tell(Info(self.id, part.kind, part.data))
 
     def _refresh(self, now_ms: float) -> None:
         self.reinvites.refresh(now_ms)

@@ -43,7 +43,7 @@ class Registration:
         self.hops = [self.hop, *account.spares]  # all servers of the registrar
         self._untried = self.hops[1:]
         self._expires_s = account.expires_s
-        self._call_id = core.token()
+        self.id = core.token()  # its Call-ID
         self._tag = core.token()
         self._sequence = core.random.randint(1, 9999)
         self._failures = 0
@@ -82,7 +82,7 @@ class Registration:
         self._sequence += 1
         headers = Headers([("Max-Forwards", "70"), ("From", f"<{self.account.address}>;tag={self._tag}")])
         headers.add("To", f"<{self.account.address}>")
-        headers.add("Call-ID", self._call_id)
+        headers.add("Call-ID", self.id)
         headers.add("CSeq", f"{self._sequence} REGISTER")
         headers.add(*self._core.contact(self.hop.transport))
         headers.add("Expires", str(0 if self._stopping else self._expires_s))
@@ -106,9 +106,9 @@ class Registration:
         if self._exchange.request.headers.get("Expires") != "0":  # the answer to the one before
             self._send(now_ms)
         elif response.status < 300:
-            self._core.tell(Registered(self, 0))
+            self._core.tell(Registered(self.id, 0))
         else:
-            self._core.tell(RegistrationFailed(self, response.status, response.reason, 0.0))
+            self._core.tell(RegistrationFailed(self.id, response.status, response.reason, 0.0))
 
     def _registered(self, response: Response, now_ms: float) -> None:
         self._failures = 0
@@ -117,7 +117,7 @@ class Registration:
         granted_ms = 1000.0 * granted_s
         pause_ms = max(SHORTEST_PAUSE_MS, granted_ms / 2, granted_ms - max(GIVE_UP, granted_ms / 10))
         self._next = self._core.timers.start(now_ms + pause_ms, self._send)
-        self._core.tell(Registered(self, granted_s))
+        self._core.tell(Registered(self.id, granted_s))
 
     def _granted(self, response: Response) -> int:
         """For how many seconds: as it says at our Contact, or for all, or what we have asked for."""
@@ -150,7 +150,7 @@ class Registration:
         self._failures += 1
         self._raised = False
         self._next = self._core.timers.start(now_ms + pause_ms, self._begin_again)
-        self._core.tell(RegistrationFailed(self, response.status, response.reason, pause_ms))
+        self._core.tell(RegistrationFailed(self.id, response.status, response.reason, pause_ms))
 
 
 def _same(contact: NameAddr, user: str, host: str, port: int | None) -> bool:

@@ -1,7 +1,6 @@
 """Re-INVITE and UPDATE in a call, ours and theirs, one at a time (RFC 3261 14, RFC 3311)."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from telephony.lines.exceptions import CommandError
 from telephony.lines.sip.dialogs.checks import foreign_body
@@ -10,15 +9,13 @@ from telephony.lines.sip.dialogs.core import SUPPORTED, WITH_SDP
 from telephony.lines.sip.dialogs.events import Cause, Reanswered, Reinvited, ReinviteWithdrawn, Send
 from telephony.lines.sip.dialogs.exchange import Exchange
 from telephony.lines.sip.dialogs.session_timer import too_small
+from telephony.lines.sip.dialogs.within import WithinCall
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.body import sdp_of
 from telephony.lines.sip.syntax.message import Request, Response
 from telephony.lines.sip.transactions.answers import Refusal
 from telephony.lines.sip.transactions.server import ServerTransaction
 from telephony.lines.sip.transactions.timers import GIVE_UP, Action, Timer
-
-if TYPE_CHECKING:
-    from telephony.lines.sip.dialogs.invite_dialog import Call
 
 MOST_GLARES = 7
 MOST_ACKS = 8  # of the latest INVITEs: their 2xx may come again
@@ -29,7 +26,7 @@ _BUSY = Refusal(491, "another offer is under way")
 class Reinvites:
     """Who has offered what to whom."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: WithinCall) -> None:
         self.sent_body = b""  # our present SDP, for a refresh
         self._offered = b""  # what is to take its place
         self._call = call
@@ -127,7 +124,7 @@ class Reinvites:
         elif not self._call.up or self._try_again(response, now_ms, partial(self._invite, told=told)):
             return
         if told and self._call.up:
-            self._core.tell(Reanswered(self._call, status, sdp_of(response)))
+            self._core.tell(Reanswered(self._call.id, status, sdp_of(response)))
         if status in (408, 481):
             self.lost(status, now_ms)
 
@@ -200,7 +197,7 @@ class Reinvites:
         if request.method == "INVITE":
             self._core.answer(transaction, 100, now_ms)
         self._thinking = self._core.timers.start(now_ms + ANSWER_MS, self._too_late)
-        self._core.tell(Reinvited(self._call, offer))
+        self._core.tell(Reinvited(self._call.id, offer))
 
     def accept(self, body: bytes, now_ms: float) -> None:
         """Answer 200."""
@@ -260,7 +257,7 @@ class Reinvites:
 
     def _withdraw(self, refusal: Refusal, now_ms: float) -> None:
         self.refuse(refusal, now_ms)
-        self._core.tell(ReinviteWithdrawn(self._call))
+        self._core.tell(ReinviteWithdrawn(self._call.id))
 
     def _glare(self) -> Refusal | None:
         if self._theirs is not None:

@@ -1,21 +1,17 @@
 """REFER in a call (RFC 3515, 3891): ours, with what the peer tells of it by NOTIFY, and the peer's."""
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from telephony.lines.exceptions import CommandError
 from telephony.lines.sip.dialogs.dialog import Dialog
 from telephony.lines.sip.dialogs.events import Referred, TransferProgress
+from telephony.lines.sip.dialogs.within import WithinCall
 from telephony.lines.sip.syntax.header import parse_name_addr, parse_uri, tag_of
 from telephony.lines.sip.syntax.message import Request, Response
 from telephony.lines.sip.transactions.answers import Refusal
 from telephony.lines.sip.transactions.reasons import reason
 from telephony.lines.sip.transactions.server import ServerTransaction
 from telephony.lines.sip.transactions.timers import GIVE_UP, Timer
-
-if TYPE_CHECKING:
-    from telephony.lines.sip.dialogs.invite_dialog import Call
 
 NEWS_MS = 120_000.0  # how long the peer may ring the target without a word
 ANSWER_MS = 20_000.0  # how long the call layer may think about a REFER
@@ -27,7 +23,7 @@ _EVENT = ("Event", "refer")
 class Transfer:
     """Transfers that one call is part of."""
 
-    def __init__(self, call: "Call") -> None:
+    def __init__(self, call: WithinCall) -> None:
         self._call = call
         self._core = call.core
         self._referring = False  # we have asked the peer
@@ -91,7 +87,7 @@ class Transfer:
         self._wait(now_ms)
         if final and self._patience is not None:
             self._patience.stop()
-        self._core.tell(TransferProgress(self._call, status, final))
+        self._core.tell(TransferProgress(self._call.id, status, final))
 
     def _wait(self, now_ms: float) -> None:
         if self._patience is not None:
@@ -119,7 +115,7 @@ class Transfer:
             self._theirs = transaction
             late = Refusal(603, "the call layer did not answer a REFER")
             self._thinking = self._core.timers.start(now_ms + ANSWER_MS, lambda now_ms: self.refuse(late, now_ms))
-            self._core.tell(Referred(self._call, str(target)))
+            self._core.tell(Referred(self._call.id, str(target)))
             return
         self._core.refuse(transaction, refusal, now_ms)
 

@@ -93,7 +93,7 @@ class OutboundCall(Call):
             return
         for early in self._early.ids:
             self.core.dialogs.setdefault(early, self)
-        self.core.tell(Progress(self, response.status, sdp_of(response)))
+        self.core.tell(Progress(self.id, response.status, sdp_of(response)))
 
     def _answered(self, response: Response, now_ms: float) -> None:
         if self._dialog is not None and tag_of(response.headers.get("To")) == self._dialog.id[2]:
@@ -117,7 +117,7 @@ class OutboundCall(Call):
             self.state = CallState.UP
         self.reinvites.answered(self._exchange.request, response, now_ms)
         if wanted:
-            self.core.tell(Answered(self, sdp_of(response) or early))
+            self.core.tell(Answered(self.id, sdp_of(response) or early))
         else:  # given up, but the CANCEL came too late
             self.bye(Cause.LOCAL, now_ms)
 

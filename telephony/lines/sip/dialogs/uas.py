@@ -34,7 +34,7 @@ class InboundCall(Call):
         self._provisional = Unacknowledged(core.timers, transaction, self._unacknowledged, core.random)
         self._patience = core.timers.start(now_ms + core.config.answer_ms, self._unanswered)
         core.answer(transaction, 100, now_ms)
-        core.tell(Invited(self, request, source, sdp_of(request)))
+        core.tell(Invited(self.id, request, source, sdp_of(request)))
 
     def ringing(self, now_ms: float) -> None:
         """Tell the caller that it rings (180)."""

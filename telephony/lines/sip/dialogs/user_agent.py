@@ -11,9 +11,9 @@ from random import Random, SystemRandom
 
 from telephony.lines.exceptions import CommandError
 from telephony.lines.sip.dialogs.checks import unfit_invite, unknown_method, unsupported
-from telephony.lines.sip.dialogs.core import ACCEPTED, SUPPORTED, Config, Core
+from telephony.lines.sip.dialogs.core import ACCEPTED, SUPPORTED, AnyCall, Config, Core
 from telephony.lines.sip.dialogs.events import Event, Send
-from telephony.lines.sip.dialogs.invite_dialog import Call
+from telephony.lines.sip.dialogs.invite_dialog import Call, CallState
 from telephony.lines.sip.dialogs.registration import Account, Registration
 from telephony.lines.sip.dialogs.session_timer import too_small
 from telephony.lines.sip.dialogs.uac import OutboundCall, Outgoing
@@ -52,7 +52,7 @@ class UserAgent:
         self._core = Core(config, token, random or SystemRandom())
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[AnyCall]:
         """All that are not over, those too whose BYE is on its way."""
         return list(self._core.calls.values())
 
@@ -80,6 +80,25 @@ class UserAgent:
         """What is to be sent and told, in order; each only once."""
         out, self._core.out = self._core.out, []
         return out
+
+    def call(self, call_id: str) -> Call:
+        """A call of which an event has told. Raises CommandError if it is over."""
+        call = self._core.calls.get(call_id)
+        if not isinstance(call, Call):
+            raise CommandError("the call is over")
+        return call
+
+    def inbound(self, call_id: str) -> InboundCall:
+        """A call of which `Invited` has told. Raises CommandError if it is over."""
+        call = self.call(call_id)
+        if not isinstance(call, InboundCall):
+            raise CommandError("the call is an outbound one")
+        return call
+
+    def rings(self, call_id: str) -> bool:
+        """Whether a call has yet to be answered."""
+        call = self._core.calls.get(call_id)
+        return isinstance(call, Call) and call.state is CallState.RINGING
 
     # ---- commands ----
 
@@ -224,6 +243,6 @@ class UserAgent:
             return self._core.no_room("too many calls")
         return self._core.no_room("too many transactions") if self._core.transactions.full else None
 
-    def _call_of(self, request: Request) -> Call | None:
+    def _call_of(self, request: Request) -> AnyCall | None:
         headers = request.headers
         return self._core.dialogs.get((headers.get("Call-ID"), tag_of(headers.get("To")), tag_of(headers.get("From"))))

@@ -22,7 +22,6 @@ from telephony.lines.sip.dialogs.events import (
     ReinviteWithdrawn,
     TransferProgress,
 )
-from telephony.lines.sip.dialogs.invite_dialog import CallState
 from telephony.lines.sip.media.hosts import named, with_addresses
 from telephony.lines.sip.network.locator import LocateError, Locator
 
@@ -37,10 +36,11 @@ logger = logging.getLogger("voxline.sip")
 
 
 class Naming:
-    """`tell` is given the events afterwards."""
+    """`tell` is given the events afterwards; `rings` says whether a call, by its id, has yet to be answered."""
 
-    def __init__(self, locator: Locator, tell: Callable[[Event], None]) -> None:
+    def __init__(self, locator: Locator, tell: Callable[[Event], None], *, rings: Callable[[str], bool]) -> None:
         self._locator = locator
+        self._rings = rings
         self._tell = tell
         self._waiting: dict[str, deque[OfCall]] = {}  # by call
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -49,13 +49,13 @@ class Naming:
         """Whether an event has to wait, and is told later."""
         if not isinstance(event, OfCall):
             return False
-        waiting = self._waiting.get(event.call.id)
+        waiting = self._waiting.get(event.call)
         if waiting is None:
             if not isinstance(event, Described) or not named(event.body) or len(self._waiting) >= MOST_CALLS:
                 return False
-            self._waiting[event.call.id] = deque([event])
-            task = self._tasks[event.call.id] = asyncio.get_running_loop().create_task(self._run(event.call.id))
-            task.add_done_callback(lambda _: self._tasks.pop(event.call.id, None))
+            self._waiting[event.call] = deque([event])
+            task = self._tasks[event.call] = asyncio.get_running_loop().create_task(self._run(event.call))
+            task.add_done_callback(lambda _: self._tasks.pop(event.call, None))
         elif isinstance(event, ReinviteWithdrawn):
             for offer in [item for item in waiting if isinstance(item, Reinvited)]:
                 waiting.remove(offer)
@@ -80,7 +80,7 @@ class Naming:
                 if not waiting or waiting[0] is not first:
                     continue  # it was withdrawn
                 waiting.popleft()
-                if not (isinstance(event, Invited) and event.call.state is not CallState.RINGING):
+                if not isinstance(event, Invited) or self._rings(call):
                     self._tell(event)
         finally:
             self._waiting.pop(call, None)

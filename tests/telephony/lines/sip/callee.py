@@ -105,8 +105,8 @@ class Callee(asyncio.DatagramProtocol):
                 if isinstance(item, Send):
                     self._transport.sendto(item.data, (item.to.host, item.to.port))
                 elif isinstance(item, Invited):
-                    self.call, self._offer = item.call, item.body
-                    self._act(self, item.call)
+                    self.call, self._offer = self._ua.inbound(item.call), item.body
+                    self._act(self, self.call)
                 elif isinstance(item, Acked):
                     self.acked = True
                 elif isinstance(item, Ended):

@@ -118,6 +118,10 @@ class Bench:
         self.events.remove(found[0])
         return found[0]
 
+    def call(self, kind: type) -> Any:
+        """The call that the one event of that kind tells of."""
+        return self.ua.call(self.told(kind).call)
+
     def untold(self, kind: type) -> None:
         assert not [event for event in self.events if isinstance(event, kind)]
 
@@ -154,7 +158,7 @@ Max-Forwards: 70
 def answered(bench: Bench, **changes: str) -> Response:
     """A call that was accepted; gives our 200, which is not acknowledged yet."""
     assert statuses(bench.give(invite(**changes))) == [100]
-    bench.told(Invited).call.accept(OURS, bench.now)
+    bench.call(Invited).accept(OURS, bench.now)
     (ok,) = bench.take()
     assert isinstance(ok, Response)
     assert ok.status == 200

@@ -241,8 +241,8 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
             else:
                 self.media.update(agreed, self._now_ms())
         if isinstance(event, Referred) and not self.patient:
-            event.call.accept_refer(self._now_ms())
-            event.call.tell_refer(200, self._now_ms())
+            self.ua.call(event.call).accept_refer(self._now_ms())
+            self.ua.call(event.call).tell_refer(200, self._now_ms())
         assert not isinstance(event, Acked | Reinvited | TransferProgress)
         if isinstance(event, Ended):
             self.talking = False

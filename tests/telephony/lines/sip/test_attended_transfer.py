@@ -121,8 +121,8 @@ def unreached(app: App) -> list[ReplyRequest]:
 
 def connected(one: Phone, referred: Referred) -> None:
     """The caller's phone has reached whom it was sent to."""
-    referred.call.accept_refer(one._now_ms())
-    referred.call.tell_refer(200, one._now_ms())
+    one.ua.call(referred.call).accept_refer(one._now_ms())
+    one.ua.call(referred.call).tell_refer(200, one._now_ms())
     one.flush()
 
 
@@ -242,11 +242,11 @@ async def test_who_answered_is_hung_up_on_when_the_caller_cannot_be_connected(
         one.dial()
         referred = await one.wait(Referred)
         if how == "refused":
-            referred.call.refuse_refer(603, one._now_ms())
+            one.ua.call(referred.call).refuse_refer(603, one._now_ms())
         else:
-            referred.call.accept_refer(one._now_ms())
+            one.ua.call(referred.call).accept_refer(one._now_ms())
         if how == "not reached":
-            referred.call.tell_refer(486, one._now_ms())
+            one.ua.call(referred.call).tell_refer(486, one._now_ms())
         one.flush()
         assert (await told(app)).tool_results[0].error.endswith("failed")
         await person.until(lambda: "BYE" in person.methods())
@@ -264,13 +264,13 @@ async def test_a_person_who_hangs_up_first_may_have_been_connected(phone: Open, 
         one.patient = True
         one.dial()
         referred = await one.wait(Referred)
-        referred.call.accept_refer(one._now_ms())
+        one.ua.call(referred.call).accept_refer(one._now_ms())
         one.flush()
         person.hang_up()
         await person.until(lambda: bool(person.ended))
         await asyncio.sleep(0.1)
         assert len(app.calls) == 1
-        referred.call.tell_refer(200, one._now_ms())
+        one.ua.call(referred.call).tell_refer(200, one._now_ms())
         one.flush()
         await one.wait(Ended)
         await over_with(app)
@@ -283,7 +283,7 @@ async def test_a_caller_who_hangs_up_while_he_is_connected(phone: Open, callee: 
         one = await phone(app)
         one.patient = True
         one.dial()
-        (await one.wait(Referred)).call.accept_refer(one._now_ms())
+        one.ua.call((await one.wait(Referred)).call).accept_refer(one._now_ms())
         one.hang_up()
         await person.until(lambda: "BYE" in person.methods())
         await over_with(app)

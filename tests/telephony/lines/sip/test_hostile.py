@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -74,15 +75,16 @@ def act(bench: Bench, random: Random) -> None:
     """A call layer that does something sensible with everything it is told."""
     events, bench.events = bench.events, []
     for event in events:
-        if isinstance(event, Invited) and event.call.state.value == "ringing":
-            event.call.accept(OURS, bench.now)
-        elif isinstance(event, Reinvited):
+        call: Any = {call.id: call for call in bench.ua.calls}.get(getattr(event, "call", ""))  # None once it is over
+        if isinstance(event, Invited) and bench.ua.rings(event.call):
+            call.accept(OURS, bench.now)
+        elif isinstance(event, Reinvited) and call:
             with suppress(CommandError):  # it was cancelled, or the call has ended
-                event.call.answer_reinvite(OURS, bench.now)
-        elif isinstance(event, Referred) and random.random() < 0.5 and event.call.up:
-            event.call.refuse_refer(603, bench.now)
-        elif isinstance(event, Acked) and random.random() < 0.3 and not event.call.busy:
-            event.call.reinvite(OURS, bench.now)
+                call.answer_reinvite(OURS, bench.now)
+        elif isinstance(event, Referred) and random.random() < 0.5 and call and call.up:
+            call.refuse_refer(603, bench.now)
+        elif isinstance(event, Acked) and random.random() < 0.3 and call and not call.busy:
+            call.reinvite(OURS, bench.now)
         assert not isinstance(event, Reanswered) or 200 <= event.status < 700
     bench.take()
 
@@ -125,7 +127,7 @@ def test_torture_messages() -> None:
     for name, data in [*VALID.items(), *INVALID.items()]:
         bench = Bench(allow_refer=True)
         bench.give(invite())
-        call = bench.told(Invited).call
+        call = bench.call(Invited)
         call.accept(OURS, bench.now)
         (ok,) = bench.take()
         assert isinstance(ok, Response)

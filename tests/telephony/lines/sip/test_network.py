@@ -47,20 +47,20 @@ class Side:
 
     def told(self, event: Event) -> None:
         if isinstance(event, Ended):
-            assert event.call.id not in self.ended, "ended twice"
-            self.ended[event.call.id] = event.cause
-            self.offered.pop(event.call.id, None)
+            assert event.call not in self.ended, "ended twice"
+            self.ended[event.call] = event.cause
+            self.offered.pop(event.call, None)
         elif isinstance(event, Invited):
-            self.calls.append(event.call)
+            self.calls.append(self.ua.call(event.call))
         elif isinstance(event, Acked | Answered):
-            assert event.call.id not in self.ended, "told of a call that is over"
-            self.up.add(event.call.id)
+            assert event.call not in self.ended, "told of a call that is over"
+            self.up.add(event.call)
         elif isinstance(event, Reinvited):
-            self.offered[event.call.id] = event.call
+            self.offered[event.call] = self.ua.call(event.call)
         elif isinstance(event, ReinviteWithdrawn):
-            self.offered.pop(event.call.id)
+            self.offered.pop(event.call)
         elif isinstance(event, Reanswered):
-            assert event.call.id not in self.ended, "told of a call that is over"
+            assert event.call not in self.ended, "told of a call that is over"
             self.reanswered.append(event.status)
 
     @property

@@ -111,15 +111,15 @@ class Desk:
         now_ms = 1000 * self._loop.time()
         match event:
             case Invited() if self.status >= 300:
-                event.call.reject(Refusal(self.status, "as the test wants"), now_ms)
+                self.ua.inbound(event.call).reject(Refusal(self.status, "as the test wants"), now_ms)
             case Invited() if self.status == 200:
                 sockets = MediaSockets(HOST, 33_000, 34_999)
                 self.negotiation = Negotiation(Capabilities(address=HOST, port=sockets.port))
                 answer, agreed = self.negotiation.answer(event.body)
-                self.call = event.call
+                self.call = call = self.ua.inbound(event.call)
                 self._wire = Wire(sockets, self._next, self.keys.append, nat=False)
                 self._wire.agree(agreed)
-                event.call.accept(answer, now_ms)
+                call.accept(answer, now_ms)
             case Acked():
                 self.speak(self.greeting_ms)
             case Reanswered() if event.status < 300:

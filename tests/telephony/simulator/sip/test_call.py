@@ -51,7 +51,9 @@ async def test_a_call_from_greeting_to_hang_up(kind: str, script: Any, speak: An
         assert report.ok, report
         assert report.outcome is Outcome.HUNG_UP_BY_CALLER
         ended = await desk.wait(Ended)
-        assert ended.call.dialog.call_id == report.call_sid
+        assert desk.call
+        assert ended.call == desk.call.id
+        assert desk.call.dialog.call_id == report.call_sid
         assert desk.keys == ["7", "0", "#"]
     assert [turn.step for turn in report.turns] == [2, 5, 6]
     for turn in report.turns[:2]:

@@ -60,7 +60,7 @@ def test_offer_in_a_call(method: str) -> None:
     bench.give(within(method, ok, 3, "z9hG4bK-3", BODY, f"Content-Type: {KIND}\n"))
     reinvited = bench.told(Reinvited)
     same(reinvited.body)
-    reinvited.call.answer_reinvite(OURS, bench.now)
+    bench.ua.call(reinvited.call).answer_reinvite(OURS, bench.now)
     assert statuses(bench.take()) == [200]
 
 
@@ -71,7 +71,7 @@ def test_reinvite_whose_only_part_is_optional_has_no_offer() -> None:
     bench.give(within("INVITE", ok, 2, "z9hG4bK-2", b"\x01", add))
     reinvited = bench.told(Reinvited)
     assert reinvited.body == b""
-    reinvited.call.answer_reinvite(OURS, bench.now)
+    bench.ua.call(reinvited.call).answer_reinvite(OURS, bench.now)
     (answer,) = bench.take()
     assert isinstance(answer, Response)
     acked = ack(answer, body=BODY, sequence=2)

@@ -22,7 +22,7 @@ from tests.telephony.lines.sip.peer import (
 
 def called(bench: Bench, **changes: str) -> tuple[Call, Response]:
     bench.give(invite(**changes))
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.accept(OURS, bench.now)
     (ok,) = bench.take()
     assert isinstance(ok, Response)
@@ -46,7 +46,7 @@ def test_keys_by_info() -> None:
     add = "Content-Type: application/dtmf-relay; charset=x\n"
     assert statuses(bench.give(within("INFO", ok, 2, "z9hG4bK-2", keys, add))) == [200]
     told = bench.told(Info)
-    assert (told.call, told.content_type, told.body) == (call, "application/dtmf-relay", keys)
+    assert (told.call, told.content_type, told.body) == (call.id, "application/dtmf-relay", keys)
     assert statuses(bench.give(within("INFO", ok, 2, "z9hG4bK-2", keys, add))) == [200]  # once more: one key
     bench.untold(Info)
     assert statuses(bench.give(within("INFO", ok, 3, "z9hG4bK-3"))) == [200]
@@ -110,7 +110,7 @@ def test_before_the_answer(method: str) -> None:
     """Not 481: the peer would think that the call is gone."""
     bench = Bench()
     bench.give(invite())
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.ringing(bench.now)
     (ringing,) = bench.take()
     assert isinstance(ringing, Response)

@@ -30,7 +30,7 @@ def ringing(**more: Any) -> tuple[Bench, InboundCall, Response]:
     """A caller who requires it, and our first answer of that kind."""
     bench = Bench()
     assert statuses(bench.give(invite(add="Require: 100rel\n", **more))) == [100]
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.ringing(bench.now)
     (answer,) = bench.take()
     assert isinstance(answer, Response)
@@ -130,7 +130,7 @@ def test_the_call_ends_before(ending: str) -> None:
 def test_where_our_offer_would_have_to_be_in_it_nothing_rings() -> None:
     bench = Bench()
     bench.give(invite(body=b"", without="Content-Type", add="Require: 100rel\n"))
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.ringing(bench.now)
     assert bench.take() == []
     call.accept(OURS, bench.now)
@@ -140,7 +140,7 @@ def test_where_our_offer_would_have_to_be_in_it_nothing_rings() -> None:
 def test_who_only_supports_it_is_told_as_ever() -> None:
     bench = Bench()
     bench.give(invite(add="Supported: 100rel\n"))
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.ringing(bench.now)
     (answer,) = bench.take()
     assert "RSeq" not in answer.headers

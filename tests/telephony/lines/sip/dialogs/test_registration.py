@@ -58,7 +58,7 @@ def test_with_credentials() -> None:
     assert 'uri="sip:10.0.0.2:5070"' in second.headers.get("Authorization")
     # sipp: [last_Contact:];expires=10
     event = registered(bench, second, Contact=second.headers.get("Contact") + ";expires=10")
-    assert (event.registration, event.expires_s) == (registration, 10)
+    assert (event.registration, event.expires_s) == (registration.id, 10)
     after, third = next_sent(bench, 9000)
     assert after == 5000
     assert int(third.headers.get("CSeq").split()[0]) == int(second.headers.get("CSeq").split()[0]) + 1

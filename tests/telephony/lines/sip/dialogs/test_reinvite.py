@@ -37,7 +37,7 @@ def called(**config: object) -> tuple[Bench, Call, Response]:
     """A bench in a call that has come in."""
     bench = Bench(**config)
     bench.give(invite())
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.accept(OURS, bench.now)
     (ok,) = bench.take()
     assert isinstance(ok, Response)
@@ -66,7 +66,7 @@ def test_hold() -> None:
     bench, call, ok = called()
     assert statuses(bench.give(reinvite(ok))) == [100]
     asked = bench.told(Reinvited)
-    assert (asked.call, asked.body) == (call, HOLD)
+    assert (asked.call, asked.body) == (call.id, HOLD)
     call.answer_reinvite(OURS, bench.now)
     (answer,) = bench.take()
     assert isinstance(answer, Response)
@@ -174,7 +174,7 @@ def test_an_offer_overtakes_the_ack_of_the_first_invite(method: str) -> None:
     assert statuses(bench.give(again)) == ([100] if method == "INVITE" else [])
     told = [type(event) for event in bench.events]
     assert told.index(Acked) < told.index(Reinvited)
-    call = bench.told(Reinvited).call
+    call = bench.call(Reinvited)
     call.answer_reinvite(OURS, bench.now)
     bench.take()
     bench.told(Acked)
@@ -372,7 +372,7 @@ def test_answer_after_the_call() -> None:
 def test_not_before_the_call_is_up() -> None:
     bench = Bench()
     bench.give(invite())
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     with pytest.raises(CommandError, match="ringing"):
         call.reinvite(HOLD, bench.now)
     bench.untold(Answered)

@@ -12,7 +12,7 @@ KNOWS = "Supported: timer, replaces\n"
 
 def called(bench: Bench, add: str) -> tuple[Call, Response]:
     bench.give(invite(add=add))
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.accept(OURS, bench.now)
     (ok,) = bench.take()
     assert isinstance(ok, Response)

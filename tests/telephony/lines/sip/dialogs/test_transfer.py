@@ -14,7 +14,7 @@ from tests.telephony.lines.sip.peer import OURS, Bench, ack, answer_to, invite, 
 def called(**config: object) -> tuple[Bench, Call, Response]:
     bench = Bench(**config)
     bench.give(invite())
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.accept(OURS, bench.now)
     (ok,) = bench.take()
     assert isinstance(ok, Response)

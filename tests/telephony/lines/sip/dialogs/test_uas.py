@@ -27,7 +27,7 @@ def test_call_as_sipp_makes_it() -> None:
     invited = bench.told(Invited)
     assert invited.body == SDP
     assert invited.source == THEM
-    call = invited.call
+    call = bench.ua.inbound(invited.call)
     call.ringing(bench.now)
     (ringing,) = bench.take()
     call.accept(OURS, bench.now)
@@ -44,7 +44,7 @@ def test_call_as_sipp_makes_it() -> None:
         200
     ]
     ended = bench.told(Ended)
-    assert (ended.call, ended.cause, ended.status, ended.reason) == (call, Cause.REMOTE, 16, "Normal")
+    assert (ended.call, ended.cause, ended.status, ended.reason) == (call.id, Cause.REMOTE, 16, "Normal")
     bench.run(32_000)
     assert bench.ua.idle
 
@@ -53,7 +53,7 @@ def test_retransmitted_invite_is_one_call_with_one_tag() -> None:
     """Kamailio and a lossy line: the same INVITE three times, while it rings and after the 200."""
     bench = Bench()
     bench.give(invite())
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     assert statuses(bench.give(invite())) == [100]
     call.ringing(bench.now)
     (ringing,) = bench.take()
@@ -107,7 +107,7 @@ def test_late_offer() -> None:
     bench.give(invite(body=b"", without="Content-Type"))
     invited = bench.told(Invited)
     assert invited.body == b""
-    invited.call.accept(OURS, bench.now)
+    bench.ua.inbound(invited.call).accept(OURS, bench.now)
     (ok,) = bench.take()
     assert isinstance(ok, Response)
     bench.give(ack(ok, body=SDP))
@@ -117,7 +117,7 @@ def test_late_offer() -> None:
 def test_cancel_while_ringing() -> None:
     bench = Bench()
     bench.give(invite())
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.ringing(bench.now)
     (ringing,) = bench.take()
     assert isinstance(ringing, Response)
@@ -171,7 +171,7 @@ def test_rejected(status: int, retry: int) -> None:
     bench = Bench()
     bench.give(invite())
     headers = (("Retry-After", str(retry)),) if retry else ()
-    bench.told(Invited).call.reject(Refusal(status, "not now", headers), bench.now)
+    bench.call(Invited).reject(Refusal(status, "not now", headers), bench.now)
     (refusal,) = bench.take()
     assert isinstance(refusal, Response)
     assert refusal.status == status
@@ -189,7 +189,7 @@ def test_rejected(status: int, retry: int) -> None:
 def test_rejection_over_tcp_is_sent_once() -> None:
     bench = Bench(OVER_TCP)
     bench.give(invite())
-    bench.told(Invited).call.reject(Refusal(486, "busy"), bench.now)
+    bench.call(Invited).reject(Refusal(486, "busy"), bench.now)
     assert statuses(bench.take()) == [486]
     assert bench.run(33_000) == []
     assert bench.ua.idle
@@ -206,7 +206,7 @@ def test_nobody_accepts() -> None:
 def test_bye_before_the_answer() -> None:
     bench = Bench()
     bench.give(invite())
-    call = bench.told(Invited).call
+    call = bench.call(Invited)
     call.ringing(bench.now)
     (ringing,) = bench.take()
     assert isinstance(ringing, Response)
@@ -218,7 +218,7 @@ def test_hang_up() -> None:
     bench = Bench()
     ok = answered(bench)
     bench.give(ack(ok))
-    call = bench.told(Acked).call
+    call = bench.call(Acked)
     call.hang_up(bench.now)
     (bye,) = bench.take()
     assert isinstance(bye, Request)
@@ -252,7 +252,7 @@ def test_byes_that_cross() -> None:
     bench = Bench()
     ok = answered(bench)
     bench.give(ack(ok))
-    bench.told(Acked).call.hang_up(bench.now)
+    bench.call(Acked).hang_up(bench.now)
     bench.take()
     assert statuses(bench.give(within("BYE", ok, 2, "z9hG4bK-bye"))) == [200]
     bench.told(Ended)

@@ -156,10 +156,10 @@ class Told:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.naming = Naming(Locator(("UDP",), 4), self.events.append)
         bench = Bench()
+        self.naming = Naming(Locator(("UDP",), 4), self.events.append, rings=bench.ua.rings)
         bench.give(invite())
-        self.call: Any = bench.told(Invited).call
+        self.call: str = bench.told(Invited).call
 
     def give(self, *events: Event) -> None:
         for event in events:
@@ -214,5 +214,5 @@ async def test_closing_ends_the_questions(nameserver: NameServer) -> None:
     assert not told.naming._waiting
 
 
-def ended(call: Any) -> Ended:
+def ended(call: str) -> Ended:
     return Ended(call, Cause.REMOTE, 0, "", 0)
