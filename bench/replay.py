@@ -15,7 +15,8 @@ from typing import Any
 
 from agent import events as e
 from agent.listening.vad import Vad
-from agent.tape.recorder import Header, Step, settings_of
+from agent.tape.format import Header, settings_of
+from agent.tape.reader import Step
 from agent.tape.replay import judged_anew, replay
 from audio import g711
 from bench.machine import keep, table

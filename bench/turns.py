@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from agent.tape.file import read_lines
 from bench.carrier import Carrier
 from bench.machine import keep, table
 from bench.sounds import ASK, VOICE, over_script, paused_sentences, sounds_over, turns_script
@@ -26,7 +27,6 @@ from telephony.simulator.call import run_call
 from telephony.simulator.report import CallReport, distribution
 from telephony.simulator.script import Script
 from telephony.tapes.replay import find_tapes
-from telephony.tapes.tapes import read_lines
 
 NOISE_DBFS = (-70, -50, -40)
 PAUSES_MS = (0, 150, 220, 300, 350, 500, 700)

@@ -15,7 +15,8 @@ from agent.engine.base import Cue, Done, Word
 from agent.engine.embedded.synthesizer import say
 from agent.listening.vad import Vad
 from agent.session import Session
-from agent.tape.recorder import Recorder, header
+from agent.tape.format import header
+from agent.tape.recorder import Recorder
 from audio import g711, resample
 from config.settings import PlayoutSettings, Settings, TapeSettings, TurnSettings
 from telephony.lines.playout import Mark, Playout

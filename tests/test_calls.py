@@ -18,6 +18,7 @@ import pytest
 from agent.engine.embedded.synthesizer import say
 from agent.listening.vad import Vad
 from agent.tape import replay
+from agent.tape.file import read_lines
 from audio import g711, resample, wav
 from config.settings import Settings, load_settings
 from telephony.server.app import App
@@ -27,7 +28,6 @@ from telephony.simulator.report import CallReport, Outcome
 from telephony.simulator.script import load_script
 from telephony.simulator.ticker import Ticker
 from telephony.tapes.replay import open_tape
-from telephony.tapes.tapes import read_lines
 from tests import thread_time
 from tests.waiting import running
 

@@ -12,12 +12,12 @@ import msgspec
 import psutil
 import pytest
 
+from agent.tape.file import read_lines
 from telephony.server.process import ServerProcess
 from telephony.simulator.call import run_call
 from telephony.simulator.report import CallReport
 from telephony.simulator.script import Script
 from telephony.tapes.replay import replay_all
-from telephony.tapes.tapes import read_lines
 
 pytest.importorskip("kokoro")
 # The first test waits for the models' packages and two checkpoints. Alone, since a model thinks with all cores.

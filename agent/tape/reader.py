@@ -1,4 +1,4 @@
-"""The lines of a tape as plain data, for all that reads tapes. Sans-I/O.
+"""Reads the lines of a tape: all of them as plain data, or the header and the steps. Sans-I/O.
 
 What no call can have written is refused here, with the number of its line: JSON that is broken, too deep or of the
 wrong shape, numbers that are out of range, and times that jump.
@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from config.exceptions import TapeError
+from agent import events as e
+from agent.tape.format import VERSION, Header, parse_event
+from config.exceptions import TapeError, VoxlineError
 
-VERSION = 1
 MAX_OBJECTS = 2_000_000  # objects and lists of a tape, more than two hours of a call; they are what takes memory
 LONGEST_MS = 4 * 3_600_000  # no tape lasts longer
 LONGEST_JUMP_MS = 60_000  # from one line to the next, and from handing audio over to its being heard
@@ -24,7 +25,26 @@ _BRACKETS = 48
 _DIGITS = re.compile(rb"[0-9]{17}")
 
 
-def read_header(lines: Iterator[bytes]) -> dict[str, Any]:
+class Step(msgspec.Struct, frozen=True):
+    """One event and what it led to. The first of a tape is the start of the call, with no event."""
+
+    at: float
+    event: e.Event | None
+    commands: list[dict[str, Any]]
+    state: str = ""  # where it changed
+    line: int = 0  # its number in the tape
+
+
+def read(lines: Iterable[bytes]) -> tuple[Header, Iterator[Step]]:
+    """The header and the steps of a tape. A last line that breaks off is ignored: the server was killed.
+
+    Raises TapeError for what is no tape, and for one of another version.
+    """
+    rest = iter(lines)
+    return read_header(rest), _steps(rest)
+
+
+def read_header(lines: Iterator[bytes]) -> Header:
     """The first line. TapeError for what is no tape, and for one of another version."""
     try:
         line = next(lines)
@@ -39,7 +59,10 @@ def read_header(lines: Iterator[bytes]) -> dict[str, Any]:
         raise TapeError("this is no tape: its first line names no version")
     if version != VERSION:
         raise TapeError(f"a tape of version {version}; this voxline reads version {VERSION}")
-    return head
+    try:
+        return msgspec.convert(head, Header)
+    except msgspec.ValidationError as error:
+        raise TapeError(f"this is no tape: line 1: {error}") from None
 
 
 def read_objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -58,6 +81,24 @@ def read_objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]
                 return
             raise TapeError(f"line {number}: {error}") from None
         yield number, item
+
+
+def impossible(step: Step | None, error: Exception) -> TapeError:
+    """What to raise when a step made a session fail: each of its values may be right, and yet no call have gone so."""
+    reason = str(error) if isinstance(error, VoxlineError) else f"{type(error).__name__}: {error}"
+    return TapeError(f"line {step.line if step else 1}: no call can have gone like this: {reason}")
+
+
+def _steps(lines: Iterator[bytes]) -> Iterator[Step]:
+    for number, item in read_objects(lines):
+        if "event" not in item:
+            continue
+        event = item["event"]
+        try:
+            read_event = parse_event(event)
+        except (TypeError, ValueError) as error:
+            raise TapeError(f"line {number}: {error}") from None
+        yield Step(item["at"], read_event, item.get("commands", []), item.get("state", ""), number)
 
 
 def _decode(line: bytes) -> dict[str, Any]:

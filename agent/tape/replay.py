@@ -8,7 +8,8 @@ import msgspec
 from agent import events as e
 from agent.listening.vad import Vad, VadStream
 from agent.session import Session
-from agent.tape.recorder import Header, Step, describe_command, impossible, settings_of
+from agent.tape.format import Header, describe_command, settings_of
+from agent.tape.reader import Step, impossible
 from config.exceptions import TapeError
 
 CONTEXT = 5  # events shown before a difference

@@ -18,13 +18,15 @@ from agent.engine.base import Cue
 from agent.session import Session
 from agent.state import State
 from agent.tape.cut_offs import CutOffs
-from agent.tape.recorder import Header, Step, impossible, settings_of
+from agent.tape.format import Header, settings_of
+from agent.tape.reader import Step, impossible
 from config.exceptions import TapeError
 from config.keys import duration_ms
 from config.settings import Settings
 
 MOST_AT_ONCE = 10_000  # events at one moment
 FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Held, e.Retrieved, e.Partial, e.HungUp)
+FROM_LINE = (e.Played, e.Paused, e.TransferFailed)  # made anew
 FROM_ENGINE = (e.CallerSaid, e.ReplyText, e.ReplyUnfinished, e.ReplyAudio, e.ReplyDone, e.ReplyEnded, e.ReplyFailed)
 
 

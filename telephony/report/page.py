@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from agent.tape.format import Header
 from audio.g711 import SAMPLES_PER_MS
 from config import private
 from config.exceptions import TapeError
@@ -17,7 +18,7 @@ from telephony.report.figures import Figure, figures, notices
 from telephony.report.rows import rows
 from telephony.report.sound import caller_track, ear_track
 from telephony.report.story import Span, Story
-from telephony.report.tape import Header, Tape, read_tape
+from telephony.report.tape import Tape, read_tape
 from telephony.report.timeline import latencies, states, ticks
 from telephony.report.transcript import transcript
 

@@ -6,7 +6,7 @@ from agent.listening.caller_turn import RISING_MS
 from agent.listening.silence import BEFORE_MS
 from agent.listening.turn_detector import WINDOW_MS
 from agent.tape.cut_offs import CutOffs
-from telephony.report.tape import Header
+from agent.tape.format import Header
 
 
 class Speech:

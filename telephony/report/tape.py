@@ -1,27 +1,20 @@
 """The tape of one call, read: everything that went into it and came out of it. Times are ms of media time."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
+from agent import events as e
+from agent.tape.file import read_lines
+from agent.tape.format import START, Header
 from agent.tape.reader import LONGEST_MS, read_header, read_objects
 from config.exceptions import TapeError
-from telephony.tapes.tapes import read_lines
 
 Ms = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_MS)]
 
-EVENTS = frozenset(
-    "Start CallerAudio SpeechProbability Dtmf Played Paused TransferFailed Held Retrieved HungUp Partial CallerSaid "
-    "Transcribed ReplyText ReplyAudio ReplyUnfinished ReplyDone ReplyEnded ReplyFailed ToolsFinished Shutdown".split()
-)
-COMMANDS = frozenset(
-    "Hear ForgetUtterance Transcribe StartReply CancelReply RunTools Play Pause Resume Drop Press HangUp Transfer "
-    "TurnDecided Interrupted Said".split()
-)
-
-
+EVENTS = frozenset({START, *e.EVENTS})
+COMMANDS = frozenset(e.COMMANDS)
 DRAWN = frozenset({"CallerAudio", "SpeechProbability"})  # 80 times a second, and told in no other way
 NOTHING: dict[str, Any] = {}
 
@@ -115,25 +108,6 @@ class Line(msgspec.Struct, frozen=True):
     wire: Wire | None = None
 
 
-class Header(msgspec.Struct, frozen=True):
-    """The first line."""
-
-    tape: Literal[1]
-    call: str = ""
-    agent: str = ""
-    started: str = ""
-    mode: str = ""
-    voxline: str = ""
-    settings: dict[str, Any] = {}
-    settings_hash: str = ""
-
-    def setting(self, group: str, key: str, default: float) -> float:
-        """A number among the settings; the default where it is missing."""
-        values = self.settings.get(group)
-        value = values.get(key) if isinstance(values, dict) else None
-        return float(value) if isinstance(value, int | float) else default
-
-
 class Tape(msgspec.Struct, frozen=True):
     """One call."""
 
@@ -151,7 +125,7 @@ def read_tape(path: Path) -> Tape:
     end_ms = 0.0
     try:
         rest = read_lines(path)
-        header = _header(rest)
+        header = read_header(rest)
         for number, raw in read_objects(rest):
             line = _line(number, raw)
             end_ms = max(end_ms, line.at)
@@ -164,13 +138,6 @@ def read_tape(path: Path) -> Tape:
     except TapeError as error:
         raise TapeError(f"{path}: {error}") from None
     return Tape(header, tuple(lines), end, end_ms)
-
-
-def _header(lines: Iterator[bytes]) -> Header:
-    try:
-        return msgspec.convert(read_header(lines), Header)
-    except msgspec.ValidationError as error:
-        raise TapeError(f"line 1: {error}") from None
 
 
 def _line(number: int, raw: dict[str, Any]) -> Line:

@@ -14,7 +14,8 @@ from agent.engine.base import Engine
 from agent.listening.vad import Vad
 from agent.records import Records
 from agent.state import State
-from agent.tape.recorder import Recorder, header
+from agent.tape.format import header
+from agent.tape.recorder import Recorder
 from agent.tools import Tools
 from audio.resample import WIDE
 from config.agent import AgentSettings

@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 
 from agent.listening.vad import Vad
-from agent.tape.recorder import Header, Step, read, settings_of
+from agent.tape.file import read_lines
+from agent.tape.format import Header, settings_of
+from agent.tape.reader import Step, read
 from agent.tape.replay import Difference, judged_anew, replay
 from config.exceptions import TapeError
-from telephony.tapes.tapes import read_lines
 
 TAPES_AT_ONCE = 32
 SHOWN = 20  # of calls that differ, or tapes that cannot be read, unless all are wanted

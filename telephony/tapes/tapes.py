@@ -7,7 +7,6 @@ such a rest.
 
 import fcntl
 import gzip
-import itertools
 import json
 import logging
 import os
@@ -15,17 +14,16 @@ import re
 import shutil
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from agent.tape.format import BEGINNING
 from config import private
-from config.exceptions import SettingsError, TapeError
+from config.exceptions import SettingsError
 from config.settings import TapeSettings
 from telephony.tapes.shelf import Shelf
 
@@ -36,11 +34,6 @@ MAX_CLOSED = 10_000  # tapes that wait to be compressed; the next start finds th
 MAX_RESTS = 10_000  # of earlier servers, that one start finishes
 STOP_S = 5.0  # for writing and compressing what is open; what is not compressed by then the next start finishes
 MAX_LINE = 1 << 20  # bytes that are looked at for a tape's last line
-HEAD = b'{"tape":'  # how every tape begins
-GZIP = b"\x1f\x8b"
-MAX_READ = 4_000_000  # bytes of a line that is read; the longest hold a piece of audio, or a history
-MAX_TAPE = 400_000_000  # bytes of a tape that is read, unpacked; some four hours
-MAX_GROWTH, ALLOWED = 200, 1_000_000  # a tape of pure silence grows 45-fold; so many bytes may come of any
 
 logger = logging.getLogger("voxline.tape")
 
@@ -210,9 +203,10 @@ class Tapes:
             with path.open("rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 head = file.readline(MAX_LINE)
-                if path.with_suffix(".jsonl.gz").exists() or (not head.endswith(b"\n") and HEAD.startswith(head[:8])):
+                half_a_line = not head.endswith(b"\n") and BEGINNING.startswith(head[:8])
+                if path.with_suffix(".jsonl.gz").exists() or half_a_line:
                     path.unlink()  # finished already; or not even its first line is there
-                elif head.startswith(HEAD):
+                elif head.startswith(BEGINNING):
                     size = file.seek(0, os.SEEK_END)
                     file.seek(max(0, size - MAX_LINE))
                     ended = _tells_the_end(file.read())
@@ -222,35 +216,6 @@ class Tapes:
             return
         except OSError as error:
             logger.warning("tape %s cannot be finished: %s", path.name, error.strerror)
-
-
-def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a tape, compressed or not; a file that breaks off ends where it does. OSError where it cannot be
-    read, TapeError with the number of the line where it is damaged, or larger than a tape can be."""
-    with path.open("rb") as raw:
-        packed = raw.read(2) == GZIP
-        raw.seek(0)
-        limit = min(MAX_TAPE, ALLOWED + MAX_GROWTH * path.stat().st_size) if packed else MAX_TAPE
-        yield from _bounded(gzip.GzipFile(fileobj=raw) if packed else raw, limit)
-
-
-def _bounded(file: BufferedIOBase, limit: int) -> Iterator[bytes]:
-    total = 0
-    for number in itertools.count(1):
-        try:
-            line = file.readline(MAX_READ + 1)
-        except EOFError:
-            return
-        except (zlib.error, gzip.BadGzipFile) as error:
-            raise TapeError(f"line {number}: the file is damaged: {error}") from None
-        if not line:
-            return
-        total += len(line)
-        if len(line) > MAX_READ:
-            raise TapeError(f"line {number}: longer than {MAX_READ} bytes")
-        if total > limit:
-            raise TapeError(f"line {number}: the tape is longer than {limit} bytes")
-        yield line
 
 
 def _compress(path: Path, *, incomplete: bool) -> tuple[str, int]:
@@ -280,7 +245,7 @@ def _compress(path: Path, *, incomplete: bool) -> tuple[str, int]:
 
 def _says_so(head: bytes) -> bytes:
     """The first line of a tape that is incomplete. What cannot be read is left as it is."""
-    header = _object(head) if head.startswith(HEAD) else {}
+    header = _object(head) if head.startswith(BEGINNING) else {}
     return json.dumps({**header, "incomplete": True}).encode() + b"\n" if header else head
 
 

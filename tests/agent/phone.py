@@ -14,7 +14,8 @@ from agent.engine.base import Done, Meaning, Word
 from agent.listening.turn_detector import WINDOW_MS
 from agent.session import Session
 from agent.state import State
-from agent.tape.recorder import Header, Recorder, header
+from agent.tape.format import Header, header
+from agent.tape.recorder import Recorder
 from config.settings import Settings, TapeSettings, TurnSettings
 
 FRAME = b"\0" * 320  # 20 ms

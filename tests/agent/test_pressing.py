@@ -8,7 +8,7 @@ import pytest
 from agent import events as e
 from agent.engine.base import Cue, Done, Next, ToolCall, ToolResult, Turn
 from agent.state import State
-from agent.tape import recorder as tape
+from agent.tape.reader import read
 from agent.tape.replay import replay
 from agent.tape.whatif import what_if
 from config.keys import MOST
@@ -222,10 +222,10 @@ def pressing_call() -> Call:
 def test_a_tape_with_keys_replays_and_can_be_tried_with_other_settings() -> None:
     call = pressing_call()
     lines = [msgspec.json.encode(call.header()) + b"\n", *call.tape()]
-    found = replay(*tape.read(lines))
+    found = replay(*read(lines))
     assert found.difference is None
     assert found.commands == len(call.commands)
-    assert what_if(*tape.read(lines), {"turn.endpoint_ms": 500}).turns == 2
+    assert what_if(*read(lines), {"turn.endpoint_ms": 500}).turns == 2
 
 
 def test_a_tape_without_words_holds_no_keys() -> None:

@@ -20,6 +20,10 @@ from config.settings import CallSettings, Settings, TurnSettings
 from tests.agent.phone import FRAME, PLAIN, Call
 
 
+def test_every_event_has_a_handler() -> None:
+    assert set(Session("CA1", "desk", Settings())._handlers) == set(e.EVENTS.values())
+
+
 def test_the_agent_greets_before_any_audio() -> None:
     call = Call()
     request = call.last(e.StartReply).request

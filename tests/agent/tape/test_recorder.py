@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from agent import events as e
 from agent.engine.base import Cue, Done, Expect, Meaning, Next, ReplyRequest, ToolCall, ToolResult, Turn, Word
 from agent.state import State
-from agent.tape import recorder as tape
+from agent.tape.format import Header, describe_command, describe_event, header, parse_event, settings_of
+from agent.tape.reader import read
+from agent.tape.recorder import Recorder
 from config.exceptions import SettingsError, TapeError
 from config.settings import CallSettings, Settings, TapeSettings, TurnSettings
 from tests.agent.phone import Call, frame
@@ -70,17 +72,22 @@ def test_every_kind_of_event_is_tried_here() -> None:
     assert set(all_events) == set(e.Event.__subclasses__())
 
 
+def test_the_names_on_tapes_are_those_of_all_events_and_commands() -> None:
+    assert list(e.EVENTS.values()) == e.Event.__subclasses__()
+    assert list(e.COMMANDS.values()) == e.Command.__subclasses__()
+
+
 @given(event=st.one_of(*all_events.values()))
 def test_every_event_survives(event: e.Event) -> None:
-    plain = through_json(tape.describe_event(event))
+    plain = through_json(describe_event(event))
     # Mu-law has two zeros, and only one of them comes from PCM: both are silence.
-    assert tape.parse_event(plain) == event
-    assert through_json(tape.describe_event(tape.parse_event(plain))) == plain
+    assert parse_event(plain) == event
+    assert through_json(describe_event(parse_event(plain))) == plain
 
 
 @given(pcm=st.binary(max_size=640).filter(lambda pcm: len(pcm) % 2 == 0))
 def test_audio_that_is_not_the_lines_own_survives_as_the_line_would_carry_it(pcm: bytes) -> None:
-    event = tape.parse_event(through_json(tape.describe_event(e.ReplyAudio(1, pcm))))
+    event = parse_event(through_json(describe_event(e.ReplyAudio(1, pcm))))
     assert isinstance(event, e.ReplyAudio)
     assert event.pcm == audioop.ulaw2lin(audioop.lin2ulaw(pcm, 2), 2)
 
@@ -93,26 +100,26 @@ def test_a_commands_audio_has_the_same_digest_before_and_after_mu_law(pcm: bytes
         (e.Hear(1, pcm, Expect.OPEN), e.Hear(1, lossy, Expect.OPEN)),
         (e.StartReply(1, request(pcm)), e.StartReply(1, request(lossy))),
     ):
-        assert tape.describe_command(one) == tape.describe_command(other)
+        assert describe_command(one) == describe_command(other)
 
 
 def test_what_a_wide_band_line_has_besides_is_not_on_the_tape() -> None:
     wide = LINE * 2
     for event in (e.CallerAudio(LINE, wide), e.ReplyAudio(1, LINE, (), wide)):
         narrow = msgspec.structs.replace(event, wide=b"")
-        assert tape.describe_event(event) == tape.describe_event(narrow)
-        assert tape.parse_event(through_json(tape.describe_event(event))) == narrow
+        assert describe_event(event) == describe_event(narrow)
+        assert parse_event(through_json(describe_event(event))) == narrow
     for one, other in (
         (e.Play(1, LINE, (1.0,), wide), e.Play(1, LINE, (1.0,))),
         (e.Hear(1, LINE, Expect.OPEN, wide=wide), e.Hear(1, LINE, Expect.OPEN)),
         (e.StartReply(1, request(LINE, wide=wide)), e.StartReply(1, request(LINE))),
     ):
-        assert tape.describe_command(one) == tape.describe_command(other)
-        assert "wide" not in str(tape.describe_command(one))
+        assert describe_command(one) == describe_command(other)
+        assert "wide" not in str(describe_command(one))
 
 
 def test_other_audio_has_another_digest() -> None:
-    described = [tape.describe_command(e.Play(1, pcm, ())) for pcm in (LINE, LINE[::-1], LINE[:-2], b"")]
+    described = [describe_command(e.Play(1, pcm, ())) for pcm in (LINE, LINE[::-1], LINE[:-2], b"")]
     assert len({str(command) for command in described}) == len(described)
 
 
@@ -124,7 +131,7 @@ def request(audio: bytes = b"", **more: Any) -> ReplyRequest:
 
 
 def test_what_is_recorded_is_read_again() -> None:
-    recorder = tape.Recorder(words=True)
+    recorder = Recorder(words=True)
     started = [e.StartReply(1, request())]
     steps: list[tuple[float, e.Event | None, list[e.Command], State]] = [
         (0.0, None, started, State.PROCESSING),
@@ -137,22 +144,22 @@ def test_what_is_recorded_is_read_again() -> None:
     lines += [recorder.step(*step, clock_ms=1.0) for step in steps]
     lines.insert(3, recorder.note(40.0, out="mark", name="1.0.8"))
     assert all(line.count(b"\n") == 1 for line in lines)
-    found_head, found = tape.read(lines)
+    found_head, found = read(lines)
     assert found_head == head()
-    read = list(found)
-    assert [step.at for step in read] == [step[0] for step in steps]
-    assert [step.event for step in read] == [step[1] for step in steps]
-    assert [step.commands for step in read] == [
-        [through_json(tape.describe_command(command)) for command in step[2]] for step in steps
+    steps_read = list(found)
+    assert [step.at for step in steps_read] == [step[0] for step in steps]
+    assert [step.event for step in steps_read] == [step[1] for step in steps]
+    assert [step.commands for step in steps_read] == [
+        [through_json(describe_command(command)) for command in step[2]] for step in steps
     ]
-    assert [step.state for step in read] == ["processing", "", "", "", "speaking"]
+    assert [step.state for step in steps_read] == ["processing", "", "", "", "speaking"]
 
 
 def test_the_header_gives_the_settings_back() -> None:
     settings = Settings(turn=TurnSettings(endpoint_ms=700), call=CallSettings(max_s=99), tape=TapeSettings(mode="full"))
-    found = tape.header("CA1", "desk", "now", "1.0", settings, transfers={"person": "+1"})
-    decoded, _ = tape.read([msgspec.json.encode(found) + b"\n"])
-    again = tape.settings_of(decoded)
+    found = header("CA1", "desk", "now", "1.0", settings, transfers={"person": "+1"})
+    decoded, _ = read([msgspec.json.encode(found) + b"\n"])
+    again = settings_of(decoded)
     assert (again.turn, again.call, again.reply, again.playout) == (
         settings.turn,
         settings.call,
@@ -160,31 +167,31 @@ def test_the_header_gives_the_settings_back() -> None:
         settings.playout,
     )
     assert decoded.transfers == {"person": "+1"}
-    assert tape.settings_of(decoded, {"turn.endpoint_ms": 300}).turn.endpoint_ms == 300
+    assert settings_of(decoded, {"turn.endpoint_ms": 300}).turn.endpoint_ms == 300
     with pytest.raises(SettingsError, match=r"turn\.endpont_ms: there is no such setting"):
-        tape.settings_of(decoded, {"turn.endpont_ms": 300})
+        settings_of(decoded, {"turn.endpont_ms": 300})
 
 
 def test_only_what_decides_changes_the_hash() -> None:
     usual, other = Settings(), Settings(turn=TurnSettings(endpoint_ms=500))
-    hashes = [tape.header("CA1", "desk", "now", "1", settings).settings_hash for settings in (usual, other, Settings())]
+    hashes = [header("CA1", "desk", "now", "1", settings).settings_hash for settings in (usual, other, Settings())]
     assert hashes[0] == hashes[2] != hashes[1]
 
 
 def test_the_header_holds_no_secret() -> None:
     settings = Settings(twilio={"auth_token": SECRET}, server={"public_url": "https://example.com"})
-    assert SECRET not in str(tape.header("CA1", "desk", "now", "1", settings))
+    assert SECRET not in str(header("CA1", "desk", "now", "1", settings))
 
 
 # Metadata
 
 
-def head(mode: str = "full") -> tape.Header:
-    return tape.header("CA1", "desk", "now", "1.0", Settings(tape=TapeSettings(mode=mode)))
+def head(mode: str = "full") -> Header:
+    return header("CA1", "desk", "now", "1.0", Settings(tape=TapeSettings(mode=mode)))
 
 
 def metadata(event: e.Event | None, *commands: e.Command) -> bytes:
-    return tape.Recorder(words=False).step(20.0, event, list(commands), State.LISTENING)
+    return Recorder(words=False).step(20.0, event, list(commands), State.LISTENING)
 
 
 told = {"day": SECRET, SECRET: {"deep": [SECRET]}}
@@ -224,7 +231,7 @@ def test_metadata_of_commands_hold_no_words(command: e.Command) -> None:
 
 
 def test_metadata_hold_no_audio() -> None:
-    recorder = tape.Recorder(words=False)
+    recorder = Recorder(words=False)
     lines = [
         recorder.step(20.0, e.CallerAudio(LINE), [], State.IDLE),
         recorder.step(20.0, e.CallerAudio(LINE), [e.Hear(1, LINE, Expect.OPEN), e.Play(1, LINE, ())], State.IDLE),
@@ -281,11 +288,11 @@ def lines_of_a_call() -> list[bytes]:
 
 def test_a_last_line_that_breaks_off_is_ignored_wherever_it_does() -> None:
     *lines, last = lines_of_a_call()
-    whole = list(tape.read(lines)[1])
+    whole = list(read(lines)[1])
     for length in range(len(last) - 1):
-        assert list(tape.read([*lines, last[:length]])[1]) == whole
-    assert len(list(tape.read([*lines, last[:-1]])[1])) in (len(whole), len(whole) + 1)
-    assert len(list(tape.read([*lines, last])[1])) == len(whole) + 1
+        assert list(read([*lines, last[:length]])[1]) == whole
+    assert len(list(read([*lines, last[:-1]])[1])) in (len(whole), len(whole) + 1)
+    assert len(list(read([*lines, last])[1])) == len(whole) + 1
 
 
 @pytest.mark.parametrize(
@@ -308,7 +315,7 @@ def test_a_last_line_that_breaks_off_is_ignored_wherever_it_does() -> None:
 def test_a_broken_line_in_the_middle_is_named(broken: bytes) -> None:
     lines = lines_of_a_call()
     lines[4] = broken + b"\n"
-    _, steps = tape.read(lines)
+    _, steps = read(lines)
     with pytest.raises(TapeError, match=r"^line 5: "):
         list(steps)
 
@@ -316,28 +323,28 @@ def test_a_broken_line_in_the_middle_is_named(broken: bytes) -> None:
 def test_the_steps_before_a_broken_line_can_be_had() -> None:
     lines = lines_of_a_call()
     lines[4] = b"{\n"
-    _, steps = tape.read(lines)
+    _, steps = read(lines)
     assert [next(steps).at for _ in range(3)] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("first", [b"RIFF....WAVE\n", b"{}\n", b"[]\n", b"\xff\xd8\n", b'{"tape":"1"}\n'])
 def test_another_file_is_no_tape(first: bytes) -> None:
     with pytest.raises(TapeError, match=r"this is no tape: ."):
-        tape.read([first])
+        read([first])
 
 
 def test_an_empty_file_is_no_tape_and_that_is_said() -> None:
     with pytest.raises(TapeError, match="it is empty"):
-        tape.read([])
+        read([])
 
 
 @pytest.mark.parametrize("version", [0, 2, 99])
 def test_a_tape_of_another_version_is_refused(version: int) -> None:
     other = msgspec.structs.replace(head(), tape=version)
     with pytest.raises(TapeError, match=f"version {version}; this voxline reads version 1"):
-        tape.read([msgspec.json.encode(other) + b"\n"])
+        read([msgspec.json.encode(other) + b"\n"])
 
 
 def test_a_silent_frame_takes_little_room() -> None:
-    line = tape.Recorder(words=True).step(20.0, e.CallerAudio(frame(-60)), [], State.IDLE)
+    line = Recorder(words=True).step(20.0, e.CallerAudio(frame(-60)), [], State.IDLE)
     assert len(line) < 300

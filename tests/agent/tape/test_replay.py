@@ -13,7 +13,7 @@ from agent import events as e
 from agent.engine.base import Done, Expect, Meaning, Next, ToolCall, ToolResult
 from agent.listening.vad import RATE, WINDOW_MS, Vad
 from agent.state import State
-from agent.tape import recorder as tape
+from agent.tape.reader import read
 from agent.tape.replay import Replayed, replay
 from config.exceptions import TapeError
 from tests.agent.phone import PLAIN, Call, WideBand, widened
@@ -26,7 +26,7 @@ def replayed(call: Call, change: Callable[[list[Json]], None] | None = None, vad
     plain = [msgspec.json.decode(line) for line in [msgspec.json.encode(call.header()), *call.tape()]]
     if change:
         change(plain)
-    return replay(*tape.read([msgspec.json.encode(line) + b"\n" for line in plain]), vad)
+    return replay(*read([msgspec.json.encode(line) + b"\n" for line in plain]), vad)
 
 
 def conversation(kind: type[Call] = Call) -> Call:

@@ -10,8 +10,10 @@ from agent import events as e
 from agent.engine.base import Done, Next, Word
 from agent.session import Session
 from agent.tape.cut_offs import CutOffs
-from agent.tape.recorder import Header, Recorder, Step, header, parse_event
-from agent.tape.whatif import Outcome, what_if
+from agent.tape.format import Header, header, parse_event
+from agent.tape.reader import Step
+from agent.tape.recorder import Recorder
+from agent.tape.whatif import FROM_CALLER, FROM_ENGINE, FROM_LINE, Outcome, what_if
 from config.exceptions import TapeError
 from config.settings import Settings, TapeSettings, TurnSettings
 
@@ -62,6 +64,12 @@ def taped(speech: list[tuple[int, int]] = SPEECH, mode: str = "full", **turn: An
         event = None if line["event"]["type"] == "Start" else parse_event(line["event"])
         steps.append(Step(line["at"], event, line.get("commands", []), line.get("state", "")))
     return head, steps
+
+
+def test_of_every_event_it_is_known_who_causes_it() -> None:
+    causes = [*FROM_CALLER, *FROM_ENGINE, *FROM_LINE, e.ToolsFinished, e.Transcribed, e.Shutdown]
+    assert len(causes) == len(set(causes))
+    assert set(causes) == set(e.EVENTS.values())
 
 
 def test_with_the_same_settings_it_is_the_call_as_it_was() -> None:

@@ -13,7 +13,8 @@ from agent.engine.base import Cue, Done, Engine, ModelEvent, ReplyRequest, Speec
 from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
 from agent.listening.vad import Vad
 from agent.records import Records
-from agent.tape.recorder import read
+from agent.tape.file import read_lines
+from agent.tape.reader import read
 from agent.tape.replay import replay
 from audio.g711 import decode, encode
 from audio.resample import RATE, WIDE, resample, to_both
@@ -25,7 +26,7 @@ from config.settings import Settings, TapeSettings
 from telephony.lines.ending import HangUp, Outcome
 from telephony.lines.metrics import Metrics
 from telephony.server.bridge import Bridge, Shared
-from telephony.tapes.tapes import Tapes, read_lines
+from telephony.tapes.tapes import Tapes
 
 FRAME_MS = 20
 

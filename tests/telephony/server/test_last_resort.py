@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from telephony.tapes.tapes import read_lines
+from agent.tape.file import read_lines
 from tests.forked import Forked
 from tests.telephony import hanging
 

@@ -8,7 +8,8 @@ import pytest
 
 from agent import events as e
 from agent.session import Session
-from agent.tape.recorder import Recorder, header
+from agent.tape.format import header
+from agent.tape.recorder import Recorder
 from config.exceptions import SettingsError
 from config.extras import install_command
 from config.settings import Settings, TapeSettings

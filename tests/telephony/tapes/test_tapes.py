@@ -22,13 +22,14 @@ from hypothesis import strategies as st
 
 from agent import events as e
 from agent.engine.embedded.synthesizer import say
-from agent.tape.recorder import read
+from agent.tape.file import read_lines
+from agent.tape.reader import read
 from agent.tape.replay import replay
 from audio import g711, resample
 from config.settings import TapeSettings
 from telephony.tapes import tapes as tape_module
 from telephony.tapes.replay import open_tape, replay_all
-from telephony.tapes.tapes import Tape, Tapes, read_lines
+from telephony.tapes.tapes import Tape, Tapes
 
 WAIT_S = 5
 KEPT_MS = 300  # at most so much of a call is lost with its server

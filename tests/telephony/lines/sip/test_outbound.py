@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agent.tape.file import read_lines
 from agent.tape.replay import replay
 from config.exceptions import SettingsError
 from telephony.lines.outbound_call import Dialled
@@ -17,7 +18,6 @@ from telephony.lines.sip.dialogs.uas import InboundCall
 from telephony.lines.sip.outbound import DialError, Dialling
 from telephony.server.app import App
 from telephony.tapes.replay import open_tape
-from telephony.tapes.tapes import read_lines
 from tests.telephony.lines.sip.callee import Callee, challenge, reject
 from tests.telephony.lines.sip.nameserver import NameServer
 from tests.telephony.lines.sip.phone import HOST, over, server

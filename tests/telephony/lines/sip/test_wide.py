@@ -13,6 +13,7 @@ from agent.engine.base import Engine, SpeakRequest, Speech
 from agent.engine.embedded.decoder import Decoder
 from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
 from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer, Word
+from agent.tape.file import read_lines
 from audio.rate import WIDE
 from audio.resample import to_both, to_line
 from config.engine import SimulatedSettings
@@ -29,7 +30,6 @@ from telephony.lines.sip.syntax import sdp
 from telephony.server.app import App
 from telephony.server.bridge import Bridge
 from telephony.tapes.replay import replay_all
-from telephony.tapes.tapes import read_lines
 from tests.debian import needs
 from tests.telephony.lines.rtp.speech import hiss, samples, share
 from tests.telephony.lines.sip.callee import Callee
