@@ -104,10 +104,10 @@ class Consultations:
         """Call `number` for a caller: the way the call came in, or directly where it is a SIP address."""
         one = Consultation(caller, number, self._refer)
         self._on[caller.call_id] = self._on[one.id] = one
-        caller.waiting = lambda: self._give_up(one)
+        caller.transferring.give_up = lambda: self._give_up(one)
         one.log.info("consulting")
         try:
-            if not caller.takes_refer:
+            if not caller.transferring.takes_refer:
                 raise ValueError("the peer does not allow REFER")
             uri, trunk = self._target(caller, number)
         except ValueError as error:
@@ -174,24 +174,25 @@ class Consultations:
             return uri, trunk if trunk is not None and uri.host == trunk.server.host else None
         if trunk is not None:
             return parse_uri(trunk.uri(number)), trunk
-        return msgspec.structs.replace(caller.peer, user=number, password="", headers=""), None
+        return msgspec.structs.replace(caller.transferring.peer, user=number, password="", headers=""), None
 
     def _refer(self, one: Consultation) -> None:
         """The one who was called has answered."""
         assert one.call is not None
-        one.news_ms = 1000 * asyncio.get_running_loop().time() + NEWS_MS
+        now_ms = 1000 * asyncio.get_running_loop().time()
+        one.news_ms = now_ms + NEWS_MS
         try:
-            one.caller.refer(one.call)
+            one.caller.transferring.refer_to_call(one.call, now_ms)
         except CommandError as error:
             self._fail(one, "failed", str(error))
 
     def _connected(self, one: Consultation) -> None:
         self._end(one, "connected", "")
-        one.caller.put_through(one.number)
+        one.caller.transferring.transfer_completed(one.number)
 
     def _fail(self, one: Consultation, result: str, why: str) -> None:
         self._end(one, result, why)
-        one.caller.not_put_through(result)
+        one.caller.transfer_failed(result)
 
     def _give_up(self, one: Consultation) -> None:
         """The agent has to say something else, unless the two are being connected already."""
@@ -201,7 +202,7 @@ class Consultations:
     def _end(self, one: Consultation, result: str, why: str) -> None:
         self._results.labels(result).inc()
         one.log.info("consulted", extra={"result": result, "reason": why})
-        one.caller.waiting = None
+        one.caller.transferring.give_up = None
         self._on.pop(one.caller.call_id, None)
         self._on.pop(one.id, None)
         if task := self._tasks.pop(one.id, None):

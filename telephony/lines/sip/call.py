@@ -9,7 +9,7 @@ from audio.rate import NARROW
 from audio.resample import Halver
 from audio.tones import tones
 from config.logging import Log
-from telephony.lines.ending import End, Ending, Failed, HangUp, Transfer
+from telephony.lines.ending import End, Ending, Failed, HangUp
 from telephony.lines.exceptions import CommandError
 from telephony.lines.keypad import Way
 from telephony.lines.line import Line, Listener
@@ -18,15 +18,15 @@ from telephony.lines.player import Player
 from telephony.lines.rtp.dtmf import parse_info
 from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.parameters import Parameters
+from telephony.lines.sip.agreement import Agreement
 from telephony.lines.sip.dialogs.invite_dialog import Call
 from telephony.lines.sip.liveness import Liveness, Step
 from telephony.lines.sip.media.audio import NotAcceptable
 from telephony.lines.sip.media.offer import Negotiation
 from telephony.lines.sip.media.ports import MediaSockets
 from telephony.lines.sip.media.wire import Wire
-from telephony.lines.sip.syntax.header import Uri, parse_name_addr, parse_uri
+from telephony.lines.sip.transferring import Transferring
 
-AFTER_HOLD = 10  # frames after a hold that are taken for its rest, which has been on its way
 LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
 
 
@@ -35,8 +35,8 @@ Consult = Callable[["SipCall", str], None]
 
 class SipCall(Line):
     """A call from its INVITE to its BYE. `changed` is told when the user agent has something to send, `over` when
-    there is nothing more to do but to close. `consult` rings somebody for an attended transfer, and then connects by
-    `refer`, `put_through` and `not_put_through`; without it transfers are blind."""
+    there is nothing more to do but to close. `consult` rings somebody for an attended transfer, and connects by way of
+    `transferring`; without it transfers are cold."""
 
     def __init__(
         self,
@@ -56,7 +56,6 @@ class SipCall(Line):
         self.rate = NARROW.hz
         self.carries_keys = False  # until that is agreed on
         self.trunk = trunk  # its name, where the call is one of a trunk's
-        self.waiting: Callable[[], None] | None = None  # while somebody is rung for the caller: gives that up
         self.ending = Ending()
         self.player = Player(self._played, self._began)
         self.log = Log(logging.getLogger("voxline.call"), {"call": call.id})
@@ -65,16 +64,14 @@ class SipCall(Line):
         self._consult = consult
         self._halver: Halver | None = None  # on a wide-band line
         self._wire = Wire(sockets, self.player.frame, lambda key: self._press(key, Way.EVENT), nat=nat)
-        self._negotiation = negotiation
+        self.agreement = Agreement(negotiation, self._wire, agreed=self._agreed, hold_changed=self._hold_changed)
+        self.transferring = Transferring(call, self.ending, self.log, changed=changed, leave=self._leave)
         self._liveness = Liveness(1000 * media_timeout_s)
         self._changed = changed
         self._over = over
         self._loop = asyncio.get_running_loop()
         self._pacer = Pacer(odd=sockets.port // 2 % 2 == 1)  # ports are random
         self._started = False
-        self._offered = False  # our offer waits for its answer
-        self._held = False  # the peer has put the call on hold
-        self._deaf = 0  # frames that are not the caller's: on hold, and for a moment after it
         self._bye_ms = 0.0  # when to hang up
         self._pressing = 0  # the number of the keys that are going out as events
         self._closed = False
@@ -109,20 +106,7 @@ class SipCall(Line):
         """The media session, from the first agreement on."""
         return self._wire.media
 
-    # What is agreed with the peer
-
-    def describe(self, offer: bytes) -> bytes:
-        """Our SDP for an INVITE's: the answer, or an offer where it has none. Raises NotAcceptable."""
-        if not offer:
-            self._offered = True
-            return self._negotiation.offer()
-        answer, parameters = self._negotiation.answer(offer)
-        self._agree(parameters)
-        return answer
-
-    def offered(self) -> None:
-        """Our offer is on its way to whom we call. What comes early, such as ringing tones, is not heard."""
-        self._offered = True
+    # What the peer does
 
     def open(self, listener: Listener) -> None:
         """Somebody listens from now on; it starts when the peer has our answer, or we its."""
@@ -131,25 +115,23 @@ class SipCall(Line):
 
     def acknowledged(self, body: bytes) -> None:
         """The peer has our answer, or we have its."""
-        if self._offered:
-            self._offered = False
-            try:
-                self._agree(self._negotiation.read_answer(body))
-            except NotAcceptable as error:
-                if self.media is None:
-                    self._lose(f"no agreement: {error}")
-                    return
-                self.log.warning("refused: re-INVITE: %s", error)
+        try:
+            self.agreement.answered(body)
+        except NotAcceptable as error:
+            if self.media is None:
+                self._lose(f"no agreement: {error}")
+                return
+            self.log.warning("refused: re-INVITE: %s", error)
         if not self._started and self.listener and self.ending.end is None:
             self._started = True
             self._safely(self.listener.start)
-            if self._held:
+            if self.agreement.on_hold:
                 self._safely(self.listener.held)
 
     def reinvited(self, body: bytes) -> None:
         """The peer wants other media: hold, resume, another address."""
         try:
-            ours = self.describe(body)
+            ours = self.agreement.describe(body)
         except NotAcceptable as error:
             self.log.warning("refused: re-INVITE: %s", error)
             self._call.refuse_reinvite(error.refusal, self._now_ms())
@@ -165,14 +147,6 @@ class SipCall(Line):
         else:
             self._press(pressed.key, Way.INFO, pressed.duration_ms)
 
-    def transferred(self, status: int, *, final: bool) -> None:
-        """How our REFER goes on."""
-        if final and isinstance(self.ending.planned, Transfer):
-            if not 200 <= status < 300:
-                self.log.warning("the transfer failed", extra={"status": status})
-                self.ending.planned = Failed()
-            self._bye_ms = self._now_ms()
-
     def ended(self, reason: str, *, failed: bool) -> None:
         """The user agent's call is over."""
         self.ending.finish(End(reason, failed))
@@ -186,7 +160,7 @@ class SipCall(Line):
 
     def pause(self, reply: int) -> float:  # noqa: ARG002 (only one reply is ever being played)
         """See Line."""
-        return self.player.pause(leaving=not self._held)
+        return self.player.pause(leaving=not self.agreement.on_hold)
 
     def resume(self, reply: int) -> None:  # noqa: ARG002
         """See Line."""
@@ -219,39 +193,12 @@ class SipCall(Line):
         if self._consult is not None:
             self._consult(self, number)
             return
-        target = number if number.startswith("sip:") else f"sip:{number}@{self._peer_host()}"
-        if not self.takes_refer:
-            self.log.warning("no transfer: the peer does not allow REFER")
+        if not self.transferring.refer_to(number, self._now_ms()):
             self.hang_up(failed=True)
-            return
-        self.ending.finish(End("transferred"), Transfer(number))
-        self._call.refer(target, self._now_ms())
-        self._changed()
 
-    @property
-    def takes_refer(self) -> bool:
-        """Whether the peer can be asked to call somebody else."""
-        return "REFER" in self._call.peer_allows
-
-    @property
-    def peer(self) -> Uri:
-        """Where the peer wants requests."""
-        return parse_uri(self._call.dialog.target)
-
-    def refer(self, person: Call) -> None:
-        """Ask the peer to take over our call with somebody. Raises CommandError where that cannot be."""
-        self._call.refer(person, self._now_ms())
-        self._changed()
-
-    def put_through(self, number: str) -> None:
-        """It has: hang up."""
-        if self.ending.end is None:
-            self.ending.finish(End("transferred"), Transfer(number))
-            self._bye_ms = self._now_ms()
-
-    def not_put_through(self, reason: str) -> None:
-        """It has not, or nobody was reached: the conversation goes on."""
-        self.waiting = None
+    def transfer_failed(self, reason: str) -> None:
+        """Nobody was reached, or they could not be connected: the conversation goes on."""
+        self.transferring.give_up = None
         if self.listener and self.ending.end is None:
             self.listener.transfer_failed(reason)
 
@@ -288,8 +235,7 @@ class SipCall(Line):
             for _ in range(count):
                 pcm = self._wire.hear(now_ms)
                 if pcm is not None and self._started and self.ending.end is None and self.listener:
-                    if self._deaf:
-                        pcm = self._deafened(pcm)
+                    pcm = self.agreement.silenced(pcm)
                     wide = pcm if self._halver else b""
                     pcm = self._halver.narrow(pcm) if self._halver else pcm
                     self.listener.audio(g711.decode(g711.encode(pcm)), wide)  # as the tape has it, for replays
@@ -323,34 +269,22 @@ class SipCall(Line):
         """See Line."""
         if self.listener and self.ending.end is None:
             self.listener.shut_down()
-            if self.waiting:
-                self.waiting()
+            if self.transferring.give_up:
+                self.transferring.give_up()
 
     # Inside
 
-    def _agree(self, parameters: Parameters) -> None:
-        """Go on as agreed. The first agreement settles the line's rate for the whole call."""
-        first = self.media is None
-        media = self._wire.agree(parameters)
+    def _agreed(self, parameters: Parameters, media: Media) -> None:
+        """The first agreement settles the line's rate for the whole call."""
         self.carries_keys = bool(parameters.events)
-        if first and media.rate is not NARROW:
+        if media.rate is not NARROW and self._halver is None:
             self.rate = media.rate.hz
             self._halver = Halver()
             self.player.settle(media.rate)
-        self._hold(not parameters.sends)
 
-    def _hold(self, held: bool) -> None:
-        """A peer that takes none of our audio has us on hold, whatever it sends itself: silence, music, words."""
-        if held == self._held:
-            return
-        self._held, self._deaf = held, AFTER_HOLD
+    def _hold_changed(self) -> None:
         if self._started and self.ending.end is None and self.listener:
-            self._safely(self.listener.held if held else self.listener.retrieved)
-
-    def _deafened(self, pcm: bytes) -> bytes:
-        if not self._held:
-            self._deaf -= 1
-        return bytes(len(pcm))
+            self._safely(self.listener.held if self.agreement.on_hold else self.listener.retrieved)
 
     def _press(self, key: str, way: Way, lasted_ms: float = 0.0) -> None:
         if self._started and self.ending.end is None and self.listener:
@@ -382,9 +316,8 @@ class SipCall(Line):
             self._wire.close()
             self._over(self)
 
-    def _peer_host(self) -> str:
-        host = parse_name_addr(self._call.dialog.remote).uri.host or self.peer.host  # a number has no host
-        return f"[{host}]" if ":" in host else host
+    def _leave(self) -> None:
+        self._bye_ms = self._now_ms()
 
     def _now_ms(self) -> float:
         return 1000 * self._loop.time()

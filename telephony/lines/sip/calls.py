@@ -74,7 +74,7 @@ class Lines(dict[str, SipCall]):
             case Info():
                 line.key(event.content_type, event.body)
             case TransferProgress():
-                line.transferred(event.status, final=event.final)
+                line.transferring.progress(event.status, final=event.final)
             case Ended():
                 theirs = "the called party hung up" if line.outbound else "the caller hung up"
                 reason = theirs if event.cause is Cause.REMOTE else event.cause.value

@@ -75,7 +75,7 @@ class Answering:
         line.log.info("call", extra=peer | ({"trunk": trunk.name} if trunk else {}))
         try:
             line.parties = parties_of(invited.request, trusted=self._is_trusted(invited, trunk))
-            ours = line.describe(invited.body)
+            ours = line.agreement.describe(invited.body)
             listener = self._registry.join(line, self._agent(invited, trunk))
         except NotAcceptable as error:
             sockets.close()

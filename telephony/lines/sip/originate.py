@@ -51,7 +51,7 @@ class Placing:
             raise NotPlaced("internal error") from error
         line.parties = parties(verified=True, caller=trunk.caller.uri.user if trunk else "", called=uri.user)
         self._lines[call_id] = line
-        line.offered()
+        line.agreement.offered()
         return call, line
 
     def _outgoing(self, call_id: str, uri: Uri, trunk: Trunk | None, hops: list[Address], offer: bytes) -> Outgoing:

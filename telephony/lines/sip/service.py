@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from config.exceptions import SettingsError
 from config.settings import Settings
+from config.sip import SipSettings
 from telephony.lines.admission import Admission
 from telephony.lines.metrics import Metrics
 from telephony.lines.registry import Registry
@@ -67,21 +68,12 @@ class SipService:
         self._refusals = metrics.refused
         self._registry = registry
         self._ua: UserAgent | None = None
-        self._transports = Transports(
-            sip,
-            admit=self._admit,
-            trusted=self.door.guard.is_trunk,
-            receive=self._receive,
-            malformed=self._malformed,
-            unreachable=self._unreachable,
-        )
+        self._telling = False
+        self._transports = self._made_transports()
         locator = Locator([transport.upper() for transport in sip.transports], 6 if ":" in sip.host else 4)
         self._outbox = Outbox(self._transports, locator, expect=self._expect, failed=self._failed)
         self.lines = Lines(sip, self._flush, self._gone)
-        self._trunks = trunks = Trunks(sip)
-        for name, trunk in trunks.items():
-            if trunk.settings.agent and trunk.settings.agent not in agents:
-                raise SettingsError(f"sip.trunks.{name}.agent: no agent {trunk.settings.agent!r}")
+        self._trunks = trunks = _trunks(sip, agents)
         self._answering = Answering(settings, agents, trunks, self.lines, registry, admission=admission)
         placing = Placing(settings, self.lines, locator)
         self.consultations = Consultations(trunks, placing, metrics.transfers, changed=self._flush)
@@ -100,7 +92,16 @@ class SipService:
         )
         self._registrations = Registrations(trunks, locator, metrics, changed=self._flush, moved=self._trust)
         self._naming = Naming(locator, self._tell_later, rings=self._rings)
-        self._telling = False
+
+    def _made_transports(self) -> Transports:
+        return Transports(
+            self._settings.sip,
+            admit=self._admit,
+            trusted=self.door.guard.is_trunk,
+            receive=self._receive,
+            malformed=self._malformed,
+            unreachable=self._unreachable,
+        )
 
     @property
     def ports(self) -> dict[str, int]:
@@ -275,6 +276,15 @@ class SipService:
     def _gone(self, line: SipCall) -> None:
         self.dialling.left(line)
         self._registry.leave(line)
+
+
+def _trunks(sip: SipSettings, agents: Container[str]) -> Trunks:
+    """Raises SettingsError for a trunk whose agent does not exist."""
+    trunks = Trunks(sip)
+    for name, trunk in trunks.items():
+        if trunk.settings.agent and trunk.settings.agent not in agents:
+            raise SettingsError(f"sip.trunks.{name}.agent: no agent {trunk.settings.agent!r}")
+    return trunks
 
 
 def _now_ms() -> float:

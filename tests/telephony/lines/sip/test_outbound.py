@@ -301,7 +301,7 @@ async def test_early_audio_is_not_heard(callee: Somebody, heard: list[bytes]) ->
         await until(lambda: call.state == "ringing")
         assert app.sip
         (line,) = app.sip.lines.values()
-        port = line._negotiation.capabilities.port
+        port = line.agreement._negotiation.capabilities.port
         for number in range(50):
             packet = b"\x80\x00" + number.to_bytes(2) + (160 * number).to_bytes(4) + b"tone" + b"\x20" * 160
             one._transport.sendto(packet, (HOST, port))

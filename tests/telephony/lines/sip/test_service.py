@@ -131,7 +131,7 @@ async def test_a_number_that_is_called_as_such_is_the_user(phone: Open, caplog: 
         await one.until(lambda: answers(one)[-1:] == [200])
         (line,) = app.calls
         assert isinstance(line, SipCall)
-        assert line._peer_host() == one.address[0]  # where a number is transferred to
+        assert line.transferring._peer_host() == one.address[0]  # where a number is transferred to
     assert [r.agent for r in caplog.records if r.message == "started"] == ["night"]
 
 
