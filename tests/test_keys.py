@@ -16,6 +16,7 @@ from telephony.simulator.report import CallReport
 from telephony.simulator.script import Script
 from telephony.tapes.replay import open_tape
 from tests.audio.goertzel import heard_keys
+from tests.waiting import until
 
 AGENT = """
 name: patient
@@ -64,9 +65,7 @@ async def call(server: Any, url: str, out: Path) -> tuple[CallReport, str]:
 async def pressed(server: Any, report: CallReport) -> list[str]:
     """What the call's tape says was pressed; its replay must say the same, and the log only how much."""
     sip = next((line["call"] for line in server.log if line.get("sip_call") == report.call_sid), report.call_sid)
-    async with asyncio.timeout(20):
-        while not (found := list((server.data / "tapes").glob(f"*{sip}*.gz"))):  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.05)
+    found = await until(lambda: list((server.data / "tapes").glob(f"*{sip}*.gz")))
     head, steps = open_tape(found[0])
     assert replay.replay(head, steps).difference is None
     keys = [command["keys"] for step in steps for command in step.commands if command["type"] == "Press"]

@@ -1,24 +1,43 @@
 """Waiting for what nobody tells of, and for a server in this process."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import inspect
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from telephony.server.draining import DrainingServer
+if TYPE_CHECKING:
+    from telephony.server.draining import DrainingServer
 
 WAIT_S = 20  # for anything a test waits for; far more than it should take
+LOOK_S = 0.01
 
 
-async def until(condition: Callable[[], Any], wait_s: float = WAIT_S) -> None:
-    """Wait until it holds. TimeoutError where it does not."""
+async def until(condition: Callable[[], Any | Awaitable[Any]], wait_s: float = WAIT_S) -> Any:
+    """Wait until it holds, and return what it gave; it may be a coroutine. TimeoutError where it does not."""
     async with asyncio.timeout(wait_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        while True:
+            found = condition()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(LOOK_S)
+
+
+def until_here(condition: Callable[[], Any], wait_s: float = WAIT_S) -> Any:
+    """The same where there is no event loop."""
+    end = time.monotonic() + wait_s
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(LOOK_S)
+    return found
 
 
 @asynccontextmanager
-async def running(server: DrainingServer) -> AsyncGenerator[int, None]:
+async def running(server: "DrainingServer") -> AsyncGenerator[int, None]:
     """A server of this process; gives its port."""
     task = asyncio.create_task(server.serve())
     await until(lambda: server.started or task.done())

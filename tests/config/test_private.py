@@ -2,7 +2,6 @@
 
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,10 @@ import pytest
 
 from config import private
 from telephony.cli.main import main
+from tests.simulated import quick
+from tests.waiting import until_here
 
-SIMULATED = {
-    "engine.profile": "simulated",
-    "engine.simulated.first_word_ms": 0,
-    "engine.simulated.first_audio_ms": 0,
-    "engine.simulated.words": 2,
-    "engine.simulated.audio_ms_per_word": 100,
-    "tape.mode": "full",
-}
+SIMULATED = quick(words=2) | {"tape.mode": "full"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -59,10 +53,7 @@ def test_all_that_a_call_leaves_is_private(serve: Callable[..., Any], tmp_path: 
     assert main(["call", server.url, "--script", str(script), "--out", str(folder / "call")]) == 0
     assert main(["load", server.url, "--script", str(script), "--calls", "1", "--out", str(folder / "load.json")]) == 0
     tapes = folder / "data" / "tapes"
-    end = time.monotonic() + 15
-    while len(list(tapes.glob("*.jsonl.gz"))) < 2:
-        assert time.monotonic() < end, list(tapes.iterdir())
-        time.sleep(0.02)
+    until_here(lambda: len(list(tapes.glob("*.jsonl.gz"))) == 2)
     assert main(["report", str(next(tapes.glob("*.jsonl.gz"))), "-o", str(folder / "pages" / "call.html")]) == 0
     found = sorted(folder.rglob("*"))
     names = {path.name for path in found}

@@ -18,16 +18,14 @@ from hypothesis import strategies as st
 from telephony.lines.exceptions import ProtocolError
 from telephony.lines.stream.protocol import Stopped
 from telephony.lines.twilio.protocol import MediaStream
+from tests.simulated import quick
+from tests.waiting import until
 
 CAPACITY = 60
 TIMEOUT_S = 3  # for start, media and requests; peers that do what they should are slow where all are attacked at once
 SETTINGS = {
-    "engine.profile": "simulated",
-    "engine.simulated.first_word_ms": 0,
-    "engine.simulated.first_audio_ms": 0,
+    **quick(words=100, word_ms=200),
     "engine.simulated.word_ms": 0,
-    "engine.simulated.words": 100,
-    "engine.simulated.audio_ms_per_word": 200,
     "call.capacity": CAPACITY,
     "twilio.start_timeout_s": TIMEOUT_S,
     "twilio.media_timeout_s": 2 * TIMEOUT_S,
@@ -508,9 +506,13 @@ def unlogged(server: Any, name: str) -> bool:
 
 async def healthy(server: Any) -> None:
     """Wait until the server has all its places again."""
-    async with asyncio.timeout(15), httpx.AsyncClient(base_url=server.url) as client:
-        while (await client.get("/readyz")).json() != {"status": "ready", "active": 0, "free": CAPACITY}:  # noqa: ASYNC110 (it is in another process)
-            await asyncio.sleep(0.05)
+    async with httpx.AsyncClient(base_url=server.url) as client:
+
+        async def ready() -> bool:
+            body: object = (await client.get("/readyz")).json()
+            return body == {"status": "ready", "active": 0, "free": CAPACITY}
+
+        await until(ready)
 
 
 async def test_call_in_progress_notices_nothing_of_any_attack(server: Any, dial: Dial, in_thread: Dial) -> None:

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
+from tests.simulated import SIP, quick
+
 SCRIPT = "steps: [wait, {dtmf: '12'}, {silence: 500}, hang_up]\n"
 
 
 @pytest.fixture
 def desk(serve: Any) -> str:
     """The SIP address of a server that asks for ann's password, s3cret."""
-    settings = {"sip.enabled": True, "sip.port": 0, "engine.profile": "simulated", "sip.users": {"ann": "s3cret"}}
-    server = serve(settings)
+    server = serve(quick() | SIP | {"sip.users": {"ann": "s3cret"}})
     return f"sip:front_desk@127.0.0.1:{server.wait_for('listening', logger='voxline.sip')['ports']['UDP']}"
 
 

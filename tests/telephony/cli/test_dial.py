@@ -11,28 +11,21 @@ from telephony.cli.main import main
 from telephony.lines.sip.syntax.message import Request, encode, parse
 from telephony.lines.sip.transactions.answers import respond
 from tests.forked import Forked
+from tests.simulated import SIP, quick
 
-SIP: dict[str, Any] = {
-    "engine.profile": "simulated",
-    "engine.simulated.first_word_ms": 0,
-    "engine.simulated.first_audio_ms": 0,
-    "engine.simulated.words": 4,
-    "engine.simulated.audio_ms_per_word": 100,
-    "sip.enabled": True,
-    "sip.port": 0,
-}
+SERVER = quick() | SIP
 
 
 @pytest.fixture(scope="module")
 def ours(serve: Callable[..., Any]) -> Any:
     """The server that calls."""
-    return serve(SIP)
+    return serve(SERVER)
 
 
 @pytest.fixture(scope="module")
 def theirs(serve: Callable[..., Any]) -> Any:
     """The server that is called, and hangs up."""
-    return serve(SIP | {"call.max_s": 1})
+    return serve(SERVER | {"call.max_s": 1})
 
 
 class Bob:

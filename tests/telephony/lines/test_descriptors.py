@@ -17,8 +17,8 @@ from tests.conftest import Server
 from tests.forked import Forked
 from tests.telephony import few_files
 from tests.telephony.few_files import LIMIT
+from tests.waiting import WAIT_S, until
 
-WAIT_S = 20
 InThread = Callable[..., Awaitable[Any]]
 ADVICE = f"out of file descriptors: {LIMIT} may be open; raise LimitNOFILE in the unit, or ulimit -n"
 
@@ -108,9 +108,11 @@ async def test_whoever_comes_beyond_them_is_told_and_readiness_falls(small: Smal
         assert (await kept.get("/healthz")).status_code == 200
         for _, writer in crowd:
             writer.close()
-        async with asyncio.timeout(WAIT_S):
-            while (await kept.get("/readyz")).status_code != 200:  # noqa: ASYNC110 (it is in another process)
-                await asyncio.sleep(0.05)
+
+        async def ready() -> bool:
+            return (await kept.get("/readyz")).status_code == 200
+
+        await until(ready)
     assert (await in_thread(httpx.get, url + "/readyz")).status_code == 200
     assert not [line for line in small.log if "exc_info" in line]
 

@@ -7,6 +7,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.simulated import quick
+
 Dial = Callable[..., Awaitable[Any]]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -14,16 +16,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 @pytest.fixture(scope="module")
 def server(serve: Callable[..., Any]) -> Any:
     """A quick server."""
-    return serve(
-        {
-            "engine.profile": "simulated",
-            "engine.simulated.first_word_ms": 0,
-            "engine.simulated.first_audio_ms": 0,
-            "engine.simulated.words": 3,
-            "engine.simulated.audio_ms_per_word": 200,
-            "turn.dtmf_timeout_ms": 100,
-        }
-    )
+    return serve(quick(words=3, word_ms=200) | {"turn.dtmf_timeout_ms": 100})
 
 
 def scrape(server: Any) -> Samples:

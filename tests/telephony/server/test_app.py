@@ -20,17 +20,12 @@ from agent.engine.simulated import SimulatedSynthesizer
 from config.settings import load_settings
 from telephony.server.app import App
 from telephony.server.draining import build_server
-from tests.waiting import running
+from tests.simulated import quick
+from tests.waiting import running, until
 
 TOKEN = "secret-of-the-account"
 PUBLIC = "https://voice.example.com/line"
-QUICK = {
-    "engine.profile": "simulated",
-    "engine.simulated.first_word_ms": 0,
-    "engine.simulated.first_audio_ms": 0,
-    "engine.simulated.words": 4,
-    "engine.simulated.audio_ms_per_word": 100,
-}
+QUICK = quick()
 
 Dial = Callable[..., Awaitable[Any]]
 
@@ -265,9 +260,11 @@ async def test_expired_token_is_refused_and_the_place_is_free_again(hasty: Any, 
     phone = await dial(hasty.url, headers=upgrade(), start=False)
     twiml = await in_thread(post, hasty, "/twilio/voice", {"CallSid": phone.call})
     assert "<Stream" in twiml.text
-    async with asyncio.timeout(15):
-        while (await in_thread(ready, hasty))["free"] == 0:  # noqa: ASYNC110 (it is in another process)
-            await asyncio.sleep(0.05)
+
+    async def free() -> bool:
+        return bool((await in_thread(ready, hasty))["free"])
+
+    await until(free)
     await phone.start(**parameters(twiml.text))
     assert await phone.closed() == (1008, "stream token has expired")
 

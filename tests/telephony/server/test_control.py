@@ -1,6 +1,5 @@
 """Calls out over HTTP: who may ask, what for, and what is answered."""
 
-import asyncio
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from telephony.lines.outbound_call import TOKEN_FILE
 from telephony.server.app import App
 from tests.telephony.lines.sip.callee import Callee
 from tests.telephony.lines.sip.phone import server
+from tests.waiting import until
 
 Client = httpx.AsyncClient
 
@@ -31,12 +31,13 @@ async def control(data: Path, **changes: Any) -> AsyncIterator[tuple[App, Client
 
 async def state(client: Client, call_id: str, *wanted: str) -> dict[str, Any]:
     """The call, as soon as it is in one of these states."""
-    async with asyncio.timeout(15):
-        while True:
-            call: dict[str, Any] = (await client.get(f"/calls/{call_id}")).json()
-            if call["state"] in wanted:
-                return call
-            await asyncio.sleep(0.02)
+
+    async def there() -> dict[str, Any] | None:
+        call: dict[str, Any] = (await client.get(f"/calls/{call_id}")).json()
+        return call if call["state"] in wanted else None
+
+    found: dict[str, Any] = await until(there)
+    return found
 
 
 async def test_call_is_placed_followed_and_ended(tmp_path: Path) -> None:

@@ -12,14 +12,9 @@ import pytest
 
 from config.exceptions import SettingsError
 from telephony.server.draining import bind
+from tests.simulated import quick
 
-QUICK = {
-    "engine.profile": "simulated",
-    "engine.simulated.first_word_ms": 0,
-    "engine.simulated.first_audio_ms": 0,
-    "engine.simulated.words": 3,
-    "engine.simulated.audio_ms_per_word": 100,
-}
+QUICK = quick(words=3)
 LONG = QUICK | {"engine.simulated.words": 300}
 
 Dial = Callable[..., Awaitable[Any]]

@@ -15,18 +15,16 @@ from numpy.typing import NDArray
 from agent.engine.embedded.synthesizer import say
 from audio import g711, resample, wav
 from audio.tones import tones
+from tests.simulated import quick
+from tests.waiting import until
 
 LEAD_MS = 240
 WORD_MS = 120
 WORDS = 10
 MARKS = WORDS + 1  # of one reply: at the end of every word, and at its own
 SIMULATED = {
-    "engine.profile": "simulated",
-    "engine.simulated.first_word_ms": 0,
-    "engine.simulated.first_audio_ms": 0,
+    **quick(WORDS, WORD_MS),
     "engine.simulated.word_ms": 0,
-    "engine.simulated.words": WORDS,
-    "engine.simulated.audio_ms_per_word": WORD_MS,
     "playout.lead_ms": LEAD_MS,
 }
 
@@ -146,16 +144,16 @@ async def test_peer_that_does_not_read_is_let_go(serve: Callable[..., Any], dial
     raw.connect((host, int(port)))
     phone = await dial(server.url, sock=raw)
     phone._socket.transport.pause_reading()
-    async with asyncio.timeout(15):
-        while not any("does not read" in line["message"] for line in server.log):
-            await phone.frame()
-            await asyncio.sleep(0.02)
+
+    async def noticed() -> bool:
+        await phone.frame()
+        return any("does not read" in line["message"] for line in server.log)
+
+    await until(noticed)
     assert (await ended(server, phone))["reason"] == "the peer does not read"
     # Nor does the server keep what it can send no more.
     process, ours = psutil.Process(server.process.pid), raw.getsockname()
-    async with asyncio.timeout(15):
-        while any(connection.raddr == ours for connection in process.net_connections("tcp")):  # noqa: ASYNC110 (it is in another process)
-            await asyncio.sleep(0.05)
+    await until(lambda: all(connection.raddr != ours for connection in process.net_connections("tcp")))
 
 
 async def test_longest_call_ends_with_a_goodbye(serve: Callable[..., Any], dial: Dial, in_thread: Dial) -> None:

@@ -20,7 +20,7 @@ from telephony.server.http.connection import (
     MAX_OVERHEAD_BYTES,
     SPARE_CONNECTIONS,
 )
-from tests.waiting import running
+from tests.waiting import running, until
 
 TIMEOUT_S = 0.5
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -61,12 +61,15 @@ async def answer(server: Any, *pieces: bytes) -> bytes:
 
 async def refused(server: Any, since: int, *statuses: int, text: str = "") -> dict[str, Any]:
     """The line that tells of it, among those after the first `since`."""
-    async with asyncio.timeout(15):
-        while True:
-            for line in list(server.log)[since:]:
-                if line["message"].startswith("refused: ") and line["status"] in statuses and text in line["message"]:
-                    return dict(line)
-            await asyncio.sleep(0.02)
+
+    def told() -> dict[str, Any] | None:
+        for line in list(server.log)[since:]:
+            if line["message"].startswith("refused: ") and line["status"] in statuses and text in line["message"]:
+                return dict(line)
+        return None
+
+    found: dict[str, Any] = await until(told)
+    return found
 
 
 # Time
@@ -263,9 +266,7 @@ async def test_answers_that_nobody_reads_end_the_connection(server: Any) -> None
         one.connect((host, int(port)))
         one.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * MAX_IN_FLIGHT)
         deaf.append(one)
-    async with asyncio.timeout(15):
-        while len(process.net_connections()) > sockets or len(list(server.log)[since:]) < len(deaf):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: len(process.net_connections()) <= sockets and len(list(server.log)[since:]) >= len(deaf))
     lines = [line["message"] for line in list(server.log)[since:]]
     assert lines == [f"refused: an answer that is not read within {TIMEOUT_S:g} s"] * len(deaf)
     assert process.memory_info().rss - before < 8_000_000
