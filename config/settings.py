@@ -28,6 +28,7 @@ from config.group import Group, Milliseconds, Probability, Seconds
 from config.parties import Numbers
 from config.sip import SipSettings
 from config.sources import Source, describe, merged, nested
+from config.stream import StreamSettings
 
 HERE = Path(__file__).parent
 DEFAULT_FILE = HERE / "voxline.yaml"
@@ -69,18 +70,11 @@ class CallSettings(Group):
     failed_message: str = "Sorry, something went wrong on our side. Please call again. Goodbye."
 
 
-class TwilioSettings(Group):
+class TwilioSettings(StreamSettings):
     """The Twilio line."""
 
     auth_token: SecretStr = SecretStr("")
     shared_keys: dict[str, Annotated[SecretStr, Field(min_length=16)]] = Field(default_factory=dict)
-    start_timeout_s: Seconds = 5
-    media_timeout_s: Seconds = 10
-    send_timeout_s: Seconds = 5
-    max_message_bytes: int = Field(default=65_536, ge=1024, le=16_777_216)
-    max_gap_ms: Milliseconds = 5000
-    max_ahead_s: Annotated[Seconds, Field(gt=0)] = 10
-    token_lifetime_s: Annotated[Seconds, Field(gt=0)] = 60
 
 
 class PlayoutSettings(Group):

@@ -56,7 +56,7 @@ class Counters(msgspec.Struct):
 
 
 class StreamProtocol(Protocol):
-    """One stream, sans-I/O. A new carrier brings a class like this, its routes and its signature: see lines/twilio."""
+    """One stream, sans-I/O. What else a new carrier brings stands in docs/architecture.md."""
 
     counters: Counters
     received: int  # samples of the caller's audio, with the silence in its gaps

@@ -10,7 +10,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from audio import g711
 from audio.tones import tones
 from config.logging import Log
-from config.settings import PlayoutSettings, TwilioSettings
+from config.settings import PlayoutSettings
+from config.stream import StreamSettings
 from telephony.lines.ending import End, Ending, Failed, HangUp, Outcome, Transfer
 from telephony.lines.exceptions import LineError, ProtocolError
 from telephony.lines.keypad import Way
@@ -32,7 +33,7 @@ class StreamCall(Line):
         self,
         websocket: WebSocket,
         protocol: StreamProtocol,
-        settings: TwilioSettings,
+        settings: StreamSettings,
         playout: PlayoutSettings,
         *,
         accept: Callable[["StreamCall", Started], Listener],
@@ -134,7 +135,7 @@ class StreamCall(Line):
         self.playout.drop()
 
     def press(self, reply: int, keys: str) -> None:
-        """See Line. As tones: Media Streams take no keys."""
+        """See Line. As tones, which every carrier takes."""
         pcm = tones(keys)
         self.play(reply, pcm, [len(pcm) / 2 / g711.SAMPLES_PER_MS])
 

@@ -19,10 +19,10 @@ from telephony.lines.refusals import Refusals
 from telephony.lines.registry import Registry
 from telephony.lines.stream.protocol import Started
 from telephony.lines.stream.stream_call import StreamCall
+from telephony.lines.stream.token import Tokens
 from telephony.lines.twilio.protocol import MediaStream
 from telephony.lines.twilio.routes import Webhooks, target
 from telephony.lines.twilio.signature import NotSigned, Signature
-from telephony.lines.twilio.token import Tokens
 
 
 class TwilioService:

@@ -8,7 +8,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from config.settings import TwilioSettings
+from config.stream import StreamSettings
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.refusals import MAX_PATH, Refusals
 
@@ -22,7 +22,7 @@ MAX_IN_FLIGHT = 16  # requests of one connection that wait for their answers
 class Config(uvicorn.Config):
     """uvicorn's, and the limits of the connections."""
 
-    limits: TwilioSettings
+    limits: StreamSettings
     refusals: Refusals
     descriptors: Descriptors
     max_connections: int

@@ -1,11 +1,11 @@
 """The stream token: proof that a media stream belongs to a webhook that we answered.
 
-The webhook puts it into the TwiML, Twilio hands it back in `start`. It is good for one call, for a short
-time, once.
+The webhook's answer gives it to the carrier, which hands it back when the stream starts. It is good for one call, for a
+short time, once.
 
 Which tokens were used is known to one process only, so the key is made anew at each start and kept nowhere: no token
-of an earlier life is taken, used or not. No call is lost by that: a server that drains waits for the streams of the
-calls that it has answered, and one that was killed was not there for Twilio to reach.
+of an earlier run is accepted, used or not. No call is lost by that: a draining server waits for the streams of the
+calls that it has answered, and one that was killed was not there for the carrier to reach.
 """
 
 import base64
@@ -37,13 +37,13 @@ class Tokens:
         self._used: set[bytes] = set()
         self._expiries: list[tuple[int, bytes]] = []  # of the used ones, a heap
 
-    def issue(self, call_sid: str) -> str:
+    def issue(self, call_id: str) -> str:
         """A new token for the call: 64 characters that are safe in URLs and XML."""
         expiry = int((self._clock() + self._lifetime_s) * 1000).to_bytes(_EXPIRY, "big")
         head = expiry + secrets.token_bytes(_NONCE)
-        return base64.urlsafe_b64encode(head + self._mac(head, call_sid)).decode("ascii")
+        return base64.urlsafe_b64encode(head + self._mac(head, call_id)).decode("ascii")
 
-    def redeem(self, token: str, call_sid: str) -> None:
+    def redeem(self, token: str, call_id: str) -> None:
         """Take the token; raises ProtocolError when it is malformed, not for this call, expired or used."""
         try:
             raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
@@ -52,7 +52,7 @@ class Tokens:
         if len(raw) != _LENGTH:
             raise ProtocolError(NOT_ALLOWED, "stream token is malformed")
         head, mac = raw[:-_MAC], raw[-_MAC:]
-        if not hmac.compare_digest(mac, self._mac(head, call_sid)):
+        if not hmac.compare_digest(mac, self._mac(head, call_id)):
             raise ProtocolError(NOT_ALLOWED, "stream token is not for this call")
         now, expiry = self._clock() * 1000, int.from_bytes(head[:_EXPIRY], "big")
         if expiry <= now:
@@ -65,9 +65,9 @@ class Tokens:
         self._used.add(head)
         heappush(self._expiries, (expiry, head))
 
-    def _mac(self, head: bytes, call_sid: str) -> bytes:
-        # The head's length is fixed, so that it cannot run over into the call's sid.
-        return hmac.digest(self._key, head + call_sid.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    def _mac(self, head: bytes, call_id: str) -> bytes:
+        # The head's length is fixed, so that it cannot run over into the call's id.
+        return hmac.digest(self._key, head + call_id.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
     def _forget(self, now: float) -> None:
         while self._expiries and self._expiries[0][0] <= now:

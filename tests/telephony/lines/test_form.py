@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from telephony.lines.twilio.form import parse_form
+from telephony.lines.form import parse_form
 
 MOST = 500
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.lines.exceptions import ProtocolError
-from telephony.lines.twilio.token import Tokens
+from telephony.lines.stream.token import Tokens
 
 
 class Clock:
