@@ -25,13 +25,13 @@ def _between() -> NDArray[np.int32]:
 BETWEEN = _between()
 
 
-class Halver:
+class Downsampler:
     """One stream from 16 to 8 kHz, 1.1 ms late (18 samples of 16 kHz), however it is cut into pieces."""
 
     def __init__(self) -> None:
         self._past = np.zeros((2 * REACH - 1, 2), np.int32)
 
-    def narrow(self, wide: bytes) -> bytes:
+    def downsample(self, wide: bytes) -> bytes:
         """16 kHz PCM16 to half as many samples. Raises ValueError for an odd number of samples."""
         pairs = np.frombuffer(wide, "<i2").reshape(-1, 2)
         if not len(pairs):
@@ -42,13 +42,13 @@ class Halver:
         return _to_bytes(doubled, UNIT + 1)
 
 
-class Doubler:
+class Upsampler:
     """One stream from 8 to 16 kHz, 1.3 ms late (20 samples of 16 kHz), however it is cut into pieces."""
 
     def __init__(self) -> None:
         self._past = np.zeros(2 * REACH - 1, np.int32)
 
-    def widen(self, pcm: bytes) -> bytes:
+    def upsample(self, pcm: bytes) -> bytes:
         """8 kHz PCM16 to twice as many samples."""
         samples = np.frombuffer(pcm, "<i2")
         if not len(samples):

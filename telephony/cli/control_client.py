@@ -6,7 +6,7 @@ import httpx
 import msgspec
 
 from telephony.lines.exceptions import LineError
-from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, Dialled
+from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
 
 TIMEOUT_S = 10.0
 
@@ -22,15 +22,15 @@ class ControlClient:
         headers = {"Authorization": f"Bearer {_token(data)}"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
 
-    def originate(self, request: CallRequest) -> Dialled:
+    def originate(self, request: CallRequest) -> OutboundCall:
         """Have it place a call."""
         return self._ask("POST", "/calls", msgspec.json.encode(request))
 
-    def look_up(self, call: Dialled) -> Dialled:
+    def look_up(self, call: OutboundCall) -> OutboundCall:
         """The call's present state."""
         return self._ask("GET", f"/calls/{call.id}")
 
-    def give_up(self, call: Dialled) -> None:
+    def give_up(self, call: OutboundCall) -> None:
         """Have it cancel the call, or hang up."""
         self._ask("DELETE", f"/calls/{call.id}")
 
@@ -38,7 +38,7 @@ class ControlClient:
         """Close the connection."""
         self._http.close()
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> Dialled:
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> OutboundCall:
         url = self._http.base_url
         try:
             answer = self._http.request(method, path, content=body)
@@ -46,7 +46,7 @@ class ControlClient:
             raise DialFailed(f"no answer from {url}: {error}") from None
         if answer.is_success:
             try:
-                return msgspec.json.decode(answer.content, type=Dialled)
+                return msgspec.json.decode(answer.content, type=OutboundCall)
             except msgspec.DecodeError:
                 raise DialFailed(f"{url} is no voxline server") from None
         try:

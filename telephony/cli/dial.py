@@ -11,7 +11,7 @@ from telephony.cli.options import DEFAULT_URL, Commands, add_config
 
 if TYPE_CHECKING:
     from telephony.cli.control_client import ControlClient
-    from telephony.lines.outbound_call import CallRequest, Dialled
+    from telephony.lines.outbound_call import CallRequest, OutboundCall
 
 POLL_S = 0.2
 END_S = 10.0  # within which a call that was given up is over
@@ -69,7 +69,7 @@ def dial(request: "CallRequest", url: str, data: Path) -> int:
     return 0 if call.state == "ended" and call.outcome != "failed" else 1
 
 
-def _follow(client: "ControlClient", call: "Dialled", most_s: float = float("inf")) -> "Dialled":
+def _follow(client: "ControlClient", call: "OutboundCall", most_s: float = float("inf")) -> "OutboundCall":
     """Print every new state until the last one."""
     from telephony.cli.control_client import DialFailed
 
@@ -86,7 +86,7 @@ def _follow(client: "ControlClient", call: "Dialled", most_s: float = float("inf
         time.sleep(POLL_S)
 
 
-def _line(call: "Dialled") -> str:
+def _line(call: "OutboundCall") -> str:
     from config.logging import printable
 
     status = str(call.status) if call.status else ""

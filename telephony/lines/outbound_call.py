@@ -14,7 +14,7 @@ class CallRequest(msgspec.Struct, forbid_unknown_fields=True):
     keys: str = ""  # pressed once it is answered
 
 
-class Dialled(msgspec.Struct):
+class OutboundCall(msgspec.Struct):
     """One call of ours. `state` is calling, ringing or answered while it goes on, then busy, declined, unanswered,
     cancelled or failed, or ended where it was answered."""
 

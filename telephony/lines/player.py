@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from audio import g711
 from audio.rate import FRAME_MS, NARROW, Rate
-from audio.resample import Halver
+from audio.resample import Downsampler
 from config.settings import PlayoutSettings
 from telephony.lines.playout import Mark, Playout
 
@@ -36,7 +36,7 @@ class Player:
         self.playout = Playout(_AHEAD, rate.hz)
         self._rate, self._per_ms = rate, rate.per_ms
         self._size = 2 * rate.frame  # bytes of a frame
-        self._halver = Halver()
+        self._downsampler = Downsampler()
         self._odd = b""  # the last sample that was taped, while it has no second
 
     def add(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
@@ -126,7 +126,7 @@ class Player:
             pcm = (self._odd or pcm[:2]) + pcm
         even = len(pcm) // 4 * 4
         self._odd = pcm[even:]
-        return self._halver.narrow(pcm[:even])
+        return self._downsampler.downsample(pcm[:even])
 
     def _taped_name(self, mark: Mark) -> str:
         reply = mark.name.rpartition(".")[0]

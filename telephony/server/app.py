@@ -69,7 +69,7 @@ class App:
         self.sip: SipService | None = None
         if settings.sip.enabled:
             self.sip = SipService(settings, self.agents, self.calls, admission=self.admission, metrics=self.metrics)
-        self._control = Control(self.sip.dialling if self.sip else None, self.refusals)
+        self._control = Control(self.sip.outbound if self.sip else None, self.refusals)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:

@@ -16,9 +16,9 @@ from starlette.routing import Route
 
 from config import private
 from telephony.lines.body import read_body
-from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, Dialled
+from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
 from telephony.lines.refusals import MAX_PATH, Refusals
-from telephony.lines.sip.outbound import DialError, Dialling
+from telephony.lines.sip.outbound import CallRequestError, OutboundCalls
 
 MAX_BYTES = 8192  # of a request
 
@@ -30,10 +30,10 @@ class _Error(msgspec.Struct):
 
 
 class Control:
-    """The endpoints of one server. Without `dialling` SIP is off, and every call is refused."""
+    """The endpoints of one server. Without `outbound` SIP is off, and every call is refused."""
 
-    def __init__(self, dialling: Dialling | None, refusals: Refusals) -> None:
-        self._dialling = dialling
+    def __init__(self, outbound: OutboundCalls | None, refusals: Refusals) -> None:
+        self._outbound = outbound
         self._refusals = refusals
         self._token = secrets.token_urlsafe(32)
 
@@ -69,13 +69,13 @@ class Control:
             asked = msgspec.json.decode(body, type=CallRequest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return self._refused(request, 400, "%s", error)
-        if self._dialling is None:
+        if self._outbound is None:
             return self._refused(request, 409, "SIP is off: sip.enabled is false")
         try:
-            dialled = self._dialling.dial(asked.to, asked.agent, asked.trunk, asked.keys)
-        except DialError as error:
+            call = self._outbound.originate(asked.to, asked.agent, asked.trunk, asked.keys)
+        except CallRequestError as error:
             return self._refused(request, 409 if error.now else 422, "%s", error)
-        return _json(dialled, 201, {"Location": f"/calls/{dialled.id}"})
+        return _json(call, 201, {"Location": f"/calls/{call.id}"})
 
     async def _show(self, request: Request) -> Response:
         return self._known(request) if (refusal := self._stranger(request)) is None else refusal
@@ -83,14 +83,14 @@ class Control:
     async def _cancel(self, request: Request) -> Response:
         if refusal := self._stranger(request):
             return refusal
-        if self._dialling is not None:
-            self._dialling.cancel(request.path_params["id"])
+        if self._outbound is not None:
+            self._outbound.cancel(request.path_params["id"])
         return self._known(request)
 
     def _known(self, request: Request) -> Response:
         """The call that is named, as it stands."""
-        dialled = self._dialling.get(request.path_params["id"]) if self._dialling is not None else None
-        return _json(dialled) if dialled is not None else self._refused(request, 404, "there is no such call")
+        call = self._outbound.get(request.path_params["id"]) if self._outbound is not None else None
+        return _json(call) if call is not None else self._refused(request, 404, "there is no such call")
 
     def _stranger(self, request: Request) -> Response | None:
         """The refusal of a request that does not bear the token."""
@@ -104,5 +104,5 @@ class Control:
         return _json(_Error(text), status, {"WWW-Authenticate": "Bearer"} if status == 401 else None)
 
 
-def _json(value: Dialled | _Error, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _json(value: OutboundCall | _Error, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(value), status, headers, media_type="application/json")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio.resample import BETWEEN, RATE, UNIT, WIDE, Doubler, Halver, resample, to_both, to_line, to_pcm16
+from audio.resample import BETWEEN, RATE, UNIT, WIDE, Downsampler, Upsampler, resample, to_both, to_line, to_pcm16
 
 
 def tone(hertz: float, rate: int, seconds: float = 0.5) -> np.ndarray:
@@ -60,33 +60,33 @@ def whole(convert: Callable[[bytes], bytes], pcm: bytes, cuts: list[int]) -> byt
 @given(pairs=st.binary(max_size=1500).map(lambda data: data[: len(data) // 4 * 4]), data=st.data())
 def test_how_a_stream_is_cut_makes_no_difference(pairs: bytes, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(pairs) // 4).map(lambda at: 4 * at), max_size=8))
-    narrow = Halver().narrow(pairs)
+    narrow = Downsampler().downsample(pairs)
     assert len(narrow) == len(pairs) // 2
-    assert whole(Halver().narrow, pairs, cuts) == narrow
-    wide = Doubler().widen(pairs)
+    assert whole(Downsampler().downsample, pairs, cuts) == narrow
+    wide = Upsampler().upsample(pairs)
     assert len(wide) == 2 * len(pairs)
-    assert whole(Doubler().widen, pairs, cuts) == wide
+    assert whole(Upsampler().upsample, pairs, cuts) == wide
 
 
 def test_half_a_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="reshape"):
-        Halver().narrow(bytes(6))
+        Downsampler().downsample(bytes(6))
 
 
 @pytest.mark.parametrize("hertz", [50, 300, 1000, 2000, 3000, 3400])
 def test_what_a_phone_carries_stays_as_loud(hertz: int) -> None:
-    assert level_db(Halver().narrow(to_pcm16(tone(hertz, WIDE)))) == pytest.approx(0, abs=0.1)
-    assert level_db(Doubler().widen(to_pcm16(tone(hertz, RATE)))) == pytest.approx(0, abs=0.1)
+    assert level_db(Downsampler().downsample(to_pcm16(tone(hertz, WIDE)))) == pytest.approx(0, abs=0.1)
+    assert level_db(Upsampler().upsample(to_pcm16(tone(hertz, RATE)))) == pytest.approx(0, abs=0.1)
 
 
 @pytest.mark.parametrize("hertz", [4600, 5000, 6000, 7000, 7900])
 def test_what_it_does_not_carry_is_not_folded_down(hertz: int) -> None:
-    assert level_db(Halver().narrow(to_pcm16(tone(hertz, WIDE)))) < -45
+    assert level_db(Downsampler().downsample(to_pcm16(tone(hertz, WIDE)))) < -45
 
 
 @pytest.mark.parametrize("hertz", [50, 300, 1000, 2000, 3000, 3400])
 def test_a_widened_tone_has_no_image(hertz: int) -> None:
-    wide = np.frombuffer(Doubler().widen(to_pcm16(tone(hertz, RATE))), "<i2")[800:]
+    wide = np.frombuffer(Upsampler().upsample(to_pcm16(tone(hertz, RATE))), "<i2")[800:]
     spectrum = np.abs(np.fft.rfft(wide * np.hanning(len(wide))))
     image = round((RATE - hertz) * len(wide) / WIDE)
     assert spectrum[image - 5 : image + 6].max() < spectrum.max() * 10 ** (-45 / 20)
@@ -95,11 +95,11 @@ def test_a_widened_tone_has_no_image(hertz: int) -> None:
 def test_the_delays_are_those_that_are_stated() -> None:
     click = np.zeros(400, "<i2")
     click[100] = 20_000
-    assert np.abs(np.frombuffer(Halver().narrow(click.tobytes()), "<i2")).argmax() == (100 + 18) // 2
-    assert np.abs(np.frombuffer(Doubler().widen(click.tobytes()), "<i2")).argmax() == 2 * 100 + 20
+    assert np.abs(np.frombuffer(Downsampler().downsample(click.tobytes()), "<i2")).argmax() == (100 + 18) // 2
+    assert np.abs(np.frombuffer(Upsampler().upsample(click.tobytes()), "<i2")).argmax() == 2 * 100 + 20
 
 
-@pytest.mark.parametrize("convert", [Halver().narrow, Doubler().widen])
+@pytest.mark.parametrize("convert", [Downsampler().downsample, Upsampler().upsample])
 def test_the_loudest_audio_is_clipped_not_wrapped(convert: Callable[[bytes], bytes]) -> None:
     loud = np.random.default_rng(0).choice(np.array([-32768, 32767], "<i2"), 8000)
     out = np.frombuffer(convert(loud.tobytes()), "<i2")

@@ -319,7 +319,7 @@ def keys_after(tape: Tape, mode: str, *, tones: bool) -> Tape:
     tape.until(100)
     tape.play(1, 0, 400, 100)
     tape.until(600)
-    said = command("Said", role="agent", text="Dialling.", interrupted=False, at_ms=600)
+    said = command("Said", role="agent", text="OutboundCalls.", interrupted=False, at_ms=600)
     press = command("Press", reply=2) if mode == "metadata" else command("Press", reply=2, keys="104#")
     tape.event("Played", said, press, reply=1, ms=400.0)
     if tones:

@@ -21,7 +21,7 @@ from audio.rate import FRAME_MS, NARROW, Rate
 from telephony.lines.rtp.codec import SAMPLES_PER_MS, Coder
 from telephony.lines.rtp.conceal import HISTORY_MS, MAX_LAG_MS, splice
 from telephony.lines.rtp.packet import Packet
-from telephony.lines.rtp.plc import Ahead, Filler
+from telephony.lines.rtp.plc import Ahead, PacketLossConcealment
 from telephony.lines.rtp.reception import Reception
 
 MAX_PACKET_MS = 200  # longer packets are cut
@@ -39,7 +39,7 @@ SPLICE_EVERY = 10  # frames between two splices; a fifth of it when far off
 QUIET = 100  # a frame below this RMS is spliced without being heard
 
 
-class Counters(msgspec.Struct):
+class JitterCounters(msgspec.Struct):
     """What became of one call's audio; times in ms."""
 
     packets: int = 0  # audio that was taken
@@ -67,7 +67,7 @@ class JitterBuffer:
 
     def __init__(self, rate: Rate = NARROW, *, min_ms: float = 40, max_ms: float = 60) -> None:
         """Audio waits `min_ms` to `max_ms` in the mean, by how much the packets' times vary."""
-        self.counters = Counters()
+        self.counters = JitterCounters()
         self.reception = Reception()
         self._min_ms, self._max_ms = min_ms, max_ms
         self._rate, self._per_ms, self._frame = rate, rate.per_ms, rate.frame
@@ -90,7 +90,7 @@ class JitterBuffer:
         self._played = -1  # the sequence number of what was played last
         self._quiet = True  # the sender is silent by its own will
         self._history = b""
-        self._filler = Filler(rate)
+        self._concealment = PacketLossConcealment(rate)
         self._filling = False  # it is making up for a loss
         self._coder: Coder | None = None  # of the newest packet, where it has a memory
         self._paused = False  # the last packet that was decoded begins a pause of the sender
@@ -270,12 +270,12 @@ class JitterBuffer:
         self.counters.concealed_ms += count / self._per_ms
         if not self._filling:
             self._filling = True
-            self._filler.begin()
+            self._concealment.begin()
         told = None
         if ahead is not None and ahead.coder is not None:
             told = Ahead(ahead.coder, ahead.payload, ahead.start - self._cursor)
-        part = self._filler.give(count, self._history, told)
-        self._quiet = self._filler.spent
+        part = self._concealment.give(count, self._history, told)
+        self._quiet = self._concealment.spent
         return part.ljust(2 * count, b"\0")
 
     # What is coded
@@ -286,7 +286,7 @@ class JitterBuffer:
         clock = SAMPLES_PER_MS if coder is None else coder.clock
         if takes_up:
             self._coder, self._paused = coder, False
-            self._filler.take_up(coder)
+            self._concealment.take_up(coder)
             if clock != self.reception.clock:
                 self.reception.retime(clock)
                 self._place = NOWHERE

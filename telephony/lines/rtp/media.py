@@ -22,8 +22,8 @@ from telephony.lines.rtp.coders import open_coder
 from telephony.lines.rtp.dtmf import KeyReceiver, KeySender
 from telephony.lines.rtp.jitter import JitterBuffer
 from telephony.lines.rtp.packet import Packet
-from telephony.lines.rtp.parameters import Address, Parameters
-from telephony.lines.rtp.rtcp_session import Control
+from telephony.lines.rtp.parameters import Parameters, SocketAddress
+from telephony.lines.rtp.rtcp_session import RtcpSession
 from telephony.lines.rtp.source import Source, canonical
 from telephony.lines.rtp.srtp import Srtp
 
@@ -31,7 +31,7 @@ NextFrame = Callable[[], bytes | None]  # 20 ms of PCM16 at the line's rate; Non
 MAX_OPENED = 8  # codecs, each with its peer's wishes, that are remembered
 
 
-class Counters(msgspec.Struct):
+class MediaCounters(msgspec.Struct):
     """One call's packets. `foreign` ones, of others than the peer, are dropped."""
 
     received: int = 0  # RTP that was taken
@@ -61,7 +61,7 @@ class Media:
         locks its source whatever its IP. `rate` is the line's, where the first codec does not say it; `jitter` has the
         same. Raises SettingsError where a codec's library is missing."""
         self._random = random or secrets.SystemRandom()
-        self.counters = Counters()
+        self.counters = MediaCounters()
         self.rate = rate or RATES[next(iter(parameters.codecs.values())).rate]
         self.jitter = jitter or JitterBuffer(self.rate)
         self.srtp: Srtp | None = None
@@ -69,11 +69,11 @@ class Media:
         self._keys_in = KeyReceiver()
         self._next_frame = next_frame
         self._source = Source(nat=nat)
-        self._named: Address | None = None  # the last address agreed on
-        self._control_from: Address | None = None
+        self._named: SocketAddress | None = None  # the last address agreed on
+        self._control_from: SocketAddress | None = None
         self._timestamp = self._random.getrandbits(32)
         self._sequence = self._first_sequence()
-        self.control = Control(self._random.getrandbits(32), f"{self._random.getrandbits(64):016x}", self._random)
+        self.rtcp = RtcpSession(self._random.getrandbits(32), f"{self._random.getrandbits(64):016x}", self._random)
         self._ticked_ms = now_ms
         self._talking = False
         self._begun = False
@@ -97,7 +97,7 @@ class Media:
         clock = self._clock
         self._set(parameters)
         if parameters.local_key != before.local_key or self._clock != clock:
-            self.control.ssrc = self._random.getrandbits(32)
+            self.rtcp.ssrc = self._random.getrandbits(32)
             self._sequence = self._first_sequence()
             self._begun = False
 
@@ -107,17 +107,17 @@ class Media:
         self._control_from = None
 
     @property
-    def sources(self) -> tuple[Address, ...]:
+    def sources(self) -> tuple[SocketAddress, ...]:
         """Whose RTP alone can be taken from now on; none while that is open. The same object until it changes."""
         return self._source.known
 
     @property
-    def remote(self) -> Address | None:
+    def remote(self) -> SocketAddress | None:
         """Where RTP goes: to where it comes from, before that to the address agreed on."""
         return self._source.locked or self._parameters.remote
 
     @property
-    def remote_control(self) -> Address | None:
+    def remote_control(self) -> SocketAddress | None:
         """Where RTCP goes."""
         return self.remote if self._parameters.mux else self._control_from or self._parameters.control
 
@@ -132,7 +132,7 @@ class Media:
 
     # In
 
-    def receive(self, data: bytes, source: Address, now_ms: float) -> str | None:
+    def receive(self, data: bytes, source: SocketAddress, now_ms: float) -> str | None:
         """Take a datagram from the RTP port. The key that was pressed, if it holds one."""
         if not self._source.may_be(source):
             self.counters.foreign += 1
@@ -180,7 +180,7 @@ class Media:
         self._pausing = coder.is_pause(received.payload)
         self.jitter.push(received, bytes(2 * count), now_ms, coder)
 
-    def receive_control(self, data: bytes, source: Address, now_ms: float) -> None:
+    def receive_control(self, data: bytes, source: SocketAddress, now_ms: float) -> None:
         """Take a datagram from the RTCP port."""
         remote = self.remote
         if remote is None or canonical(source[0]) != canonical(remote[0]):
@@ -228,13 +228,13 @@ class Media:
 
     def report(self, now_ms: float) -> bytes | None:
         """The RTCP datagram to send to `remote_control`, when one is due: about every 5 s."""
-        if not self.control.due(now_ms):
+        if not self.rtcp.due(now_ms):
             return None
-        return self._seal_control(self.control.report(self.jitter.reception, self._timestamp_at(now_ms), now_ms))
+        return self._seal_control(self.rtcp.report(self.jitter.reception, self._timestamp_at(now_ms), now_ms))
 
     def goodbye(self, now_ms: float) -> bytes:
         """The last RTCP datagram."""
-        return self._seal_control(self.control.goodbye(self.jitter.reception, self._timestamp_at(now_ms), now_ms))
+        return self._seal_control(self.rtcp.goodbye(self.jitter.reception, self._timestamp_at(now_ms), now_ms))
 
     # Inside
 
@@ -301,16 +301,16 @@ class Media:
             self.counters.malformed += 1
             return False
         self._heard_ms = now_ms
-        self.control.receive(items, now_ms)
+        self.rtcp.receive(items, now_ms)
         return True
 
     def _send(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> bytes:
-        control = self.control
-        data = packet.encode(Packet(payload_type, self._sequence, timestamp, control.ssrc, payload, marker))
+        session = self.rtcp
+        data = packet.encode(Packet(payload_type, self._sequence, timestamp, session.ssrc, payload, marker))
         self._sequence = self._sequence + 1 & 0xFFFF
         self.counters.sent += 1
-        control.packets += 1
-        control.octets += len(payload)
+        session.packets += 1
+        session.octets += len(payload)
         return data if self.srtp is None else self.srtp.protect(data)
 
     def _timestamp_at(self, now_ms: float) -> int:

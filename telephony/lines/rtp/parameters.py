@@ -5,15 +5,15 @@ import msgspec
 from telephony.lines.rtp.codec import Codec
 from telephony.lines.rtp.srtp import Crypto
 
-Address = tuple[str, int]  # IP and port
+SocketAddress = tuple[str, int]  # IP and port
 
 
 class Parameters(msgspec.Struct, frozen=True):
     """One side's view of the agreement."""
 
-    remote: Address | None  # where the peer takes RTP; None while it takes none (0.0.0.0)
+    remote: SocketAddress | None  # where the peer takes RTP; None while it takes none (0.0.0.0)
     codecs: dict[int, Codec]  # by payload type; the first one is sent, any is taken
-    control: Address | None = None  # where it takes RTCP
+    control: SocketAddress | None = None  # where it takes RTCP
     mux: bool = False  # RTCP comes and goes on the port of RTP
     event_type: int | None = None  # the payload type of telephone-events to the peer
     events: dict[int, int] = {}  # the payload types of both directions, each with its clock in Hz

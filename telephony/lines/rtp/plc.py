@@ -17,7 +17,7 @@ class Ahead(msgspec.Struct, frozen=True):
     hole: int  # samples before it that are missing
 
 
-class Filler:
+class PacketLossConcealment:
     """Makes up for the losses of one line: by the codec where that has a way to, else from what was heard last."""
 
     def __init__(self, rate: Rate) -> None:

@@ -9,7 +9,7 @@ PERIOD_MS = 5000.0
 MAX_ROUND_TRIP_MS = 60_000.0
 
 
-class Control:
+class RtcpSession:
     """RTCP for one stream each way."""
 
     def __init__(self, ssrc: int, cname: str, random: random.Random) -> None:

@@ -10,7 +10,7 @@ leave nobody mute.
 from ipaddress import IPv6Address, ip_address
 
 from telephony.lines.rtp.packet import Packet
-from telephony.lines.rtp.parameters import Address
+from telephony.lines.rtp.parameters import SocketAddress
 
 PROVEN = 50  # packets after which a learned source is taken for good
 IN_SEQUENCE = 3  # packets of another one that takes the place of
@@ -22,16 +22,16 @@ class Source:
 
     def __init__(self, *, nat: bool) -> None:
         """With `nat` any IP may be the peer's; else only the one that was agreed on."""
-        self.locked: Address | None = None  # whose RTP is taken
-        self.known: tuple[Address, ...] = ()  # who alone can be the peer from now on; none while that is open
+        self.locked: SocketAddress | None = None  # whose RTP is taken
+        self.known: tuple[SocketAddress, ...] = ()  # who alone can be the peer from now on; none while that is open
         self._nat = nat
-        self._agreed: Address | None = None
+        self._agreed: SocketAddress | None = None
         self._packets = 0  # of the locked one, while it is on probation
         self._heard_ms = 0.0
-        self._other: tuple[Address, int, int] | None = None  # who may take its place, its SSRC and next number
+        self._other: tuple[SocketAddress, int, int] | None = None  # who may take its place, its SSRC and next number
         self._in_sequence = 0  # packets of theirs
 
-    def agree(self, address: Address | None) -> None:
+    def agree(self, address: SocketAddress | None) -> None:
         """The address that was agreed on last; None while the peer takes nothing."""
         self._agreed = None if address is None else (canonical(address[0]), address[1])
         if self.known:
@@ -41,7 +41,7 @@ class Source:
         """Take the next valid source."""
         self.locked, self.known = None, ()
 
-    def may_be(self, source: Address) -> bool:
+    def may_be(self, source: SocketAddress) -> bool:
         """Whether what comes from there is worth reading."""
         if source == self.locked:
             return True
@@ -53,7 +53,7 @@ class Source:
             return True
         return not self.known and (self._nat or host == agreed[0])
 
-    def take(self, source: Address, packet: Packet, now_ms: float) -> bool:
+    def take(self, source: SocketAddress, packet: Packet, now_ms: float) -> bool:
         """Whether a valid packet is the peer's; it may lock its source, which has passed `may_be`."""
         if source == self.locked:
             if not self.known:
@@ -78,7 +78,7 @@ class Source:
         is_agreed = agreed is None or (canonical(self.locked[0]), self.locked[1]) == agreed
         self.known = (self.locked,) if is_agreed or agreed is None else (self.locked, agreed)
 
-    def _takes_over(self, source: Address, packet: Packet, now_ms: float) -> bool:
+    def _takes_over(self, source: SocketAddress, packet: Packet, now_ms: float) -> bool:
         """Whether another takes the place of one on probation."""
         expected = self._other == (source, packet.ssrc, packet.sequence)
         self._in_sequence = self._in_sequence + 1 if expected else 1

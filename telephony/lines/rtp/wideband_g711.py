@@ -1,10 +1,10 @@
 """G.711 on a wide-band line: what a call goes on with whose peer has turned from Opus to G.711."""
 
-from audio.resample import Doubler, Halver
+from audio.resample import Downsampler, Upsampler
 from telephony.lines.rtp.codec import G711, SAMPLES_PER_MS
 
 
-class Widened:
+class WidebandG711:
     """See Coder. The line's audio is at 16 kHz, that of the packets at 8."""
 
     def __init__(self, codec: G711) -> None:
@@ -12,12 +12,12 @@ class Widened:
         self.silence = b""
         self.conceals = False
         self._codec = codec
-        self._halver = Halver()
-        self._doubler = Doubler()
+        self._downsampler = Downsampler()
+        self._upsampler = Upsampler()
 
     def encode(self, pcm: bytes) -> bytes:
         """See Coder."""
-        return self._codec.encode(self._halver.narrow(pcm))
+        return self._codec.encode(self._downsampler.downsample(pcm))
 
     def count(self, payload: bytes) -> int:
         """See Coder."""
@@ -25,7 +25,7 @@ class Widened:
 
     def decode(self, payload: bytes) -> bytes:
         """See Coder."""
-        return self._doubler.widen(self._codec.decode(payload))
+        return self._upsampler.upsample(self._codec.decode(payload))
 
     def is_pause(self, payload: bytes) -> bool:  # noqa: ARG002 (G.711 has none)
         """See Coder."""

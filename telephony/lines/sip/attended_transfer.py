@@ -21,25 +21,25 @@ from telephony.lines.keypad import Way
 from telephony.lines.line import Listener
 from telephony.lines.sip.call import SipCall
 from telephony.lines.sip.dialogs.events import Answered, Cause, Ended, Progress, TransferProgress
-from telephony.lines.sip.dialogs.uac import OutboundCall
+from telephony.lines.sip.dialogs.uac import UacCall
 from telephony.lines.sip.dialogs.user_agent import UserAgent
-from telephony.lines.sip.originate import NotPlaced, Placing, why_refused
+from telephony.lines.sip.originate import OriginateError, Originator, why_refused
 from telephony.lines.sip.syntax.header import Uri, parse_uri
 from telephony.lines.sip.trunks import Trunk, Trunks
 
 NEWS_MS = 20_000.0  # in which the caller's phone has to reach whom has answered already
 
 
-class Consultation(Listener):
+class AttendedTransfer(Listener):
     """One of them, which listens to the consulted person's line; that begins when they answer."""
 
     taping = False
 
-    def __init__(self, caller: SipCall, number: str, answered: Callable[["Consultation"], None]) -> None:
+    def __init__(self, caller: SipCall, number: str, answered: Callable[["AttendedTransfer"], None]) -> None:
         self.id = secrets.token_hex(10)
         self.caller = caller
         self.number = number
-        self.call: OutboundCall | None = None
+        self.call: UacCall | None = None
         self.line: SipCall | None = None
         self.rings = False
         self.news_ms = 0.0  # until when there has to be word of our REFER
@@ -83,17 +83,19 @@ class Consultation(Listener):
         """See Listener."""
 
 
-class Consultations:
-    """Those of one server. They take no place of the agent's calls: a caller has one at most, and it needs no engine.
+class AttendedTransfers:
+    """Those of one server. They do not count as calls of the agent: a caller has one at most, and it needs no engine.
     `results` counts what came of them."""
 
-    def __init__(self, trunks: Trunks, placing: Placing, results: Counter, *, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, trunks: Trunks, originator: Originator, results: Counter, *, changed: Callable[[], None]
+    ) -> None:
         self._trunks = trunks
-        self._placing = placing
+        self._originator = originator
         self._results = results
         self._changed = changed
         self._ua: UserAgent | None = None
-        self._on: dict[str, Consultation] = {}  # by the calls' ids, the caller's and that of whom is called
+        self._on: dict[str, AttendedTransfer] = {}  # by the calls' ids, the caller's and that of whom is called
         self._tasks: dict[str, asyncio.Task[None]] = {}  # on their way out
 
     def start(self, ua: UserAgent) -> None:
@@ -102,66 +104,66 @@ class Consultations:
 
     def begin(self, caller: SipCall, number: str) -> None:
         """Call `number` for a caller: the way the call came in, or directly where it is a SIP address."""
-        one = Consultation(caller, number, self._refer)
-        self._on[caller.call_id] = self._on[one.id] = one
-        caller.transferring.give_up = lambda: self._give_up(one)
-        one.log.info("consulting")
+        transfer = AttendedTransfer(caller, number, self._refer)
+        self._on[caller.call_id] = self._on[transfer.id] = transfer
+        caller.transferring.give_up = lambda: self._give_up(transfer)
+        transfer.log.info("consulting")
         try:
             if not caller.transferring.takes_refer:
                 raise ValueError("the peer does not allow REFER")
             uri, trunk = self._target(caller, number)
         except ValueError as error:
-            self._fail(one, "failed", str(error))
+            self._fail(transfer, "failed", str(error))
             return
         assert self._ua is not None
-        place = self._place(self._ua, one, uri, trunk)
-        self._tasks[one.id] = asyncio.get_running_loop().create_task(place, name="consult")
+        originating = self._originate(self._ua, transfer, uri, trunk)
+        self._tasks[transfer.id] = asyncio.get_running_loop().create_task(originating, name="consult")
 
     def told(self, event: Progress | Answered | Ended | TransferProgress) -> None:
         """Something has happened in a call, before its line is told."""
-        one = self._on.get(event.call)
-        if one is None:
+        transfer = self._on.get(event.call)
+        if transfer is None:
             return
         match event:
             case Progress():
-                if not one.rings:
-                    one.rings = True
-                    one.log.info("ringing", extra={"status": event.status})
-            case Answered() if one.line is not None:
-                one.line.open(one)
+                if not transfer.rings:
+                    transfer.rings = True
+                    transfer.log.info("ringing", extra={"status": event.status})
+            case Answered() if transfer.line is not None:
+                transfer.line.open(transfer)
             case TransferProgress() if event.final:
                 if 200 <= event.status < 300:
-                    self._connected(one)
+                    self._connected(transfer)
                 else:
-                    self._fail(one, "failed", f"the caller's phone could not be connected ({event.status})")
-            case Ended() if event.call != one.id:
-                self._end(one, "cancelled", "the caller is gone")
-            case Ended() if not one.news_ms:  # else it may be that he talks with the caller already
+                    self._fail(transfer, "failed", f"the caller's phone could not be connected ({event.status})")
+            case Ended() if event.call != transfer.id:
+                self._end(transfer, "cancelled", "the caller is gone")
+            case Ended() if not transfer.news_ms:  # else it may be that he talks with the caller already
                 reason = why_refused(event.status, in_time=event.cause is not Cause.UNANSWERED)
-                self._fail(one, reason, event.reason or event.cause.value)
+                self._fail(transfer, reason, event.reason or event.cause.value)
 
     def tick(self, now_ms: float) -> None:
         """Called every 10 ms: silence goes to whom is called."""
-        for line in [one.line for key, one in self._on.items() if key == one.id and one.line]:
+        for line in [transfer.line for key, transfer in self._on.items() if key == transfer.id and transfer.line]:
             line.tick(now_ms)
             line.hear(now_ms)
 
     def watch(self, now_ms: float) -> None:
         """Called twice a second."""
-        for one in [one for key, one in self._on.items() if key == one.id]:
-            if one.line is not None:
-                one.line.watch(now_ms)
-            if one.news_ms and now_ms >= one.news_ms:
-                self._fail(one, "failed", f"no word of the transfer for {NEWS_MS / 1000:g} s")
+        for transfer in [transfer for key, transfer in self._on.items() if key == transfer.id]:
+            if transfer.line is not None:
+                transfer.line.watch(now_ms)
+            if transfer.news_ms and now_ms >= transfer.news_ms:
+                self._fail(transfer, "failed", f"no word of the transfer for {NEWS_MS / 1000:g} s")
 
-    async def _place(self, ua: UserAgent, one: Consultation, uri: Uri, trunk: Trunk | None) -> None:
+    async def _originate(self, ua: UserAgent, transfer: AttendedTransfer, uri: Uri, trunk: Trunk | None) -> None:
         try:
-            one.call, one.line = await self._placing.place(ua, one.id, uri, trunk)
-        except NotPlaced as error:
-            self._tasks.pop(one.id, None)
-            self._fail(one, "failed", str(error))
+            transfer.call, transfer.line = await self._originator.originate(ua, transfer.id, uri, trunk)
+        except OriginateError as error:
+            self._tasks.pop(transfer.id, None)
+            self._fail(transfer, "failed", str(error))
             return
-        self._tasks.pop(one.id, None)
+        self._tasks.pop(transfer.id, None)
         self._changed()
 
     def _target(self, caller: SipCall, number: str) -> tuple[Uri, Trunk | None]:
@@ -176,37 +178,37 @@ class Consultations:
             return parse_uri(trunk.uri(number)), trunk
         return msgspec.structs.replace(caller.transferring.peer, user=number, password="", headers=""), None
 
-    def _refer(self, one: Consultation) -> None:
-        """The one who was called has answered."""
-        assert one.call is not None
+    def _refer(self, transfer: AttendedTransfer) -> None:
+        """The person who was called has answered."""
+        assert transfer.call is not None
         now_ms = 1000 * asyncio.get_running_loop().time()
-        one.news_ms = now_ms + NEWS_MS
+        transfer.news_ms = now_ms + NEWS_MS
         try:
-            one.caller.transferring.refer_to_call(one.call, now_ms)
+            transfer.caller.transferring.refer_to_call(transfer.call, now_ms)
         except CommandError as error:
-            self._fail(one, "failed", str(error))
+            self._fail(transfer, "failed", str(error))
 
-    def _connected(self, one: Consultation) -> None:
-        self._end(one, "connected", "")
-        one.caller.transferring.transfer_completed(one.number)
+    def _connected(self, transfer: AttendedTransfer) -> None:
+        self._end(transfer, "connected", "")
+        transfer.caller.transferring.transfer_completed(transfer.number)
 
-    def _fail(self, one: Consultation, result: str, why: str) -> None:
-        self._end(one, result, why)
-        one.caller.transfer_failed(result)
+    def _fail(self, transfer: AttendedTransfer, result: str, why: str) -> None:
+        self._end(transfer, result, why)
+        transfer.caller.transfer_failed(result)
 
-    def _give_up(self, one: Consultation) -> None:
+    def _give_up(self, transfer: AttendedTransfer) -> None:
         """The agent has to say something else, unless the two are being connected already."""
-        if not one.news_ms:
-            self._fail(one, "failed", "given up: the server ends")
+        if not transfer.news_ms:
+            self._fail(transfer, "failed", "given up: the server ends")
 
-    def _end(self, one: Consultation, result: str, why: str) -> None:
+    def _end(self, transfer: AttendedTransfer, result: str, why: str) -> None:
         self._results.labels(result).inc()
-        one.log.info("consulted", extra={"result": result, "reason": why})
-        one.caller.transferring.give_up = None
-        self._on.pop(one.caller.call_id, None)
-        self._on.pop(one.id, None)
-        if task := self._tasks.pop(one.id, None):
+        transfer.log.info("consulted", extra={"result": result, "reason": why})
+        transfer.caller.transferring.give_up = None
+        self._on.pop(transfer.caller.call_id, None)
+        self._on.pop(transfer.id, None)
+        if task := self._tasks.pop(transfer.id, None):
             task.cancel()
-        if one.call is not None:
-            one.call.hang_up(1000 * asyncio.get_running_loop().time())
+        if transfer.call is not None:
+            transfer.call.hang_up(1000 * asyncio.get_running_loop().time())
             self._changed()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from audio import g711
 from audio.rate import NARROW
-from audio.resample import Halver
+from audio.resample import Downsampler
 from audio.tones import tones
 from config.logging import Log
 from telephony.lines.ending import End, Ending, Failed, HangUp
@@ -30,13 +30,13 @@ from telephony.lines.sip.transferring import Transferring
 LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
 
 
-Consult = Callable[["SipCall", str], None]
+BeginTransfer = Callable[["SipCall", str], None]
 
 
 class SipCall(Line):
     """A call from its INVITE to its BYE. `changed` is told when the user agent has something to send, `over` when
-    there is nothing more to do but to close. `consult` rings somebody for an attended transfer, and connects by way of
-    `transferring`; without it transfers are cold."""
+    there is nothing left to do but close. `begin_transfer` rings somebody for an attended transfer and connects them
+    through `transferring`; without it transfers are cold."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class SipCall(Line):
         media_timeout_s: float,
         nat: bool,
         trunk: str = "",
-        consult: Consult | None = None,
+        begin_transfer: BeginTransfer | None = None,
         changed: Callable[[], None],
         over: Callable[["SipCall"], None],
     ) -> None:
@@ -61,8 +61,8 @@ class SipCall(Line):
         self.log = Log(logging.getLogger("voxline.call"), {"call": call.id})
         self.listener: Listener | None = None
         self._call = call
-        self._consult = consult
-        self._halver: Halver | None = None  # on a wide-band line
+        self._begin_transfer = begin_transfer
+        self._downsampler: Downsampler | None = None  # on a wide-band line
         self._wire = Wire(sockets, self.player.frame, lambda key: self._press(key, Way.EVENT), nat=nat)
         self.agreement = Agreement(negotiation, self._wire, agreed=self._agreed, hold_changed=self._hold_changed)
         self.transferring = Transferring(call, self.ending, self.log, changed=changed, leave=self._leave)
@@ -190,8 +190,8 @@ class SipCall(Line):
         """See Line. By REFER, where the peer takes that."""
         if self.ending.end is not None:
             return
-        if self._consult is not None:
-            self._consult(self, number)
+        if self._begin_transfer is not None:
+            self._begin_transfer(self, number)
             return
         if not self.transferring.refer_to(number, self._now_ms()):
             self.hang_up(failed=True)
@@ -236,8 +236,8 @@ class SipCall(Line):
                 pcm = self._wire.hear(now_ms)
                 if pcm is not None and self._started and self.ending.end is None and self.listener:
                     pcm = self.agreement.silenced(pcm)
-                    wide = pcm if self._halver else b""
-                    pcm = self._halver.narrow(pcm) if self._halver else pcm
+                    wide = pcm if self._downsampler else b""
+                    pcm = self._downsampler.downsample(pcm) if self._downsampler else pcm
                     self.listener.audio(g711.decode(g711.encode(pcm)), wide)  # as the tape has it, for replays
             if self._pressing and self.media and not self.media.pressing:
                 reply, self._pressing = self._pressing, 0
@@ -277,9 +277,9 @@ class SipCall(Line):
     def _agreed(self, parameters: Parameters, media: Media) -> None:
         """The first agreement settles the line's rate for the whole call."""
         self.carries_keys = bool(parameters.events)
-        if media.rate is not NARROW and self._halver is None:
+        if media.rate is not NARROW and self._downsampler is None:
             self.rate = media.rate.hz
-            self._halver = Halver()
+            self._downsampler = Downsampler()
             self.player.settle(media.rate)
 
     def _hold_changed(self) -> None:

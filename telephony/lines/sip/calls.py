@@ -7,7 +7,7 @@ from config.exceptions import SettingsError
 from config.sip import SipSettings
 from telephony.lines.rtp import opus, srtp
 from telephony.lines.rtp.codec import CODECS
-from telephony.lines.sip.call import Consult, SipCall
+from telephony.lines.sip.call import BeginTransfer, SipCall
 from telephony.lines.sip.dialogs.events import Acked, Answered, Cause, Ended, Info, Reinvited, TransferProgress
 from telephony.lines.sip.dialogs.invite_dialog import Call
 from telephony.lines.sip.media.audio import Capabilities
@@ -19,7 +19,7 @@ QUIET = (Cause.LOCAL, Cause.REMOTE, Cause.CANCELLED, Cause.REJECTED)  # ends tha
 InCall = Acked | Answered | Reinvited | Info | TransferProgress | Ended
 
 
-class Lines(dict[str, SipCall]):
+class Calls(dict[str, SipCall]):
     """By call id. `changed` is told when the user agent has something to send, `left` when a call that somebody has
     listened to is gone."""
 
@@ -34,7 +34,9 @@ class Lines(dict[str, SipCall]):
         self._changed = changed
         self._left = left
         self._closing: set[asyncio.Task[None]] = set()
-        self.consult: Consult | None = None  # rings whom callers are to be put through to; None: transfers are blind
+        self.begin_transfer: BeginTransfer | None = (
+            None  # rings whom callers are to be put through to; None: transfers are blind
+        )
 
     def sockets(self) -> MediaSockets:
         """For the audio of one call. Raises NoPort."""
@@ -56,7 +58,7 @@ class Lines(dict[str, SipCall]):
             media_timeout_s=self._settings.media_timeout_s,
             nat=self._settings.nat,
             trunk=trunk,
-            consult=self.consult,
+            begin_transfer=self.begin_transfer,
             changed=self._changed,
             over=self._over,
         )

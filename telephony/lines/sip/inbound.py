@@ -9,9 +9,9 @@ from telephony.lines.admission import Admission
 from telephony.lines.exceptions import CommandError, ProtocolError
 from telephony.lines.registry import Registry
 from telephony.lines.sip.access.identity import parties_of
-from telephony.lines.sip.calls import Lines
+from telephony.lines.sip.calls import Calls
 from telephony.lines.sip.dialogs.events import Invited
-from telephony.lines.sip.dialogs.uas import InboundCall
+from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.media.audio import NotAcceptable
 from telephony.lines.sip.media.ports import NoPort
@@ -24,7 +24,7 @@ RETRY_S = 10  # after which a caller who found no room may try again
 _LATER = (("Retry-After", str(RETRY_S)),)
 
 
-class Answering:
+class InboundCalls:
     """`agents` are those there are."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Answering:
         settings: Settings,
         agents: Container[str],
         trunks: Trunks,
-        lines: Lines,
+        calls: Calls,
         registry: Registry,
         *,
         admission: Admission,
@@ -40,7 +40,7 @@ class Answering:
         self._settings = settings
         self._agents = agents
         self._trunks = trunks
-        self._lines = lines
+        self._calls = calls
         self._admission = admission
         self._registry = registry
         self._ua: UserAgent | None = None
@@ -64,13 +64,13 @@ class Answering:
             return Refusal(503, "not ready", _LATER)
         return Refusal(486, "no capacity", _LATER) if self._admission.free <= 0 else None
 
-    def _answer(self, invited: Invited, call: InboundCall, now_ms: float) -> Refusal | None:
+    def _answer(self, invited: Invited, call: UasCall, now_ms: float) -> Refusal | None:
         trunk = self._trunks.of(invited.source.host)
         try:
-            sockets = self._lines.sockets()
+            sockets = self._calls.sockets()
         except NoPort as error:
             return Refusal(503, str(error), _LATER)
-        line = self._lines.make(call, sockets, self._lines.negotiation(sockets), trunk.name if trunk else "")
+        line = self._calls.make(call, sockets, self._calls.negotiation(sockets), trunk.name if trunk else "")
         peer = {"peer": str(invited.source), "sip_call": invited.request.headers.get("Call-ID")[:128]}
         line.log.info("call", extra=peer | ({"trunk": trunk.name} if trunk else {}))
         try:
@@ -88,7 +88,7 @@ class Answering:
             line.log.exception("call failed: %s", error)
             return Refusal(500, "internal error")
         self._registry.enter(line)
-        self._lines[call.id] = line
+        self._calls[call.id] = line
         line.open(listener)
         with suppress(CommandError):  # cancelled in between; Ended follows
             if call.reliable:  # a network that requires to be told for certain how a call goes is told that it rings

@@ -1,4 +1,4 @@
-"""Placing a call: the server that takes it, sockets for its audio, the INVITE, and its line."""
+"""Originator a call: the server that takes it, sockets for its audio, the INVITE, and its line."""
 
 import asyncio
 import logging
@@ -8,8 +8,8 @@ from config.parties import parties
 from config.settings import Settings
 from telephony.lines.exceptions import CommandError, LineError
 from telephony.lines.sip.call import SipCall
-from telephony.lines.sip.calls import Lines
-from telephony.lines.sip.dialogs.uac import OutboundCall, Outgoing
+from telephony.lines.sip.calls import Calls
+from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
 from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.media.audio import NotAcceptable
 from telephony.lines.sip.media.ports import MediaSockets, NoPort
@@ -21,36 +21,36 @@ from telephony.lines.sip.trunks import Trunk
 _REASONS = {408: "unanswered", 480: "unanswered", 486: "busy", 600: "busy", 603: "declined", 607: "declined"}
 
 
-class NotPlaced(LineError):
+class OriginateError(LineError):
     """A call could not be placed."""
 
 
-class Placing:
+class Originator:
     """How calls go out, whatever they are for."""
 
-    def __init__(self, settings: Settings, lines: Lines, locator: Locator) -> None:
+    def __init__(self, settings: Settings, calls: Calls, locator: Locator) -> None:
         self._sip = settings.sip
-        self._lines = lines
+        self._calls = calls
         self._locator = locator
 
-    async def place(self, ua: UserAgent, call_id: str, uri: Uri, trunk: Trunk | None) -> tuple[OutboundCall, SipCall]:
-        """Call `uri`. The line is kept; the INVITE leaves when the user agent is asked next. Raises NotPlaced."""
+    async def originate(self, ua: UserAgent, call_id: str, uri: Uri, trunk: Trunk | None) -> tuple[UacCall, SipCall]:
+        """Call `uri`. The line is kept; the INVITE leaves when the user agent is asked next. Raises OriginateError."""
         sockets: MediaSockets | None = None
         try:
             hops = await self._locator.locate(trunk.server if trunk else uri)
-            sockets = self._lines.sockets()
-            negotiation = self._lines.negotiation(sockets)
+            sockets = self._calls.sockets()
+            negotiation = self._calls.negotiation(sockets)
             call = ua.invite(self._outgoing(call_id, uri, trunk, hops, negotiation.offer()), _now_ms())
-            line = self._lines.make(call, sockets, negotiation, trunk.name if trunk else "")
+            line = self._calls.make(call, sockets, negotiation, trunk.name if trunk else "")
         except Exception as error:
             if sockets is not None:
                 sockets.close()
             if isinstance(error, LocateError | NoPort | NotAcceptable | CommandError | ValueError):
-                raise NotPlaced(str(error)) from error
+                raise OriginateError(str(error)) from error
             Log(logging.getLogger("voxline.call"), {"call": call_id}).exception("call failed: %s", error)
-            raise NotPlaced("internal error") from error
+            raise OriginateError("internal error") from error
         line.parties = parties(verified=True, caller=trunk.caller.uri.user if trunk else "", called=uri.user)
-        self._lines[call_id] = line
+        self._calls[call_id] = line
         line.agreement.offered()
         return call, line
 

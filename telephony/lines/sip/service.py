@@ -10,10 +10,10 @@ from config.sip import SipSettings
 from telephony.lines.admission import Admission
 from telephony.lines.metrics import Metrics
 from telephony.lines.registry import Registry
-from telephony.lines.sip.access.authentication import Door
-from telephony.lines.sip.attended_transfer import Consultations
+from telephony.lines.sip.access.authentication import Authentication
+from telephony.lines.sip.attended_transfer import AttendedTransfers
 from telephony.lines.sip.call import SipCall
-from telephony.lines.sip.calls import Lines
+from telephony.lines.sip.calls import Calls
 from telephony.lines.sip.dialogs.core import Config
 from telephony.lines.sip.dialogs.events import (
     Acked,
@@ -31,13 +31,13 @@ from telephony.lines.sip.dialogs.events import (
     TransferProgress,
 )
 from telephony.lines.sip.dialogs.user_agent import UserAgent
-from telephony.lines.sip.inbound import RETRY_S, Answering
+from telephony.lines.sip.inbound import RETRY_S, InboundCalls
 from telephony.lines.sip.network.locator import Locator
 from telephony.lines.sip.network.naming import Naming
 from telephony.lines.sip.network.outbox import Outbox
 from telephony.lines.sip.network.transport import Transports
-from telephony.lines.sip.originate import Placing
-from telephony.lines.sip.outbound import Dialling
+from telephony.lines.sip.originate import Originator
+from telephony.lines.sip.outbound import OutboundCalls
 from telephony.lines.sip.registrations import Registrations
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import Message, MessageError
@@ -63,7 +63,7 @@ class SipService:
         metrics: Metrics,
     ) -> None:
         sip = settings.sip
-        self.door = Door(sip)
+        self.authentication = Authentication(sip)
         self._settings = settings
         self._refusals = metrics.refused
         self._registry = registry
@@ -72,19 +72,19 @@ class SipService:
         self._transports = self._made_transports()
         locator = Locator([transport.upper() for transport in sip.transports], 6 if ":" in sip.host else 4)
         self._outbox = Outbox(self._transports, locator, expect=self._expect, failed=self._failed)
-        self.lines = Lines(sip, self._flush, self._gone)
+        self.calls = Calls(sip, self._flush, self._gone)
         self._trunks = trunks = _trunks(sip, agents)
-        self._answering = Answering(settings, agents, trunks, self.lines, registry, admission=admission)
-        placing = Placing(settings, self.lines, locator)
-        self.consultations = Consultations(trunks, placing, metrics.transfers, changed=self._flush)
+        self._inbound = InboundCalls(settings, agents, trunks, self.calls, registry, admission=admission)
+        originator = Originator(settings, self.calls, locator)
+        self.attended_transfers = AttendedTransfers(trunks, originator, metrics.transfers, changed=self._flush)
         if sip.transfer == "attended":
-            self.lines.consult = self.consultations.begin
-        self.dialling = Dialling(
+            self.calls.begin_transfer = self.attended_transfers.begin
+        self.outbound = OutboundCalls(
             settings,
             agents,
             trunks,
-            self.lines,
-            placing,
+            self.calls,
+            originator,
             registry=registry,
             admission=admission,
             metrics=metrics,
@@ -97,7 +97,7 @@ class SipService:
         return Transports(
             self._settings.sip,
             admit=self._admit,
-            trusted=self.door.guard.is_trunk,
+            trusted=self.authentication.guard.is_trunk,
             receive=self._receive,
             malformed=self._malformed,
             unreachable=self._unreachable,
@@ -120,12 +120,12 @@ class SipService:
                 retry_after_s=RETRY_S,
                 follow_source=sip.nat,
             ),
-            admit=self.door.authorized,
-            closed=self._answering.closed,
+            admit=self.authentication.authorized,
+            closed=self._inbound.closed,
         )
-        self._answering.start(self._ua)
-        self.dialling.start(self._ua)
-        self.consultations.start(self._ua)
+        self._inbound.start(self._ua)
+        self.outbound.start(self._ua)
+        self.attended_transfers.start(self._ua)
         logger.info("listening", extra={"sip": host, "ports": self.ports})
 
     def register(self) -> None:
@@ -135,7 +135,7 @@ class SipService:
 
     def drain(self) -> None:
         """Neither take nor make new calls; those that are on go on."""
-        self.dialling.drain()
+        self.outbound.drain()
         self._registrations.stop(_now_ms())
 
     async def stop(self) -> None:
@@ -150,7 +150,7 @@ class SipService:
                 self.tick(_now_ms())
                 await asyncio.sleep(0.02)
         self._naming.close()
-        await self.lines.close()
+        await self.calls.close()
         self._outbox.close()
         await self._transports.close()
 
@@ -159,24 +159,24 @@ class SipService:
         if self._ua is not None and self._ua.next_ms <= now_ms:
             self._ua.timers(now_ms)
             self._flush()
-        self.consultations.tick(now_ms)
+        self.attended_transfers.tick(now_ms)
 
     def watch(self, now_ms: float) -> None:
         """Called twice a second: look at the connections."""
         self._transports.watch(now_ms)
-        self.consultations.watch(now_ms)
+        self.attended_transfers.watch(now_ms)
 
     # What the network brings
 
     def _admit(self, source: Address, datagram: bytes) -> bool:
-        return self._ua is not None and self.door.admit(source, _now_ms(), datagram)
+        return self._ua is not None and self.authentication.admit(source, _now_ms(), datagram)
 
     def _receive(self, message: Message, source: Address, size: int) -> None:
         self._safely(lambda ua: ua.receive(message, source, _now_ms(), most=self._most(source, size)))
 
     def _malformed(self, error: MessageError, source: Address, size: int) -> None:
         self._logger_for(source).info("refused: %s", error, extra={"peer": str(source)})
-        self.door.failed(source, _now_ms())
+        self.authentication.failed(source, _now_ms())
         self._safely(lambda ua: ua.malformed(error, source, most=self._most(source, size)))
 
     def _most(self, source: Address, size: int) -> int | None:
@@ -184,7 +184,7 @@ class SipService:
         return None if source.reliable or self._is_known(source) else size
 
     def _is_known(self, source: Address) -> bool:
-        guard = self.door.guard
+        guard = self.authentication.guard
         return guard.is_trunk(source.host) or guard.is_known(source, _now_ms())
 
     def _unreachable(self, to: Address) -> None:
@@ -204,10 +204,10 @@ class SipService:
 
     def _expect(self, to: Address) -> None:
         """A request of ours goes there: its answers, and what follows while the call is on, are to be let in."""
-        self.door.guard.expect(to, _now_ms() + 1000 * (self._settings.call.max_s + 60))
+        self.authentication.guard.expect(to, _now_ms() + 1000 * (self._settings.call.max_s + 60))
 
     def _trust(self) -> None:
-        self.door.guard.trust(self._trunks.registrars)
+        self.authentication.guard.trust(self._trunks.registrars)
 
     # What the user agent says
 
@@ -246,23 +246,23 @@ class SipService:
     def _told(self, event: Event) -> None:
         match event:
             case Invited():
-                self._answering.invited(event, _now_ms())
+                self._inbound.invited(event, _now_ms())
             case Refused():
                 self._refused(event)
             case Registered() | RegistrationFailed():
                 self._registrations.told(event)
             case Progress():
-                self.dialling.told(event)
-                self.consultations.told(event)
+                self.outbound.told(event)
+                self.attended_transfers.told(event)
             case Answered() | Ended():
-                self.dialling.told(event)
-                self.consultations.told(event)
-                self.lines.tell(event)
+                self.outbound.told(event)
+                self.attended_transfers.told(event)
+                self.calls.tell(event)
             case TransferProgress():
-                self.consultations.told(event)
-                self.lines.tell(event)
+                self.attended_transfers.told(event)
+                self.calls.tell(event)
             case Acked() | Reinvited() | Info():
-                self.lines.tell(event)
+                self.calls.tell(event)
 
     def _refused(self, event: Refused) -> None:
         self._refusals.labels(f"sip {event.status}").inc()
@@ -274,7 +274,7 @@ class SipService:
         return logger if self._is_known(source) else strangers
 
     def _gone(self, line: SipCall) -> None:
-        self.dialling.left(line)
+        self.outbound.left(line)
         self._registry.leave(line)
 
 

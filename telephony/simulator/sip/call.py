@@ -8,7 +8,7 @@ from telephony.lines.rtp import srtp
 from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.parameters import Parameters
 from telephony.lines.sip.dialogs.events import Answered, Cause, Ended, Event, Referred, Reinvited
-from telephony.lines.sip.dialogs.uac import OutboundCall
+from telephony.lines.sip.dialogs.uac import UacCall
 from telephony.lines.sip.media import ports
 from telephony.lines.sip.media.audio import Capabilities, NotAcceptable
 from telephony.lines.sip.media.offer import Negotiation
@@ -30,7 +30,7 @@ class SipCall(PhoneCall):
     def __init__(self, caller: Caller, url: str, trunk: Trunk) -> None:
         super().__init__(caller, url, "")
         self._trunk = trunk
-        self._call: OutboundCall | None = None
+        self._call: UacCall | None = None
         self._ending: Ended | None = None
         self._answered: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._sockets: MediaSockets | None = None
@@ -136,7 +136,7 @@ class SipCall(PhoneCall):
             case Referred():
                 self._referred(self._call, event.target)
 
-    def _reinvited(self, call: OutboundCall, offer: bytes) -> None:
+    def _reinvited(self, call: UacCall, offer: bytes) -> None:
         """The agent's side wants other media."""
         assert self._negotiation is not None
         now_ms = self._trunk.now_ms()
@@ -152,7 +152,7 @@ class SipCall(PhoneCall):
             self._stream.media.update(agreed, self._now() / g711.SAMPLES_PER_MS)
         call.answer_reinvite(answer, now_ms)
 
-    def _referred(self, call: OutboundCall, target: str) -> None:
+    def _referred(self, call: UacCall, target: str) -> None:
         """A transfer: the target is not called, but the agent is told that it answers."""
         now_ms = self._trunk.now_ms()
         self.report.transferred_to = target

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from audio import g711
 from audio.rate import NARROW
 from telephony.lines.rtp.media import Media
-from telephony.lines.rtp.parameters import Address, Parameters
+from telephony.lines.rtp.parameters import Parameters, SocketAddress
 from telephony.simulator.clip import FRAME, Clip
 from telephony.simulator.ear import JOIN, QUIET
 from telephony.simulator.performer import Utterance
@@ -66,7 +66,7 @@ class RtpTalk(Talk):
             self._hear(self.media.hear(due / MS), due)
         return out
 
-    def receive(self, data: bytes, source: Address, came: float) -> None:
+    def receive(self, data: bytes, source: SocketAddress, came: float) -> None:
         """A datagram from the agent's side that came at `came` ms of the talk."""
         if key := self.media.receive(data, source, max(0.0, came)):
             self.pressed(key)

@@ -13,7 +13,7 @@ from telephony.lines.rtp.codec import CODECS, OPUS, PCMA, PCMU
 from telephony.lines.sip.dialogs.core import Config
 from telephony.lines.sip.dialogs.events import Ended, Event, Send
 from telephony.lines.sip.dialogs.exchange import Credentials
-from telephony.lines.sip.dialogs.uac import OutboundCall, Outgoing
+from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
 from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.network.locator import LocateError, Locator
 from telephony.lines.sip.network.outbox import Outbox
@@ -97,7 +97,7 @@ class Trunk:
         """Whether calls are made by TLS, and so their audio is encrypted too."""
         return self._servers[0].transport == "TLS"
 
-    def dial(self, body: bytes, told: Callable[[Event], None]) -> OutboundCall:
+    def dial(self, body: bytes, told: Callable[[Event], None]) -> UacCall:
         """Call the server with this offer; `told` is told what becomes of it. Raises LineError."""
         assert self._ua is not None
         who = self._identity

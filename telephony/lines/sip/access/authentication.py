@@ -3,7 +3,7 @@
 import logging
 
 from config.sip import SipSettings
-from telephony.lines.sip.access.digest import Accepted, Digest, Refused, Stale
+from telephony.lines.sip.access.digest import Accepted, BadCredentials, Digest, Stale
 from telephony.lines.sip.access.guard import Guard, GuardSettings
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import Request
@@ -15,7 +15,7 @@ MAX_CREDENTIALS = 4  # of one INVITE that are looked at
 bans = logging.getLogger("voxline.sip.ban")  # not limited: every line counts here
 
 
-class Door:
+class Authentication:
     """The guard and the passwords of one server."""
 
     def __init__(self, settings: SipSettings) -> None:
@@ -52,7 +52,7 @@ class Door:
                 return None
             stale = isinstance(verdict, Stale)
             why = "a stale nonce" if isinstance(verdict, Stale) else verdict.reason
-            proven = proven or (isinstance(verdict, Refused) and verdict.proven)
+            proven = proven or (isinstance(verdict, BadCredentials) and verdict.proven)
         if not stale and (proven or request.method == "INVITE"):  # many ask by OPTIONS all the time, without a password
             self.failed(source, now_ms, proven=proven)
         challenges = self._digest.challenge(now_ms, ip, stale=stale)

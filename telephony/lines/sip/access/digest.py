@@ -36,7 +36,7 @@ class Stale(msgspec.Struct, frozen=True):
     """The nonce is not good, or was used before: challenge again with `stale`. Of the password nothing is told."""
 
 
-class Refused(msgspec.Struct, frozen=True):
+class BadCredentials(msgspec.Struct, frozen=True):
     """Challenge again. `reason` is for the log and has nothing of the peer's text in it. `proven`: it answers a nonce
     that we have sent to this very address, so nobody else can have sent it."""
 
@@ -44,7 +44,7 @@ class Refused(msgspec.Struct, frozen=True):
     proven: bool = False
 
 
-Verdict = Accepted | Stale | Refused
+Verdict = Accepted | Stale | BadCredentials
 
 
 class Digest:
@@ -90,9 +90,9 @@ class Digest:
         try:
             params = parse_auth(header)
         except ValueError:
-            return Refused("bad Authorization header")
+            return BadCredentials("bad Authorization header")
         if reason := self._misfit(params, uri):
-            return Refused(reason)
+            return BadCredentials(reason)
         seal = self._unseal(params["nonce"], ip)
         if seal is None or now_ms - seal[0] >= NONCE_MS:
             return Stale()
@@ -100,7 +100,7 @@ class Digest:
         expected = _response(params, method, self._decoy if known is None else known)
         right = hmac.compare_digest(expected.encode(), params["response"].lower().encode())
         if known is None or not right:
-            return Refused("wrong password" if known is not None else "unknown user", proven=True)
+            return BadCredentials("wrong password" if known is not None else "unknown user", proven=True)
         return Accepted(params["username"]) if self._spend(*seal, int(params["nc"], 16), int(now_ms)) else Stale()
 
     def is_answered(self, datagram: bytes, ip: str) -> bool:

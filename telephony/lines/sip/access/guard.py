@@ -31,7 +31,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-class Rate(msgspec.Struct, frozen=True):
+class RateLimit(msgspec.Struct, frozen=True):
     """A token bucket: packets a second in the long run, and how many at once."""
 
     per_second: float
@@ -41,11 +41,13 @@ class Rate(msgspec.Struct, frozen=True):
 class GuardSettings(msgspec.Struct, frozen=True):
     """The guard's limits."""
 
-    trunk: Rate = Rate(2000, 4000)  # each address of a trunk
-    known: Rate = Rate(50, 100)  # each address and port that has shown a password, or that we have called
-    stranger: Rate = Rate(20, 60)  # each address of a stranger
-    strangers: Rate = Rate(200, 400)  # all of them together
-    reserve: Rate = Rate(200, 400)  # datagrams that answer a challenge, or have come before, where there is no room
+    trunk: RateLimit = RateLimit(2000, 4000)  # each address of a trunk
+    known: RateLimit = RateLimit(50, 100)  # each address and port that has shown a password, or that we have called
+    stranger: RateLimit = RateLimit(20, 60)  # each address of a stranger
+    strangers: RateLimit = RateLimit(200, 400)  # all of them together
+    reserve: RateLimit = RateLimit(
+        200, 400
+    )  # datagrams that answer a challenge, or have come before, where there is no room
     failures: int = 10  # that begin a ban
     window_ms: float = 60_000  # in which they are counted
     ban_ms: float = 600_000
@@ -54,7 +56,7 @@ class GuardSettings(msgspec.Struct, frozen=True):
     max_refused: int = 32_768  # datagrams that are remembered
 
 
-class Counters(msgspec.Struct):
+class GuardCounters(msgspec.Struct):
     """What became of the packets, and the bans."""
 
     admitted: int = 0
@@ -79,7 +81,7 @@ class Guard:
     ) -> None:
         """`trunks` are networks or addresses; ValueError if one is neither. `strangers` are let in if true. `answers`
         says whether a datagram from an IP address holds what we have sent there, and nowhere else."""
-        self.counters = Counters()
+        self.counters = GuardCounters()
         networks = [ip_network(trunk) for trunk in trunks]
         self._trunks = [(net.max_prefixlen // 8, int(net.network_address), int(net.netmask)) for net in networks]
         self._registrars: frozenset[str] = frozenset()
@@ -254,7 +256,7 @@ class _Bucket:
 
     __slots__ = ("_at", "_burst", "_per_ms", "_tokens")
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: RateLimit) -> None:
         self._per_ms, self._burst = rate.per_second / 1000, rate.burst
         self._tokens, self._at = rate.burst, 0.0
 
@@ -273,7 +275,7 @@ class _Source:
 
     __slots__ = ("answers", "bucket", "trunk")
 
-    def __init__(self, trunk: bool, rate: Rate) -> None:
+    def __init__(self, trunk: bool, rate: RateLimit) -> None:
         self.trunk = trunk
         self.bucket = _Bucket(rate)
         self.answers: _Bucket | None = None  # of datagrams that answer a challenge, where there is no room in the other
@@ -284,7 +286,7 @@ class _Known:
 
     __slots__ = ("bucket", "until_ms")
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: RateLimit) -> None:
         self.bucket = _Bucket(rate)
         self.until_ms = 0.0
 

@@ -14,7 +14,7 @@ from telephony.lines.sip.syntax.body import SDP
 from telephony.lines.sip.syntax.header import Via, parse_via, tag_of
 from telephony.lines.sip.syntax.message import Headers, Request, encode
 from telephony.lines.sip.transactions.answers import Refusal, needs, reply_to, respond
-from telephony.lines.sip.transactions.client import Answered, ClientTransaction
+from telephony.lines.sip.transactions.client import ClientTransaction, OnResponse
 from telephony.lines.sip.transactions.server import ServerTransaction
 from telephony.lines.sip.transactions.timers import Timers
 from telephony.lines.sip.transactions.transaction import MAGIC, Transactions
@@ -120,7 +120,7 @@ class Core:
         name = ("User-Agent", self.config.product)
         return Request(request.method, request.uri, Headers([("Via", str(via)), *request.headers, name]), request.body)
 
-    def request(self, request: Request, to: Address, answered: Answered, now_ms: float) -> ClientTransaction:
+    def request(self, request: Request, to: Address, answered: OnResponse, now_ms: float) -> ClientTransaction:
         """Send a request of ours."""
         return self.transactions.request(self.stamped(request, to.transport), to, answered, now_ms)
 

@@ -8,7 +8,7 @@ from telephony.lines.sip.access import digest
 from telephony.lines.sip.dialogs.core import Core
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import Request, Response
-from telephony.lines.sip.transactions.client import Answered, ClientState, ClientTransaction, cancellation
+from telephony.lines.sip.transactions.client import ClientState, ClientTransaction, OnResponse, cancellation
 from telephony.lines.sip.transactions.timers import GIVE_UP
 
 _CHALLENGES = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
@@ -36,7 +36,7 @@ class Exchange:
         make: Callable[[], Request],
         to: Callable[[], Address],
         credentials: Credentials | None,
-        answered: Answered,
+        answered: OnResponse,
     ) -> None:
         self._core = core
         self._make = make

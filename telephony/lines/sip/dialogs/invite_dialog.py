@@ -15,9 +15,9 @@ from telephony.lines.sip.dialogs.core import ACCEPTED, Core
 from telephony.lines.sip.dialogs.dialog import Dialog
 from telephony.lines.sip.dialogs.events import Acked, Cause, Ended, Info
 from telephony.lines.sip.dialogs.exchange import Credentials, Exchange
+from telephony.lines.sip.dialogs.refer import Referrals, replacing
 from telephony.lines.sip.dialogs.reinvite import Reinvites
 from telephony.lines.sip.dialogs.session_timer import SessionTimer
-from telephony.lines.sip.dialogs.transfer import Transfer, replacing
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.body import parts, sdp_of
 from telephony.lines.sip.syntax.header import parse_number
@@ -39,7 +39,7 @@ class CallState(Enum):
 
 
 class Call(ABC):
-    """Either an `InboundCall` or an `OutboundCall`. `id` is ours, and safe in logs and file names."""
+    """Either an `UasCall` or an `UacCall`. `id` is ours, and safe in logs and file names."""
 
     owner = False  # of the Call-ID
 
@@ -52,7 +52,7 @@ class Call(ABC):
         self._dialog: Dialog | None = None
         self.session = SessionTimer(core.config, core.timers, self._refresh, self._expired)
         self.reinvites = Reinvites(self)
-        self._transfer = Transfer(self)
+        self._referrals = Referrals(self)
         self._probe: Exchange | None = None
         self._doubtful = False  # the last one was neither answered nor unanswered
         core.calls[self.id] = self
@@ -101,19 +101,19 @@ class Call(ABC):
         if isinstance(target, Call):
             target._require_up("refer to")
             target = replacing(target.dialog)
-        self._transfer.refer(target, now_ms)
+        self._referrals.refer(target, now_ms)
 
     def accept_refer(self, now_ms: float) -> None:
         """Do what the peer has asked for by `Referred`. Raises CommandError if it has not."""
-        self._transfer.accept(now_ms)
+        self._referrals.accept(now_ms)
 
     def refuse_refer(self, status: int, now_ms: float) -> None:
         """Decline it (603)."""
-        self._transfer.refuse(Refusal(status, "transfer refused by the call layer"), now_ms)
+        self._referrals.refuse(Refusal(status, "transfer refused by the call layer"), now_ms)
 
     def tell_refer(self, status: int, now_ms: float) -> None:
         """Tell the peer how the call to the target goes on; 200 or more is the end of it."""
-        self._transfer.report(status, now_ms)
+        self._referrals.report(status, now_ms)
 
     def hang_up(self, now_ms: float) -> None:
         """End the call, however far it has come; nothing happens if it is over."""
@@ -167,9 +167,9 @@ class Call(ABC):
         elif request.method == "INFO":
             self._info(transaction, now_ms)
         elif request.method == "NOTIFY":
-            self._transfer.notified(transaction, now_ms)
+            self._referrals.notified(transaction, now_ms)
         elif request.method == "REFER":
-            self._transfer.receive(transaction, now_ms)
+            self._referrals.receive(transaction, now_ms)
         else:
             self.core.answer(transaction, 200, now_ms, headers=[self.core.allow])
 
@@ -229,7 +229,7 @@ class Call(ABC):
     def _stop(self, state: CallState, now_ms: float) -> None:
         self.state = state
         self.session.stop()
-        self._transfer.stop(now_ms)
+        self._referrals.stop(now_ms)
 
     def _bye(self, transaction: ServerTransaction, now_ms: float) -> None:
         self.core.answer(transaction, 200, now_ms)

@@ -16,7 +16,7 @@ from telephony.lines.sip.transactions.timers import GIVE_UP, T1, Timer, Timers
 if TYPE_CHECKING:
     from telephony.lines.sip.transactions.server import ServerTransaction
 
-Lines = tuple[tuple[str, str], ...]  # headers
+ExtraHeaders = tuple[tuple[str, str], ...]  # headers
 OPTION = "100rel"
 MAX_RSEQ = 2**32 - 1
 MOST_EARLY = 8  # phones that ring for one call of ours, and are acknowledged
@@ -41,7 +41,7 @@ class Unacknowledged:
         self._next: Callable[[float], None] | None = None
         self._set: list[Timer] = []
 
-    def send(self, answer: Callable[[Lines, float], None], now_ms: float) -> None:
+    def send(self, answer: Callable[[ExtraHeaders, float], None], now_ms: float) -> None:
         """`answer(headers, now_ms)` sends it, when the one before was acknowledged; a newer one takes its place."""
         if self._waiting:
             self._next = lambda now_ms: self.send(answer, now_ms)

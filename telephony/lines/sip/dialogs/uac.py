@@ -35,7 +35,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     id: str = ""  # the call's; made up if empty
 
 
-class OutboundCall(Call):
+class UacCall(Call):
     """`Progress`, then `Answered` or `Ended`. `hang_up` gives it up."""
 
     owner = True

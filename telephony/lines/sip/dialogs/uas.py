@@ -8,7 +8,7 @@ from telephony.lines.sip.dialogs.core import SUPPORTED, WITH_SDP, Core
 from telephony.lines.sip.dialogs.dialog import Dialog
 from telephony.lines.sip.dialogs.events import Cause, Invited
 from telephony.lines.sip.dialogs.invite_dialog import Call, CallState, reason_of
-from telephony.lines.sip.dialogs.provisional import Lines, Unacknowledged, wants_reliable
+from telephony.lines.sip.dialogs.provisional import ExtraHeaders, Unacknowledged, wants_reliable
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.body import sdp_of
 from telephony.lines.sip.syntax.message import Request
@@ -16,7 +16,7 @@ from telephony.lines.sip.transactions.answers import Refusal
 from telephony.lines.sip.transactions.server import ServerTransaction
 
 
-class InboundCall(Call):
+class UasCall(Call):
     """`Invited` tells of it; `accept` or `reject` it. `Ended` comes if the caller gives up first."""
 
     def __init__(self, core: Core, transaction: ServerTransaction, source: Address, now_ms: float) -> None:
@@ -51,7 +51,7 @@ class InboundCall(Call):
         elif self._offered:
             self._provisional.send(partial(self._ring, status), now_ms)
 
-    def _ring(self, status: int, headers: Lines, now_ms: float) -> None:
+    def _ring(self, status: int, headers: ExtraHeaders, now_ms: float) -> None:
         self.core.answer(self._invite, status, now_ms, headers=[self.contact(), self.core.allow, *headers])
 
     def accept(self, body: bytes, now_ms: float) -> None:

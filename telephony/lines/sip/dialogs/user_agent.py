@@ -16,8 +16,8 @@ from telephony.lines.sip.dialogs.events import Event, Send
 from telephony.lines.sip.dialogs.invite_dialog import Call, CallState
 from telephony.lines.sip.dialogs.registration import Account, Registration
 from telephony.lines.sip.dialogs.session_timer import too_small
-from telephony.lines.sip.dialogs.uac import OutboundCall, Outgoing
-from telephony.lines.sip.dialogs.uas import InboundCall
+from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
+from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import tag_of
 from telephony.lines.sip.syntax.message import Message, MessageError, Request, Response, sequence_of
@@ -88,10 +88,10 @@ class UserAgent:
             raise CommandError("the call is over")
         return call
 
-    def inbound(self, call_id: str) -> InboundCall:
+    def inbound(self, call_id: str) -> UasCall:
         """A call of which `Invited` has told. Raises CommandError if it is over."""
         call = self.call(call_id)
-        if not isinstance(call, InboundCall):
+        if not isinstance(call, UasCall):
             raise CommandError("the call is an outbound one")
         return call
 
@@ -102,11 +102,11 @@ class UserAgent:
 
     # ---- commands ----
 
-    def invite(self, outgoing: Outgoing, now_ms: float) -> OutboundCall:
+    def invite(self, outgoing: Outgoing, now_ms: float) -> UacCall:
         """Call somebody. Raises CommandError when there is no room, ValueError for a bad address or header."""
         if len(self._core.calls) >= self._core.config.max_calls:
             raise CommandError("no room for another call")
-        return OutboundCall(self._core, outgoing, now_ms)
+        return UacCall(self._core, outgoing, now_ms)
 
     def register(self, account: Account, now_ms: float) -> Registration:
         """Be known to a registrar from now on. Raises ValueError for a bad address."""
@@ -229,7 +229,7 @@ class UserAgent:
         if refusal is not None:
             self._core.refuse_once(request, refusal, source)
             return
-        InboundCall(self._core, self._core.transactions.serve(request, source), source, now_ms)
+        UasCall(self._core, self._core.transactions.serve(request, source), source, now_ms)
 
     def _looped(self, request: Request) -> Refusal | None:
         if any(self._core.is_ours(via) for via in request.headers.all("Via")):

@@ -9,10 +9,10 @@ import msgspec
 from telephony.lines.exceptions import LineError
 from telephony.lines.rtp import srtp
 from telephony.lines.rtp.codec import PCMA, PCMU, RATE, STATIC, Codec
-from telephony.lines.rtp.parameters import Address
+from telephony.lines.rtp.parameters import SocketAddress
 from telephony.lines.rtp.srtp import Crypto
 from telephony.lines.sip.media.hosts import is_nowhere
-from telephony.lines.sip.syntax.sdp import Description, Media
+from telephony.lines.sip.syntax.sdp import Description, MediaDescription
 from telephony.lines.sip.transactions.answers import Refusal, Warn
 
 EVENT = "TELEPHONE-EVENT"
@@ -48,12 +48,12 @@ class AudioLine(msgspec.Struct, frozen=True):
     """The peer's audio line, understood."""
 
     index: int
-    media: Media
+    media: MediaDescription
     codecs: dict[int, Codec]  # by payload type, in the peer's order
     events: dict[int, int]  # payload types of keys, in the peer's order, each with its clock in Hz
     wishes: dict[int, str]  # what the peer says of its codecs (a=fmtp), where it says anything
-    remote: Address | None
-    control: Address | None
+    remote: SocketAddress | None
+    control: SocketAddress | None
     sends: bool  # the peer does
     receives: bool
     crypto: tuple[Crypto, ...]  # those lines that we can do
@@ -100,7 +100,7 @@ def read(description: Description, index: int, capabilities: Capabilities) -> Au
     )
 
 
-def _common(media: Media, capabilities: Capabilities) -> Iterator[tuple[int, Codec]]:
+def _common(media: MediaDescription, capabilities: Capabilities) -> Iterator[tuple[int, Codec]]:
     """Each codec once, however many payload types it has."""
     missing = list(capabilities.codecs)
     for kind, name, clock in media.payloads():
@@ -110,7 +110,7 @@ def _common(media: Media, capabilities: Capabilities) -> Iterator[tuple[int, Cod
             yield kind, codec
 
 
-def _events(media: Media, codecs: dict[int, Codec]) -> dict[int, int]:
+def _events(media: MediaDescription, codecs: dict[int, Codec]) -> dict[int, int]:
     """Keys are to count as the audio does beside which they stand; many phones have them at 8 kHz all the same."""
     clocks = {RATE, *(codec.clock for codec in codecs.values())}
     return {kind: clock for kind, name, clock in media.payloads() if name == EVENT and clock in clocks}
@@ -130,7 +130,7 @@ def _check_host(host: str, address: str) -> None:
         raise NotAcceptable(f"only IPv{ours.version} is spoken here", warn=Warn.NETWORK_PROTOCOL)
 
 
-def _cryptos(media: Media, capabilities: Capabilities) -> tuple[Crypto, ...]:
+def _cryptos(media: MediaDescription, capabilities: Capabilities) -> tuple[Crypto, ...]:
     """The keys of an encrypted line that we can do. Raises NotAcceptable where there must be some, or none."""
     secure = capabilities.secure
     if media.transport in PLAIN:

@@ -24,7 +24,7 @@ from telephony.lines.sip.media.audio import (
     read,
 )
 from telephony.lines.sip.syntax import sdp
-from telephony.lines.sip.syntax.sdp import Description, Media, Origin
+from telephony.lines.sip.syntax.sdp import Description, MediaDescription, Origin
 
 EVENT_TYPES = {8000: 101, 48_000: 110}  # the payload types of events in our own offers, as nearly everybody's
 
@@ -42,7 +42,7 @@ class Negotiation:
         self._session_id = int.from_bytes(token(4)) >> 1
         self._version = 0
         self._content = b""  # of our last description, but for its version
-        self._lines: list[Media] = []  # of the agreement, as we wrote them
+        self._lines: list[MediaDescription] = []  # of the agreement, as we wrote them
         self._slot = 0  # where the audio is among them
         self._agreed: Parameters | None = None
         self._offered: list[Crypto] = []  # in the offer that waits for its answer
@@ -180,7 +180,7 @@ class Negotiation:
         *,
         keys: list[Crypto],
         mux: bool,
-    ) -> Media:
+    ) -> MediaDescription:
         attributes = []
         for kind, codec in codecs.items():
             attributes.append(("rtpmap", f"{kind} {codec.description}"))
@@ -195,9 +195,9 @@ class Negotiation:
             attributes.append(("rtcp-mux", ""))
         formats = [str(kind) for kind in (*codecs, *events)]
         port = self.capabilities.port
-        return Media(kind="audio", port=port, protocol=protocol, formats=formats, attributes=attributes)
+        return MediaDescription(kind="audio", port=port, protocol=protocol, formats=formats, attributes=attributes)
 
-    def _describe(self, lines: list[Media]) -> bytes:
+    def _describe(self, lines: list[MediaDescription]) -> bytes:
         """Our description; its version rises where it says anything new."""
         address = self.capabilities.address
         origin = Origin(address, self._session_id, 0, "voxline")
@@ -223,8 +223,8 @@ def _event_type(line: AudioLine) -> int | None:
     return next((kind for kind in line.events if line.events[kind] == clock), next(iter(line.events), None))
 
 
-def _refused(media: Media) -> Media:
-    return Media(kind=media.kind, port=0, protocol=media.protocol, formats=media.formats[:1] or ["0"])
+def _refused(media: MediaDescription) -> MediaDescription:
+    return MediaDescription(kind=media.kind, port=0, protocol=media.protocol, formats=media.formats[:1] or ["0"])
 
 
 def _direction(sends: bool, receives: bool) -> str:

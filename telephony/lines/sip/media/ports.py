@@ -17,7 +17,7 @@ from contextlib import suppress
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.exceptions import LineError
 from telephony.lines.rtp import packet
-from telephony.lines.rtp.parameters import Address
+from telephony.lines.rtp.parameters import SocketAddress
 from telephony.lines.sip.network.sockets import bind_udp
 
 TRIES = 64
@@ -69,7 +69,7 @@ class MediaSockets:
         self.control.close()
 
 
-def receive(sock: socket.socket) -> Iterator[tuple[bytes, Address, float]]:
+def receive(sock: socket.socket) -> Iterator[tuple[bytes, SocketAddress, float]]:
     """What has come, a bounded number at once: each datagram with its source and how many ms ago the kernel got it, as
     far as that is known: 0 to 200."""
     for _ in range(AT_ONCE):
@@ -82,7 +82,7 @@ def receive(sock: socket.socket) -> Iterator[tuple[bytes, Address, float]]:
         yield data, (source[0], source[1]), _age_ms(extra)
 
 
-def send(sock: socket.socket, data: bytes | None, to: Address | None) -> None:
+def send(sock: socket.socket, data: bytes | None, to: SocketAddress | None) -> None:
     """Send a datagram, if there is one; like the network, this may lose it."""
     if data is not None and to is not None:
         with suppress(OSError):

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from ipaddress import ip_address
 
-from telephony.lines.rtp.parameters import Address
+from telephony.lines.rtp.parameters import SocketAddress
 
 _ATTACH, _DETACH = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER
 _LOAD_WORD, _LOAD_HALF, _EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
@@ -21,7 +21,7 @@ _IP_HEADER = 0xFFF0_0000  # SKF_NET_OFF; from 0 on is UDP's
 _SOURCE = {4: 12, 6: 8}  # where in the IP header it is
 
 
-def only_from(sock: socket.socket, sources: Collection[Address]) -> None:
+def only_from(sock: socket.socket, sources: Collection[SocketAddress]) -> None:
     """Take nothing but these sources' datagrams from now on; anybody's if there are none."""
     if not sys.platform.startswith("linux"):
         return
@@ -34,7 +34,7 @@ def only_from(sock: socket.socket, sources: Collection[Address]) -> None:
         sock.setsockopt(socket.SOL_SOCKET, _ATTACH, struct.pack("HP", len(program) // 8, ctypes.addressof(code)))
 
 
-def _accept(source: Address) -> bytes:
+def _accept(source: SocketAddress) -> bytes:
     """Classic BPF: compare the address word by word, then the port; take what is equal, go on behind this if not."""
     ip = ip_address(source[0])
     words = struct.unpack(f"!{len(ip.packed) // 4}I", ip.packed)

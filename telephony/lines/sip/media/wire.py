@@ -5,9 +5,8 @@ import socket
 from collections.abc import Callable
 
 from telephony.lines.rtp.media import Media, NextFrame
-from telephony.lines.rtp.parameters import Address, Parameters
-from telephony.lines.sip.media import ports
-from telephony.lines.sip.media import socket_filter as sieve
+from telephony.lines.rtp.parameters import Parameters, SocketAddress
+from telephony.lines.sip.media import ports, socket_filter
 from telephony.lines.sip.media.ports import MediaSockets
 
 
@@ -22,7 +21,7 @@ class Wire:
         self._next_frame = next_frame
         self._pressed = pressed
         self._nat = nat
-        self._sources: tuple[Address, ...] = ()  # whose RTP alone the kernel lets through
+        self._sources: tuple[SocketAddress, ...] = ()  # whose RTP alone the kernel lets through
         self._loop = asyncio.get_running_loop()
 
     def agree(self, parameters: Parameters) -> Media:
@@ -33,7 +32,7 @@ class Wire:
             self.media = Media(parameters, self._next_frame, self._now_ms(), nat=self._nat)
         else:
             self.media.update(parameters, self._now_ms())
-            self._sift(self.media)
+            self._filter(self.media)
         return self.media
 
     def close(self) -> None:
@@ -57,7 +56,7 @@ class Wire:
             return None
         for data, source, age_ms in ports.receive(self._sockets.audio):
             key = media.receive(data, source, now_ms - age_ms)
-            self._sift(media)
+            self._filter(media)
             if key is not None:
                 self._pressed(key)
         return media.hear(now_ms)
@@ -81,10 +80,10 @@ class Wire:
         """Whether it need not send."""
         return self.media is None or self.media.silent_by_right
 
-    def _sift(self, media: Media) -> None:
+    def _filter(self, media: Media) -> None:
         if media.sources is not self._sources:
             self._sources = media.sources
-            sieve.only_from(self._sockets.audio, media.sources)
+            socket_filter.only_from(self._sockets.audio, media.sources)
 
     @property
     def _control_socket(self) -> socket.socket:

@@ -26,7 +26,9 @@ OPEN_S = 5.0
 RECEIVE_BUFFER = 1 << 20  # bytes that the kernel keeps, if it may: of a flood, 0.2 s, in which this process may be busy
 TRIES = 20  # for a port that is free on UDP and TCP both, where any will do
 
-Admit = Callable[[Address, bytes], bool]  # told, for each packet, where it is from, and what it is unless by a stream
+AdmitPacket = Callable[
+    [Address, bytes], bool
+]  # told, for each packet, where it is from, and what it is unless by a stream
 Receive = Callable[[Message, Address, int], None]  # told how many bytes a datagram had; 0 for what came by a stream
 Malformed = Callable[[MessageError, Address, int], None]
 Unreachable = Callable[[Address], None]
@@ -41,7 +43,7 @@ class Transports:
         self,
         settings: SipSettings,
         *,
-        admit: Admit,
+        admit: AdmitPacket,
         receive: Receive,
         malformed: Malformed,
         unreachable: Unreachable,

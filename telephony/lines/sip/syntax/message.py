@@ -1,6 +1,6 @@
 """SIP messages (RFC 3261, section 7): bytes in, requests and responses out, and back.
 
-Lines end in CRLF; a lone CR or LF is refused, because two parsers that disagree on where a line ends can be
+Calls end in CRLF; a lone CR or LF is refused, because two parsers that disagree on where a line ends can be
 played against each other. Parsing takes time linear in the bytes. The headers that every answer needs (Via, From, To,
 Call-ID, CSeq) are checked here; what a method or an extension asks for is checked where it is used.
 """

@@ -1,6 +1,6 @@
 """Session descriptions (RFC 8866): text to fields and back, tolerant of what the field's phones and trunks send.
 
-Lines that are not read here are kept and written out again. Lines may end in CR LF or LF; `s=` and `t=` may be missing.
+Calls that are not read here are kept and written out again. Calls may end in CR LF or LF; `s=` and `t=` may be missing.
 """
 
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ class Level(msgspec.Struct):
         return next((key for key, _ in self.attributes if key in DIRECTIONS), None)
 
 
-class Media(Level, kw_only=True):
+class MediaDescription(Level, kw_only=True):
     """An `m=` line and what belongs to it."""
 
     kind: str  # audio, video, image ... as it stands there, since an answer repeats it
@@ -93,17 +93,17 @@ class Description(Level, kw_only=True):
 
     origin: Origin
     name: str = "-"
-    media: list[Media] = msgspec.field(default_factory=list)
+    media: list[MediaDescription] = msgspec.field(default_factory=list)
 
-    def address(self, media: Media) -> str:
+    def address(self, media: MediaDescription) -> str:
         """The host that takes a medium: its own, else the session's; "" where neither says."""
         return media.connection or self.connection
 
-    def direction_of(self, media: Media) -> str:
+    def direction_of(self, media: MediaDescription) -> str:
         """The direction of a medium: its own, else the session's, else sendrecv."""
         return media.direction or self.direction or "sendrecv"
 
-    def control(self, media: Media) -> tuple[str, int]:
+    def control(self, media: MediaDescription) -> tuple[str, int]:
         """Where a medium's RTCP goes: `a=rtcp` (RFC 3605), else the port after RTP's."""
         words = (media.attribute("rtcp") or "").split()
         if words and (port := _port(words[0])):
@@ -151,7 +151,7 @@ def _take(description: Description, level: Level, kind: str, value: str) -> None
         level.others.append(f"{kind}={value}")
 
 
-def _parse_media(value: str) -> Media:
+def _parse_media(value: str) -> MediaDescription:
     words = value.split()
     if len(words) < 3:
         raise ValueError(f"m-line {value[:60]!r} is too short")
@@ -162,7 +162,7 @@ def _parse_media(value: str) -> Media:
     if number is None:
         raise ValueError(f"m-line with port {words[1][:20]!r}")
     count = _port(ports or "1")
-    return Media(kind=words[0], port=number, protocol=words[2], formats=words[3:], ports=count or 1)
+    return MediaDescription(kind=words[0], port=number, protocol=words[2], formats=words[3:], ports=count or 1)
 
 
 def _parse_origin(value: str) -> Origin:

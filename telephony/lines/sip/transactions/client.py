@@ -18,7 +18,7 @@ from telephony.lines.sip.transactions.answers import respond
 from telephony.lines.sip.transactions.server import Key, Send
 from telephony.lines.sip.transactions.timers import GIVE_UP, T1, T2, T4, Timer, Timers
 
-Answered = Callable[[Response, float], None]
+OnResponse = Callable[[Response, float], None]
 
 
 class ClientState(Enum):
@@ -45,7 +45,7 @@ class ClientTransaction:
         *,
         timers: Timers,
         send: Send,
-        answered: Answered,
+        answered: OnResponse,
         ended: Callable[[Key], None],
     ) -> None:
         self.key = key

@@ -4,7 +4,7 @@ from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import parse_cseq, parse_via, tag_of
 from telephony.lines.sip.syntax.message import Request, Response, sequence_of
 from telephony.lines.sip.transactions.answers import reply_to
-from telephony.lines.sip.transactions.client import Answered, ClientTransaction
+from telephony.lines.sip.transactions.client import ClientTransaction, OnResponse
 from telephony.lines.sip.transactions.server import Key, Send, ServerTransaction
 from telephony.lines.sip.transactions.timers import Timers
 
@@ -69,7 +69,7 @@ class Transactions:
         """Whether the same request has come another way (8.2.2.2)."""
         return not tag_of(request.headers.get("To")) and _merge_key(request) in self._merging
 
-    def request(self, request: Request, to: Address, answered: Answered, now_ms: float) -> ClientTransaction:
+    def request(self, request: Request, to: Address, answered: OnResponse, now_ms: float) -> ClientTransaction:
         """Send a request of ours. Its Via holds its branch."""
         key = (parse_via(request.headers.get("Via")).branch, request.method)
         transaction = ClientTransaction(

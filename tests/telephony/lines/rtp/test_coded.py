@@ -13,7 +13,7 @@ from telephony.lines.rtp.codec import PCMU, Coder
 from telephony.lines.rtp.jitter import MAX_HELD_MS, MAX_PACKETS, JitterBuffer
 from telephony.lines.rtp.opus import Opus
 from telephony.lines.rtp.packet import Packet
-from telephony.lines.rtp.wideband_g711 import Widened
+from telephony.lines.rtp.wideband_g711 import WidebandG711
 from tests.debian import needs
 from tests.telephony.lines.rtp.speech import likest, packets, samples, voice
 
@@ -175,7 +175,7 @@ def test_each_packet_is_decoded_at_most_once_and_in_order(
     order = [numbers[payload] for payload in coder.decoded]
     assert order == sorted(set(order))
     assert len(buffer._pieces) <= MAX_PACKETS
-    assert len(buffer._filler._ready) <= 2 * 60 * WIDE.per_ms
+    assert len(buffer._concealment._ready) <= 2 * 60 * WIDE.per_ms
 
 
 @given(
@@ -197,7 +197,7 @@ def test_any_packets_of_any_codec_give_a_frame_each_and_stay_bounded(
     arrivals: list[tuple[int, int, int, bool, bytes, float, str]],
 ) -> None:
     buffer, now = JitterBuffer(WIDE), 0.0
-    coders: dict[str, Coder] = {"o": Opus(WIDE), "w": Widened(PCMU)}
+    coders: dict[str, Coder] = {"o": Opus(WIDE), "w": WidebandG711(PCMU)}
     for sequence, timestamp, ssrc, marker, payload, wait, kind in arrivals:
         arrived, coder = Packet(0, sequence, timestamp, ssrc, payload, marker), coders.get(kind)
         try:
@@ -214,8 +214,8 @@ def test_any_packets_of_any_codec_give_a_frame_each_and_stay_bounded(
 def test_another_codec_goes_on_where_the_first_one_ended() -> None:
     """Opus, then G.711 at its own clock, then Opus again, by the same sender."""
     pcm = voice(3)
-    coder, other, buffer = Opus(WIDE), Widened(PCMU), JitterBuffer(WIDE)
-    payloads, narrow = packets(pcm, 20), Widened(PCMU)
+    coder, other, buffer = Opus(WIDE), WidebandG711(PCMU), JitterBuffer(WIDE)
+    payloads, narrow = packets(pcm, 20), WidebandG711(PCMU)
     plain = [narrow.encode(pcm[at : at + 640]) for at in range(0, len(pcm), 640)]
     out, timestamp = b"", 1000
     for n in range(150):

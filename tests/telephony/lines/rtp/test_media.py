@@ -16,12 +16,12 @@ from telephony.lines.rtp.codec import OPUS, PCMA, PCMU
 from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.opus import Opus
 from telephony.lines.rtp.packet import Packet
-from telephony.lines.rtp.parameters import Address, Parameters
+from telephony.lines.rtp.parameters import Parameters, SocketAddress
 from telephony.lines.rtp.srtp import SUITES, available, make_crypto
 from tests.debian import needs
 from tests.telephony.lines.rtp.speech import hiss, likest, packets, share, voice
 
-PEER: Address = ("198.51.100.7", 20_000)
+PEER: SocketAddress = ("198.51.100.7", 20_000)
 AGREED = Parameters(
     remote=PEER,
     control=("198.51.100.7", 20_001),
@@ -193,7 +193,7 @@ def test_a_valid_packet_of_the_agreed_ip_is_heard_and_followed_and_an_injector_i
 
 
 @pytest.mark.parametrize("goes_on", [PEER, (PEER[0], 54_321)])
-def test_a_few_packets_from_elsewhere_sent_first_leave_nobody_mute(goes_on: Address) -> None:
+def test_a_few_packets_from_elsewhere_sent_first_leave_nobody_mute(goes_on: SocketAddress) -> None:
     one, _ = media()
     for n in range(3):
         one.receive(audio(n, ssrc=66), (PEER[0], 7), 0)
@@ -338,7 +338,7 @@ def test_reports_tell_of_both_directions() -> None:
     assert 2 <= len(reports) <= 5
     last = reports[-1]
     assert isinstance(last, rtcp.Report)
-    assert last.ssrc == one.control.ssrc
+    assert last.ssrc == one.rtcp.ssrc
     assert last.octets == 160 * last.packets
     assert last.blocks[0].ssrc == 9
     assert last.blocks[0].fraction_lost == pytest.approx(25, abs=3)
@@ -349,7 +349,7 @@ def test_reports_tell_of_both_directions() -> None:
 def test_a_report_of_the_time_between_two_ticks_has_the_timestamp_of_then() -> None:
     one, _ = media()
     first = ticks(one, 1)[0]
-    one.control.due(0)
+    one.rtcp.due(0)
     data = one.goodbye(10)
     report = rtcp.parse(data)[0]
     assert isinstance(report, rtcp.Report)
@@ -358,13 +358,13 @@ def test_a_report_of_the_time_between_two_ticks_has_the_timestamp_of_then() -> N
 
 def test_reports_are_taken_from_the_peer_alone_and_answered_where_they_come_from() -> None:
     one, _ = media()
-    report = rtcp.build(rtcp.Report(9, (rtcp.Block(one.control.ssrc, 128, 5, 1, 40),)))
+    report = rtcp.build(rtcp.Report(9, (rtcp.Block(one.rtcp.ssrc, 128, 5, 1, 40),)))
     one.receive_control(report, ("203.0.113.66", 5), 0)
-    assert (one.counters.foreign, one.control.remote_loss) == (1, 0)
+    assert (one.counters.foreign, one.rtcp.remote_loss) == (1, 0)
     one.receive_control(b"junk", (PEER[0], 6), 0)
     assert one.remote_control == AGREED.control
     one.receive_control(report, (PEER[0], 7777), 0)
-    assert one.control.remote_loss == 0.5
+    assert one.rtcp.remote_loss == 0.5
     assert one.remote_control == (PEER[0], 7777)
     assert AGREED.control
     for source in (AGREED.control, (PEER[0], 8888)):  # where it was agreed on wins
@@ -402,7 +402,7 @@ def test_g711_in_long_packets_is_heard_whole(ms: int) -> None:
 def test_reports_may_share_the_port() -> None:
     one, _ = media(replace(AGREED, mux=True))
     one.receive(rtcp.build(rtcp.Report(9), rtcp.Goodbye((9,))), PEER, 100)
-    assert one.control.peer_left
+    assert one.rtcp.peer_left
     assert one.counters.malformed == 0
     one.receive(audio(0), (PEER[0], 999), 100)
     assert one.remote_control == one.remote == (PEER[0], 999)
@@ -436,7 +436,7 @@ def test_encrypted_both_ways_with_reports_and_keys() -> None:
     bob.receive(ann.goodbye(800), PEER, 800)
     assert keys == "4"
     assert PCMU.decode(LOUD) * 20 in heard
-    assert bob.control.peer_left
+    assert bob.rtcp.peer_left
     assert (ann.counters.received, bob.counters.received) == (40, 40)
 
 
@@ -455,7 +455,7 @@ def test_forged_and_replayed_packets_neither_lock_nor_count_as_life() -> None:
 
 def test_a_new_key_of_ours_begins_a_new_stream() -> None:
     ann, _, bob, _ = secure()
-    first = ann.control.ssrc
+    first = ann.rtcp.ssrc
     fresh = make_crypto(1, SUITES[0])
     ann.update(replace(ann._parameters, local_key=fresh), 0)
     bob.update(replace(bob._parameters, remote_key=fresh), 0)
@@ -463,7 +463,7 @@ def test_a_new_key_of_ours_begins_a_new_stream() -> None:
     assert data is not None
     bob.receive(data, PEER, 0)
     assert bob.counters.received == 1
-    assert ann.control.ssrc != first
+    assert ann.rtcp.ssrc != first
 
 
 @given(st.lists(st.binary(max_size=80), max_size=20), st.booleans())
@@ -557,7 +557,7 @@ def test_a_line_stays_as_wide_as_it_was_through_other_codecs() -> None:
             side.update(agreed, begin_ms)
             assert side.rate is WIDE
         heard = talk(ann, talks, bob, voice(1), begin_ms)
-        streams.append(ann.control.ssrc)
+        streams.append(ann.rtcp.ssrc)
         begin_ms += 20 * 60
         assert likest(voice(1), heard)[0] > 0.75
     assert len(set(streams)) == 4
@@ -569,11 +569,11 @@ def test_a_line_stays_as_wide_as_it_was_through_other_codecs() -> None:
 def test_a_hold_keeps_the_stream_and_the_memory_of_the_codec() -> None:
     (ann, talks), (bob, _) = media(WIDE_BAND), media(WIDE_BAND, seed=2)
     talk(ann, talks, bob, voice(1))
-    stream, coder = ann.control.ssrc, ann._coder
+    stream, coder = ann.rtcp.ssrc, ann._coder
     ann.update(replace(WIDE_BAND, sends=False), 2000)
     assert ann.tick(2000) is None
     ann.update(WIDE_BAND, 2020)
-    assert ann.control.ssrc == stream
+    assert ann.rtcp.ssrc == stream
     assert ann._coder is coder
 
 

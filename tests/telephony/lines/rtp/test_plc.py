@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from audio.rate import NARROW, WIDE, Rate
 from telephony.lines.rtp.opus import Opus
-from telephony.lines.rtp.plc import Ahead, Filler
+from telephony.lines.rtp.plc import Ahead, PacketLossConcealment
 from tests.debian import needs
 from tests.telephony.lines.rtp.speech import packets, samples, voice
 
@@ -24,7 +24,7 @@ def hearing(payloads: list[bytes]) -> Opus:
 
 @pytest.mark.parametrize("rate", [NARROW, WIDE], ids=["8 kHz", "16 kHz"])
 def test_without_a_memory_it_goes_on_from_what_was_heard_for_60_ms(rate: Rate) -> None:
-    filler, heard = Filler(rate), voice(0.2, rate.hz)
+    filler, heard = PacketLossConcealment(rate), voice(0.2, rate.hz)
     for _ in range(2):  # each loss anew
         filler.begin()
         given = [filler.give(rate.frame, heard, None) for _ in range(4)]
@@ -36,7 +36,7 @@ def test_without_a_memory_it_goes_on_from_what_was_heard_for_60_ms(rate: Rate) -
 
 @needs_opus
 def test_a_codec_goes_on_for_100_ms_and_fades_at_the_end() -> None:
-    filler, payloads = Filler(WIDE), packets(voice(1), 20)
+    filler, payloads = PacketLossConcealment(WIDE), packets(voice(1), 20)
     filler.take_up(hearing(payloads))
     filler.begin()
     given = [filler.give(WIDE.frame, b"", None) for _ in range(6)]
@@ -51,7 +51,7 @@ def test_the_last_frame_of_a_hole_is_told_by_what_follows_it() -> None:
     whole = samples(b"".join(map(Opus(WIDE).decode, payloads)))
     errors = []
     for knows in (True, False):
-        coder, filler = hearing(payloads[:40]), Filler(WIDE)
+        coder, filler = hearing(payloads[:40]), PacketLossConcealment(WIDE)
         filler.take_up(coder)
         filler.begin()
         for lost in (40, 41):
@@ -66,7 +66,7 @@ def test_the_last_frame_of_a_hole_is_told_by_what_follows_it() -> None:
 @settings(deadline=None, max_examples=100)
 def test_any_counts_are_given_without_a_gap_and_bounded(steps: list[tuple[int, int | None]]) -> None:
     payloads = packets(voice(1), 20)
-    coder, filler = hearing(payloads[:20]), Filler(WIDE)
+    coder, filler = hearing(payloads[:20]), PacketLossConcealment(WIDE)
     filler.take_up(coder)
     filler.begin()
     total = 0

@@ -8,11 +8,11 @@ import pytest
 from telephony.lines.rtp import rtcp
 from telephony.lines.rtp.packet import Packet
 from telephony.lines.rtp.reception import Reception
-from telephony.lines.rtp.rtcp_session import Control
+from telephony.lines.rtp.rtcp_session import RtcpSession
 
 
-def control(ssrc: int) -> Control:
-    return Control(ssrc, "name", random.Random(1))
+def control(ssrc: int) -> RtcpSession:
+    return RtcpSession(ssrc, "name", random.Random(1))
 
 
 def test_reports_come_about_every_5_s() -> None:

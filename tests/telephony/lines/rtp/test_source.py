@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telephony.lines.rtp.packet import Packet
-from telephony.lines.rtp.parameters import Address
+from telephony.lines.rtp.parameters import SocketAddress
 from telephony.lines.rtp.source import IN_SEQUENCE, PROVEN, SILENT_MS, Source
 
-AGREED: Address = ("198.51.100.7", 20_000)
-ELSEWHERE: Address = ("198.51.100.7", 54_321)
-THIRD: Address = ("198.51.100.7", 7)
-STRANGER: Address = ("203.0.113.66", 20_000)
+AGREED: SocketAddress = ("198.51.100.7", 20_000)
+ELSEWHERE: SocketAddress = ("198.51.100.7", 54_321)
+THIRD: SocketAddress = ("198.51.100.7", 7)
+STRANGER: SocketAddress = ("203.0.113.66", 20_000)
 
 
 def source(*, nat: bool = False) -> Source:
@@ -19,7 +19,7 @@ def source(*, nat: bool = False) -> Source:
     return one
 
 
-def takes(one: Source, sender: Address, number: int, ms: float = 0, ssrc: int = 9) -> bool:
+def takes(one: Source, sender: SocketAddress, number: int, ms: float = 0, ssrc: int = 9) -> bool:
     return one.may_be(sender) and one.take(sender, Packet(0, number & 0xFFFF, 160 * number, ssrc, b""), ms)
 
 
@@ -92,7 +92,7 @@ def test_who_takes_nothing_is_still_heard_where_it_was_locked() -> None:
 @given(
     st.lists(st.tuples(st.sampled_from([ELSEWHERE, THIRD, STRANGER]), st.integers(0, 5)), max_size=80), st.booleans()
 )
-def test_whatever_came_before_the_agreed_one_wins(before: list[tuple[Address, int]], nat: bool) -> None:
+def test_whatever_came_before_the_agreed_one_wins(before: list[tuple[SocketAddress, int]], nat: bool) -> None:
     one = source(nat=nat)
     for n, (sender, number) in enumerate(before):
         takes(one, sender, number, 40 * n)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from telephony.lines.sip.dialogs.events import Acked, Ended, Invited, Reinvited, Send
-from telephony.lines.sip.dialogs.uas import InboundCall
+from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
 from telephony.lines.sip.media.audio import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
@@ -22,7 +22,7 @@ class Callee(asyncio.DatagramProtocol):
 
     def __init__(
         self,
-        act: Callable[["Callee", InboundCall], None] | None = None,
+        act: Callable[["Callee", UasCall], None] | None = None,
         *,
         admit: Any = None,
         contact: str = HOST,
@@ -31,7 +31,7 @@ class Callee(asyncio.DatagramProtocol):
         self.ended: list[Ended] = []
         self.acked = False
         self.silent = False
-        self.call: InboundCall | None = None
+        self.call: UasCall | None = None
         self._act = act or Callee.answer
         self._admit = admit
         self._contact = contact
@@ -65,10 +65,10 @@ class Callee(asyncio.DatagramProtocol):
 
     # What it may do
 
-    def answer(self, call: InboundCall) -> None:
+    def answer(self, call: UasCall) -> None:
         call.accept(self._negotiation.answer(self._offer)[0], self.now_ms())
 
-    def ring(self, call: InboundCall) -> None:
+    def ring(self, call: UasCall) -> None:
         call.ringing(self.now_ms())
 
     def hang_up(self) -> None:
@@ -121,7 +121,7 @@ class Callee(asyncio.DatagramProtocol):
             self._flush()
 
 
-def reject(status: int) -> Callable[[Callee, InboundCall], None]:
+def reject(status: int) -> Callable[[Callee, UasCall], None]:
     """Turn every call away."""
     return lambda callee, call: call.reject(Refusal(status, "as the test wants"), callee.now_ms())
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from telephony.lines.sip.dialogs.events import Answered, Event, Invited, Send
-from telephony.lines.sip.dialogs.uac import OutboundCall, Outgoing
+from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
 from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import NameAddr, parse_uri, tag_of
@@ -182,14 +182,14 @@ def answer_to(
     return response
 
 
-def dial(bench: Bench, to: str = "sip:+15551230000@10.0.0.2:5070", **more: Any) -> tuple[OutboundCall, Request]:
+def dial(bench: Bench, to: str = "sip:+15551230000@10.0.0.2:5070", **more: Any) -> tuple[UacCall, Request]:
     call = bench.ua.invite(Outgoing(to, OURS, ME, **more), bench.now)
     (sent,) = bench.take()
     assert isinstance(sent, Request)
     return call, sent
 
 
-def up(bench: Bench, **more: Any) -> tuple[OutboundCall, Request, Response]:
+def up(bench: Bench, **more: Any) -> tuple[UacCall, Request, Response]:
     call, sent = dial(bench, **more)
     ok = answer_to(sent, 200, body=SDP)
     assert methods(bench.give(ok)) == ["ACK"]

@@ -26,7 +26,7 @@ from telephony.lines.sip.dialogs.events import (
     TransferProgress,
 )
 from telephony.lines.sip.dialogs.exchange import Credentials
-from telephony.lines.sip.dialogs.uac import OutboundCall, Outgoing
+from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
 from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
 from telephony.lines.sip.media import ports
 from telephony.lines.sip.media.audio import Capabilities
@@ -82,7 +82,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self.events: list[Event] = []
         self.messages: list[Message] = []  # received
         self.heard: list[tuple[float, Packet]] = []
-        self.call: OutboundCall | None = None
+        self.call: UacCall | None = None
         self.media: Media | None = None
         self.talking = True  # whether RTP is sent
         self._credentials = credentials

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from config.sip import SipSettings
 from telephony.lines.sip.access import digest
-from telephony.lines.sip.access.authentication import Door
+from telephony.lines.sip.access.authentication import Authentication
 from telephony.lines.sip.dialogs.core import Config
 from telephony.lines.sip.dialogs.events import Invited, Send
 from telephony.lines.sip.dialogs.user_agent import UserAgent
@@ -22,14 +22,14 @@ SENDER = Address("UDP", "198.51.100.9", 5060)
 
 
 class Server:
-    """The user agent and its door, with a password; `closed` as when there is no room."""
+    """The user agent and its authentication, with a password; `closed` as when there is no room."""
 
     def __init__(self, *, closed: bool = False, trusted: tuple[str, ...] = ()) -> None:
         settings = SipSettings(users={"ann": "s3cret"}, trusted=trusted)  # type: ignore[arg-type]
-        self.door = Door(settings)
+        self.authentication = Authentication(settings)
         self.ua = UserAgent(
             Config({"UDP": HERE}),
-            admit=self.door.authorized,
+            admit=self.authentication.authorized,
             closed=lambda: Refusal(503, "not ready", (("Retry-After", "10"),)) if closed else None,
         )
 
@@ -130,4 +130,4 @@ def test_a_phones_invite_has_room_for_its_challenge(head: str, body: bytes) -> N
     request.headers.set("Via", request.headers.get("Via") + "a")
     server.ua.receive(request, SENDER, 1_000_001.0, most=None)
     assert any(isinstance(item, Invited) for item in server.ua.take())
-    assert server.door.guard.is_known(SENDER, 1_000_002.0)
+    assert server.authentication.guard.is_known(SENDER, 1_000_002.0)

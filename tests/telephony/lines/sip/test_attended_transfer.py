@@ -15,9 +15,9 @@ from agent.engine.simulated import SimulatedSynthesizer
 from agent.events import TransferFailed
 from agent.tape.replay import replay
 from config.settings import load_settings
-from telephony.lines.sip import attended_transfer as consulting
+from telephony.lines.sip import attended_transfer
 from telephony.lines.sip.dialogs.events import Answered, Ended, Referred
-from telephony.lines.sip.dialogs.uas import InboundCall
+from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.media.audio import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
 from telephony.lines.sip.syntax.header import parse_name_addr, parse_uri
@@ -101,10 +101,10 @@ async def over_with(app: App) -> None:
     await over(app)
     assert app.sip
     async with asyncio.timeout(15):
-        while app.sip.lines or app.sip._ua.calls:  # type: ignore[union-attr] # noqa: ASYNC110 (nobody tells)
+        while app.sip.calls or app.sip._ua.calls:  # type: ignore[union-attr] # noqa: ASYNC110 (nobody tells)
             await asyncio.sleep(0.01)
-    assert not app.sip.consultations._on
-    assert not app.sip.consultations._tasks
+    assert not app.sip.attended_transfers._on
+    assert not app.sip.attended_transfers._tasks
 
 
 async def told(app: App) -> ReplyRequest:
@@ -234,7 +234,7 @@ async def test_a_caller_who_gives_up_waiting_ends_the_ringing(phone: Open, calle
 async def test_who_answered_is_hung_up_on_when_the_caller_cannot_be_connected(
     phone: Open, callee: Somebody, desk: Any, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consulting, "NEWS_MS", 600.0)
+    monkeypatch.setattr(attended_transfer, "NEWS_MS", 600.0)
     person = await callee()
     async with desk(person.uri) as app:
         one = await phone(app)
@@ -393,7 +393,7 @@ async def test_what_a_person_offers_anew_is_answered(phone: Open, callee: Somebo
         one.dial()
         referred = await one.wait(Referred)
         await person.until(lambda: person.acked)
-        assert isinstance(person.call, InboundCall)
+        assert isinstance(person.call, UasCall)
         person._negotiation.direction = "sendonly"
         person.call.reinvite(person._negotiation.offer(), person.now_ms())
         person._flush()
@@ -408,7 +408,7 @@ async def test_a_blind_transfer_stays_blind(phone: Open, callee: Somebody, desk:
     person = await callee()
     async with desk(person.uri) as app:
         assert app.sip
-        app.sip.lines.consult = None
+        app.sip.calls.begin_transfer = None
         one = await phone(app)
         one.dial()
         await one.wait(Answered)

@@ -413,7 +413,7 @@ async def test_bug_in_one_call_ends_it_alone(
         monkeypatch.setattr(first.listener, "audio", broken)
         await asyncio.wait([asyncio.create_task(p.wait(Ended)) for p in (one, other)], return_when="FIRST_COMPLETED")
         assert "call failed: a bug" in caplog.text
-        assert len(app.sip.lines) == 1 if app.sip else False
+        assert len(app.sip.calls) == 1 if app.sip else False
         for p in (one, other):
             p.hang_up()
         await over(app)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from telephony.lines.outbound_call import Dialled
+from telephony.lines.outbound_call import OutboundCall
 from telephony.lines.rtp import srtp
 from telephony.server.app import App
 from tests.telephony.lines.sip.clients import baresip, kamailio, scenarios, sipp
@@ -18,19 +18,19 @@ from tests.telephony.lines.sip.phone import over, server
 from tests.waiting import until
 
 
-async def state(dialled: Dialled, wanted: str) -> None:
+async def state(call: OutboundCall, wanted: str) -> None:
     """Wait until a call is in this state."""
-    await until(lambda: dialled.state == wanted)
+    await until(lambda: call.state == wanted)
 
 
-def dial(app: App, to: str, **more: str) -> Dialled:
+def dial(app: App, to: str, **more: str) -> OutboundCall:
     assert app.sip
-    return app.sip.dialling.dial(to, **more)
+    return app.sip.outbound.originate(to, **more)
 
 
-def hang_up(app: App, dialled: Dialled) -> None:
+def hang_up(app: App, call: OutboundCall) -> None:
     assert app.sip
-    app.sip.dialling.cancel(dialled.id)
+    app.sip.outbound.cancel(call.id)
 
 
 @needs_sipp
@@ -38,10 +38,10 @@ def hang_up(app: App, dialled: Dialled) -> None:
 async def test_given_up_while_it_rings(tmp_path: Path, transport: str) -> None:
     """CANCEL, its 200, 487 and ACK."""
     async with sipp.called(scenarios.UNANSWERED, tmp_path, "-t", f"{transport[0]}1") as bob, server() as app:
-        dialled = dial(app, f"sip:bob@{HOST}:{bob.port};transport={transport}")
-        await state(dialled, "ringing")
-        hang_up(app, dialled)
-        await state(dialled, "cancelled")
+        call = dial(app, f"sip:bob@{HOST}:{bob.port};transport={transport}")
+        await state(call, "ringing")
+        hang_up(app, call)
+        await state(call, "cancelled")
         await bob.end()
         await over(app)
 
@@ -54,11 +54,11 @@ async def test_answered_after_a_password(sent: list[bytes], tmp_path: Path, tran
     async with sipp.called(scenarios.ASKING_CALLED, tmp_path, "-t", f"{transport[0]}1") as bob:
         trunk = {"server": f"sip:{HOST}:{bob.port};transport={transport}", "user": "agent", "password": "pw123"}
         async with server(sip__trunks={"pbx": trunk}) as app:
-            dialled = dial(app, "1000", trunk="pbx")
-            await state(dialled, "answered")
+            call = dial(app, "1000", trunk="pbx")
+            await state(call, "answered")
             await until(lambda: sent)  # the greeting
-            hang_up(app, dialled)
-            await state(dialled, "ended")
+            hang_up(app, call)
+            await state(call, "ended")
             await bob.end()
             await over(app)
         assert 'username="agent"' in bob.messages()
@@ -69,11 +69,11 @@ async def test_answered_after_a_password(sent: list[bytes], tmp_path: Path, tran
 async def test_an_early_answer_is_acknowledged_and_counts(sent: list[bytes], tmp_path: Path, transport: str) -> None:
     """183 with SDP, PRACK, and a 200 without SDP (RFC 3262)."""
     async with sipp.called(scenarios.CALLED_RELIABLY, tmp_path, "-t", f"{transport[0]}1") as bob, server() as app:
-        dialled = dial(app, f"sip:bob@{HOST}:{bob.port};transport={transport}")
-        await state(dialled, "answered")
+        call = dial(app, f"sip:bob@{HOST}:{bob.port};transport={transport}")
+        await state(call, "answered")
         await until(lambda: sent)  # the greeting
-        hang_up(app, dialled)
-        await state(dialled, "ended")
+        hang_up(app, call)
+        await state(call, "ended")
         await bob.end()
         await over(app)
         assert bob.notes() == [f"note acknowledged 4711 {bob.notes()[0].split()[-2]} INVITE"]
@@ -89,10 +89,10 @@ async def test_by_a_proxy_that_stays_in_the_way(tmp_path: Path) -> None:
         server() as app,
         kamailio.running(tmp_path / "kamailio", bob.port) as proxy,
     ):
-        dialled = dial(app, f"sip:bob@{HOST}:{proxy.port}")
-        await state(dialled, "answered")
-        hang_up(app, dialled)
-        await state(dialled, "ended")
+        call = dial(app, f"sip:bob@{HOST}:{proxy.port}")
+        await state(call, "answered")
+        hang_up(app, call)
+        await state(call, "ended")
         await bob.end()
         assert [line.split()[-1] for line in proxy.log("by route")] == ["ACK", "BYE"]
 
@@ -108,13 +108,13 @@ async def test_baresip_answers(tmp_path: Path, pressed: list[str], encrypted: bo
         server(**more) as app,
         baresip.running(tmp_path / "bob", microphone(20_000), account, certificate(tmp_path)) as bob,
     ):
-        dialled = dial(app, f"sip:bob@{HOST}:{bob.port}")
-        await state(dialled, "answered")
+        call = dial(app, f"sip:bob@{HOST}:{bob.port}")
+        await state(call, "answered")
         await bob.event("CALL_ESTABLISHED")
         bob.do("sndcode", "4")
         await until(lambda: pressed == ["4"])
         await until(lambda: any(bob.heard()))
         bob.do("hangup")
-        await state(dialled, "ended")
-        assert (dialled.outcome, dialled.reason) == ("hangup", "the called party hung up")
+        await state(call, "ended")
+        assert (call.outcome, call.reason) == ("hangup", "the called party hung up")
         await over(app)

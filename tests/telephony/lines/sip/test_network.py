@@ -21,7 +21,7 @@ from telephony.lines.sip.dialogs.events import (
 )
 from telephony.lines.sip.dialogs.invite_dialog import Call, CallState
 from telephony.lines.sip.dialogs.uac import Outgoing
-from telephony.lines.sip.dialogs.uas import InboundCall
+from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
 from telephony.lines.sip.transactions.answers import Refusal
 from tests.telephony.lines.sip.peer import ME, OURS, SDP, Network, counter
@@ -104,7 +104,7 @@ class Line(RuleBasedStateMachine):
     def called(self, what: str) -> None:
         self.network.flush()
         for call in self.bob.live:
-            if call.state is CallState.RINGING and isinstance(call, InboundCall):
+            if call.state is CallState.RINGING and isinstance(call, UasCall):
                 if what == "ring":
                     call.ringing(self.network.now)
                 elif what == "answer":
@@ -178,7 +178,7 @@ class TestLineForLong(Line.TestCase):  # type: ignore[misc,name-defined]
 def answer(side: Side) -> Call:
     """The one call that has come in, answered."""
     (call,) = side.calls
-    assert isinstance(call, InboundCall)
+    assert isinstance(call, UasCall)
     call.accept(OURS, side.network.now)
     return call
 

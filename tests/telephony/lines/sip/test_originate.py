@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from telephony.lines.exceptions import CommandError
-from telephony.lines.sip import calls as lines
+from telephony.lines.sip import calls
 from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.media.ports import MediaSockets
-from telephony.lines.sip.originate import NotPlaced, Placing, why_refused
+from telephony.lines.sip.originate import OriginateError, Originator, why_refused
 from telephony.lines.sip.syntax.header import parse_name_addr, parse_uri
 from telephony.server.app import App
 from tests.telephony.lines.sip.callee import Callee
@@ -20,22 +20,22 @@ pytestmark = pytest.mark.looptime
 Somebody = Callable[..., Awaitable[Callee]]
 
 
-def parts(app: App) -> tuple[Placing, UserAgent]:
+def parts(app: App) -> tuple[Originator, UserAgent]:
     assert app.sip
     assert app.sip._ua
-    return app.sip.dialling._placer, app.sip._ua
+    return app.sip.outbound._originator, app.sip._ua
 
 
 async def test_by_a_trunk_and_without_one(callee: Somebody) -> None:
     one, trunk = await callee(Callee.ring), {"from": "sip:desk@example.com"}
     async with server(sip__trunks={"pbx": trunk | {"server": f"sip:127.0.0.1:{one.port}"}}) as app:
         assert app.sip
-        placing, ua = parts(app)
+        originator, ua = parts(app)
         pbx = app.sip._trunks["pbx"]
-        _, through = await placing.place(ua, "first", parse_uri("sip:bob@example.com"), pbx)
-        _, direct = await placing.place(ua, "second", parse_uri(one.uri), None)
+        _, through = await originator.originate(ua, "first", parse_uri("sip:bob@example.com"), pbx)
+        _, direct = await originator.originate(ua, "second", parse_uri(one.uri), None)
         assert (through.trunk, direct.trunk) == ("pbx", "")
-        assert list(app.sip.lines) == ["first", "second"]
+        assert list(app.sip.calls) == ["first", "second"]
         app.sip._flush()
         await one.until(lambda: one.methods().count("INVITE") == 2)
         asked = {str(m.uri): parse_name_addr(m.headers.get("From")).uri for m in one.requests}
@@ -63,23 +63,23 @@ async def test_what_cannot_be_placed_leaves_nothing(
     def refuse(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(lines, "MediaSockets", Noted)
+    monkeypatch.setattr(calls, "MediaSockets", Noted)
     monkeypatch.setattr(UserAgent, "invite", refuse)
     async with server() as app:
         assert app.sip
-        placing, ua = parts(app)
-        with pytest.raises(NotPlaced, match=reason):
-            await placing.place(ua, "one", parse_uri("sip:bob@127.0.0.1"), None)
-        assert not app.sip.lines
+        originator, ua = parts(app)
+        with pytest.raises(OriginateError, match=reason):
+            await originator.originate(ua, "one", parse_uri("sip:bob@127.0.0.1"), None)
+        assert not app.sip.calls
     assert [sockets.audio.fileno() for sockets in opened] == [-1]
     assert ("call failed: a bug" in caplog.text) == logged
 
 
 async def test_a_name_that_is_nobodys_is_not_called() -> None:
     async with server() as app:
-        placing, ua = parts(app)
-        with pytest.raises(NotPlaced, match=r"no-such-host\.invalid"):
-            await placing.place(ua, "one", parse_uri("sip:bob@no-such-host.invalid"), None)
+        originator, ua = parts(app)
+        with pytest.raises(OriginateError, match=r"no-such-host\.invalid"):
+            await originator.originate(ua, "one", parse_uri("sip:bob@no-such-host.invalid"), None)
         assert not ua.calls
 
 

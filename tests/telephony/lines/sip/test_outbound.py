@@ -11,11 +11,11 @@ import pytest
 from agent.tape.file import read_lines
 from agent.tape.replay import replay
 from config.exceptions import SettingsError
-from telephony.lines.outbound_call import Dialled
+from telephony.lines.outbound_call import OutboundCall
 from telephony.lines.sip.access.digest import Digest
 from telephony.lines.sip.call import SipCall
-from telephony.lines.sip.dialogs.uas import InboundCall
-from telephony.lines.sip.outbound import DialError, Dialling
+from telephony.lines.sip.dialogs.uas import UasCall
+from telephony.lines.sip.outbound import CallRequestError, OutboundCalls
 from telephony.server.app import App
 from telephony.tapes.replay import open_tape
 from tests.telephony.lines.sip.callee import Callee, challenge, reject
@@ -27,17 +27,17 @@ pytestmark = pytest.mark.looptime
 Somebody = Callable[..., Awaitable[Callee]]
 
 
-def dialling(app: App) -> Dialling:
+def outbound(app: App) -> OutboundCalls:
     assert app.sip
-    return app.sip.dialling
+    return app.sip.outbound
 
 
-async def result(app: App, call: Dialled) -> tuple[str, int, str]:
+async def result(app: App, call: OutboundCall) -> tuple[str, int, str]:
     """How a call ended; nothing may be left of it."""
     await until(lambda: call.over)
     await over(app)
     assert app.sip
-    await until(lambda: app.sip is not None and not app.sip.lines)
+    await until(lambda: app.sip is not None and not app.sip.calls)
     return call.state, call.status, call.reason
 
 
@@ -53,12 +53,12 @@ async def test_one_server_calls_another(caplog: pytest.LogCaptureFixture, transp
         ours, theirs = [await stack.enter_async_context(server()) for _ in range(2)]
         assert theirs.sip
         port = theirs.sip.ports[transport]
-        call = dialling(ours).dial(f"sip:front_desk@{HOST}:{port};transport={transport.lower()}")
+        call = outbound(ours).originate(f"sip:front_desk@{HOST}:{port};transport={transport.lower()}")
         await until(lambda: call.state == "answered" and bool(ours.calls))
         (line,) = ours.calls
         await until(lambda: line.counts()["frames"] > 50)
         assert "voxline_calls_active 1.0" in ours.metrics.exposition().decode()
-        dialling(ours).cancel(call.id)
+        outbound(ours).cancel(call.id)
         assert await result(ours, call) == ("ended", 0, "hung up here")
         assert call.outcome == "hangup"
         await over(theirs)
@@ -74,10 +74,10 @@ async def test_the_log_shows_as_much_of_a_dialled_number_as_it_may(
 ) -> None:
     caplog.set_level(logging.INFO)
     async with server(log__numbers=numbers) as ours, Callee() as one:
-        call = dialling(ours).dial(f"sip:15550100123@{one.uri.partition('@')[2]}")
+        call = outbound(ours).originate(f"sip:15550100123@{one.uri.partition('@')[2]}")
         assert "15550100123" in call.to
         await until(lambda: call.state == "answered")
-        dialling(ours).cancel(call.id)
+        outbound(ours).cancel(call.id)
         await result(ours, call)
     (line,) = (vars(record) for record in caplog.records if record.message == "dial")
     assert shown in line["to"]
@@ -93,12 +93,12 @@ async def test_an_extension_is_dialled_before_the_greeting(
         theirs = await stack.enter_async_context(server(engine__simulated__words=0))
         ours = await stack.enter_async_context(server(tape__mode="full", server__data=str(tmp_path)))
         assert theirs.sip
-        call = dialling(ours).dial(f"sip:front_desk@{HOST}:{theirs.sip.ports['UDP']}", keys="w104#")
+        call = outbound(ours).originate(f"sip:front_desk@{HOST}:{theirs.sip.ports['UDP']}", keys="w104#")
         await until(lambda: len(pressed) == 4)
         assert pressed == ["1", "0", "4", "#"]
         assert not sent
         await until(lambda: bool(sent))  # the greeting
-        dialling(ours).cancel(call.id)
+        outbound(ours).cancel(call.id)
         assert await result(ours, call) == ("ended", 0, "hung up here")
         await over(theirs)
     assert "104#" not in caplog.text + str(msgspec.to_builtins(call))
@@ -119,9 +119,9 @@ async def test_a_log_with_words_tells_the_keys_a_tape_without_them_does_not(
         theirs = await stack.enter_async_context(server())
         ours = await stack.enter_async_context(server(**settings))
         assert theirs.sip
-        call = dialling(ours).dial(f"sip:front_desk@{HOST}:{theirs.sip.ports['UDP']}", keys="77*")
+        call = outbound(ours).originate(f"sip:front_desk@{HOST}:{theirs.sip.ports['UDP']}", keys="77*")
         await until(lambda: len(pressed) == 3)
-        dialling(ours).cancel(call.id)
+        outbound(ours).cancel(call.id)
         await result(ours, call)
         await over(theirs)
     (tape,) = (tmp_path / "tapes").iterdir()
@@ -134,7 +134,7 @@ async def test_a_log_with_words_tells_the_keys_a_tape_without_them_does_not(
 async def test_the_called_party_hears_the_greeting_and_hangs_up(callee: Somebody, sent: list[bytes]) -> None:
     one = await callee()
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         assert (call.state, call.agent) == ("calling", "front_desk")
         await until(lambda: call.state == "answered")
         await until(lambda: bool(sent))
@@ -152,7 +152,7 @@ async def test_the_called_party_hears_the_greeting_and_hangs_up(callee: Somebody
 async def test_refused(callee: Somebody, status: int, expected: str) -> None:
     one = await callee(reject(status))
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         state, told, reason = await result(app, call)
         assert (state, told, bool(reason)) == (expected, status, True)
         assert counted(app, expected)
@@ -162,14 +162,14 @@ async def test_refused(callee: Somebody, status: int, expected: str) -> None:
 async def test_redirection_is_not_followed(callee: Somebody) -> None:
     one = await callee(reject(302))
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         assert await result(app, call) == ("failed", 302, "redirections are not followed")
 
 
 async def test_not_answered_in_time_is_given_up(callee: Somebody) -> None:
     one = await callee(Callee.ring)
     async with server(sip__ring_timeout_s=0.3) as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         await until(lambda: call.state == "ringing")
         assert (await result(app, call))[0] == "unanswered"
         await one.until(lambda: "CANCEL" in one.methods())
@@ -179,27 +179,27 @@ async def test_not_answered_in_time_is_given_up(callee: Somebody) -> None:
 async def test_given_up_while_it_rings(callee: Somebody) -> None:
     one = await callee(Callee.ring)
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         await until(lambda: call.state == "ringing")
-        dialling(app).cancel(call.id)
+        outbound(app).cancel(call.id)
         assert await result(app, call) == ("cancelled", 0, "")
         await one.until(lambda: "CANCEL" in one.methods())
-        dialling(app).cancel(call.id)
+        outbound(app).cancel(call.id)
         assert call.state == "cancelled"
 
 
 async def test_given_up_before_it_was_sent(callee: Somebody) -> None:
     one = await callee()
     async with server() as app:
-        call = dialling(app).dial(one.uri)
-        dialling(app).cancel(call.id)
+        call = outbound(app).originate(one.uri)
+        outbound(app).cancel(call.id)
         assert await result(app, call) == ("cancelled", 0, "")
         assert one.requests == []
 
 
 async def test_nobody_is_there() -> None:
     async with server() as app:
-        call = dialling(app).dial(f"sip:bob@{HOST}:1;transport=tcp")
+        call = outbound(app).originate(f"sip:bob@{HOST}:1;transport=tcp")
         assert (await result(app, call))[:2] == ("failed", 503)
 
 
@@ -208,13 +208,13 @@ async def test_password_of_the_trunk(callee: Somebody, status: int, to: str) -> 
     one = await callee(admit=challenge(status, Digest("trunk", {"agent": "pw123"})))
     trunk = {"server": f"sip:{HOST}:{one.port}", "user": "agent", "password": "pw123"}
     async with server(sip__trunks={"pbx": trunk}) as app:
-        call = dialling(app).dial(to, trunk="pbx")
+        call = outbound(app).originate(to, trunk="pbx")
         assert call.to == f"sip:+15550100123@{HOST}:{one.port}"
         await until(lambda: call.state == "answered")
         assert one.requests[-1].headers.get("From").startswith(f"<sip:agent@{HOST}>")
         one.hang_up()
         await result(app, call)
-        wrong = dialling(app).dial(one.uri)
+        wrong = outbound(app).originate(one.uri)
         assert (await result(app, wrong))[:2] == ("failed", status)
 
 
@@ -226,7 +226,7 @@ async def test_agent_of_the_trunk_and_of_the_call(
     trunk = {"server": f"sip:{HOST}:{one.port}", "agent": "night", "from": "sip:+15550109999@example.com"}
     async with server(agents=agents, sip__trunks={"pbx": trunk}) as app:
         for asked in ("", "front_desk"):
-            call = dialling(app).dial("bob", asked, "pbx")
+            call = outbound(app).originate("bob", asked, "pbx")
             await until(lambda call=call: call.state == "answered")
             one.hang_up()
             await result(app, call)
@@ -248,8 +248,8 @@ async def test_agent_of_the_trunk_and_of_the_call(
 )
 async def test_what_cannot_be_placed_is_said(to: str, agent: str, trunk: str, why: str) -> None:
     async with server(sip__trunks={"pbx": {"server": f"sip:{HOST}"}}) as app:
-        with pytest.raises(DialError) as error:
-            dialling(app).dial(to, agent, trunk)
+        with pytest.raises(CallRequestError) as error:
+            outbound(app).originate(to, agent, trunk)
         assert str(error.value).startswith(why)
         assert not error.value.now
         assert app.admission.active == 0
@@ -258,32 +258,32 @@ async def test_what_cannot_be_placed_is_said(to: str, agent: str, trunk: str, wh
 async def test_capacity_counts_calls_of_ours_from_the_start(callee: Somebody) -> None:
     one = await callee(Callee.ring)
     async with server(call__capacity=1) as app:
-        call = dialling(app).dial(one.uri)
-        with pytest.raises(DialError, match="no capacity") as error:
-            dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
+        with pytest.raises(CallRequestError, match="no capacity") as error:
+            outbound(app).originate(one.uri)
         assert error.value.now
         await until(lambda: call.state == "ringing")
-        dialling(app).cancel(call.id)
+        outbound(app).cancel(call.id)
         await result(app, call)
-        dialling(app).cancel(dialling(app).dial(one.uri).id)
+        outbound(app).cancel(outbound(app).originate(one.uri).id)
 
 
 async def test_draining_gives_up_what_rings_and_places_nothing(callee: Somebody) -> None:
     one = await callee(Callee.ring)
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         await until(lambda: call.state == "ringing")
         await app.drain()
         assert call.state == "cancelled"
-        with pytest.raises(DialError, match="about to end"):
-            dialling(app).dial(one.uri)
+        with pytest.raises(CallRequestError, match="about to end"):
+            outbound(app).originate(one.uri)
     await one.until(lambda: bool(one.ended))
 
 
 async def test_end_of_the_server_ends_calls_of_ours(callee: Somebody) -> None:
     one = await callee()
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         await until(lambda: call.state == "answered")
     assert (call.state, call.outcome) == ("ended", "hangup")
     await one.until(lambda: bool(one.ended))
@@ -292,15 +292,15 @@ async def test_end_of_the_server_ends_calls_of_ours(callee: Somebody) -> None:
 async def test_early_audio_is_not_heard(callee: Somebody, heard: list[bytes]) -> None:
     """183 with a description, and ringing tones by RTP: nothing of it reaches the agent once the call is answered."""
 
-    def tones(callee: Callee, call: InboundCall) -> None:
+    def tones(callee: Callee, call: UasCall) -> None:
         call.progress(183, callee.now_ms())
 
     one = await callee(tones)
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         await until(lambda: call.state == "ringing")
         assert app.sip
-        (line,) = app.sip.lines.values()
+        (line,) = app.sip.calls.values()
         port = line.agreement._negotiation.capabilities.port
         for number in range(50):
             packet = b"\x80\x00" + number.to_bytes(2) + (160 * number).to_bytes(4) + b"tone" + b"\x20" * 160
@@ -317,7 +317,7 @@ async def test_early_audio_is_not_heard(callee: Somebody, heard: list[bytes]) ->
 async def test_answer_that_makes_no_sense_ends_the_call(callee: Somebody) -> None:
     one = await callee(lambda callee, call: call.accept(b"v=0\r\nnonsense", callee.now_ms()))
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         state, _, reason = await result(app, call)
         assert (state, call.outcome) == ("ended", "failed")
         assert reason.startswith("no agreement: ")
@@ -328,9 +328,9 @@ async def test_calls_that_are_over_are_forgotten_in_the_end(callee: Somebody, mo
     monkeypatch.setattr("telephony.lines.sip.outbound.MOST_KEPT", 2)
     one = await callee(reject(486))
     async with server() as app:
-        calls = [dialling(app).dial(one.uri) for _ in range(3)]
+        calls = [outbound(app).originate(one.uri) for _ in range(3)]
         await until(lambda: all(call.over for call in calls))
-        assert [dialling(app).get(call.id) is None for call in calls].count(True) == 1
+        assert [outbound(app).get(call.id) is None for call in calls].count(True) == 1
 
 
 async def test_name_leads_to_the_server_that_answers(
@@ -345,7 +345,7 @@ async def test_name_leads_to_the_server_that_answers(
         ("a.example.com", "A"): [HOST],
     }
     async with server() as app:
-        call = dialling(app).dial("sip:bob@example.com")
+        call = outbound(app).originate("sip:bob@example.com")
         await until(lambda: call.state == "answered")
         assert first.requests
         assert second.requests[0].uri == "sip:bob@example.com"
@@ -355,7 +355,7 @@ async def test_name_leads_to_the_server_that_answers(
 
 async def test_name_that_leads_nowhere(nameserver: NameServer) -> None:
     async with server() as app:
-        call = dialling(app).dial("sip:bob@nowhere.example")
+        call = outbound(app).originate("sip:bob@nowhere.example")
         state, _, reason = await result(app, call)
         assert (state, reason) == ("failed", "nowhere.example: NXDOMAIN asking DNS for A")
         assert app.admission.active == 0
@@ -366,10 +366,10 @@ async def test_contact_with_a_name_is_looked_up_for_what_follows(callee: Somebod
     one = await callee(contact="phones.example.com")
     nameserver.records["phones.example.com", "A"] = [HOST]
     async with server() as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         await until(lambda: call.state == "answered")
         await one.until(lambda: one.acked)
-        dialling(app).cancel(call.id)
+        outbound(app).cancel(call.id)
         assert (await result(app, call))[0] == "ended"
         await one.until(lambda: bool(one.ended))
         assert [name for name, _ in nameserver.asked].count("phones.example.com") == 1
@@ -378,7 +378,7 @@ async def test_contact_with_a_name_is_looked_up_for_what_follows(callee: Somebod
 async def test_who_is_called_may_answer_although_it_may_not_call(callee: Somebody) -> None:
     one = await callee()
     async with server(sip__trusted=["192.0.2.0/24"]) as app:
-        call = dialling(app).dial(one.uri)
+        call = outbound(app).originate(one.uri)
         await until(lambda: call.state == "answered")
         one.hang_up()
         assert (await result(app, call))[2] == "the called party hung up"
@@ -398,14 +398,14 @@ async def test_secure_call_wants_a_certificate_for_the_name_that_is_called(
             service = f"1 0 {theirs.sip.ports['TLS']} host.example.net."
             nameserver.records[f"_sips._tcp.{domain}.example.com", "SRV"] = [service]
         nameserver.records["host.example.net", "A"] = [HOST]
-        wrong = dialling(ours).dial("sips:front_desk@other.example.com")
+        wrong = outbound(ours).originate("sips:front_desk@other.example.com")
         assert (await result(ours, wrong))[:2] == ("failed", 503)
-        call = dialling(ours).dial("sips:front_desk@voice.example.com")
+        call = outbound(ours).originate("sips:front_desk@voice.example.com")
         await until(lambda: call.state == "answered")
-        wrong = dialling(ours).dial("sips:front_desk@other.example.com")  # not by the connection that is there
+        wrong = outbound(ours).originate("sips:front_desk@other.example.com")  # not by the connection that is there
         await until(lambda: wrong.over)
         assert (wrong.state, wrong.status) == ("failed", 503)
-        dialling(ours).cancel(call.id)
+        outbound(ours).cancel(call.id)
         assert (await result(ours, call))[0] == "ended"
         await over(theirs)
 
@@ -422,12 +422,12 @@ async def test_server_with_a_certificate_of_a_private_authority(
         wary = await stack.enter_async_context(server())
         assert theirs.sip
         to = f"sip:front_desk@{HOST}:{theirs.sip.ports['TLS']};transport=tls"
-        assert (await result(wary, dialling(wary).dial(to)))[:2] == ("failed", 503)
+        assert (await result(wary, outbound(wary).originate(to)))[:2] == ("failed", 503)
         assert "no connection by TLS: " in caplog.text
         assert "unable to get local issuer certificate" in caplog.text
-        call = dialling(trusting).dial(to)
+        call = outbound(trusting).originate(to)
         await until(lambda: call.state == "answered")
-        dialling(trusting).cancel(call.id)
+        outbound(trusting).cancel(call.id)
         assert (await result(trusting, call))[0] == "ended"
         await over(theirs)
 
@@ -443,7 +443,7 @@ async def test_tape_of_a_call_of_ours(callee: Somebody, tmp_path: Path) -> None:
     """Answered ones leave a tape, by the same id; the others nothing."""
     one, two = await callee(), await callee(reject(486))
     async with server(server__data=str(tmp_path), tape__mode="full") as app:
-        call, busy = dialling(app).dial(one.uri), dialling(app).dial(two.uri)
+        call, busy = outbound(app).originate(one.uri), outbound(app).originate(two.uri)
         await until(lambda: call.state == "answered" and bool(app.calls))
         (line,) = app.calls
         assert isinstance(line, SipCall)

@@ -159,4 +159,4 @@ async def test_registrar_by_name(
         await until(lambda: gauge(app) == "1.0")
         assert list(one.bindings) == ["sip:agent@pbx.example.com"]
         assert app.sip
-        assert app.sip.door.guard.is_trunk(HOST)
+        assert app.sip.authentication.guard.is_trunk(HOST)

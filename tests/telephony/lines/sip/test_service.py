@@ -161,7 +161,7 @@ async def test_who_has_none_may_not(phone: Open, credentials: Credentials | None
     async with server(sip__users={"ann": "s3cret"}) as app:
         assert (await refused(await phone(app, "UDP", credentials))).status == 401
         assert app.sip
-        assert not app.sip.lines
+        assert not app.sip.calls
 
 
 async def test_who_guesses_is_banned(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +172,7 @@ async def test_who_guesses_is_banned(phone: Open, caplog: pytest.LogCaptureFixtu
         assert "SIP ban begins: host=127.0.0.1" in caplog.text
         one = await phone(app)
         one.send(options(one))
-        guard = app.sip.door.guard
+        guard = app.sip.authentication.guard
         await until(lambda: guard.counters.banned > 0)
         await one_round(one)
         assert one.messages == []
@@ -196,7 +196,7 @@ async def test_what_others_send_in_its_name_does_not_silence_a_phone(phone: Open
         one.hang_up()
         await over(app)
         assert app.sip
-        assert app.sip.door.guard.counters.bans == 0
+        assert app.sip.authentication.guard.counters.bans == 0
 
 
 async def one_round(one: Phone) -> None:
@@ -210,7 +210,7 @@ async def test_strangers_hear_nothing(phone: Open, transport: str) -> None:
         assert app.sip
         one = await phone(app, transport)
         one.send(options(one))
-        guard = app.sip.door.guard
+        guard = app.sip.authentication.guard
         await until(lambda: guard.counters.not_allowed >= 1)
         await until(lambda: one.lost or transport == "UDP")
         await one_round(one)
@@ -278,7 +278,7 @@ async def test_a_flood_is_dropped_before_it_is_parsed(phone: Open) -> None:
         for number in range(300):
             one.send(options(one, number))
             await asyncio.sleep(0)  # let the server read: the kernel keeps less than all
-        counters = app.sip.door.guard.counters
+        counters = app.sip.authentication.guard.counters
         await until(lambda: counters.admitted + counters.limited == 300)
         await one_round(one)
         assert counters.limited > 150

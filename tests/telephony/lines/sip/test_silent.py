@@ -111,7 +111,7 @@ async def test_a_fault_in_asking_costs_one_call(phone: Open, monkeypatch: pytest
     async with server(**QUICK) as app:
         one, other = [await (await phone(app)).talk() for _ in range(2)]
         assert app.sip
-        victim = next(iter(app.sip.lines))
+        victim = next(iter(app.sip.calls))
         probe = Call.probe
 
         def fail(call: Call, now_ms: float) -> None:

@@ -316,7 +316,7 @@ async def test_our_own_offer_has_the_order_of_the_setting(callee: Callable[..., 
     person = await callee()
     async with server(sip__codecs=["PCMA", "opus"]) as app:
         assert app.sip
-        app.sip.dialling.dial(person.uri)
+        app.sip.outbound.originate(person.uri)
         await person.until(lambda: person.acked)
         offer = sdp.parse(person.requests[0].body).media[0]
         assert offer.formats == ["8", "111", "101", "110"]

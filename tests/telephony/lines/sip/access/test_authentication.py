@@ -4,7 +4,7 @@ import pytest
 
 from config.sip import SipSettings, TrunkSettings
 from telephony.lines.sip.access import digest
-from telephony.lines.sip.access.authentication import Door
+from telephony.lines.sip.access.authentication import Authentication
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import encode
 from tests.telephony.lines.sip.peer import invite, message
@@ -14,8 +14,8 @@ HERE = Address("UDP", "127.0.0.1", 5060)
 STREAM = Address("TCP", "198.51.100.9", 40_000, 1)
 
 
-def door(**settings: object) -> Door:
-    return Door(SipSettings(**settings))  # type: ignore[arg-type]
+def authentication(**settings: object) -> Authentication:
+    return Authentication(SipSettings(**settings))  # type: ignore[arg-type]
 
 
 def credentials(challenge: str, user: str, password: str) -> str:
@@ -23,7 +23,7 @@ def credentials(challenge: str, user: str, password: str) -> str:
     return f"Authorization: {header}\n"
 
 
-def challenged(one: Door, now_ms: float, source: Address = STRANGER) -> str:
+def challenged(one: Authentication, now_ms: float, source: Address = STRANGER) -> str:
     """The challenge that an INVITE without credentials meets."""
     asked = one.authorized(invite(), source, now_ms)
     assert asked is not None
@@ -31,18 +31,18 @@ def challenged(one: Door, now_ms: float, source: Address = STRANGER) -> str:
 
 
 def test_nobody_but_this_machine_by_default() -> None:
-    closed = door()
+    closed = authentication()
     assert [closed.admit(Address("UDP", ip), 0) for ip in ("127.0.0.1", "::1", STRANGER.host)] == [True, True, False]
 
 
 def test_with_networks_only_those() -> None:
-    trunks = door(trusted=("192.0.2.0/24",))
+    trunks = authentication(trusted=("192.0.2.0/24",))
     assert [trunks.admit(one, 0) for one in (TRUNK, STRANGER, HERE)] == [True, False, False]
     assert trunks.authorized(invite(), TRUNK, 0) is None
 
 
 def test_with_both_a_trunk_needs_no_password_and_others_do() -> None:
-    both = door(trusted=("192.0.2.0/24",), users={"ann": "s3cret"})
+    both = authentication(trusted=("192.0.2.0/24",), users={"ann": "s3cret"})
     assert both.admit(STRANGER, 0)
     assert both.authorized(invite(), TRUNK, 0) is None
     asked = both.authorized(invite(), STRANGER, 0)
@@ -61,7 +61,7 @@ def test_with_both_a_trunk_needs_no_password_and_others_do() -> None:
 
 
 def test_guesses_are_counted_and_stale_nonces_are_not() -> None:
-    strict = door(users={"ann": "s3cret"}, ban_failures=3)
+    strict = authentication(users={"ann": "s3cret"}, ban_failures=3)
     old = credentials(challenged(strict, 0), "ann", "s3cret")
     for _ in range(10):
         assert strict.authorized(invite(add=old), STRANGER, 100_000) is not None
@@ -76,7 +76,7 @@ def test_guesses_are_counted_and_stale_nonces_are_not() -> None:
 
 def test_what_anybody_can_send_in_anothers_name_bans_nobody() -> None:
     """By UDP, that is all but an answer to a nonce that was sent to this address."""
-    strict = door(users={"ann": "s3cret"}, ban_failures=2)
+    strict = authentication(users={"ann": "s3cret"}, ban_failures=2)
     elsewhere = credentials(challenged(strict, 0, Address("UDP", "203.0.113.5", 5060)), "ann", "guess")
     thought_up = credentials('Digest realm="voxline", nonce="x", qop="auth"', "ann", "guess")
     spoilt = "Authorization: Digest username\n"
@@ -89,7 +89,7 @@ def test_what_anybody_can_send_in_anothers_name_bans_nobody() -> None:
 
 
 def test_a_flood_in_a_phones_name_does_not_keep_it_from_answering_its_challenge() -> None:
-    one = door(users={"ann": "s3cret"})
+    one = authentication(users={"ann": "s3cret"})
     good = invite(add=credentials(challenged(one, 0), "ann", "s3cret"))
     while one.admit(STRANGER, 0, b"forged"):
         pass
@@ -101,7 +101,7 @@ def test_a_flood_in_a_phones_name_does_not_keep_it_from_answering_its_challenge(
 
 @pytest.mark.parametrize("add", ["", "Authorization: Digest username\n"])
 def test_by_a_stream_everything_counts(add: str) -> None:
-    strict = door(users={"ann": "s3cret"}, ban_failures=2)
+    strict = authentication(users={"ann": "s3cret"}, ban_failures=2)
     for _ in range(2):
         assert strict.admit(STREAM, 0)
         strict.authorized(invite(add=add), STREAM, 0)
@@ -110,7 +110,7 @@ def test_by_a_stream_everything_counts(add: str) -> None:
 
 def test_who_asks_by_options_without_a_password_is_challenged_and_not_counted() -> None:
     """Exchanges do all the time, and take any answer for a sign of life."""
-    strict = door(users={"ann": "s3cret"}, ban_failures=2)
+    strict = authentication(users={"ann": "s3cret"}, ban_failures=2)
     asks = message("OPTIONS sip:192.0.2.1 SIP/2.0\nVia: SIP/2.0/TCP a;branch=z9hG4bK1\nFrom: <sip:a>;tag=1\n"
                    "To: <sip:b>\nCall-ID: 1\nCSeq: 1 OPTIONS\n")  # fmt: skip
     for _ in range(10):
@@ -123,21 +123,21 @@ def test_who_asks_by_options_without_a_password_is_challenged_and_not_counted() 
 def test_sha_256_is_offered_where_it_is_asked_for_only() -> None:
     """Telephones with libre 1 (baresip 1) give up where it is offered, beside MD5 too; sipp looks at the first."""
     for algorithms in (("MD5",), ("SHA-256", "MD5")):
-        one = door(users={"ann": "s3cret"}, digest=algorithms)
+        one = authentication(users={"ann": "s3cret"}, digest=algorithms)
         asked = one.authorized(invite(), STRANGER, 0)
         assert asked is not None
         assert [name for _, value in asked.headers for name in ("SHA-256", "MD5") if name in value] == list(algorithms)
 
 
 def test_networks_of_trunks_count_like_the_others() -> None:
-    trunks = door(trunks={"acme": TrunkSettings(server="sip:192.0.2.1", trusted=("192.0.2.0/28",))})
+    trunks = authentication(trunks={"acme": TrunkSettings(server="sip:192.0.2.1", trusted=("192.0.2.0/28",))})
     assert [trunks.admit(one, 0) for one in (TRUNK, STRANGER, HERE)] == [True, False, False]
     assert trunks.authorized(invite(), TRUNK, 0) is None
 
 
 def test_whom_we_have_called_may_answer_but_not_call() -> None:
     for users in ({}, {"ann": "s3cret"}):
-        some = door(trusted=("192.0.2.0/24",), users=users)
+        some = authentication(trusted=("192.0.2.0/24",), users=users)
         some.guard.expect(STRANGER, 1000)
         assert some.admit(STRANGER, 0)
         refusal = some.authorized(invite(), STRANGER, 0)

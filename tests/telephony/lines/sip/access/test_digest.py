@@ -11,8 +11,8 @@ from telephony.lines.sip.access import digest
 from telephony.lines.sip.access.digest import (
     NONCE_MS,
     Accepted,
+    BadCredentials,
     Digest,
-    Refused,
     Stale,
     Verdict,
     answer,
@@ -116,9 +116,12 @@ def test_wrong_and_unknown_look_alike() -> None:
     challenge = server.challenge()
     wrong = server.check(credentials(challenge, "ann", "guess"))
     unknown = server.check(credentials(challenge, "bob", "guess"))
-    assert (wrong, unknown) == (Refused("wrong password", proven=True), Refused("unknown user", proven=True))
+    assert (wrong, unknown) == (
+        BadCredentials("wrong password", proven=True),
+        BadCredentials("unknown user", proven=True),
+    )
     for decoy in ("", "None", "s3cret"):
-        assert server.check(credentials(challenge, "bob", decoy)) == Refused("unknown user", proven=True)
+        assert server.check(credentials(challenge, "bob", decoy)) == BadCredentials("unknown user", proven=True)
     assert server.check(credentials(challenge)) == Accepted("ann")  # a guess does not spend the nonce
 
 
@@ -170,7 +173,7 @@ def test_who_thinks_up_a_nonce_learns_nothing_of_the_password() -> None:
     thought_up = 'Digest realm="voxline", nonce="x", qop="auth", algorithm=SHA-256'
     assert server.check(credentials(thought_up)) == server.check(credentials(thought_up, password="guess")) == Stale()
     header = credentials(server.challenge(), password="guess")
-    assert server.check(header) == Refused("wrong password", proven=True)
+    assert server.check(header) == BadCredentials("wrong password", proven=True)
     server.ip = "192.0.2.2"
     assert server.check(header) == Stale()
 
@@ -250,32 +253,32 @@ def test_refused(change: dict[str, str | None], reason: str) -> None:
     }
     header = "Digest " + ",".join(f'{name}="{value}"' for name, value in params.items())
     proven = reason in {"wrong password", "unknown user"}
-    assert server.check(header) == Refused(reason, proven=proven)
+    assert server.check(header) == BadCredentials(reason, proven=proven)
 
 
 @pytest.mark.parametrize("header", ["", "Digest", "Basic YTpi", "Digest username", 'Digest username="ann', "Digest ,,"])
 def test_no_credentials(header: str) -> None:
     verdict = Server().check(header)
-    assert isinstance(verdict, Refused)
+    assert isinstance(verdict, BadCredentials)
 
 
 def test_a_parameter_that_stands_twice_is_refused() -> None:
     server = Server()
     header = credentials(server.challenge())
-    assert server.check(header + ', username="bob"') == Refused("bad Authorization header")
-    assert server.check(header + ', USERNAME="ann"') == Refused("bad Authorization header")
+    assert server.check(header + ', username="bob"') == BadCredentials("bad Authorization header")
+    assert server.check(header + ', USERNAME="ann"') == BadCredentials("bad Authorization header")
 
 
 def test_the_method_is_signed_and_the_host_may_change() -> None:
     server = Server()
     header = credentials(server.challenge())
-    assert server.check(header, method="BYE") == Refused("wrong password", proven=True)
+    assert server.check(header, method="BYE") == BadCredentials("wrong password", proven=True)
     assert server.check(header, uri="sip:1000@10.0.0.5:5080;transport=tcp") == Accepted("ann")
 
 
 def test_md5_only_is_not_let_down_by_what_was_not_offered() -> None:
     server, strict = Server(), Server(algorithms=["SHA-256"])
-    assert strict.check(credentials(server.challenge(1))) == Refused("an algorithm that was not offered")
+    assert strict.check(credentials(server.challenge(1))) == BadCredentials("an algorithm that was not offered")
 
 
 @given(st.text(max_size=200))

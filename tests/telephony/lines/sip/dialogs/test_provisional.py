@@ -6,7 +6,7 @@ import pytest
 
 from telephony.lines.sip.dialogs.events import Acked, Answered, Cause, Ended, Invited, Progress
 from telephony.lines.sip.dialogs.provisional import MOST_EARLY
-from telephony.lines.sip.dialogs.uas import InboundCall
+from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.syntax.message import Message, Request, Response, sequence_of
 from telephony.lines.sip.transactions.answers import Refusal
 from tests.telephony.lines.sip.peer import (
@@ -26,7 +26,7 @@ from tests.telephony.lines.sip.peer import (
 # ---- ours ----
 
 
-def ringing(**more: Any) -> tuple[Bench, InboundCall, Response]:
+def ringing(**more: Any) -> tuple[Bench, UasCall, Response]:
     """A caller who requires it, and our first answer of that kind."""
     bench = Bench()
     assert statuses(bench.give(invite(add="Require: 100rel\n", **more))) == [100]

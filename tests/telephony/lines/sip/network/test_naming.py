@@ -18,7 +18,7 @@ from telephony.lines.sip.dialogs.events import (
     Reinvited,
 )
 from telephony.lines.sip.dialogs.events import ReinviteWithdrawn as Withdrawn
-from telephony.lines.sip.dialogs.uas import InboundCall
+from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.network.locator import Locator
 from telephony.lines.sip.network.naming import MOST_WAITING, Naming
 from telephony.server.app import App
@@ -132,23 +132,23 @@ async def test_who_is_called_may_name_a_host(
     if known:
         nameserver.records |= HERE
 
-    def answer(bob: Callee, call: InboundCall) -> None:
+    def answer(bob: Callee, call: UasCall) -> None:
         call.accept(naming(bob._negotiation.answer(bob._offer)[0]), bob.now_ms())
 
     bob = await callee(answer)
     async with server() as app:
-        dialled = dial(app, bob.uri)
+        call = dial(app, bob.uri)
         if known:
-            await bob.until(lambda: dialled.state == "answered")
+            await bob.until(lambda: call.state == "answered")
             bob.hang_up()
         await bob.until(lambda: bool(bob.ended))
         await over(app)
-        assert (dialled.outcome == "failed") is not known
+        assert (call.outcome == "failed") is not known
 
 
 def dial(app: App, to: str) -> Any:
     assert app.sip
-    return app.sip.dialling.dial(to)
+    return app.sip.outbound.originate(to)
 
 
 class Told:

@@ -221,12 +221,12 @@ async def called(running: Running, audio: Audio, folder: Path) -> None:
     """We call it; it answers, and hangs up."""
     mouth, words = saying("Good morning to you.")
     async with server(singing()) as app, running(folder / "one", mouth) as one:
-        dialled = dial(app, address(one))
+        call = dial(app, address(one))
         await one.established()
-        await state(dialled, "answered")
+        await state(call, "answered")
         await alike(lambda: b"".join(audio.sent)[:25_600], one.heard)
         await alike(lambda: words, lambda: b"".join(audio.heard))
         await one.hang_up()
-        await state(dialled, "ended")
-        assert (dialled.outcome, dialled.reason) == ("hangup", "the called party hung up")
+        await state(call, "ended")
+        assert (call.outcome, call.reason) == ("hangup", "the called party hung up")
         await over(app)

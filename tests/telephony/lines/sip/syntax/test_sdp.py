@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.lines.sip.syntax.sdp import MAX_BYTES, MAX_FORMATS, MAX_MEDIA, Description, Media, Origin, encode, parse
+from telephony.lines.sip.syntax.sdp import (
+    MAX_BYTES,
+    MAX_FORMATS,
+    MAX_MEDIA,
+    Description,
+    MediaDescription,
+    Origin,
+    encode,
+    parse,
+)
 from tests.telephony.lines.sip.descriptions import ALL, ASTERISK, BARESIP, LINPHONE, RTPENGINE, TELNYX
 
 
@@ -158,13 +167,13 @@ def test_damage_anywhere_is_borne(at: int, cut: int, put: bytes) -> None:
 
 @pytest.mark.parametrize("value", ["x\r\na=evil", "x\ny"])
 def test_a_value_cannot_break_out_of_its_line(value: str) -> None:
-    media = Media(kind="audio", port=1, protocol="RTP/AVP", formats=["0"], attributes=[("label", value)])
+    media = MediaDescription(kind="audio", port=1, protocol="RTP/AVP", formats=["0"], attributes=[("label", value)])
     with pytest.raises(ValueError, match="line break"):
         encode(Description(origin=Origin("192.0.2.1"), media=[media]))
 
 
 def test_a_description_of_ours_has_all_that_is_demanded() -> None:
-    media = Media(kind="audio", port=4000, protocol="RTP/AVP", formats=["0"], attributes=[("sendrecv", "")])
+    media = MediaDescription(kind="audio", port=4000, protocol="RTP/AVP", formats=["0"], attributes=[("sendrecv", "")])
     description = Description(origin=Origin("2001:db8::1", 5, 6), connection="2001:db8::1", media=[media])
     assert encode(description) == (
         b"v=0\r\no=- 5 6 IN IP6 2001:db8::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\n"

@@ -20,7 +20,7 @@ _PLAIN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.!
 _EVENT = ("Event", "refer")
 
 
-class Transfer:
+class Referrals:
     """Transfers that one call is part of."""
 
     def __init__(self, call: WithinCall) -> None:

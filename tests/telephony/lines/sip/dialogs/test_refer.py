@@ -5,7 +5,7 @@ import pytest
 from telephony.lines.exceptions import CommandError
 from telephony.lines.sip.dialogs.events import Acked, Ended, Invited, Referred, Refused, TransferProgress
 from telephony.lines.sip.dialogs.invite_dialog import Call
-from telephony.lines.sip.dialogs.transfer import status_of
+from telephony.lines.sip.dialogs.refer import status_of
 from telephony.lines.sip.syntax.header import unescape
 from telephony.lines.sip.syntax.message import Request, Response
 from tests.telephony.lines.sip.peer import OURS, Bench, ack, answer_to, invite, statuses, up, within
