@@ -11,7 +11,7 @@ endif
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
 # Tests that import torch, apart: importing it takes seconds, in every process that collects them.
-MODELS := $(addprefix tests/agent/engine/,kokoro realtime voxtral test_elsewhere.py test_faults.py test_host.py) tests/bench/test_engine.py
+MODELS := $(addprefix tests/agent/engine/,kokoro realtime voxtral test_fake_gpu.py test_faults.py test_host.py) tests/bench/test_engine.py
 
 .PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz schema lock clean
 

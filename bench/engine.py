@@ -3,9 +3,9 @@
 Voxtral and Kokoro with random weights in the genuine format: of the real size on a GPU; of the real depth and narrow
 on a CPU, where the cost of dispatching is what is measured. Each in one run: the steps of the decode loop beside the
 floor; conversations (3 s of speech, then 4 s of listening) and everybody at once, with the models in a process of their
-own and in this one; the stock `generate()` and KPipeline; at last the aims, which wait until there is a GPU. Prints
-tables and writes bench/results/engine-DATE.json, anew after each part: what fails is told there and costs no other
-part, and what no time is left for is left out.
+own and in this one; the baseline, `generate()` and KPipeline; then the targets, which need a GPU. Prints tables and
+writes bench/results/engine-DATE.json anew after each part: a part that fails is named there and costs no other part,
+and parts that there is no time for are left out.
 """
 
 import argparse
@@ -27,11 +27,11 @@ import transformers
 from agent.engine.base import Engine
 from agent.engine.process.remote import in_process
 from agent.engine.profiles import build_models
-from bench.aims import OWN, judge
+from bench.baseline import baseline_generate, baseline_speech
 from bench.checkpoints import voxtral
+from bench.conversations import AGENT, Figures, talk
 from bench.machine import keep, table
-from bench.stock import stock_generate, stock_speech
-from bench.talkers import AGENT, Figures, talk
+from bench.targets import OWN, judge
 from bench.voxtral_steps import steps
 from config.engine import EngineSettings
 from telephony.simulator.report import distribution
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(options, options.checkpoints or Path(temporary))
         bench.run()
-    table("Aims on one H200, ms", ["", "at most", "expected", "measured", ""], judge(bench.results))
+    table("Targets on one H200, ms", ["", "at most", "expected", "measured", ""], judge(bench.results))
     print(f"\nwritten to {bench.path}")
     if bench.failed:
         sys.exit(f"failed: {', '.join(bench.failed)}")
@@ -105,8 +105,8 @@ class Bench:
         for process in (True, False):
             place = OWN if process else "this process"
             self._part(place, lambda process=process, place=place: self._conversations(place, process=process), LOAD_S)  # type: ignore[misc]
-        self._part("stock generate", lambda: stock_generate(settings.voxtral, self._calls[:2]), LOAD_S)
-        self._part("stock speech", lambda: stock_speech(settings.kokoro))
+        self._part("stock generate", lambda: baseline_generate(settings.voxtral, self._calls[:2]), LOAD_S)
+        self._part("stock speech", lambda: baseline_speech(settings.kokoro))
 
     def _part(self, name: str, part: Callable[[], Any], takes_s: float = 0) -> None:
         if time.monotonic() + takes_s > self._end:

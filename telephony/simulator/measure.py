@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from audio import g711
 from telephony.simulator.ear import JOIN, Talkspurt
-from telephony.simulator.performer import Utterance
 from telephony.simulator.playback import Underrun
 from telephony.simulator.report import CallReport, Dry, Interruption, Summary, Traffic, Turn, distribution
+from telephony.simulator.script_runner import Utterance
 from telephony.simulator.talk import Talk
 
 
 def measure(report: CallReport, talk: Talk, now: int) -> None:
     """Fill in what the talk knows; it ended at `now`."""
-    said = talk.performer.said
-    report.steps_done = talk.performer.steps_done
+    said = talk.runner.said
+    report.steps_done = talk.runner.steps_done
     report.duration_ms = _ms(now)
     report.start_to_first_audio_ms = None if talk.first_media is None else _ms(talk.first_media)
     heard = [_interruption(item, said, talk, now) for item in said]
@@ -22,7 +22,7 @@ def measure(report: CallReport, talk: Talk, now: int) -> None:
     report.underruns = [Dry(_ms(gap.at), _ms(gap.length)) for gap in talk.playback.underruns if not _answers(gap, said)]
     report.keys_heard = talk.keys
     report.traffic = _traffic(talk, now)
-    report.summary = _summary(report, waited=bool(talk.performer.error))
+    report.summary = _summary(report, waited=bool(talk.runner.error))
 
 
 def _ms(samples: int) -> float:

@@ -15,7 +15,7 @@ class Narrator:
 
     def look(self, now: int, *, over: bool = False) -> list[str]:
         """What is to be told now; when the talk is over, the rest."""
-        said = self._talk.performer.said
+        said = self._talk.runner.said
         lines = self._agent(now, over=over)
         for item in said[self._said :]:
             way = "talks over the agent: " if item.interrupts else ""
@@ -40,7 +40,7 @@ class Narrator:
         return lines
 
     def _line(self, start: int, end: int, clear: Cleared | None) -> str:
-        said = self._talk.performer.said
+        said = self._talk.runner.said
         asked = next((item for item in reversed(said) if item.answer and item.onset < start), None)
         line = f"{_seconds(start)}  agent  ▸ speaks {(end - start) / g711.RATE:.1f} s"
         if asked is None:

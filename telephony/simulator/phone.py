@@ -148,7 +148,7 @@ class PhoneCall(ABC):
             for line in self._narrator.look(now):
                 self._tell(line)
         if self.talk.over:
-            self._end(self.talk.performer.error or HUNG_UP)
+            self._end(self.talk.runner.error or HUNG_UP)
         elif trouble:
             self._end(trouble)
 
@@ -156,7 +156,7 @@ class PhoneCall(ABC):
         now = self._now()
         talk.end(now)
         if self._left:
-            talk.performer.agent_left()
+            talk.runner.agent_left()
         measure(self.report, talk, now)
         if self._narrator is not None:
             for line in self._narrator.look(now, over=True):

@@ -11,9 +11,9 @@ import msgspec
 from audio import g711
 from telephony.simulator.clip import FRAME, Clip
 from telephony.simulator.ear import Ear
-from telephony.simulator.performer import Performer
 from telephony.simulator.playback import Playback
 from telephony.simulator.script import Script
+from telephony.simulator.script_runner import ScriptRunner
 
 LATE = 10 * g711.SAMPLES_PER_MS  # a frame sent later than this after its time is late
 MOST_ERRORS = 20  # kept; an agent that sends nothing but nonsense fills no memory
@@ -31,12 +31,12 @@ class Cleared(msgspec.Struct):
 
 
 class Talk:
-    """The record of one talk, and the actor in it. Each carrier has its own kind, which fills it."""
+    """The record of one talk, and the script that runs in it. Each carrier has its own kind, which fills it."""
 
     def __init__(
         self, script: Script, clips: Sequence[Clip | None], floor: Sequence[bytes], *, keep_audio: bool
     ) -> None:
-        self.performer = Performer(script, clips, floor)
+        self.runner = ScriptRunner(script, clips, floor)
         self.playback = Playback(keep_audio=keep_audio)
         self.ear = Ear()
         self.clears: list[Cleared] = []
@@ -57,7 +57,7 @@ class Talk:
     @property
     def over(self) -> bool:
         """The caller hangs up or gives up."""
-        return self.performer.hangs_up or bool(self.performer.error)
+        return self.runner.hangs_up or bool(self.runner.error)
 
     def held_up(self, now: int) -> bool:
         """Whether frames should have been sent before: nobody has had the time."""
@@ -73,14 +73,14 @@ class Talk:
     def due(self, now: int) -> Iterator[tuple[int, bytes, str]]:
         """The caller's frames until now: one every 20 ms, more when the clock was held up. Each with the time at
         which it begins and the keys pressed with it."""
-        performer = self.performer
+        runner = self.runner
         while (due := (self.frames_sent + 1) * FRAME) <= now and not self.over:
             position = due - FRAME
-            frame = performer.next_frame(position, self.ear)
+            frame = runner.next_frame(position, self.ear)
             if self.over:
                 return
-            keys = "".join(performer.keys)
-            performer.keys.clear()
+            keys = "".join(runner.keys)
+            runner.keys.clear()
             self.frames_sent += 1
             if now - due > LATE:
                 self.frames_late += 1
@@ -107,5 +107,5 @@ class Talk:
 
     def caller_speaks(self, now: int) -> bool:
         """Whether the caller is in the middle of a sound."""
-        said = self.performer.said
+        said = self.runner.said
         return bool(said) and now < said[-1].end

@@ -12,9 +12,9 @@ from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.parameters import Parameters, SocketAddress
 from telephony.simulator.clip import FRAME, Clip
 from telephony.simulator.ear import JOIN, QUIET
-from telephony.simulator.performer import Utterance
 from telephony.simulator.playback import Underrun
 from telephony.simulator.script import Script
+from telephony.simulator.script_runner import Utterance
 from telephony.simulator.sip.arrivals import Arrivals
 from telephony.simulator.talk import Cleared, Talk
 
@@ -83,7 +83,7 @@ class RtpTalk(Talk):
             self.first_media = self.ear.spurts[0].start
         self._note_dry(at)
         self._note_stop(at)
-        said = self.performer.said
+        said = self.runner.said
         if self.clears and said and said[-1].onset <= self.clears[-1].at and self.caller_speaks(at):
             self.clears[-1].stray += len(payload.strip(QUIET))
 
@@ -92,10 +92,10 @@ class RtpTalk(Talk):
         if not self.ear.spurts or now - self.ear.spurts[-1].end < JOIN:
             return
         spurt = self.ear.spurts[-1]
-        for item in self.performer.said[-2:]:
+        for item in self.runner.said[-2:]:
             if item is not self._stopped and spurt.start < item.onset < spurt.end <= item.end + LATE_STOP:
                 self._stopped = item
-                self.performer.cleared(spurt.end)
+                self.runner.cleared(spurt.end)
                 self.clears.append(Cleared(at=spurt.end, audio_at=spurt.end // FRAME * FRAME))
 
     def _note_dry(self, now: int) -> None:
@@ -116,5 +116,5 @@ class RtpTalk(Talk):
     def _broke_off(self, at_ms: float, length_ms: float) -> None:
         """The agent's voice was not ready in time, unless the caller has made it pause."""
         at, length = round(at_ms * MS), round(length_ms * MS)
-        if not any(item.onset <= at + length and at <= item.end + REACTION for item in self.performer.said):
+        if not any(item.onset <= at + length and at <= item.end + REACTION for item in self.runner.said):
             self.playback.underruns.append(Underrun(at, length))

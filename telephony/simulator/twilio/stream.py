@@ -85,6 +85,6 @@ class TwilioTalk(Talk):
     def _clear(self, now: int) -> list[str]:
         dropped = self.playback.buffered(now)
         self.ear.clear(now)
-        self.performer.cleared(now)
+        self.runner.cleared(now)
         self.clears.append(Cleared(at=now, audio_at=self.frames_sent * FRAME, dropped=dropped))
         return self.playback.clear(now)

@@ -6,7 +6,7 @@ from audio import g711
 from telephony.simulator.clip import FRAME
 from telephony.simulator.ear import Talkspurt
 from telephony.simulator.narrator import Narrator
-from telephony.simulator.performer import Utterance
+from telephony.simulator.script_runner import Utterance
 from telephony.simulator.talk import Cleared, Talk
 
 MS = 8
@@ -15,7 +15,7 @@ MS = 8
 def test_a_call_is_told_in_order(script: Any) -> None:
     talk = Talk(script("wait"), [None], (g711.SILENCE * FRAME,), keep_audio=False)
     narrator = Narrator(talk, quiet_ms=500)
-    said, spurts = talk.performer.said, talk.ear.spurts
+    said, spurts = talk.runner.said, talk.ear.spurts
 
     assert narrator.look(0) == []
     spurts += [Talkspurt(100 * MS, 600 * MS), Talkspurt(1000 * MS, 1500 * MS)]

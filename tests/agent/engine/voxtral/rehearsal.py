@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from agent.engine.voxtral.graphs import Graph, Graphs
-from tests.agent.engine.elsewhere import GPU, Elsewhere
+from tests.agent.engine.fake_gpu import GPU, FakeGpu
 
 
 class Rehearsed(NamedTuple):
@@ -23,7 +23,7 @@ class Rehearsed(NamedTuple):
 class Rehearsal(Graphs):
     """Graphs that capture nothing, but refuse what a capture would: `decoder._graphs = Rehearsal(gpu)`."""
 
-    def __init__(self, gpu: Elsewhere) -> None:
+    def __init__(self, gpu: FakeGpu) -> None:
         super().__init__(GPU, enabled=True)
         self._gpu = gpu
 

@@ -101,14 +101,14 @@ def test_stray_audio_after_a_clear(script: Any, speak: Any, tone: Callable[[int]
     stream = open_stream(script({"interrupt": {"after_ms": 100, "say": "stop it"}}, "wait"), speak)
     stream.receive(media(stream, tone(1000)), 0)
     now = 0
-    while not stream.performer.said:
+    while not stream.runner.said:
         now += FRAME
         stream.tick(now)
     stream.receive(agent(stream, "clear"), now)
     stream.receive(media(stream, tone(20)), now + 10)
     stream.receive(media(stream, tone(40)), now + 100)
     assert stream.clears[0].stray == 60 * MS
-    while now < stream.performer.said[0].end:
+    while now < stream.runner.said[0].end:
         now += FRAME
         stream.tick(now)
     stream.receive(media(stream, tone(40)), now)  # the caller has finished: an answer

@@ -1,6 +1,6 @@
 from typing import Any
 
-from bench.aims import AIMS, judge
+from bench.targets import TARGETS, judge
 
 CONVERSATION: dict[str, Any] = {
     "two words p50": 21.0,
@@ -49,4 +49,4 @@ def test_figures_of_a_cpu_or_a_smaller_model_say_nothing() -> None:
     for other in ({"device": "cpu"}, {"size": "tiny"}):
         found = verdicts(results(**other, conversations=[conversation()]))
         assert set(found.values()) == {"waits for a GPU"}
-        assert len(found) == len(AIMS)
+        assert len(found) == len(TARGETS)

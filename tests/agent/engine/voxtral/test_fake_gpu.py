@@ -14,7 +14,7 @@ from agent.engine.voxtral.mel import BANDS, FRAMES, GrowingMel, Mel
 from agent.engine.voxtral.operations import Plain
 from agent.engine.voxtral.sampling import choose
 from config.engine import VoxtralSettings
-from tests.agent.engine.elsewhere import CPU, GPU, Elsewhere
+from tests.agent.engine.fake_gpu import CPU, GPU, FakeGpu
 from tests.agent.engine.voxtral.rehearsal import Rehearsal
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, pcm, prompt
 
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def gpu() -> Iterator[Elsewhere]:
-    with Elsewhere() as gpu, torch.inference_mode():
+def gpu() -> Iterator[FakeGpu]:
+    with FakeGpu() as gpu, torch.inference_mode():
         yield gpu
     assert not gpu.mistakes
 
 
-def rehearsing(gpu: Elsewhere, tiny: Path) -> tuple[Decoder, Rehearsal]:
+def rehearsing(gpu: FakeGpu, tiny: Path) -> tuple[Decoder, Rehearsal]:
     settings = VoxtralSettings(model=str(tiny), device="cuda", slots=SLOTS, context=CONTEXT)
     decoder = Decoder(checkpoint.load(settings), SLOTS, CONTEXT, Plain())
     graphs = decoder._graphs = Rehearsal(gpu)
@@ -47,7 +47,7 @@ def grown(mel: Mel, audio: bytes, rate: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
 @pytest.mark.parametrize("seconds", [0.01, 2, 31])
-def test_spectrograms(gpu: Elsewhere, rate: int, seconds: float) -> None:
+def test_spectrograms(gpu: FakeGpu, rate: int, seconds: float) -> None:
     there, here, audio = Mel(GPU), Mel(CPU), pcm(1, seconds, rate)
     gpu.waits.clear()
     spectrogram = there(audio, rate)
@@ -59,7 +59,7 @@ def test_spectrograms(gpu: Elsewhere, rate: int, seconds: float) -> None:
 
 @pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
 @pytest.mark.parametrize("seconds", [2, 31])
-def test_growing_spectrograms(gpu: Elsewhere, rate: int, seconds: float) -> None:
+def test_growing_spectrograms(gpu: FakeGpu, rate: int, seconds: float) -> None:
     there, here, audio = Mel(GPU), Mel(CPU), pcm(2, seconds, rate)
     bands = grown(here, audio, rate)
     spectrogram = there.spectrogram(bands)  # what was computed on the CPU while the caller spoke
@@ -67,7 +67,7 @@ def test_growing_spectrograms(gpu: Elsewhere, rate: int, seconds: float) -> None
     torch.testing.assert_close(spectrogram.cpu(), here.spectrogram(bands), rtol=0, atol=0)
 
 
-def test_the_choice_can_be_captured(gpu: Elsewhere) -> None:
+def test_the_choice_can_be_captured(gpu: FakeGpu) -> None:
     logits = torch.randn(3, 5000).to(torch.bfloat16)
     chances = torch.tensor([[0.0, 0.7, 1.0], [1.0, 0.9, 0.5], [0.5, 0.1, 0.9]])
     there = logits.to(GPU), chances.to(GPU)
@@ -77,7 +77,7 @@ def test_the_choice_can_be_captured(gpu: Elsewhere) -> None:
     assert tokens.tolist() == choose(logits, chances).tolist()
 
 
-def test_the_encoder_can_be_captured(gpu: Elsewhere, tiny: Path) -> None:
+def test_the_encoder_can_be_captured(gpu: FakeGpu, tiny: Path) -> None:
     decoder, graphs = rehearsing(gpu, tiny)
     heard = [decoder.hear(pcm(seed)) for seed in (1, 2)]
     assert not graphs._failed
@@ -90,7 +90,7 @@ def test_the_encoder_can_be_captured(gpu: Elsewhere, tiny: Path) -> None:
 
 
 def test_prompts_and_steps_can_be_captured_and_a_step_waits_for_its_tokens_only(
-    voxtral: Checkpoint, gpu: Elsewhere, tiny: Path
+    voxtral: Checkpoint, gpu: FakeGpu, tiny: Path
 ) -> None:
     decoder, graphs = rehearsing(gpu, tiny)
     decoder.warm_up()

@@ -62,8 +62,8 @@ class Wait(NamedTuple):
     through: str  # the library's line, if it was there
 
 
-class Elsewhere(TorchFunctionMode):
-    """`with Elsewhere() as gpu:`; what is made on or moved to a GPU there counts as lying on it. It must not be used
+class FakeGpu(TorchFunctionMode):
+    """`with FakeGpu() as gpu:`; what is made on or moved to a GPU there counts as lying on it. It must not be used
     outside of that, nor in another thread."""
 
     def __init__(self) -> None:

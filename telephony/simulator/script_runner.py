@@ -1,4 +1,4 @@
-"""The caller as an actor: goes through the script's steps and gives each next 20 ms frame.
+"""Runs a caller's script: goes through its steps and gives one 20 ms frame after another.
 
 Sans-I/O; times in samples of the line (8 kHz) since the start of the stream.
 """
@@ -28,7 +28,7 @@ class Utterance(msgspec.Struct, frozen=True):
     end: int
 
 
-class Performer:
+class ScriptRunner:
     """One caller in one call."""
 
     def __init__(self, script: Script, clips: Sequence[Clip | None], floor: Sequence[bytes]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.agent.engine.elsewhere import CPU, GPU, Elsewhere
+from tests.agent.engine.fake_gpu import CPU, GPU, FakeGpu
 
 
 def five() -> torch.Tensor:
@@ -14,7 +14,7 @@ def five() -> torch.Tensor:
 
 
 def test_values_are_true_and_devices_are_not() -> None:
-    with Elsewhere() as gpu, torch.inference_mode():
+    with FakeGpu() as gpu, torch.inference_mode():
         values = five().reshape(5, 1)[1:, 0].add_(1)
         assert values.device == GPU
         assert values.is_cuda
@@ -30,7 +30,7 @@ def test_values_are_true_and_devices_are_not() -> None:
 
 def test_modules_move() -> None:
     module = torch.nn.LSTM(3, 4, bidirectional=True)
-    with Elsewhere(), torch.inference_mode():
+    with FakeGpu(), torch.inference_mode():
         module.to("cuda")
         assert {parameter.device for parameter in module.parameters()} == {GPU}
         output, (hidden, _) = module(torch.zeros(2, 1, 3, device=GPU))
@@ -39,7 +39,7 @@ def test_modules_move() -> None:
 
 def test_moved_is_copied() -> None:
     here = torch.zeros(2)
-    with Elsewhere():
+    with FakeGpu():
         there = here.to(GPU)
         there += 1
         back = there.cpu()
@@ -68,15 +68,15 @@ MISTAKES: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
 def test_two_devices(mistake: Callable[[], object]) -> None:
-    with Elsewhere() as gpu, pytest.raises(RuntimeError, match=r"cpu|CPU"):
+    with FakeGpu() as gpu, pytest.raises(RuntimeError, match=r"cpu|CPU"):
         mistake()
     (said,) = gpu.mistakes
-    assert "tests/agent/engine/test_elsewhere.py:" in said
+    assert "tests/agent/engine/test_fake_gpu.py:" in said
 
 
 @pytest.mark.parametrize("ask", [torch.Tensor.numpy, np.asarray])
 def test_arrays(ask: Callable[[torch.Tensor], object]) -> None:
-    with Elsewhere(), pytest.raises(TypeError, match="to numpy"):
+    with FakeGpu(), pytest.raises(TypeError, match="to numpy"):
         ask(five())
 
 
@@ -103,26 +103,26 @@ WAITS: dict[str, tuple[str, Callable[[], object]]] = {
 
 @pytest.mark.parametrize(("kind", "wait"), WAITS.values(), ids=WAITS)
 def test_waits(kind: str, wait: Callable[[], object]) -> None:
-    with Elsewhere() as gpu:
+    with FakeGpu() as gpu:
         wait()
         (found,) = gpu.waits
         with gpu.capture(), pytest.raises(RuntimeError, match="capturing"):
             wait()
     assert found.kind == kind
-    assert found.place.startswith("tests/agent/engine/test_elsewhere.py:")
+    assert found.place.startswith("tests/agent/engine/test_fake_gpu.py:")
     assert "lambda" in found.source
     assert len(gpu.mistakes) == 1
 
 
 def test_what_needs_no_waiting() -> None:
-    with Elsewhere() as gpu, gpu.capture():
+    with FakeGpu() as gpu, gpu.capture():
         values = five()
         values[1:3] = 0
         values[torch.arange(2, device=GPU)] = 7.0
         values *= torch.tensor(2.0)  # goes along with the kernel
         values.masked_fill_(values > 9, 1.0)
         assert values.shape == (5,)
-    with Elsewhere() as gpu:
+    with FakeGpu() as gpu:
         torch.zeros(5).to(GPU, non_blocking=True)
     assert not gpu.waits
     assert not gpu.mistakes

@@ -41,8 +41,8 @@ class Figures(msgspec.Struct):
     gpu_bytes: int = 0
 
 
-class Talker:
-    """One caller: speaks, hears the answer's beginning, speaks again."""
+class Conversation:
+    """One caller with the engine: speaks, hears the beginning of the answer, speaks again."""
 
     def __init__(self, engine: Engine, figures: Figures) -> None:
         self.figures = figures
@@ -114,39 +114,39 @@ class Talker:
 async def talk(engine: Engine, calls: int, seconds: float, *, at_once: bool) -> Figures:
     """So many callers for so long: each speaks and listens in its own time, or all turns end at the same moment."""
     figures = Figures()
-    talkers = [Talker(engine, figures) for _ in range(calls)]
-    await asyncio.gather(*(talker.turn() for talker in talkers))  # warm
+    conversations = [Conversation(engine, figures) for _ in range(calls)]
+    await asyncio.gather(*(conversation.turn() for conversation in conversations))  # warm
     figures = Figures()
-    for talker in talkers:
-        talker.figures = figures
+    for conversation in conversations:
+        conversation.figures = figures
     begin = time.perf_counter()
     end = begin + seconds
     ticker = asyncio.create_task(_tick(figures.late.append))
     cycle = SPEAK_S + LISTEN_S
 
-    async def one(number: int, talker: Talker) -> None:
+    async def one(number: int, conversation: Conversation) -> None:
         await asyncio.sleep(0 if at_once else cycle * number / calls)
         while time.perf_counter() < end:
             started = time.perf_counter()
-            await talker.turn()
+            await conversation.turn()
             await asyncio.sleep(max(0.0, min(started + cycle, end) - time.perf_counter()))
 
-    await asyncio.gather(*(one(number, talker) for number, talker in enumerate(talkers)))
+    await asyncio.gather(*(one(number, conversation) for number, conversation in enumerate(conversations)))
     figures.seconds = time.perf_counter() - begin
     ticker.cancel()
-    await _cut_off(talkers)
+    await _cut_off(conversations)
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         figures.gpu_bytes = total - free
     return figures
 
 
-async def _cut_off(talkers: list[Talker]) -> None:
+async def _cut_off(conversations: list[Conversation]) -> None:
     """All begin once more and are cancelled in the middle."""
-    going = [asyncio.create_task(talker.turn()) for talker in talkers]
+    going = [asyncio.create_task(conversation.turn()) for conversation in conversations]
     await asyncio.sleep(0.05)
-    for talker in talkers:
-        await talker.close()
+    for conversation in conversations:
+        await conversation.close()
     for task in going:
         task.cancel()
     await asyncio.gather(*going, return_exceptions=True)

@@ -19,12 +19,12 @@ NEW_TOKENS = 25
 AUDIO_TOKEN, AUDIO_TOKENS = 24, 375
 
 
-def stock_generate(settings: VoxtralSettings, counts: list[int]) -> list[dict[str, Any]]:
+def baseline_generate(settings: VoxtralSettings, counts: list[int]) -> list[dict[str, Any]]:
     """So many threads, each with one turn of 3 s: time to its second word and tokens a second of all together."""
     checkpoint = load(settings)
     _generate(checkpoint)  # warm
     rows = [_threads(checkpoint, count) for count in counts]
-    table("The stock way", list(rows[0]), [list(row.values()) for row in rows])
+    table("Baseline", list(rows[0]), [list(row.values()) for row in rows])
     return rows
 
 
@@ -76,7 +76,7 @@ def _generate(checkpoint: Checkpoint) -> tuple[float, int]:
     return 1000 * (times[2] - begin), len(times) - 1  # the prompt comes first
 
 
-def stock_speech(settings: KokoroSettings) -> dict[str, Any]:
+def baseline_speech(settings: KokoroSettings) -> dict[str, Any]:
     """Kokoro's own pipeline: the time to the first audio of one sentence."""
     from kokoro import KModel, KPipeline  # type: ignore[import-untyped] # noqa: PLC0415
 
@@ -97,5 +97,5 @@ def stock_speech(settings: KokoroSettings) -> dict[str, Any]:
         KPipeline.infer(model, phonemes.text, voice, 1.0)
         times.append(1000 * (time.perf_counter() - begin))
     row = {"what": "KPipeline, a sentence of 13 words", "first audio p50 ms": statistics.median(times[1:])}
-    table("The stock way", list(row), [list(row.values())])
+    table("Baseline", list(row), [list(row.values())])
     return row

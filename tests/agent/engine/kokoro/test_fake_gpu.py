@@ -8,7 +8,7 @@ import pytest
 
 from agent.engine.kokoro.forward import FRAME, Forward, Row, Spoken
 from agent.engine.kokoro.loading import Voices, load_model
-from tests.agent.engine.elsewhere import GPU, Elsewhere
+from tests.agent.engine.fake_gpu import GPU, FakeGpu
 
 pytestmark = pytest.mark.slow
 
@@ -32,14 +32,14 @@ def here(folder: Path) -> Speaker:
 
 
 @pytest.fixture(scope="module")
-def gpu() -> Iterator[Elsewhere]:
-    with Elsewhere() as gpu:
+def gpu() -> Iterator[FakeGpu]:
+    with FakeGpu() as gpu:
         yield gpu
     assert not gpu.mistakes
 
 
 @pytest.fixture(scope="module")
-def there(here: Speaker, gpu: Elsewhere, folder: Path) -> Speaker:
+def there(here: Speaker, gpu: FakeGpu, folder: Path) -> Speaker:
     return Speaker(folder, "cuda")
 
 
@@ -52,7 +52,7 @@ def test_one_and_several_rows(here: Speaker, there: Speaker, lengths: tuple[int,
         assert np.isfinite(one.audio).all()
 
 
-def test_padding_makes_nobody_wait(gpu: Elsewhere, there: Speaker) -> None:
+def test_padding_makes_nobody_wait(gpu: FakeGpu, there: Speaker) -> None:
     """The host waits for the durations and the audio, and where stock modules make it wait, but not for each mask."""
     waits = []
     for lengths in ((3,), (3, 3), LENGTHS):
