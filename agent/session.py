@@ -30,7 +30,6 @@ from agent.exceptions import IllegalEvent
 from agent.hold import Hold
 from agent.listening.caller_turn import Caller
 from agent.listening.turn_detector import Change
-from agent.listening.utterance import BYTES_PER_MS
 from agent.memory import Memory
 from agent.speaking.agent_turn import Commands, OfReply, Replying
 from agent.speaking.barge_in import Burst
@@ -38,6 +37,7 @@ from agent.speaking.interruption import Verdict, meaning_of
 from agent.speaking.reply import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer, Timers
+from audio.rate import BYTES_PER_MS
 from config.parties import NOBODY, Parties
 from config.settings import Settings
 

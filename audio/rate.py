@@ -1,8 +1,14 @@
-"""How many samples a line's audio has in a time: 8 kHz, or 16 kHz on a wide-band line. What is heard is PCM16."""
+"""Sample rates and lengths of audio. Lines have 8 kHz, wide-band lines 16 kHz; the rates of models stand with them."""
 
 import msgspec
 
-FRAME_MS = 20
+FRAME_MS = 20  # of a packet or message of audio
+WINDOW_MS = 32  # what one speech probability stands for
+RATE = 8000  # Hz, of most lines, and of all audio that something is decided by
+WIDE_RATE = 16_000  # Hz, of wide-band lines, and of the models that hear
+SAMPLES_PER_MS = RATE // 1000
+BYTES_PER_MS = 2 * SAMPLES_PER_MS  # of PCM16
+FRAME = FRAME_MS * SAMPLES_PER_MS  # samples
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -13,6 +19,6 @@ class Rate(msgspec.Struct, frozen=True):
     frame: int  # samples in 20 ms
 
 
-NARROW = Rate(8000, 8, 160)
-WIDE = Rate(16_000, 16, 320)
+NARROW = Rate(RATE, SAMPLES_PER_MS, FRAME)
+WIDE = Rate(WIDE_RATE, WIDE_RATE // 1000, FRAME_MS * WIDE_RATE // 1000)
 RATES = {rate.hz: rate for rate in (NARROW, WIDE)}

@@ -9,8 +9,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-RATE = 8000  # Hz, of most lines, and of all audio that something is decided by
-WIDE = 16_000  # Hz, of wide-band lines
+from audio.rate import RATE, WIDE_RATE
+
 REACH = 10  # samples of 8 kHz on each side that make the one between them
 UNIT = 14  # bits behind the point of the taps; 32 hold any sum of them
 
@@ -87,6 +87,6 @@ def to_line(audio: NDArray[np.float32], rate: int, line_rate: int = RATE) -> byt
 
 def to_both(audio: NDArray[np.float32], rate: int) -> tuple[bytes, bytes]:
     """The same for a wide-band line, at 8 and at 16 kHz: twice as many samples of the second, exactly."""
-    wide = resample(audio, rate, WIDE)
+    wide = resample(audio, rate, WIDE_RATE)
     wide = wide[: len(wide) // 2 * 2]
-    return to_line(wide, WIDE), to_pcm16(wide)
+    return to_line(wide, WIDE_RATE), to_pcm16(wide)

@@ -5,19 +5,18 @@ neither is much weaker than the other, and both have the right pitch, which is m
 one window to another: what tells keys from voices and music is above all that these hold still for 30 ms.
 """
 
-import audioop
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from audio.g711 import RATE
+from audio.loudness import rms as rms_of
+from audio.loudness import zero_crossings
+from audio.rate import FRAME, FRAME_MS, RATE, SAMPLES_PER_MS
 from audio.tones import COLUMNS, KEYS, ROWS
 
-WINDOW_MS = 20
-WINDOW = RATE * WINDOW_MS // 1000  # samples
+WINDOW = FRAME  # samples
 FRAME_BYTES = 2 * WINDOW
-HOP = RATE * 5 // 1000
+HOP = 5 * SAMPLES_PER_MS
 APART = 2  # hops between the windows whose phases are compared: unambiguous up to 50 Hz off
 LEAST_RMS = 150  # of a frame that is looked at; a key at -33 dBm0 has 500
 LEAST_ONSET = 40  # of a frame in which a key may begin, and it is three times as loud as the one before
@@ -76,7 +75,7 @@ class ToneDetector:
 
     def ignore(self, ms: float) -> None:
         """Hear nothing for this long."""
-        self._deaf = round(ms / WINDOW_MS)
+        self._deaf = round(ms / FRAME_MS)
         self.may_begin = False
         self._amplitudes = None
         self._key = self.down = ""
@@ -87,7 +86,7 @@ class ToneDetector:
         if self._deaf:
             self._deaf -= 1
             return ""
-        before, self._rms = self._rms, audioop.rms(pcm, 2)
+        before, self._rms = self._rms, rms_of(pcm)
         rms = self._rms
         self.may_begin = rms > max(LEAST_ONSET, 3 * before) and _ends_like_a_key(pcm)
         if rms < LEAST_RMS or not (self._key or _may_hold_key(pcm, rms)):  # nearly always
@@ -151,7 +150,7 @@ def _samples(pcm: bytes) -> NDArray[np.float32]:
 def _may_hold_key(pcm: bytes, rms: int) -> bool:
     """Whether one row and one column stand out of a frame at all."""
     least, most = CROSSINGS
-    if not least <= audioop.cross(pcm, 2) <= most:  # a tenth of the work of what follows
+    if not least <= zero_crossings(pcm) <= most:  # a tenth of the work of what follows
         return False
     waves = (_samples(pcm) @ _WAVES).tolist()
     energies = [cosine * cosine + sine * sine for cosine, sine in zip(waves[:8], waves[8:], strict=True)]

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from audio.g711 import RATE
+from audio.rate import RATE
 from config.keys import GAP_MS, PRESS_MS, WAITS_MS
 
 KEYS = "123A456B789C*0#D"  # row by row

@@ -15,12 +15,11 @@ from agent.listening.silero import CONTEXT, STATE, WINDOW
 from agent.listening.vad import Vad
 from agent.session import Session
 from audio import g711
+from audio.rate import FRAME_MS, RATE, WINDOW_MS
 from bench.machine import table
 from config.settings import Settings
 from telephony.lines.playout import Mark, Playout
 from telephony.lines.twilio.protocol import MediaStream
-
-FRAME_MS = 20
 
 
 def frame_parts() -> dict[str, float]:
@@ -30,10 +29,11 @@ def frame_parts() -> dict[str, float]:
         "protocol: JSON, base64, order": _receive_us(),
         "G.711 decode": _cpu_us(lambda: g711.decode(b"\xff" * 160)),
         "session: audio": _session_us(pcm),
-        "session: probability": _probability_us() * FRAME_MS / 32,
+        "session: probability": _probability_us() * FRAME_MS / WINDOW_MS,
     }
-    vad = {f"voice detector, {calls} calls": _vad_us(calls) * FRAME_MS / 32 for calls in (1, 16, 64, 256)}
-    vad |= {f"the same as published, {calls} calls": _published_us(calls) * FRAME_MS / 32 for calls in (1, 16, 64)}
+    windows = FRAME_MS / WINDOW_MS  # in a frame
+    vad = {f"voice detector, {calls} calls": _vad_us(calls) * windows for calls in (1, 16, 64, 256)}
+    vad |= {f"the same as published, {calls} calls": _published_us(calls) * windows for calls in (1, 16, 64)}
     outbound = {"playout, G.711 encode, base64, JSON": _send_us()}
     table(
         "CPU µs per 20 ms frame",
@@ -63,7 +63,7 @@ def _cpu_us(call: Callable[[], object], count: int = 5000, repeats: int = 5) -> 
 def _receive_us() -> float:
     sid = "MZ" + "0" * 32
     head = {"streamSid": sid, "accountSid": "AC" + "0" * 32, "callSid": "CA" + "0" * 32, "tracks": ["inbound"]}
-    form = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+    form = {"encoding": "audio/x-mulaw", "sampleRate": RATE, "channels": 1}
     start = json.dumps({"event": "start", "streamSid": sid, "start": {**head, "mediaFormat": form}})
     payload = base64.b64encode(b"\xff" * 160).decode()
     messages = [
@@ -139,7 +139,7 @@ def _published_us(calls: int) -> float:
     options.log_severity_level = 3
     network = onnxruntime.InferenceSession(str(silero.model_path()), options, providers=["CPUExecutionProvider"])
     sound = np.random.default_rng(0).standard_normal((calls, CONTEXT + WINDOW)).astype(np.float32) * 0.02
-    feed = {"input": sound, "state": np.zeros((2, calls, STATE), np.float32), "sr": np.array(g711.RATE)}
+    feed = {"input": sound, "state": np.zeros((2, calls, STATE), np.float32), "sr": np.array(RATE)}
     return _cpu_us(lambda: network.run(None, feed), count=max(5, 400 // calls)) / calls
 
 
@@ -153,7 +153,7 @@ def _send_us() -> float:
                 "streamSid": "MZ" + "0" * 32,
                 "start": {
                     "callSid": "CA" + "0" * 32,
-                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+                    "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": RATE, "channels": 1},
                 },
             }
         )

@@ -13,7 +13,7 @@ import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.frame import FRAME_MS
+from audio.rate import FRAME_MS
 from bench.machine import table
 from telephony.server.process import ServerProcess
 

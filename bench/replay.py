@@ -18,7 +18,7 @@ from agent.listening.vad import Vad
 from agent.tape.format import Header, settings_of
 from agent.tape.reader import Step
 from agent.tape.replay import judged_anew, replay
-from audio import g711
+from audio.rate import RATE
 from bench.machine import keep, table
 from bench.sounds import speak_to_file
 from telephony.server.process import ServerProcess
@@ -100,7 +100,7 @@ def _detector(tapes: list[Tape]) -> Vad:
 
 
 def _media_s(steps: list[Step]) -> float:
-    return sum(len(step.event.pcm) for step in steps if isinstance(step.event, e.CallerAudio)) / 2 / g711.RATE
+    return sum(len(step.event.pcm) for step in steps if isinstance(step.event, e.CallerAudio)) / 2 / RATE
 
 
 if __name__ == "__main__":

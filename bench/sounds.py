@@ -7,7 +7,8 @@ import numpy as np
 
 from agent.engine.base import FloatArray
 from agent.engine.embedded.synthesizer import say
-from audio import g711, resample, wav
+from audio import resample, wav
+from audio.rate import RATE
 from telephony.simulator.clip import find_speech
 from telephony.simulator.script import Script
 
@@ -42,11 +43,11 @@ def paused_sentences(folder: Path, pause_ms: int) -> list[Path]:
 
 
 def _write(path: Path, audio: FloatArray) -> None:
-    wav.write(path, [np.frombuffer(resample.to_pcm16(audio), "<i2")], g711.RATE)
+    wav.write(path, [np.frombuffer(resample.to_pcm16(audio), "<i2")], RATE)
 
 
 def _spoken(text: str) -> FloatArray:
-    return resample.resample(*say(text, VOICE, 0.9), g711.RATE)
+    return resample.resample(*say(text, VOICE, 0.9), RATE)
 
 
 def _trimmed(audio: FloatArray) -> FloatArray:
@@ -56,7 +57,7 @@ def _trimmed(audio: FloatArray) -> FloatArray:
 
 def _halves(path: Path) -> tuple[FloatArray, FloatArray]:
     """A human sentence, cut at its quietest moment near the middle; at most 5 s of it."""
-    audio = _trimmed(resample.resample(*wav.read(path), g711.RATE))[: 8 * 5000]
+    audio = _trimmed(resample.resample(*wav.read(path), RATE))[: 8 * 5000]
     middle = audio[len(audio) // 3 : 2 * len(audio) // 3]
     energy = np.convolve(middle**2, np.ones(400), "valid")
     cut = len(audio) // 3 + int(np.argmin(energy)) + 200
@@ -106,7 +107,7 @@ def sounds_over(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 def speak_to_file(text: str, path: Path) -> Path:
     """The agent's own voice, as an echo brings it back; gives the file."""
-    _write(path, resample.resample(*say(text), g711.RATE))
+    _write(path, resample.resample(*say(text), RATE))
     return path
 
 

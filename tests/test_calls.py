@@ -19,7 +19,8 @@ from agent.engine.embedded.synthesizer import say
 from agent.listening.vad import Vad
 from agent.tape import replay
 from agent.tape.file import read_lines
-from audio import g711, resample, wav
+from audio import resample, wav
+from audio.rate import RATE, SAMPLES_PER_MS
 from config.settings import Settings, load_settings
 from telephony.server.app import App
 from telephony.server.draining import build_server
@@ -85,7 +86,7 @@ class Call(msgspec.Struct):
         for event in (line.get("event", {}) for line in self.lines):
             if event.get("type") == "ReplyAudio" and event["reply"] == reply:
                 found += [(word["text"], start + word["end_ms"]) for word in event["words"]]
-                start += len(msgspec.json.decode(f'"{event["ulaw"]}"', type=bytes)) / g711.SAMPLES_PER_MS
+                start += len(msgspec.json.decode(f'"{event["ulaw"]}"', type=bytes)) / SAMPLES_PER_MS
         return found
 
 
@@ -324,8 +325,8 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
     folder, data = tmp_path_factory.mktemp("calls"), tmp_path_factory.mktemp("data")
     for name in CALLS:
         shutil.copy(SCRIPTS / f"{name}.yaml", folder)
-    echo = resample.to_pcm16(resample.resample(*say(HOURS), g711.RATE))
-    wav.write(folder / "echo.wav", [np.frombuffer(echo, "<i2")], g711.RATE)
+    echo = resample.to_pcm16(resample.resample(*say(HOURS), RATE))
+    wav.write(folder / "echo.wav", [np.frombuffer(echo, "<i2")], RATE)
     settings = load_settings(None, SETTINGS | {"server.data": str(data)})
     reports = thread_time.run(_make(settings, [folder / f"{name}.yaml" for name in CALLS]))
     tools = data / "cancellations.jsonl"

@@ -17,11 +17,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from audio.rate import RATE, WIDE_RATE
 from config.parties import NOBODY, Parties
 
 FloatArray = NDArray[np.float32]
-CALLER_RATE = 8000  # Hz, of the audio handed to an engine
-WIDE_RATE = 16_000  # Hz, of the same on a wide-band line
 # The tool by which language models put a caller through; a result of it says that nobody was there.
 TRANSFER = "transfer"
 
@@ -153,7 +152,7 @@ class SpeechBlock(msgspec.Struct, frozen=True):
 
 def clearest(of: ReplyRequest | SpeechBlock) -> tuple[bytes, int]:
     """The caller's audio at the highest rate there is, and this rate in Hz."""
-    return (of.wide, WIDE_RATE) if of.wide else (of.audio, CALLER_RATE)
+    return (of.wide, WIDE_RATE) if of.wide else (of.audio, RATE)
 
 
 class Transcript(msgspec.Struct, frozen=True):

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from agent.engine.base import Cue, Done, FloatArray, ModelEvent, Next, ReplyRequest, SpeakRequest, Speech, Text, Word
+from audio.rate import RATE
 from config.engine import SimulatedSettings
 
-RATE = 8000  # Hz; the line's own, so that a comparison measures the line and not a resampler
 TONE_HZ = 440
 LEVEL = 0.25
 GAP = 0.2  # the part of a word that is silent, so that words can be told apart

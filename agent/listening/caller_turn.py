@@ -7,8 +7,9 @@ from agent.listening.endpointing import PAUSES_KEPT, wait_ms
 from agent.listening.level import FULL_SCALE, Level
 from agent.listening.music import Music
 from agent.listening.silence import Silence
-from agent.listening.turn_detector import WINDOW_MS, TurnDetector
-from agent.listening.utterance import BYTES_PER_MS, Utterance
+from agent.listening.turn_detector import TurnDetector
+from agent.listening.utterance import Utterance
+from audio.rate import BYTES_PER_MS, WINDOW_MS
 from config.settings import TurnSettings
 
 MAX_DIGITS = 64

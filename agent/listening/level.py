@@ -4,10 +4,11 @@ A person on the phone is nearer to it than everybody else. So what is far below 
 a television, other people, the agent's own voice come back.
 """
 
-import audioop
 from collections import deque
 from collections.abc import Sequence
 from math import log10
+
+from audio.loudness import rms
 
 FULL_SCALE = 32768
 SILENCE_DB = -96.0
@@ -32,9 +33,9 @@ class Level:
 
     def add(self, pcm: bytes) -> int:
         """The next frame, PCM16; gives its RMS."""
-        rms = audioop.rms(pcm, 2)
-        self._frames.append(rms)
-        return rms
+        level = rms(pcm)
+        self._frames.append(level)
+        return level
 
     def burst(self) -> float:
         """The RMS of the burst: the mean of its loudest frames."""

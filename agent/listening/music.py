@@ -9,8 +9,8 @@ from collections import deque
 
 import numpy as np
 
-from agent.engine.base import CALLER_RATE, FloatArray
-from agent.listening.utterance import BYTES_PER_MS
+from agent.engine.base import FloatArray
+from audio.rate import BYTES_PER_MS, RATE
 
 FRAMES = 125  # kept, 2.5 s
 SIZE, HOP = 512, 256  # samples of a window, and from one to the next
@@ -41,7 +41,7 @@ class Music:
 
     def is_tone(self) -> bool:
         """Whether the last 64 ms are no more than two sines."""
-        spectra = self._spectra(1000 * SIZE / CALLER_RATE, 0.0)
+        spectra = self._spectra(1000 * SIZE / RATE, 0.0)
         if spectra is None:
             return False
         power = spectra[1][-1, LOWEST - 2 : HIGHEST + 10]

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from agent.exceptions import EngineError
+from audio.rate import SAMPLES_PER_MS, WINDOW_MS
 
-WINDOW = 256  # samples of 8 kHz audio, 32 ms
+WINDOW = WINDOW_MS * SAMPLES_PER_MS  # samples: 256, as the network has been trained
 CONTEXT = 32  # samples of the window before, which come first
 STATE = 128  # twice: hidden and cell
 

@@ -2,9 +2,8 @@
 
 from enum import Enum, auto
 
+from audio.rate import WINDOW_MS
 from config.settings import TurnSettings
-
-WINDOW_MS = 32  # what one probability stands for
 
 
 class Change(Enum):

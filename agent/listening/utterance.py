@@ -1,6 +1,7 @@
 """The audio of the caller's present turn, with the moment before it was noticed. Sans-I/O."""
 
-BYTES_PER_MS = 16  # 8 kHz mono PCM16
+from audio.rate import BYTES_PER_MS
+
 BLOCK_MS = 200  # what a recognizer is given at a time
 
 

@@ -12,9 +12,8 @@ import numpy as np
 
 from agent.listening import silero
 from agent.listening.silero import CONTEXT, STATE, WINDOW
+from audio.rate import WINDOW_MS
 
-RATE = 8000  # Hz
-WINDOW_MS = 1000 * WINDOW // RATE
 SILENT = 0.1  # below this probability a window counts as silent for the reset
 _WINDOW_BYTES = 2 * WINDOW
 _MAX_PENDING = 64 * _WINDOW_BYTES  # bytes; some 2 s of audio waiting for a run

@@ -8,10 +8,10 @@ from agent import events as e
 from agent.engine.base import Cue, ToolCall
 from agent.history import Heard
 from agent.listening.caller_turn import Caller
-from agent.listening.utterance import BYTES_PER_MS
 from agent.memory import Memory
 from agent.speaking.interruption import meaning_of
 from agent.speaking.reply import Reply
+from audio.rate import BYTES_PER_MS
 
 MAX_ROUNDS = 5  # times the tools of one reply may lead to more tools
 

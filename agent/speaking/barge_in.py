@@ -2,9 +2,9 @@
 
 from agent.engine.base import Meaning, Next
 from agent.listening.caller_turn import Caller
-from agent.listening.turn_detector import WINDOW_MS
 from agent.speaking.interruption import Verdict, after_it, while_speaking
 from agent.speaking.reply import Reply
+from audio.rate import WINDOW_MS
 
 
 class Burst:

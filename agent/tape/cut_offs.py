@@ -4,7 +4,7 @@ The one definition of a cut-off, for settings tried on tapes and for the page ab
 """
 
 from agent.listening.silence import BEFORE_MS, BEHIND_MS
-from agent.listening.turn_detector import WINDOW_MS
+from audio.rate import WINDOW_MS
 
 WENT_ON_MS = 900  # speech that begins so soon after the last speech of a turn goes on with it
 TAIL_MS = BEFORE_MS + BEHIND_MS  # the voice detector may let go of speech this late: that is nobody going on

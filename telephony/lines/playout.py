@@ -17,6 +17,7 @@ from math import inf
 import msgspec
 import numpy as np
 
+from audio.rate import RATE
 from config.settings import PlayoutSettings
 
 FADE_MS = 20
@@ -35,7 +36,7 @@ class Mark(msgspec.Struct, frozen=True):
 class Playout:
     """The playout buffer of one call."""
 
-    def __init__(self, settings: PlayoutSettings, rate: int = 8000) -> None:
+    def __init__(self, settings: PlayoutSettings, rate: int = RATE) -> None:
         """`rate` is the line's, in Hz."""
         self.underruns = 0  # times the carrier ran dry in the middle of a reply
         self.dry_ms = 0.0  # how long it had been dry before the blocks taken last; 0: it had not

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from agent.tape.format import Header
-from audio.g711 import SAMPLES_PER_MS
+from audio.rate import SAMPLES_PER_MS
 from config import private
 from config.exceptions import TapeError
 from telephony.report.figures import Figure, figures, notices

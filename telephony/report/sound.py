@@ -1,6 +1,7 @@
 """The two sides of a call as tracks of mu-law audio on one time axis: 8 samples a ms of media time."""
 
-from audio.g711 import SAMPLES_PER_MS, SILENCE
+from audio.g711 import SILENCE
+from audio.rate import SAMPLES_PER_MS
 from telephony.report.story import Story
 from telephony.report.tape import Tape
 

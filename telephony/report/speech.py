@@ -4,9 +4,9 @@ from bisect import bisect_left, bisect_right
 
 from agent.listening.caller_turn import RISING_MS
 from agent.listening.silence import BEFORE_MS
-from agent.listening.turn_detector import WINDOW_MS
 from agent.tape.cut_offs import CutOffs
 from agent.tape.format import Header
+from audio.rate import WINDOW_MS
 
 
 class Speech:

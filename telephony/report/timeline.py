@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from audio.g711 import SAMPLES_PER_MS
+from audio.rate import SAMPLES_PER_MS
 from telephony.report.story import Break, Reply, Story
 from telephony.report.tape import Item, Line, Tape, Tool, Wire
 

@@ -17,7 +17,7 @@ from agent.state import State
 from agent.tape.format import header
 from agent.tape.recorder import Recorder
 from agent.tools import Tools
-from audio.resample import WIDE
+from audio.rate import WIDE_RATE
 from config.agent import AgentSettings
 from config.keys import duration_ms
 from config.settings import Settings
@@ -115,7 +115,7 @@ class Bridge(Listener):
 
     def start(self) -> None:
         """See Listener."""
-        self._conversation.start(wide=self.line.rate == WIDE)
+        self._conversation.start(wide=self.line.rate == WIDE_RATE)
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from agent.engine.embedded.synthesizer import say
 from audio import g711, resample, wav
+from audio.rate import FRAME, RATE, SAMPLES_PER_MS
 from telephony.simulator.script import Interrupt, Interruption, Noise, NoiseSource, Say, Script, ScriptError, Step, Wav
 
 FloatArray = NDArray[np.float32]
 Speak = Callable[[str, str, float], tuple[FloatArray, int]]  # text, voice, speed → mono float32, Hz
 
-FRAME = 20 * g711.SAMPLES_PER_MS
-BLOCK = 10 * g711.SAMPLES_PER_MS  # speech is looked for in blocks of 10 ms
+BLOCK = 10 * SAMPLES_PER_MS  # speech is looked for in blocks of 10 ms
 SPEECH_RANGE_DB = 28.0  # a block is speech when its RMS is within this of the loudest block's
 FLOOR_SHARE, ABOVE_FLOOR_DB = 0.1, 6.0  # and this far above the recording's own noise: its quietest tenth
 LEAST_RANGE_DB = 18.0  # where there is no pause, the quietest tenth is speech
@@ -55,7 +55,7 @@ def render(script: Script, speak: Speak = say) -> list[Clip | None]:
 
 def line_noise(level_dbfs: float) -> tuple[bytes, ...]:
     """The frames that are sent while the caller is silent."""
-    count = int(FLOOR_S * g711.RATE) // FRAME
+    count = int(FLOOR_S * RATE) // FRAME
     return _frames(_floor(count * FRAME, level_dbfs))
 
 
@@ -75,7 +75,7 @@ def _clip(script: Script, step: Step, speak: Speak) -> Clip | None:
         assert sound.say is not None
         text = sound.say
         audio, rate = speak(text, sound.voice or script.voice, sound.speed or script.speed)
-    clip = _mix(script, text, resample.resample(audio, rate, g711.RATE), level)
+    clip = _mix(script, text, resample.resample(audio, rate, RATE), level)
     return msgspec.structs.replace(clip, answer=sound.answer)
 
 
@@ -113,7 +113,7 @@ def find_speech(audio: FloatArray) -> tuple[int, int]:
 def _noise(noise: NoiseSource, speak: Speak) -> FloatArray:
     """The noise at any level, always the same one for the same settings."""
     rng = np.random.default_rng(20)
-    count = noise.ms * g711.SAMPLES_PER_MS
+    count = noise.ms * SAMPLES_PER_MS
     if noise.kind == "babble":
         return _babble(count, speak)
     samples = rng.standard_normal(count).astype(np.float32)
@@ -129,7 +129,7 @@ def _babble(count: int, speak: Speak) -> FloatArray:
     mix = np.zeros(count, np.float32)
     for index, (text, voice, speed) in enumerate(BABBLE):
         audio, rate = speak(text, voice, speed)
-        voice_8k = resample.resample(audio, rate, g711.RATE)
+        voice_8k = resample.resample(audio, rate, RATE)
         mix += np.resize(np.roll(voice_8k, -index * 1777), count)  # each starts elsewhere and goes on
     return mix
 

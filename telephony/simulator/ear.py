@@ -9,11 +9,12 @@ import msgspec
 import numpy as np
 
 from audio import g711
+from audio.rate import SAMPLES_PER_MS
 
 LOUD_DBFS = -40.0  # a sample above this is heard; line noise and comfort noise stay below
-JOIN = 300 * g711.SAMPLES_PER_MS  # pauses up to this lie within a talkspurt
-BREAK = 30 * g711.SAMPLES_PER_MS  # silence within a word, such as before a plosive, is no longer
-SLICE = 100 * g711.SAMPLES_PER_MS  # long payloads are looked at in slices, so that their pauses are seen
+JOIN = 300 * SAMPLES_PER_MS  # pauses up to this lie within a talkspurt
+BREAK = 30 * SAMPLES_PER_MS  # silence within a word, such as before a plosive, is no longer
+SLICE = 100 * SAMPLES_PER_MS  # long payloads are looked at in slices, so that their pauses are seen
 
 
 def _quiet_codes() -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from audio import g711
+from audio.rate import SAMPLES_PER_MS
 from telephony.simulator.ear import JOIN, Talkspurt
 from telephony.simulator.playback import Underrun
 from telephony.simulator.report import CallReport, Dry, Interruption, Summary, Traffic, Turn, distribution
@@ -26,7 +26,7 @@ def measure(report: CallReport, talk: Talk, now: int) -> None:
 
 
 def _ms(samples: int) -> float:
-    return round(samples / g711.SAMPLES_PER_MS, 1)
+    return round(samples / SAMPLES_PER_MS, 1)
 
 
 def _answers(gap: Underrun, said: Sequence[Utterance]) -> bool:
@@ -66,7 +66,7 @@ def _turn(item: Utterance, interruption: Interruption | None, said: Sequence[Utt
     after = item.onset
     if interruption is not None:  # what was spoken on is no answer
         cleared = interruption.clear_ms
-        after = item.end if cleared is None else item.onset + round(cleared * g711.SAMPLES_PER_MS)
+        after = item.end if cleared is None else item.onset + round(cleared * SAMPLES_PER_MS)
     answer = _first_after(after, talk.ear.spurts)
     if answer is not None and answer.start > _next_onset(item, said):
         answer = None

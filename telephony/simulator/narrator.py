@@ -1,6 +1,6 @@
 """Tells a call as it happens, line by line, for a person to read. Sans-I/O."""
 
-from audio import g711
+from audio.rate import RATE, SAMPLES_PER_MS
 from telephony.simulator.talk import Cleared, Talk
 
 
@@ -9,7 +9,7 @@ class Narrator:
 
     def __init__(self, talk: Talk, quiet_ms: int) -> None:
         self._talk = talk
-        self._quiet = quiet_ms * g711.SAMPLES_PER_MS
+        self._quiet = quiet_ms * SAMPLES_PER_MS
         self._said = 0  # utterances of the caller that are told
         self._heard = 0  # talkspurts of the agent that are told
 
@@ -42,16 +42,16 @@ class Narrator:
     def _line(self, start: int, end: int, clear: Cleared | None) -> str:
         said = self._talk.runner.said
         asked = next((item for item in reversed(said) if item.answer and item.onset < start), None)
-        line = f"{_seconds(start)}  agent  ▸ speaks {(end - start) / g711.RATE:.1f} s"
+        line = f"{_seconds(start)}  agent  ▸ speaks {(end - start) / RATE:.1f} s"
         if asked is None:
-            line += f", first heard {start // g711.SAMPLES_PER_MS} ms after start"
+            line += f", first heard {start // SAMPLES_PER_MS} ms after start"
         else:
-            line += f", {(start - asked.end) // g711.SAMPLES_PER_MS} ms after the caller"
+            line += f", {(start - asked.end) // SAMPLES_PER_MS} ms after the caller"
         over = next((item for item in reversed(said) if clear and start < item.onset <= clear.at), None)
         if clear is not None and over is not None:
-            line += f"; stopped {(clear.at - over.onset) // g711.SAMPLES_PER_MS} ms after being talked over"
+            line += f"; stopped {(clear.at - over.onset) // SAMPLES_PER_MS} ms after being talked over"
         return line
 
 
 def _seconds(samples: int) -> str:
-    return f"{samples / g711.RATE:7.2f}"
+    return f"{samples / RATE:7.2f}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from audio import g711
+from audio.rate import RATE
 from telephony.lines.exceptions import LineError
 from telephony.simulator.clip import Clip
 from telephony.simulator.measure import measure
@@ -128,11 +128,11 @@ class PhoneCall(ABC):
             self._ended.set_result(why)
 
     def _now(self) -> int:
-        return int((self._caller.ticker.clock() - self._origin) * g711.RATE)
+        return int((self._caller.ticker.clock() - self._origin) * RATE)
 
     def _clock(self) -> float:
         """Seconds on the line, for the narration."""
-        return self._now() / g711.RATE if self.talk is not None else 0.0
+        return self._now() / RATE if self.talk is not None else 0.0
 
     def _tell(self, line: str) -> None:
         if self._caller.on_line is not None:

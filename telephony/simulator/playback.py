@@ -8,13 +8,13 @@ from collections import deque
 
 import msgspec
 
-from audio import g711
+from audio.rate import RATE, SAMPLES_PER_MS
 from telephony.lines.exceptions import LineError
 
-LONGEST_BUFFER = 600 * g711.RATE  # samples; an agent that sends more ahead is refused
+LONGEST_BUFFER = 600 * RATE  # samples; an agent that sends more ahead is refused
 MOST_MARKS = 10_000  # outstanding at once
-UNDERRUN_WINDOW = 500 * g711.SAMPLES_PER_MS  # a longer gap is a pause of the agent
-UNDERRUN_LEAST = g711.SAMPLES_PER_MS  # a shorter gap cannot be heard
+UNDERRUN_WINDOW = 500 * SAMPLES_PER_MS  # a longer gap is a pause of the agent
+UNDERRUN_LEAST = SAMPLES_PER_MS  # a shorter gap cannot be heard
 
 
 class Underrun(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from audio import g711, wav
+from audio.rate import RATE
 from telephony.simulator.talk import Talk
 
 
@@ -14,4 +15,4 @@ def write_recording(path: Path, talk: Talk) -> None:
     agent = bytearray(g711.SILENCE * talk.playback.end)
     for start, payload in talk.playback.pieces:
         agent[start : start + len(payload)] = payload
-    wav.write(path, [np.frombuffer(g711.decode(side), "<i2") for side in (caller, bytes(agent))], g711.RATE)
+    wav.write(path, [np.frombuffer(g711.decode(side), "<i2") for side in (caller, bytes(agent))], RATE)

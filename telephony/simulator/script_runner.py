@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from audio import g711
-from telephony.simulator.clip import FRAME, Clip
+from audio.rate import FRAME, SAMPLES_PER_MS
+from telephony.simulator.clip import Clip
 from telephony.simulator.ear import Ear, Talkspurt
 from telephony.simulator.script import Dtmf, HangUp, Interrupt, Noise, Say, Script, Silence, Step, Wait, Wav
 
-MID_WORD = 100 * g711.SAMPLES_PER_MS  # of the agent's voice before and behind the moment it is talked over in mid-word
-KEY_EVERY = 250 * g711.SAMPLES_PER_MS  # between two keys of a `dtmf` step
+MID_WORD = 100 * SAMPLES_PER_MS  # of the agent's voice before and behind the moment it is talked over in mid-word
+KEY_EVERY = 250 * SAMPLES_PER_MS  # between two keys of a `dtmf` step
 
 
 class Utterance(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ class ScriptRunner:
                 assert clip is not None
                 return self._interrupt(step, clip, position, ear)
             case Silence():
-                return position - self._entered >= step.silence * g711.SAMPLES_PER_MS
+                return position - self._entered >= step.silence * SAMPLES_PER_MS
             case Dtmf():
                 return self._press(step, position)
             case HangUp():
@@ -127,7 +127,7 @@ class ScriptRunner:
         spurt = self._next_utterance(ear)
         if spurt is None and self._heard_out:
             return True
-        if spurt is not None and position - spurt.end >= quiet_ms * g711.SAMPLES_PER_MS:
+        if spurt is not None and position - spurt.end >= quiet_ms * SAMPLES_PER_MS:
             self._since, self._heard_out = position, True
             return True
         self._check(step.wait.timeout_ms, position, "wait", "finish speaking" if spurt else "speak")
@@ -135,7 +135,7 @@ class ScriptRunner:
 
     def _interrupt(self, step: Interrupt, clip: Clip, position: int, ear: Ear) -> bool:
         spurt = self._next_utterance(ear, first=True)
-        ready = spurt is not None and position - spurt.start >= step.interrupt.after_ms * g711.SAMPLES_PER_MS
+        ready = spurt is not None and position - spurt.start >= step.interrupt.after_ms * SAMPLES_PER_MS
         if ready and step.interrupt.mid_word:
             since, until = ear.unbroken(position)
             ready = min(position + clip.onset - since, until - position - clip.onset) >= MID_WORD
@@ -160,7 +160,7 @@ class ScriptRunner:
         """The script is at its end: hang up, unless the agent is expected to end the call."""
         if self._script.expect in (None, "hung_up_by_caller"):
             self.hangs_up = True
-        elif position - self._entered > self._script.timeout_ms * g711.SAMPLES_PER_MS:
+        elif position - self._entered > self._script.timeout_ms * SAMPLES_PER_MS:
             self.error = f"the script is over, but the agent did not end the call in {self._script.timeout_ms} ms"
 
     def _next_utterance(self, ear: Ear, *, first: bool = False) -> Talkspurt | None:
@@ -173,7 +173,7 @@ class ScriptRunner:
 
     def _check(self, timeout_ms: int | None, position: int, kind: str, what: str) -> None:
         limit = self._script.timeout_ms if timeout_ms is None else timeout_ms
-        if position - self._entered > limit * g711.SAMPLES_PER_MS:
+        if position - self._entered > limit * SAMPLES_PER_MS:
             self.error = f"step {self._number} ({kind}): the agent did not {what} within {limit} ms"
 
     @property

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from audio import g711
-from telephony.simulator.clip import FRAME, Clip
+from audio.rate import FRAME, SAMPLES_PER_MS
+from telephony.simulator.clip import Clip
 from telephony.simulator.ear import Ear
 from telephony.simulator.playback import Playback
 from telephony.simulator.script import Script
 from telephony.simulator.script_runner import ScriptRunner
 
-LATE = 10 * g711.SAMPLES_PER_MS  # a frame sent later than this after its time is late
+LATE = 10 * SAMPLES_PER_MS  # a frame sent later than this after its time is late
 MOST_ERRORS = 20  # kept; an agent that sends nothing but nonsense fills no memory
 MOST_ARRIVALS = 200_000
 MOST_KEYS = 1000

@@ -11,11 +11,11 @@ import numpy as np
 
 from agent import events as e
 from agent.engine.base import Done, Meaning, Word
-from agent.listening.turn_detector import WINDOW_MS
 from agent.session import Session
 from agent.state import State
 from agent.tape.format import Header, header
 from agent.tape.recorder import Recorder
+from audio.rate import WINDOW_MS
 from config.settings import Settings, TapeSettings, TurnSettings
 
 FRAME = b"\0" * 320  # 20 ms

@@ -11,11 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from agent import events as e
 from agent.engine.base import TRANSFER, Cue, Done, Expect, Next, ToolCall, ToolResult, Turn, Word
 from agent.exceptions import IllegalEvent
-from agent.listening.turn_detector import WINDOW_MS
 from agent.session import Session
 from agent.speaking.agent_turn import MAX_ROUNDS
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer
+from audio.rate import WINDOW_MS
 from config.settings import CallSettings, Settings, TurnSettings
 from tests.agent.phone import FRAME, PLAIN, Call
 

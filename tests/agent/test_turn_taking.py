@@ -6,8 +6,8 @@ import pytest
 
 from agent import events as e
 from agent.engine.base import Cue, Done, Expect, Meaning, Next, ToolCall, ToolResult, Turn, Word
-from agent.listening.turn_detector import WINDOW_MS
 from agent.state import State
+from audio.rate import WINDOW_MS
 from tests.agent.phone import WORD_MS, Call, names
 
 USUAL_DB, QUIET_DB = -20, -35

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio.resample import BETWEEN, RATE, UNIT, WIDE, Downsampler, Upsampler, resample, to_both, to_line, to_pcm16
+from audio.rate import RATE, WIDE_RATE
+from audio.resample import BETWEEN, UNIT, Downsampler, Upsampler, resample, to_both, to_line, to_pcm16
 
 
 def tone(hertz: float, rate: int, seconds: float = 0.5) -> np.ndarray:
@@ -22,7 +23,7 @@ def level_db(pcm: bytes) -> float:
 
 
 @pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 24_000])
-@pytest.mark.parametrize("line_rate", [RATE, WIDE])
+@pytest.mark.parametrize("line_rate", [RATE, WIDE_RATE])
 def test_a_tone_keeps_its_length_level_and_place(rate: int, line_rate: int) -> None:
     line = np.frombuffer(to_line(tone(440, rate), rate, line_rate), "<i2") / 32768
     assert len(line) == pytest.approx(line_rate / 2, abs=1)
@@ -42,7 +43,7 @@ def test_too_loud_audio_is_clipped_not_wrapped() -> None:
 def test_a_wide_band_line_gets_the_same_at_both_rates(length: int, rate: int) -> None:
     narrow, wide = to_both(tone(700, rate, 1)[:length], rate)
     assert len(wide) == 2 * len(narrow)
-    assert len(wide) // 2 == pytest.approx(length * WIDE / rate, abs=2)
+    assert len(wide) // 2 == pytest.approx(length * WIDE_RATE / rate, abs=2)
 
 
 def test_what_a_wide_band_line_gets_is_not_cut_off_at_4_khz() -> None:
@@ -75,20 +76,20 @@ def test_half_a_pair_is_refused() -> None:
 
 @pytest.mark.parametrize("hertz", [50, 300, 1000, 2000, 3000, 3400])
 def test_what_a_phone_carries_stays_as_loud(hertz: int) -> None:
-    assert level_db(Downsampler().downsample(to_pcm16(tone(hertz, WIDE)))) == pytest.approx(0, abs=0.1)
+    assert level_db(Downsampler().downsample(to_pcm16(tone(hertz, WIDE_RATE)))) == pytest.approx(0, abs=0.1)
     assert level_db(Upsampler().upsample(to_pcm16(tone(hertz, RATE)))) == pytest.approx(0, abs=0.1)
 
 
 @pytest.mark.parametrize("hertz", [4600, 5000, 6000, 7000, 7900])
 def test_what_it_does_not_carry_is_not_folded_down(hertz: int) -> None:
-    assert level_db(Downsampler().downsample(to_pcm16(tone(hertz, WIDE)))) < -45
+    assert level_db(Downsampler().downsample(to_pcm16(tone(hertz, WIDE_RATE)))) < -45
 
 
 @pytest.mark.parametrize("hertz", [50, 300, 1000, 2000, 3000, 3400])
 def test_a_widened_tone_has_no_image(hertz: int) -> None:
     wide = np.frombuffer(Upsampler().upsample(to_pcm16(tone(hertz, RATE))), "<i2")[800:]
     spectrum = np.abs(np.fft.rfft(wide * np.hanning(len(wide))))
-    image = round((RATE - hertz) * len(wide) / WIDE)
+    image = round((RATE - hertz) * len(wide) / WIDE_RATE)
     assert spectrum[image - 5 : image + 6].max() < spectrum.max() * 10 ** (-45 / 20)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pocketsphinx
 
-from agent.engine.base import CALLER_RATE, Expect, FloatArray
+from agent.engine.base import Expect, FloatArray
 from agent.engine.embedded.language_model import sentences, vocabulary
 from agent.engine.embedded.trigrams import arpa
 from agent.exceptions import EngineError
+from audio.rate import FRAME, RATE, WIDE_RATE
 from config.dialogue import Dialogue
 
-MODEL_RATE = 16_000  # Hz
 # Their loudest 20 ms are brought into this range, in dBFS, and no further: who begins softly is not a quiet caller.
 # With one level for all instead, people's recordings at -14 to -40 dBFS had 19 to 29 % word errors, not 5 %.
 LOUDEST_DB = (-30.0, -16.0)
@@ -25,7 +25,7 @@ SILENCE_DB = -44.0  # below this nobody has spoken yet
 DITHER = 0.0007  # of full scale; digital silence would make the model's features meaningless
 # The second pass over a whole utterance would hold the interpreter for tens of milliseconds, and gains nothing here.
 # The language's weight over the sound's is above the usual 6.5: what was asked says much about what is answered.
-OPTIONS = {"loglevel": "FATAL", "fwdflat": False, "lw": 9.0, "samprate": float(MODEL_RATE)}
+OPTIONS = {"loglevel": "FATAL", "fwdflat": False, "lw": 9.0, "samprate": float(WIDE_RATE)}
 # The mean of the model's features over a telephone, with which every utterance begins. The model's own is that of a
 # studio microphone: with it the first words of a call are lost (35 % of 175 sentences instead of 22 %).
 TELEPHONE_MEAN = (
@@ -49,9 +49,9 @@ class Decoder:
         self._noise = np.random.default_rng(0)
         self._last = self._gain = np.float32(0)
         self._open = self._wide = False
-        self._frame = CALLER_RATE // 50  # samples in 20 ms
+        self._frame = FRAME
 
-    def start(self, expect: Expect, *, over: bool = False, rate: int = CALLER_RATE) -> None:
+    def start(self, expect: Expect, *, over: bool = False, rate: int = RATE) -> None:
         """Begin an utterance at 8 or 16 kHz; one that was broken off is forgotten. Its level is learnt with
         `learn_level`."""
         if self._open:
@@ -59,7 +59,7 @@ class Decoder:
         self._open = True
         self._decoder.activate_search(model_name(expect, over=over))
         self._frame = rate // 50
-        self._wide = rate == MODEL_RATE
+        self._wide = rate == WIDE_RATE
         self._decoder.set_cmn(WIDE_MEAN if self._wide else TELEPHONE_MEAN)
         self._decoder.start_utt()
         # The same dither for every utterance, so that the same audio always gives the same words.

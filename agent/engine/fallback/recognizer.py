@@ -5,13 +5,14 @@ import logging
 
 import msgspec
 
-from agent.engine.base import CALLER_RATE, Recognizer, SpeechBlock, Transcript
+from agent.engine.base import Recognizer, SpeechBlock, Transcript
 from agent.engine.fallback.health import Health
 from agent.exceptions import EngineError
+from audio.rate import RATE
 from config.agent import AgentSettings
 
 SILENT_S = 5.0  # without an answer until it counts as failed
-MAX_BYTES = 2 * CALLER_RATE * 90  # of one utterance that are kept
+MAX_BYTES = 2 * RATE * 90  # of one utterance that are kept
 MAX_UTTERANCES = 1000
 NOTHING = Transcript("", final=True)
 

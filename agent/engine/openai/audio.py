@@ -6,19 +6,17 @@ import wave
 import numpy as np
 import soxr
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE
-
-RATE = WIDE_RATE  # Hz; what speech models are trained on
+from audio.rate import RATE, WIDE_RATE
 
 
-def to_wav(pcm: bytes, rate: int = CALLER_RATE) -> bytes:
+def to_wav(pcm: bytes, rate: int = RATE) -> bytes:
     """The caller's mono PCM16 at `rate` Hz as a WAV file of 16 kHz mono PCM16. 4 s of 8 kHz take about 1 ms."""
     samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
-    wide = samples if rate == RATE else np.asarray(soxr.resample(samples, rate, RATE), "<i2")
+    wide = samples if rate == WIDE_RATE else np.asarray(soxr.resample(samples, rate, WIDE_RATE), "<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
-        wav.setframerate(RATE)
+        wav.setframerate(WIDE_RATE)
         wav.writeframes(wide.tobytes())
     return file.getvalue()

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from audio.rate import WIDE_RATE
+
 LONGEST_S = 90  # seconds of one utterance; what is longer is not heard
 FLUSH_TOKENS = 10  # of silence beyond the delay within which the longest word has surely come out (mistral-common)
 
@@ -42,4 +44,4 @@ class Layout:
     @property
     def longest(self) -> int:
         """Tokens of the longest utterance, with the silence around it."""
-        return self.silence + LONGEST_S * 16000 // self.token + self.flush + 1
+        return self.silence + LONGEST_S * WIDE_RATE // self.token + self.flush + 1

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from agent.engine.base import CALLER_RATE, FloatArray
+from agent.engine.base import FloatArray
+from audio.rate import RATE
 
 TAPS = 32  # of the half-band filter that makes the samples in between, at 8 kHz
 DELAY = TAPS  # samples of 16 kHz by which the output is behind 8 kHz
@@ -22,8 +23,8 @@ HALF_BAND = _half_band()
 class Upsampler:
     """One stream; the result does not depend on how it is cut into blocks."""
 
-    def __init__(self, rate: int = CALLER_RATE) -> None:
-        self.delay = DELAY if rate == CALLER_RATE else 0  # samples of 16 kHz
+    def __init__(self, rate: int = RATE) -> None:
+        self.delay = DELAY if rate == RATE else 0  # samples of 16 kHz
         self._past: FloatArray = np.zeros(TAPS - 1, np.float32)
 
     def feed(self, pcm: bytes) -> FloatArray:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE, FloatArray, Transcript
+from agent.engine.base import FloatArray, Transcript
 from agent.engine.realtime.layout import LONGEST_S, Layout
 from agent.engine.realtime.upsample import Upsampler
 from agent.exceptions import EngineError
+from audio.rate import RATE, WIDE_RATE
 
 Answer = Callable[[Transcript | EngineError], None]
 
@@ -29,7 +30,7 @@ class Mark(NamedTuple):
 class Utterance:
     """Audio is cut into the model's frames; silence is added at the end until the last words are out."""
 
-    def __init__(self, number: int, call: str, layout: Layout, rate: int = CALLER_RATE) -> None:
+    def __init__(self, number: int, call: str, layout: Layout, rate: int = RATE) -> None:
         self.number = number  # in the order in which they began
         self.call = call
         self.slot: int | None = None
@@ -113,7 +114,7 @@ class Utterance:
         """Whether it can be gone on with from where its audio was over."""
         return self._mark is not None
 
-    def goes_on(self, number: int, pcm: bytes, rate: int = CALLER_RATE) -> "Utterance | None":
+    def goes_on(self, number: int, pcm: bytes, rate: int = RATE) -> "Utterance | None":
         """The utterance that begins with `pcm`, if that is this one's audio and more: it need not be heard again."""
         if self._mark is None or rate != self._rate or pcm[: len(self._pcm)] != self._pcm:
             return None

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 
-from agent.engine.base import CALLER_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.gpu_memory import KEPT_AUDIO, MAX_PREFILL, MIN_LENGTH, PREFILL
 from agent.engine.voxtral.graphs import Graphs
@@ -19,6 +18,7 @@ from agent.engine.voxtral.operations import Operations
 from agent.engine.voxtral.sampling import choose
 from agent.engine.voxtral.self_check import operations_for
 from agent.engine.voxtral.slots import MIN_ROWS, SlotCache, bucket, common, shape_of, sizes
+from audio.rate import RATE
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Decoder:
             self.cache.copy(source, slot, known)
         return known
 
-    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = CALLER_RATE) -> torch.Tensor:
+    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = RATE) -> torch.Tensor:
         """Read the tokens of a prompt into a slot, from position `start` on, with the audio (see `hear`) where `ids`
         have audio tokens. Gives the logits [1, vocabulary] of the token that follows. Raises ValueError where they are
         too many: a GPU that is told to write beyond its cache is lost."""
@@ -135,7 +135,7 @@ class Decoder:
         tokens = self._graphs.run("choose", count, choose, logits, chances).tolist()
         return [tokens[row.slot] for row in rows]
 
-    def hear(self, audio: bytes, bands: torch.Tensor | None = None, rate: int = CALLER_RATE) -> torch.Tensor:
+    def hear(self, audio: bytes, bands: torch.Tensor | None = None, rate: int = RATE) -> torch.Tensor:
         """Mono PCM16 at 8 or 16 kHz → embeddings [375, width]; the last few turns are kept. `bands` are the
         spectrogram's frames, where they are known."""
         audio = last_30_s(audio, rate)

@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import torch
 
-from agent.engine.base import CALLER_RATE
 from agent.engine.faults import judge
 from agent.engine.host import use_own_stream
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.slots import Slots
 from agent.exceptions import DeviceLost, EngineError, OutOfMemory
+from audio.rate import RATE
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Job:
     seed: int | None = None
     forbidden: bool = False  # whether it must not begin with what `forbidden` names
     patient: bool = False  # admitted only when nobody else waits
-    rate: int = CALLER_RATE  # Hz, of the audio
+    rate: int = RATE  # Hz, of the audio
     cancelled: bool = field(default=False, init=False)
 
 

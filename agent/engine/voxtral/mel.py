@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from transformers.audio_utils import mel_filter_bank
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE
+from audio.rate import RATE, WIDE_RATE
 
-RATE = WIDE_RATE  # Hz, the model's
 BANDS, FRAMES = 128, 3000
 WINDOW, HOP = 400, 160  # samples at 16 kHz
 SILENCE = 1e-10  # the least power of a band
@@ -38,10 +37,12 @@ class Mel:
         self._device = device
         self._between = _between(HALF_TAPS).to(device)
         self._window = torch.hann_window(WINDOW).to(device)
-        filters = mel_filter_bank(1 + WINDOW // 2, BANDS, 0.0, RATE / 2, RATE, norm="slaney", mel_scale="slaney")
+        filters = mel_filter_bank(
+            1 + WINDOW // 2, BANDS, 0.0, WIDE_RATE / 2, WIDE_RATE, norm="slaney", mel_scale="slaney"
+        )
         self._filters = torch.from_numpy(filters).to(device, torch.float32)
 
-    def __call__(self, pcm: bytes, rate: int = CALLER_RATE) -> torch.Tensor:
+    def __call__(self, pcm: bytes, rate: int = RATE) -> torch.Tensor:
         """Mono PCM16 at 8 or 16 kHz → float32 [1, 128, 3000] on the device, silence after the audio's end."""
         samples = samples_of(last_30_s(pcm, rate), rate)
         return self.spectrogram(self.frames(samples, 0, frames_of(len(samples))))
@@ -95,7 +96,7 @@ class Mel:
 class GrowingMel:
     """The frames of one utterance, computed as its audio comes. It holds no more than the last 30 s."""
 
-    def __init__(self, mel: Mel, rate: int = CALLER_RATE) -> None:
+    def __init__(self, mel: Mel, rate: int = RATE) -> None:
         self.rate = rate  # Hz, of what is added
         self._mel = mel
         self._size = size_of(rate)
@@ -154,14 +155,14 @@ class GrowingMel:
 
 def size_of(rate: int) -> int:
     """Bytes of PCM16 in the time of a sample at 8 kHz."""
-    return 2 * rate // CALLER_RATE
+    return 2 * rate // RATE
 
 
-def samples_of(pcm: bytes, rate: int = CALLER_RATE) -> Samples:
+def samples_of(pcm: bytes, rate: int = RATE) -> Samples:
     """PCM16 as numbers; half a sample at the end, or half a pair, is left out."""
     size = size_of(rate)
     samples = np.frombuffer(pcm, "<i2", len(pcm) // size * size // 2)
-    return samples if rate == CALLER_RATE else samples.reshape(-1, 2)
+    return samples if rate == RATE else samples.reshape(-1, 2)
 
 
 def frames_of(samples: int) -> int:
@@ -174,7 +175,7 @@ def first_sample(count: int) -> int:
     return max(0, -(-(count - LONGEST) // STEP) * STEP)
 
 
-def last_30_s(pcm: bytes, rate: int = CALLER_RATE) -> bytes:
+def last_30_s(pcm: bytes, rate: int = RATE) -> bytes:
     """What is heard of PCM16."""
     size = size_of(rate)
     return pcm[size * first_sample(len(pcm) // size) :]

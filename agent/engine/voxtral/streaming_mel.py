@@ -2,8 +2,9 @@
 
 import torch
 
-from agent.engine.base import CALLER_RATE, Recognizer, SpeechBlock, Transcript, clearest
+from agent.engine.base import Recognizer, SpeechBlock, Transcript, clearest
 from agent.engine.voxtral.mel import GrowingMel, Mel
+from audio.rate import RATE
 
 MAX_UTTERANCES = 256  # of 3 MB at most each; the oldest one's call must have been lost
 
@@ -38,7 +39,7 @@ class Listening:
         """An utterance by its id."""
         return self._utterances.get(name)
 
-    def bands(self, call: str, audio: bytes, rate: int = CALLER_RATE) -> torch.Tensor | None:
+    def bands(self, call: str, audio: bytes, rate: int = RATE) -> torch.Tensor | None:
         """The spectrogram's frames of a call's turn, if its utterance has been heard; see GrowingMel."""
         utterance = self._last.get(call)
         return utterance.mel.bands(audio) if utterance and utterance.mel.rate == rate else None

@@ -1,17 +1,13 @@
 """The audio formats that can be negotiated, by their names in session descriptions, and how each is coded in a call."""
 
-import audioop
 from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 
 from audio import g711
-from audio.rate import FRAME_MS
+from audio.rate import FRAME, RATE, WIDE_RATE
 
-RATE = g711.RATE
-SAMPLES_PER_MS = g711.SAMPLES_PER_MS
-FRAME = FRAME_MS * SAMPLES_PER_MS  # samples in 20 ms
 COMFORT_NOISE = 13  # the static payload type (RFC 3389)
 
 
@@ -65,26 +61,18 @@ class Coder(Protocol):
         """The last `count` samples before a payload; b"" where it cannot tell of so many."""
 
 
-def _alaw_decode(payload: bytes) -> bytes:
-    return audioop.alaw2lin(payload, 2)
-
-
-def _alaw_encode(pcm: bytes) -> bytes:
-    return audioop.lin2alaw(pcm, 2)
-
-
 PCMU = G711("PCMU", 0, decode=g711.decode, encode=g711.encode, silence=g711.SILENCE * FRAME)
-PCMA = G711("PCMA", 8, decode=_alaw_decode, encode=_alaw_encode, silence=b"\xd5" * FRAME)
+PCMA = G711("PCMA", 8, decode=g711.decode_alaw, encode=g711.encode_alaw, silence=g711.ALAW_SILENCE * FRAME)
 OPUS = Codec(
     "opus",
     111,  # as browsers have it
-    rate=16_000,
+    rate=WIDE_RATE,
     clock=48_000,
     channels=2,
     parameters="maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;useinbandfec=1",
 )
 
-G722 = Codec("G722", 9, rate=16_000)
+G722 = Codec("G722", 9, rate=WIDE_RATE)
 
 CODECS = {codec.name: codec for codec in (OPUS, G722, PCMU, PCMA)}
 STATIC = {codec.payload_type: codec for codec in (PCMU, PCMA, G722)}

@@ -7,9 +7,8 @@ from struct import Struct
 
 import msgspec
 
-from audio.rate import FRAME_MS
+from audio.rate import FRAME_MS, SAMPLES_PER_MS
 from config.keys import WAITS_MS
-from telephony.lines.rtp.codec import SAMPLES_PER_MS
 from telephony.lines.rtp.packet import Packet
 
 KEYS = "0123456789*#ABCD"  # by event number

@@ -12,13 +12,13 @@ What a codec with a memory has coded waits as it came, behind silence of its len
 there: then the order is settled, and what is missing before it is for the codec to make up.
 """
 
-import audioop
 from bisect import insort
 
 import msgspec
 
-from audio.rate import FRAME_MS, NARROW, Rate
-from telephony.lines.rtp.codec import SAMPLES_PER_MS, Coder
+from audio.loudness import rms
+from audio.rate import FRAME_MS, NARROW, SAMPLES_PER_MS, Rate
+from telephony.lines.rtp.codec import Coder
 from telephony.lines.rtp.conceal import HISTORY_MS, MAX_LAG_MS, splice
 from telephony.lines.rtp.packet import Packet
 from telephony.lines.rtp.plc import Ahead, PacketLossConcealment
@@ -318,7 +318,7 @@ class JitterBuffer:
         samples = self._at_hand(self._frame + longest)
         if len(samples) < 2 * (self._frame + (longest if off_ms > 0 else 0)):
             return b""
-        if not far and audioop.rms(samples, 2) > QUIET:
+        if not far and rms(samples) > QUIET:
             return b""
         frame, used = splice(samples, off_ms < 0, self._rate)
         out_ms = (used - self._frame) / self._per_ms

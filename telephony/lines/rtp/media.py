@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from audio.rate import FRAME_MS, RATES, Rate
+from audio.rate import FRAME_MS, RATE, RATES, Rate
 from telephony.lines.exceptions import CommandError
 from telephony.lines.rtp import packet, rtcp
-from telephony.lines.rtp.codec import COMFORT_NOISE, G711, RATE, Codec, Coder
+from telephony.lines.rtp.codec import COMFORT_NOISE, G711, Codec, Coder
 from telephony.lines.rtp.coders import open_coder
 from telephony.lines.rtp.dtmf import KeyReceiver, KeySender
 from telephony.lines.rtp.jitter import JitterBuffer

@@ -1,6 +1,6 @@
 """What is known of the stream being received: its sequence numbers, losses and jitter (RFC 3550, appendix A)."""
 
-from telephony.lines.rtp.codec import SAMPLES_PER_MS
+from audio.rate import SAMPLES_PER_MS
 from telephony.lines.rtp.packet import Packet
 
 MAX_DROPOUT = 3000  # a sequence number this far ahead is no loss but a sender that started anew

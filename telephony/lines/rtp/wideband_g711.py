@@ -1,7 +1,8 @@
 """G.711 on a wide-band line: what a call goes on with whose peer has turned from Opus to G.711."""
 
+from audio.rate import SAMPLES_PER_MS
 from audio.resample import Downsampler, Upsampler
-from telephony.lines.rtp.codec import G711, SAMPLES_PER_MS
+from telephony.lines.rtp.codec import G711
 
 
 class WidebandG711:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from audio import g711
+from audio.rate import RATE, SAMPLES_PER_MS
 from audio.tones import tones
 from config.logging import Log
 from config.settings import PlayoutSettings
@@ -40,7 +41,7 @@ class StreamCall(Line):
         clock_ms: Callable[[], float],
     ) -> None:
         self.call_id = ""
-        self.rate = g711.RATE
+        self.rate = RATE
         self.carries_keys = True  # they come as messages
         self.ending = Ending()
         self._note: Callable[..., None] | None = None  # told what goes over the wire, for the tape
@@ -121,7 +122,7 @@ class StreamCall(Line):
             ulaw = g711.encode(fade)
             self._control.append(self.stream.media(ulaw))
             if self._note:
-                self._note(out="media", reply=reply, position=round(heard_ms * g711.SAMPLES_PER_MS), in_ms=0, ulaw=ulaw)
+                self._note(out="media", reply=reply, position=round(heard_ms * SAMPLES_PER_MS), in_ms=0, ulaw=ulaw)
         self._wake.set()
         return heard_ms
 
@@ -137,7 +138,7 @@ class StreamCall(Line):
     def press(self, reply: int, keys: str) -> None:
         """See Line. As tones, which every carrier takes."""
         pcm = tones(keys)
-        self.play(reply, pcm, [len(pcm) / 2 / g711.SAMPLES_PER_MS])
+        self.play(reply, pcm, [len(pcm) / 2 / SAMPLES_PER_MS])
 
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
@@ -216,7 +217,7 @@ class StreamCall(Line):
     def _check_pace(self) -> None:
         """Refuse audio that comes much faster than real time."""
         ahead_s = self._settings.max_ahead_s
-        self._allowed = g711.SAMPLES_PER_MS * (self._clock_ms() - self._opened_ms + 1000 * ahead_s)
+        self._allowed = SAMPLES_PER_MS * (self._clock_ms() - self._opened_ms + 1000 * ahead_s)
         if self.stream.received > self._allowed:
             raise ProtocolError(NOT_ALLOWED, f"audio more than {ahead_s:g} s ahead of time")
 
@@ -271,7 +272,7 @@ class StreamCall(Line):
                         await self._send_text(self.stream.media(ulaw))
                         self._note_audio(ulaw, position, max(0.0, plays_ms - now_ms))
                         position += len(ulaw)
-                        plays_ms = max(plays_ms, now_ms) + len(ulaw) / g711.SAMPLES_PER_MS
+                        plays_ms = max(plays_ms, now_ms) + len(ulaw) / SAMPLES_PER_MS
                     if self._control:  # paused meanwhile: the rest was taken back
                         break
                 self._sending_since_ms = 0.0

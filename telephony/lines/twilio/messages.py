@@ -11,6 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from audio.rate import RATE
+
 # Ids end up in logs, metrics and file names: nothing that could leave a folder or forge a line.
 SID_PATTERN = r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z"
 Sid = Annotated[str, Meta(pattern=SID_PATTERN)]
@@ -31,7 +33,7 @@ class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
     """What the payloads hold. Twilio knows this one format only."""
 
     encoding: str = "audio/x-mulaw"
-    sample_rate: int = 8000
+    sample_rate: int = RATE
     channels: int = 1
 
 

@@ -9,13 +9,12 @@ from enum import Enum
 
 import msgspec
 
+from audio import g711
+from audio.rate import FRAME, RATE, SAMPLES_PER_MS
 from telephony.lines.exceptions import CommandError, ProtocolError
 from telephony.lines.stream.protocol import Audio, Counters, Dtmf, Event, MarkPlayed, Started, Stopped
 from telephony.lines.twilio import messages
 
-SAMPLES_PER_MS = 8
-FRAME = 160  # samples, 20 ms: what timestamps may be off by
-SILENCE = b"\xff"  # a mu-law sample of value 0
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_GAP_MS = 5000
 
@@ -155,9 +154,9 @@ class MediaStream:
     def _start(self, message: messages.StartMessage) -> Started:
         state = self._check("start", message.stream_sid)
         start, form = message.start, message.start.media_format
-        if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", 8000, 1):
+        if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", RATE, 1):
             given = f"{form.encoding[:40]}, {form.sample_rate} Hz, {form.channels} ch"
-            raise ProtocolError(NOT_TEXT, f"media format is {given}; only audio/x-mulaw, 8000 Hz, 1 ch is spoken")
+            raise ProtocolError(NOT_TEXT, f"media format is {given}; only audio/x-mulaw, {RATE} Hz, 1 ch is spoken")
         if start.stream_sid not in ("", message.stream_sid):
             raise ProtocolError(NOT_ALLOWED, "start names two different streamSids")
         self._state, self._stream_sid = state, message.stream_sid
@@ -185,7 +184,7 @@ class MediaStream:
         self._next += samples
         self._last, self._last_number = place, number
         counters.frames += 1
-        return Audio(SILENCE * gap + payload) if gap else Audio(payload)
+        return Audio(g711.SILENCE * gap + payload) if gap else Audio(payload)
 
     def _is_old(self, place: int, number: int) -> bool:
         """Tell (and count) a duplicate or late frame among those whose timestamp does not go forward.

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from audio.rate import FRAME_MS
-from telephony.lines.rtp.codec import FRAME, PCMA, PCMU, Coder
+from audio.rate import FRAME, FRAME_MS
+from telephony.lines.rtp.codec import PCMA, PCMU, Coder
 from telephony.lines.rtp.jitter import JitterBuffer
 from telephony.lines.rtp.packet import Packet
 from telephony.simulator.playback import UNDERRUN_WINDOW

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from audio import g711
+from audio.rate import SAMPLES_PER_MS
 from telephony.lines.exceptions import CommandError
 from telephony.lines.rtp import srtp
 from telephony.lines.rtp.media import Media
@@ -95,7 +95,7 @@ class SipCall(PhoneCall):
     def _exchange(self, now: int) -> str:
         assert self._stream is not None
         assert self._sockets is not None
-        talk, now_ms = self._stream, now / g711.SAMPLES_PER_MS
+        talk, now_ms = self._stream, now / SAMPLES_PER_MS
         for data, source, age_ms in ports.receive(self._sockets.audio):
             talk.receive(data, source, now_ms - age_ms)
         try:
@@ -149,7 +149,7 @@ class SipCall(PhoneCall):
             call.refuse_reinvite(error.refusal, now_ms)
             return
         if self._stream is not None:
-            self._stream.media.update(agreed, self._now() / g711.SAMPLES_PER_MS)
+            self._stream.media.update(agreed, self._now() / SAMPLES_PER_MS)
         call.answer_reinvite(answer, now_ms)
 
     def _referred(self, call: UacCall, target: str) -> None:

@@ -7,10 +7,10 @@ through the jitter buffer, in media time: 40 ms and more after its packets came,
 from collections.abc import Sequence
 
 from audio import g711
-from audio.rate import NARROW
+from audio.rate import FRAME, NARROW, SAMPLES_PER_MS
 from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.parameters import Parameters, SocketAddress
-from telephony.simulator.clip import FRAME, Clip
+from telephony.simulator.clip import Clip
 from telephony.simulator.ear import JOIN, QUIET
 from telephony.simulator.playback import Underrun
 from telephony.simulator.script import Script
@@ -18,7 +18,7 @@ from telephony.simulator.script_runner import Utterance
 from telephony.simulator.sip.arrivals import Arrivals
 from telephony.simulator.talk import Cleared, Talk
 
-MS = g711.SAMPLES_PER_MS
+MS = SAMPLES_PER_MS
 LATE_STOP = 200 * MS  # an agent that falls silent so soon after the caller's last word has been talked out of it
 REACTION = 1000 * MS  # so soon after a sound of the caller, a break in the agent's voice is meant
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
-MULAW = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+from audio.rate import RATE
+
+MULAW = {"encoding": "audio/x-mulaw", "sampleRate": RATE, "channels": 1}
 
 
 def new_sid(prefix: str) -> str:

@@ -5,15 +5,15 @@ Sans-I/O: told the time in samples (8 kHz) since the start of the stream, it ans
 
 from collections.abc import Sequence
 
-from audio import g711
-from telephony.simulator.clip import FRAME, Clip
+from audio.rate import FRAME, SAMPLES_PER_MS
+from telephony.simulator.clip import Clip
 from telephony.simulator.playback import Overflow
 from telephony.simulator.script import Script
 from telephony.simulator.talk import Cleared, Talk
 from telephony.simulator.twilio import messages
 from telephony.simulator.twilio.messages import Clear, Mark, StreamMessages
 
-STRAY_WINDOW = 300 * g711.SAMPLES_PER_MS  # media so soon after `clear` belongs to what was cleared
+STRAY_WINDOW = 300 * SAMPLES_PER_MS  # media so soon after `clear` belongs to what was cleared
 
 
 class TwilioTalk(Talk):
@@ -42,7 +42,7 @@ class TwilioTalk(Talk):
         self.ear.listen(now + 1)  # what begins to be played just now is heard too
         for position, frame, keys in self.due(now):
             out += [self.out.dtmf(key) for key in keys]
-            out.append(self.out.media(frame, position // g711.SAMPLES_PER_MS))
+            out.append(self.out.media(frame, position // SAMPLES_PER_MS))
         return out
 
     def receive(self, message: bytes, now: int) -> list[bytes]:
@@ -73,7 +73,7 @@ class TwilioTalk(Talk):
 
     def _media(self, payload: bytes, now: int) -> None:
         if self.media_received > 0 and now <= self.playback.end + STRAY_WINDOW:
-            self.arrived((now - self._last_media) / g711.SAMPLES_PER_MS)
+            self.arrived((now - self._last_media) / SAMPLES_PER_MS)
         if self.first_media is None:
             self.first_media = now
         self.media_received += 1

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from agent.engine.base import Cue, Done, Next, ReplyRequest, SpeakRequest, Text
-from agent.engine.simulated import RATE, SimulatedModel, SimulatedSynthesizer, hum
+from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer, hum
+from audio.rate import RATE
 from config.engine import SimulatedSettings
 
 FAST = {"first_word_ms": 0, "word_ms": 0, "first_audio_ms": 0, "delivery_speed": 10_000}

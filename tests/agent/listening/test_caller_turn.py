@@ -4,7 +4,7 @@ import pytest
 
 from agent.engine.base import Expect, Meaning
 from agent.listening.caller_turn import MAX_DIGITS, Caller
-from agent.listening.turn_detector import WINDOW_MS
+from audio.rate import WINDOW_MS
 from config.settings import TurnSettings
 from tests.agent.phone import frame
 

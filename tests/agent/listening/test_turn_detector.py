@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.listening.turn_detector import WINDOW_MS, Change, TurnDetector
+from agent.listening.turn_detector import Change, TurnDetector
+from audio.rate import WINDOW_MS
 from config.settings import TurnSettings
 
 

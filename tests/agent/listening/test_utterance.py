@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.listening.utterance import BLOCK_MS, BYTES_PER_MS, Utterance
+from agent.listening.utterance import BLOCK_MS, Utterance
+from audio.rate import BYTES_PER_MS
 from tests.agent.phone import widened
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from agent.listening.vad import WINDOW, WINDOW_MS, Vad, VadStream
+from agent.listening.vad import WINDOW, Vad, VadStream
 from audio import g711, wav
+from audio.rate import WINDOW_MS
 
 
 def telephone(path: Path, before_s: float, noise_db: float = -60) -> bytes:

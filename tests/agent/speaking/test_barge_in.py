@@ -4,10 +4,10 @@ import pytest
 
 from agent.engine.base import Cue, Done, Meaning, Next, ToolCall
 from agent.listening.caller_turn import Caller
-from agent.listening.turn_detector import WINDOW_MS
 from agent.speaking.barge_in import Burst
 from agent.speaking.interruption import UNKNOWN_WORD_MS, Verdict
 from agent.speaking.reply import Reply
+from audio.rate import WINDOW_MS
 from config.settings import TurnSettings
 
 

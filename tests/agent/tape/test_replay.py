@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from agent import events as e
 from agent.engine.base import Done, Expect, Meaning, Next, ToolCall, ToolResult
-from agent.listening.vad import RATE, WINDOW_MS, Vad
+from agent.listening.vad import Vad
 from agent.state import State
 from agent.tape.reader import read
 from agent.tape.replay import Replayed, replay
+from audio.rate import RATE, WINDOW_MS
 from config.exceptions import TapeError
 from tests.agent.phone import PLAIN, Call, WideBand, widened
 

@@ -17,7 +17,8 @@ from agent.tape.file import read_lines
 from agent.tape.reader import read
 from agent.tape.replay import replay
 from audio.g711 import decode, encode
-from audio.resample import RATE, WIDE, resample, to_both
+from audio.rate import RATE, WIDE_RATE
+from audio.resample import resample, to_both
 from audio.tones import tones
 from config.agent import AgentSettings
 from config.logging import Log
@@ -151,7 +152,7 @@ class Joined:
         pcm, wide = to_both(*say("when are you open"))
         silence = bytes(16 * 1500)
         said = silence + pcm + silence, 2 * silence + wide + 2 * silence
-        await self.hears(said[0], said[1] if self.line.rate == WIDE else b"")
+        await self.hears(said[0], said[1] if self.line.rate == WIDE_RATE else b"")
         await self.until(lambda: len(self.line.played) > greeted)
         await self.bridge.closed()
         self.tapes.stop()
@@ -159,7 +160,7 @@ class Joined:
         return said
 
 
-@pytest.fixture(params=[RATE, WIDE], ids=["narrow-band", "wide-band"])
+@pytest.fixture(params=[RATE, WIDE_RATE], ids=["narrow-band", "wide-band"])
 async def joined(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Joined]:
     call = Joined(request.param, tmp_path)
     yield call
@@ -178,7 +179,7 @@ async def test_the_line_plays_and_the_engine_hears_at_the_lines_rate(joined: Joi
     assert len(blocks) > 3
     for narrow, broad in [(asked.audio, asked.wide), *((block.audio, block.wide) for block in blocks)]:
         assert narrow
-        if rate == WIDE:
+        if rate == WIDE_RATE:
             at = wide.index(broad)
             assert narrow == decode(encode(pcm[at // 2 : at // 2 + len(narrow)]))
             assert len(broad) == 2 * len(narrow)
@@ -192,11 +193,11 @@ async def test_keys_as_tones_are_keys_and_no_speech(joined: Joined, shift_ms: in
     """The detector of voices is not told of them, nor is the engine."""
     joined.bridge.start()
     await joined.until(lambda: joined.bridge._conversation.session.state == "listening")
-    pressed = np.frombuffer(tones("14", WIDE), "<i2").astype(np.float32) / 32_768
-    pcm, wide = to_both(np.concatenate([np.zeros(16 * (1000 + shift_ms), np.float32), pressed]), WIDE)
+    pressed = np.frombuffer(tones("14", WIDE_RATE), "<i2").astype(np.float32) / 32_768
+    pcm, wide = to_both(np.concatenate([np.zeros(16 * (1000 + shift_ms), np.float32), pressed]), WIDE_RATE)
     frames = len(pcm) // 320
-    await joined.hears(pcm[: 320 * frames], wide[: 640 * frames] if joined.line.rate == WIDE else b"")
-    await joined.hears(bytes(16 * 2500), bytes(32 * 2500) if joined.line.rate == WIDE else b"")
+    await joined.hears(pcm[: 320 * frames], wide[: 640 * frames] if joined.line.rate == WIDE_RATE else b"")
+    await joined.hears(bytes(16 * 2500), bytes(32 * 2500) if joined.line.rate == WIDE_RATE else b"")
     await joined.until(lambda: len(joined.model.requests) == 2)
     await joined.bridge.closed()
     joined.tapes.stop()
@@ -223,6 +224,6 @@ async def test_a_synthesizers_band_is_not_cut_off_on_a_wide_band_line(joined: Jo
     hertz = np.fft.rfftfreq(2 * len(spectrum) - 1, 1 / rate)[: len(spectrum)]
     above = spectrum[hertz > 4200].sum() / spectrum.sum()
     sound, made_at = say("Good morning. I have heard that.")
-    reference = np.abs(np.fft.rfft(resample(sound, made_at, WIDE))) ** 2
-    expected = reference[np.fft.rfftfreq(2 * len(reference) - 1, 1 / WIDE)[: len(reference)] > 4200].sum()
-    assert above == (pytest.approx(expected / reference.sum(), rel=0.5) if rate == WIDE else 0)
+    reference = np.abs(np.fft.rfft(resample(sound, made_at, WIDE_RATE))) ** 2
+    expected = reference[np.fft.rfftfreq(2 * len(reference) - 1, 1 / WIDE_RATE)[: len(reference)] > 4200].sum()
+    assert above == (pytest.approx(expected / reference.sum(), rel=0.5) if rate == WIDE_RATE else 0)

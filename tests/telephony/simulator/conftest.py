@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from audio import g711
-from telephony.simulator.clip import FRAME, FloatArray
+from audio.rate import FRAME, SAMPLES_PER_MS
+from telephony.simulator.clip import FloatArray
 from telephony.simulator.script import Script
 
 HERE = Path(__file__).parent
@@ -84,7 +85,7 @@ def tone() -> Callable[[int], bytes]:
     """Loud mu-law audio of so many ms."""
 
     def make(ms: int) -> bytes:
-        samples = np.arange(ms * g711.SAMPLES_PER_MS)
+        samples = np.arange(ms * SAMPLES_PER_MS)
         return g711.encode((np.cos(samples * 0.7) * 8000).astype("<i2").tobytes())
 
     return make

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from audio import g711, wav
-from telephony.simulator.clip import FRAME, Clip, find_speech, line_noise, render
+from audio.rate import FRAME
+from telephony.simulator.clip import Clip, find_speech, line_noise, render
 from telephony.simulator.script import ScriptError
 
 

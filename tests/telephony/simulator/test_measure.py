@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from audio import g711
-from telephony.simulator.clip import FRAME, render
+from audio.rate import FRAME
+from telephony.simulator.clip import render
 from telephony.simulator.measure import measure
 from telephony.simulator.report import CallReport
 from telephony.simulator.twilio.messages import StreamMessages, new_sid

@@ -3,7 +3,7 @@
 from typing import Any
 
 from audio import g711
-from telephony.simulator.clip import FRAME
+from audio.rate import FRAME
 from telephony.simulator.ear import Talkspurt
 from telephony.simulator.narrator import Narrator
 from telephony.simulator.script_runner import Utterance

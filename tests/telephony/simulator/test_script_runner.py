@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from telephony.simulator.clip import FRAME, render
+from audio.rate import FRAME
+from telephony.simulator.clip import render
 from telephony.simulator.ear import Ear, Talkspurt
 from telephony.simulator.script_runner import ScriptRunner
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from audio import g711
-from telephony.simulator.clip import FRAME, render
+from audio.rate import FRAME
+from telephony.simulator.clip import render
 from telephony.simulator.talk import MOST_ARRIVALS, Talk
 
 FLOOR = (g711.SILENCE * FRAME,)

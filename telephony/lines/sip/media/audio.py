@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
+from audio.rate import RATE
 from telephony.lines.exceptions import LineError
 from telephony.lines.rtp import srtp
-from telephony.lines.rtp.codec import PCMA, PCMU, RATE, STATIC, Codec
+from telephony.lines.rtp.codec import PCMA, PCMU, STATIC, Codec
 from telephony.lines.rtp.parameters import SocketAddress
 from telephony.lines.rtp.srtp import Crypto
 from telephony.lines.sip.media.hosts import is_nowhere

@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from audio.rate import FRAME_MS
+from audio.rate import FRAME_MS, RATE
 from telephony.lines.rtp import srtp
-from telephony.lines.rtp.codec import RATE, STATIC, Codec
+from telephony.lines.rtp.codec import STATIC, Codec
 from telephony.lines.rtp.jitter import MAX_PACKET_MS
 from telephony.lines.rtp.parameters import Parameters
 from telephony.lines.rtp.srtp import Crypto
@@ -26,7 +26,7 @@ from telephony.lines.sip.media.audio import (
 from telephony.lines.sip.syntax import sdp
 from telephony.lines.sip.syntax.sdp import Description, MediaDescription, Origin
 
-EVENT_TYPES = {8000: 101, 48_000: 110}  # the payload types of events in our own offers, as nearly everybody's
+EVENT_TYPES = {RATE: 101, 48_000: 110}  # the payload types of events in our own offers, as nearly everybody's
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 

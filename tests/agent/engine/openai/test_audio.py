@@ -6,8 +6,8 @@ import wave
 import numpy as np
 import pytest
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.openai.audio import to_wav
+from audio.rate import RATE, WIDE_RATE
 
 
 def read(data: bytes) -> tuple[np.ndarray, tuple[int, int, int]]:
@@ -33,7 +33,7 @@ def test_16_khz_stays_what_it_is() -> None:
     assert np.array_equal(samples, pcm)
 
 
-@pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
+@pytest.mark.parametrize("rate", [RATE, WIDE_RATE])
 @pytest.mark.parametrize("pcm", [b"", b"\x01", bytes(2), bytes(3)])
 def test_hardly_any_audio_is_a_file_too(pcm: bytes, rate: int) -> None:
     samples, _ = read(to_wav(pcm, rate))

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+from audio.rate import RATE
+
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported
 
-from agent.engine.base import CALLER_RATE
 from agent.engine.realtime.layout import Layout
 from agent.engine.realtime.loading import layout_of
 from agent.engine.realtime.model import RealtimeModel
@@ -29,7 +30,7 @@ class Parts(NamedTuple):
     processor: Any
     layout: Layout
 
-    def generated(self, pcm: bytes, rate: int = CALLER_RATE) -> list[int]:
+    def generated(self, pcm: bytes, rate: int = RATE) -> list[int]:
         """The tokens transformers finds in it."""
         return list(hearing.generated(self.network, self.processor.feature_extractor, self.layout, pcm, rate))
 

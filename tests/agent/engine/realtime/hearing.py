@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from agent.engine.base import CALLER_RATE, FloatArray, SpeechBlock, Transcript
+from agent.engine.base import FloatArray, SpeechBlock, Transcript
 from agent.engine.realtime.layout import Layout
 from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.upsample import Upsampler
 from agent.engine.realtime.utterance import Utterance
 from agent.exceptions import EngineError
+from audio.rate import RATE
 
 
-def tones(seed: int, seconds: float = 2.0, rate: int = CALLER_RATE) -> bytes:
+def tones(seed: int, seconds: float = 2.0, rate: int = RATE) -> bytes:
     """Another tone, or none, every tenth of a second; PCM16."""
     rng = np.random.default_rng(seed)
     time = np.arange(rate // 10) / rate
@@ -41,9 +42,9 @@ def block(name: str, pcm: bytes, call: str = "", wide: bytes = b"") -> SpeechBlo
 
 
 @cache
-def generated(network: Any, features: Any, layout: Layout, pcm: bytes, rate: int = CALLER_RATE) -> tuple[int, ...]:
+def generated(network: Any, features: Any, layout: Layout, pcm: bytes, rate: int = RATE) -> tuple[int, ...]:
     """The tokens of `generate` with a stream of audio, silence after it included."""
-    silence = bytes((layout.flush + 2) * layout.token * rate // CALLER_RATE)
+    silence = bytes((layout.flush + 2) * layout.token * rate // RATE)
     audio = np.concatenate((np.zeros(layout.silence * layout.token, np.float32), Upsampler(rate).feed(pcm + silence)))
 
     def mel(samples: FloatArray, *, center: bool) -> torch.Tensor:
@@ -74,7 +75,7 @@ def heard(
 ) -> dict[int, list[int]]:
     """The tokens of utterances by slot; each gets its next piece whenever it has no audio left for a step."""
     rates = rates or {}
-    utterances = {slot: Utterance(slot, str(slot), model.layout, rates.get(slot, CALLER_RATE)) for slot in pieces}
+    utterances = {slot: Utterance(slot, str(slot), model.layout, rates.get(slot, RATE)) for slot in pieces}
     for slot, utterance in utterances.items():
         utterance.slot = slot
         model.open(slot)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from agent.engine.base import WIDE_RATE
 from agent.engine.realtime.model import Mel, RealtimeModel, Work
 from agent.engine.realtime.upsample import Upsampler
 from agent.engine.realtime.utterance import Utterance
+from audio.rate import WIDE_RATE
 from tests.agent.engine.realtime.conftest import Parts
 from tests.agent.engine.realtime.hearing import blocks, generated, heard, tones
 

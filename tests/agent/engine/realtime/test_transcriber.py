@@ -7,10 +7,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE, Transcript
+from agent.engine.base import Transcript
 from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.transcriber import MAX_UTTERANCES, Transcriber
 from agent.exceptions import DeviceLost, EngineError
+from audio.rate import RATE, WIDE_RATE
 from tests.agent.engine.realtime.conftest import STREAMS, Parts
 from tests.agent.engine.realtime.hearing import Answers, block, blocks, tones
 
@@ -40,7 +41,7 @@ def finish(transcriber: Transcriber, name: str) -> Answers:
     return answers
 
 
-def final(parts: Parts, pcm: bytes, rate: int = CALLER_RATE) -> list[str]:
+def final(parts: Parts, pcm: bytes, rate: int = RATE) -> list[str]:
     """What the whole may be transcribed as: with all the silence after it, or as much as a quiet end needs."""
     tokens = parts.generated(pcm, rate)
     return [parts.text(tokens[:count]) for count in range(len(tokens) - 20, len(tokens) + 1)]

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.realtime.upsample import DELAY, Upsampler
+from audio.rate import RATE, WIDE_RATE
 from tests.agent.engine.realtime.hearing import blocks, tones
 
 
@@ -32,7 +32,7 @@ def test_blocks_make_no_difference(sizes: tuple[int, ...]) -> None:
     np.testing.assert_allclose(pieces, Upsampler().feed(pcm), atol=1e-7)
 
 
-@pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
+@pytest.mark.parametrize("rate", [RATE, WIDE_RATE])
 def test_nothing_in_nothing_out(rate: int) -> None:
     assert len(Upsampler(rate).feed(b"")) == 0
 

@@ -3,19 +3,19 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.realtime.layout import FLUSH_TOKENS, LONGEST_S, Layout
 from agent.engine.realtime.utterance import MAX_WAITING_S, Utterance
+from audio.rate import RATE, WIDE_RATE
 from tests.agent.engine.realtime.hearing import tones
 
 LAYOUT = Layout(token=1280, frame=1520, back=200, silence=32, delay=6, begin=1, pad=32, end=2)
 WORD = 1300
 
 
-on_both_lines = pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
+on_both_lines = pytest.mark.parametrize("rate", [RATE, WIDE_RATE])
 
 
-def utterance(pcm: bytes = b"", rate: int = CALLER_RATE) -> Utterance:
+def utterance(pcm: bytes = b"", rate: int = RATE) -> Utterance:
     made = Utterance(0, "call", LAYOUT, rate)
     made.add(pcm)
     return made

@@ -4,16 +4,16 @@ import numpy as np
 import torch
 from transformers import WhisperFeatureExtractor
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.mel import Mel
 from agent.engine.voxtral.prompt import audio_tokens
+from audio.rate import RATE, WIDE_RATE
 
 SLOTS, CONTEXT = 4, 1024
 INSTRUCTIONS = [1, 3, *range(1010, 1050)]
 
 
-def pcm(seed: int, seconds: float = 1.0, rate: int = CALLER_RATE) -> bytes:
+def pcm(seed: int, seconds: float = 1.0, rate: int = RATE) -> bytes:
     """A chord in noise, PCM16; every seed another one."""
     random = np.random.default_rng(seed)
     time = np.arange(int(rate * seconds))[:, None] / rate
@@ -36,11 +36,11 @@ def whispers(audio: bytes) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def generate(voxtral: Checkpoint, ids: list[int], audio: bytes, count: int, rate: int = CALLER_RATE) -> list[int]:
+def generate(voxtral: Checkpoint, ids: list[int], audio: bytes, count: int, rate: int = RATE) -> list[int]:
     """What transformers itself generates greedily, without </s>."""
     features = None
     if audio:
-        features = Mel(torch.device("cpu"))(audio) if rate == CALLER_RATE else whispers(audio)
+        features = Mel(torch.device("cpu"))(audio) if rate == RATE else whispers(audio)
     tokens = voxtral.model.generate(
         input_ids=torch.tensor([ids]),
         attention_mask=torch.ones(1, len(ids), dtype=torch.long),

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from agent.engine.base import WIDE_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.gpu_memory import KEPT_AUDIO
+from audio.rate import WIDE_RATE
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, generate, pcm, prompt
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.voxtral import checkpoint
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.mel import BANDS, FRAMES, GrowingMel, Mel
 from agent.engine.voxtral.operations import Plain
 from agent.engine.voxtral.sampling import choose
+from audio.rate import RATE, WIDE_RATE
 from config.engine import VoxtralSettings
 from tests.agent.engine.fake_gpu import CPU, GPU, FakeGpu
 from tests.agent.engine.voxtral.rehearsal import Rehearsal
@@ -45,7 +45,7 @@ def grown(mel: Mel, audio: bytes, rate: int) -> torch.Tensor:
     return bands
 
 
-@pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
+@pytest.mark.parametrize("rate", [RATE, WIDE_RATE])
 @pytest.mark.parametrize("seconds", [0.01, 2, 31])
 def test_spectrograms(gpu: FakeGpu, rate: int, seconds: float) -> None:
     there, here, audio = Mel(GPU), Mel(CPU), pcm(1, seconds, rate)
@@ -57,7 +57,7 @@ def test_spectrograms(gpu: FakeGpu, rate: int, seconds: float) -> None:
     torch.testing.assert_close(spectrogram.cpu(), here(audio, rate), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("rate", [CALLER_RATE, WIDE_RATE])
+@pytest.mark.parametrize("rate", [RATE, WIDE_RATE])
 @pytest.mark.parametrize("seconds", [2, 31])
 def test_growing_spectrograms(gpu: FakeGpu, rate: int, seconds: float) -> None:
     there, here, audio = Mel(GPU), Mel(CPU), pcm(2, seconds, rate)
@@ -85,7 +85,7 @@ def test_the_encoder_can_be_captured(gpu: FakeGpu, tiny: Path) -> None:
     assert not heard[0].equal(heard[1])
     gpu.waits.clear()
     audio = pcm(3)
-    decoder.hear(audio, grown(Mel(CPU), audio, CALLER_RATE))
+    decoder.hear(audio, grown(Mel(CPU), audio, RATE))
     assert [wait.kind for wait in gpu.waits] == ["brings"]  # the spectrogram
 
 

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.engine.base import CALLER_RATE
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder, Row
 from agent.engine.voxtral.loop import DecodeLoop, Event, Job
 from agent.exceptions import DeviceLost, EngineError, OutOfMemory
+from audio.rate import RATE
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, generate, pcm, prompt
 
 WAIT_S = 20.0
@@ -101,7 +101,7 @@ def test_a_call_goes_on_from_what_its_last_prompt_left(voxtral: Checkpoint, deco
     read: list[int] = []
 
     class Counting(Decoder):
-        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = CALLER_RATE) -> torch.Tensor:
+        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = RATE) -> torch.Tensor:
             read.append(len(ids))
             return super().prefill(slot, ids, audio, start, rate)
 
@@ -207,7 +207,7 @@ class Faulty(Decoder):
             fault, self.fault = self.fault, None
             raise fault
 
-    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = CALLER_RATE) -> torch.Tensor:
+    def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = RATE) -> torch.Tensor:
         self._fail(prefill=True)
         return super().prefill(slot, ids, audio, start, rate)
 
@@ -236,7 +236,7 @@ def test_a_prompt_that_fails_costs_nobody_else_anything(voxtral: Checkpoint, sta
 
 def test_what_a_failed_prompt_has_overwritten_is_not_used(voxtral: Checkpoint, start: Start) -> None:
     class Late(Faulty):
-        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = CALLER_RATE) -> torch.Tensor:
+        def prefill(self, slot: int, ids: list[int], audio: bytes, start: int, rate: int = RATE) -> torch.Tensor:
             logits = Decoder.prefill(self, slot, ids, audio, start, rate)
             self._fail(prefill=True)
             return logits

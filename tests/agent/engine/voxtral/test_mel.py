@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
-from agent.engine.base import CALLER_RATE, WIDE_RATE
 from agent.engine.voxtral.mel import FRAMES, LONGEST, STEP, GrowingMel, Mel, samples_of, size_of
+from audio.rate import RATE, WIDE_RATE
 
 
-def loud_and_soft(rate: int = CALLER_RATE) -> bytes:
+def loud_and_soft(rate: int = RATE) -> bytes:
     """33 s of noise, ten times a second another loudness."""
     random = np.random.default_rng(1)
     loudness = np.repeat(10 ** random.uniform(2.5, 3.8, 330), rate // 10)
@@ -22,23 +22,23 @@ def loud_and_soft(rate: int = CALLER_RATE) -> bytes:
 
 MEL = Mel(torch.device("cpu"))
 SPEECH = loud_and_soft()
-SPEECHES = {CALLER_RATE: SPEECH, WIDE_RATE: loud_and_soft(WIDE_RATE)}
-rates = st.sampled_from([CALLER_RATE, WIDE_RATE])
+SPEECHES = {RATE: SPEECH, WIDE_RATE: loud_and_soft(WIDE_RATE)}
+rates = st.sampled_from([RATE, WIDE_RATE])
 BLOCK = 3200  # bytes of 200 ms
 ROUNDING = 1e-4  # of four decades
 
 
-def whispers(audio: bytes, rate: int = CALLER_RATE) -> torch.Tensor:
+def whispers(audio: bytes, rate: int = RATE) -> torch.Tensor:
     """What WhisperFeatureExtractor makes of it at 16 kHz."""
     samples = samples_of(audio)
-    wide = MEL.widen(samples).numpy() if rate == CALLER_RATE else samples.astype(np.float32) / 32768
+    wide = MEL.widen(samples).numpy() if rate == RATE else samples.astype(np.float32) / 32768
     features: torch.Tensor = WhisperFeatureExtractor(feature_size=128)(
         wide, sampling_rate=16_000, return_tensors="pt"
     ).input_features
     return features
 
 
-def grown(audio: bytes, sizes: list[int], rate: int = CALLER_RATE) -> GrowingMel:
+def grown(audio: bytes, sizes: list[int], rate: int = RATE) -> GrowingMel:
     """The audio in blocks of these sizes, again and again."""
     growing, at = GrowingMel(MEL, rate), 0
     for size in itertools.cycle(sizes):

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from agent.engine.base import WIDE_RATE, SpeechBlock, Transcript
+from agent.engine.base import SpeechBlock, Transcript
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.decoder import Decoder
 from agent.engine.voxtral.streaming_mel import MAX_UTTERANCES, Listening, Overhearing
+from audio.rate import WIDE_RATE
 from tests.agent.engine.remote_parts import Ears
 from tests.agent.engine.voxtral.speaking import pcm
 

@@ -2,11 +2,12 @@ import asyncio
 
 import pytest
 
-from agent.engine.base import WIDE_RATE, SpeechBlock, Transcript
+from agent.engine.base import SpeechBlock, Transcript
 from agent.engine.voxtral import model
 from agent.engine.voxtral import streaming_mel as listening
 from agent.engine.voxtral.mel import LONGEST, Mel
 from agent.engine.voxtral.model import VoxtralModel
+from audio.rate import WIDE_RATE
 from tests.agent.engine.voxtral.speaking import pcm
 from tests.agent.engine.voxtral.test_model import events, polite, rambling, request
 

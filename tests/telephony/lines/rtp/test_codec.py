@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from telephony.lines.rtp.codec import CODECS, FRAME, G711, OPUS, PCMA, PCMU
+from audio.rate import FRAME
+from telephony.lines.rtp.codec import CODECS, G711, OPUS, PCMA, PCMU
 
 
 @pytest.mark.parametrize("codec", [PCMU, PCMA], ids=lambda codec: codec.name)

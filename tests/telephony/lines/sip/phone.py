@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from agent.engine.base import Engine
+from audio.rate import FRAME
 from config.settings import Settings, load_settings
 from telephony.lines.rtp import packet
-from telephony.lines.rtp.codec import FRAME, PCMA, PCMU, Codec
+from telephony.lines.rtp.codec import PCMA, PCMU, Codec
 from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.packet import Packet
 from telephony.lines.sip.dialogs.events import (

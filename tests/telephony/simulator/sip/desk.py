@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from audio.rate import FRAME
 from config.sip import SipSettings
-from telephony.lines.rtp.codec import FRAME
 from telephony.lines.sip.dialogs.core import Config
 from telephony.lines.sip.dialogs.events import Acked, Ended, Event, Invited, Reanswered, Send, TransferProgress
 from telephony.lines.sip.dialogs.invite_dialog import Call

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from audio.rate import WIDE
+from audio.rate import FRAME, WIDE
 from telephony.lines.rtp import opus
-from telephony.lines.rtp.codec import FRAME, PCMU
+from telephony.lines.rtp.codec import PCMU
 from telephony.lines.rtp.packet import Packet
 from telephony.simulator.sip.arrivals import Arrivals
 from tests.debian import needs

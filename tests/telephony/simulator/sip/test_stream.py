@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from audio import g711
+from audio.rate import FRAME
 from telephony.lines.exceptions import CommandError
 from telephony.lines.rtp.codec import PCMU
 from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.parameters import Parameters
-from telephony.simulator.clip import FRAME, render
+from telephony.simulator.clip import render
 from telephony.simulator.measure import measure
 from telephony.simulator.report import CallReport
 from telephony.simulator.sip.stream import RtpTalk

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio import g711
-from telephony.simulator.clip import FRAME, render
+from audio.rate import FRAME
+from telephony.simulator.clip import render
 from telephony.simulator.script import Script
 from telephony.simulator.twilio.messages import StreamMessages, new_sid
 from telephony.simulator.twilio.stream import TwilioTalk

@@ -7,7 +7,8 @@ from random import Random
 import numpy as np
 
 from agent.engine.base import Engine, SpeakRequest, Speech
-from agent.engine.simulated import GAP, LEVEL, RATE, SimulatedModel, SimulatedSynthesizer, Word
+from agent.engine.simulated import GAP, LEVEL, SimulatedModel, SimulatedSynthesizer, Word
+from audio.rate import RATE
 from config.engine import SimulatedSettings
 
 WORD_MS = 200
