@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from config.agent import AgentSettings
 from telephony.lines.admission import Admission
+from telephony.lines.close_codes import CloseCode
 from telephony.lines.exceptions import ProtocolError
 from telephony.lines.line import Line, Listener
 from telephony.lines.outcomes import Outcomes
@@ -12,7 +13,6 @@ from telephony.server.bridge import Bridge, Shared
 
 SPARE_LINES = 64  # beyond the capacity that may be open: those that wait for their start, or are being refused
 DRAIN_LOOK_S = 0.05
-NOT_ALLOWED, TRY_LATER = 1008, 1013  # WebSocket close codes
 
 
 class Calls:
@@ -55,9 +55,9 @@ class Calls:
     def join(self, line: Line, agent: str) -> Listener:
         """See Registry."""
         if agent not in self._agents:
-            raise ProtocolError(NOT_ALLOWED, f"there is no agent {agent[:40]!r}")
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, f"there is no agent {agent[:40]!r}")
         if not self._admission.claim(line.call_id):
-            raise ProtocolError(TRY_LATER, "no capacity, or this call has a stream already")
+            raise ProtocolError(CloseCode.TRY_AGAIN_LATER, "no capacity, or this call has a stream already")
         return self.connect(line, agent)
 
     def connect(self, line: Line, agent: str, keys: str = "") -> Listener:

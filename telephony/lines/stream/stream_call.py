@@ -13,6 +13,7 @@ from audio.tones import tones
 from config.logging import Log
 from config.settings import PlayoutSettings
 from config.stream import StreamSettings
+from telephony.lines.close_codes import CloseCode
 from telephony.lines.ending import End, Ending, Failed, HangUp, Outcome, Transfer
 from telephony.lines.exceptions import LineError, ProtocolError
 from telephony.lines.keypad import Way
@@ -21,7 +22,6 @@ from telephony.lines.playout import Mark, Playout
 from telephony.lines.stream.protocol import Audio, Dtmf, Event, MarkPlayed, Started, Stopped, StreamProtocol
 
 DIRECT = "voxline.direct"  # the ASGI extension that lets messages go past ASGI, where our own server offers it
-NORMAL, TOO_BIG, NOT_ALLOWED, INTERNAL = 1000, 1009, 1008, 1011  # WebSocket close codes
 
 
 class StreamCall(Line):
@@ -142,16 +142,16 @@ class StreamCall(Line):
 
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
-        self._finish(End("the agent hung up", failed, NORMAL), Failed() if failed else HangUp())
+        self._finish(End("the agent hung up", failed, CloseCode.NORMAL), Failed() if failed else HangUp())
 
     def transfer(self, number: str) -> None:
         """See Line."""
-        self._finish(End("transferred", code=NORMAL), Transfer(number))
+        self._finish(End("transferred", code=CloseCode.NORMAL), Transfer(number))
 
     def fail(self, error: Exception) -> None:
         """See Line."""
         self.log.error("call failed: %s", error, exc_info=error)
-        self._finish(End("internal error", failed=True, code=INTERNAL), Failed())
+        self._finish(End("internal error", failed=True, code=CloseCode.INTERNAL_ERROR), Failed())
 
     # Time
 
@@ -170,12 +170,14 @@ class StreamCall(Line):
             self._frames_seen, self._last_media_ms = counters.frames, now_ms
         if self.listener is None:
             if now_ms - self._opened_ms > 1000 * settings.start_timeout_s:
-                self._refuse(ProtocolError(NOT_ALLOWED, f"no start within {settings.start_timeout_s:g} s"))
+                self._refuse(
+                    ProtocolError(CloseCode.POLICY_VIOLATION, f"no start within {settings.start_timeout_s:g} s")
+                )
             return
         if now_ms - self._last_media_ms > 1000 * settings.media_timeout_s:
-            self._refuse(ProtocolError(NOT_ALLOWED, f"no media for {settings.media_timeout_s:g} s"))
+            self._refuse(ProtocolError(CloseCode.POLICY_VIOLATION, f"no media for {settings.media_timeout_s:g} s"))
         if self._sending_since_ms and now_ms - self._sending_since_ms > 1000 * settings.send_timeout_s:
-            self._refuse(ProtocolError(NOT_ALLOWED, "the peer does not read"))
+            self._refuse(ProtocolError(CloseCode.POLICY_VIOLATION, "the peer does not read"))
         if heard := self.playout.overdue(now_ms):
             self.listener.played(*heard)
 
@@ -219,7 +221,7 @@ class StreamCall(Line):
         ahead_s = self._settings.max_ahead_s
         self._allowed = SAMPLES_PER_MS * (self._clock_ms() - self._opened_ms + 1000 * ahead_s)
         if self.stream.received > self._allowed:
-            raise ProtocolError(NOT_ALLOWED, f"audio more than {ahead_s:g} s ahead of time")
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, f"audio more than {ahead_s:g} s ahead of time")
 
     def _control_event(self, event: Event) -> None:
         listener = self.listener
@@ -240,15 +242,15 @@ class StreamCall(Line):
                 if listener:
                     listener.dtmf(event.digit, Way.MESSAGE)
             case Stopped():
-                self._finish(End("the caller hung up", code=NORMAL))
+                self._finish(End("the caller hung up", code=CloseCode.NORMAL))
 
     def _disconnected(self, code: int, reason: str) -> None:
-        if code == TOO_BIG:
+        if code == CloseCode.TOO_BIG:
             self.log.warning("refused: message longer than %d bytes", self._settings.max_message_bytes)
-        elif code not in (NORMAL, 1001):
+        elif code not in (CloseCode.NORMAL, CloseCode.GOING_AWAY):
             self.log.warning("socket lost", extra={"code": code, "reason": reason})
         why = f"{code}: {reason}" if reason else f"{code}"
-        self._finish(End(f"socket closed ({why})", failed=code not in (NORMAL, 1001)))
+        self._finish(End(f"socket closed ({why})", failed=code not in (CloseCode.NORMAL, CloseCode.GOING_AWAY)))
 
     async def _send(self) -> None:
         try:
@@ -293,7 +295,7 @@ class StreamCall(Line):
     def _refuse(self, error: LineError) -> None:
         if self.ending.end is None:
             self.log.warning("refused: %s", error)
-        code = error.code if isinstance(error, ProtocolError) else INTERNAL
+        code = error.code if isinstance(error, ProtocolError) else CloseCode.INTERNAL_ERROR
         reason = error.reason if isinstance(error, ProtocolError) else "internal error"
         self._finish(End(reason, failed=True, code=code))
 

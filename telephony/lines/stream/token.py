@@ -16,9 +16,8 @@ import secrets
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+from telephony.lines.close_codes import CloseCode
 from telephony.lines.exceptions import ProtocolError
-
-NOT_ALLOWED, TRY_LATER = 1008, 1013  # WebSocket close codes
 
 _EXPIRY, _NONCE, _MAC = 8, 8, 32  # bytes: milliseconds of the clock, random, HMAC-SHA256
 _LENGTH = _EXPIRY + _NONCE + _MAC
@@ -50,18 +49,18 @@ class Tokens:
         except (UnicodeError, binascii.Error):
             raw = b""
         if len(raw) != _LENGTH:
-            raise ProtocolError(NOT_ALLOWED, "stream token is malformed")
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, "stream token is malformed")
         head, mac = raw[:-_MAC], raw[-_MAC:]
         if not hmac.compare_digest(mac, self._mac(head, call_id)):
-            raise ProtocolError(NOT_ALLOWED, "stream token is not for this call")
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, "stream token is not for this call")
         now, expiry = self._clock() * 1000, int.from_bytes(head[:_EXPIRY], "big")
         if expiry <= now:
-            raise ProtocolError(NOT_ALLOWED, "stream token has expired")
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, "stream token has expired")
         self._forget(now)
         if head in self._used:
-            raise ProtocolError(NOT_ALLOWED, "stream token was used already")
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, "stream token was used already")
         if len(self._used) >= self._limit:
-            raise ProtocolError(TRY_LATER, "too many streams started; try again later")
+            raise ProtocolError(CloseCode.TRY_AGAIN_LATER, "too many streams started; try again later")
         self._used.add(head)
         heappush(self._expiries, (expiry, head))
 

@@ -11,6 +11,7 @@ import msgspec
 
 from audio import g711
 from audio.rate import FRAME, RATE, SAMPLES_PER_MS
+from telephony.lines.close_codes import CloseCode
 from telephony.lines.exceptions import CommandError, ProtocolError
 from telephony.lines.stream.protocol import Audio, Counters, Dtmf, Event, MarkPlayed, Started, Stopped
 from telephony.lines.twilio import messages
@@ -18,7 +19,6 @@ from telephony.lines.twilio import messages
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_GAP_MS = 5000
 
-NOT_TEXT, BAD_DATA, NOT_ALLOWED, TOO_BIG = 1003, 1007, 1008, 1009  # WebSocket close codes
 
 _decode = msgspec.json.Decoder(messages.Inbound, strict=False).decode
 _encode = msgspec.json.Encoder().encode
@@ -74,9 +74,9 @@ class MediaStream:
         """
         self.counters.messages += 1
         if not isinstance(message, str):
-            raise ProtocolError(NOT_TEXT, "binary message; Media Streams are text")
+            raise ProtocolError(CloseCode.UNSUPPORTED_DATA, "binary message; Media Streams are text")
         if len(message) > self._max_message_bytes or not (message.isascii() or self._fits(message)):
-            raise ProtocolError(TOO_BIG, f"message longer than {self._max_message_bytes} bytes")
+            raise ProtocolError(CloseCode.TOO_BIG, f"message longer than {self._max_message_bytes} bytes")
         try:
             decoded = _decode(message)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -111,20 +111,22 @@ class MediaStream:
         try:
             event = _decode_envelope(message).event
         except RecursionError:
-            raise ProtocolError(BAD_DATA, "JSON is nested too deeply") from None
+            raise ProtocolError(CloseCode.INVALID_DATA, "JSON is nested too deeply") from None
         except (msgspec.DecodeError, UnicodeError):
-            raise ProtocolError(BAD_DATA, f"no Media Streams message: {error}") from None
+            raise ProtocolError(CloseCode.INVALID_DATA, f"no Media Streams message: {error}") from None
         if event in _EVENTS:
-            raise ProtocolError(BAD_DATA, f"bad {event} message: {error}") from None
+            raise ProtocolError(CloseCode.INVALID_DATA, f"bad {event} message: {error}") from None
         self.counters.unknown += 1
 
     def _check(self, event: str, stream_sid: str) -> _State:
         """Give the state that `event` leads to; raise if it may not come now or is of another stream."""
         state = _TRANSITIONS.get((self._state, event))
         if state is None:
-            raise ProtocolError(NOT_ALLOWED, self._out_of_turn(event))
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, self._out_of_turn(event))
         if stream_sid != self._stream_sid and self._stream_sid:
-            raise ProtocolError(NOT_ALLOWED, f"{event} of another stream: streamSid is not the one of start")
+            raise ProtocolError(
+                CloseCode.POLICY_VIOLATION, f"{event} of another stream: streamSid is not the one of start"
+            )
         return state
 
     def _out_of_turn(self, event: str) -> str:
@@ -156,9 +158,11 @@ class MediaStream:
         start, form = message.start, message.start.media_format
         if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", RATE, 1):
             given = f"{form.encoding[:40]}, {form.sample_rate} Hz, {form.channels} ch"
-            raise ProtocolError(NOT_TEXT, f"media format is {given}; only audio/x-mulaw, {RATE} Hz, 1 ch is spoken")
+            raise ProtocolError(
+                CloseCode.UNSUPPORTED_DATA, f"media format is {given}; only audio/x-mulaw, {RATE} Hz, 1 ch is spoken"
+            )
         if start.stream_sid not in ("", message.stream_sid):
-            raise ProtocolError(NOT_ALLOWED, "start names two different streamSids")
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, "start names two different streamSids")
         self._state, self._stream_sid = state, message.stream_sid
         return Started(start.call_sid, message.stream_sid, start.custom_parameters)
 
@@ -171,7 +175,7 @@ class MediaStream:
             counters.outbound += 1
             return None
         if not payload:
-            raise ProtocolError(BAD_DATA, "bad media message: the payload is empty")
+            raise ProtocolError(CloseCode.INVALID_DATA, "bad media message: the payload is empty")
         place = media.timestamp * SAMPLES_PER_MS
         number = media.chunk or message.sequence_number
         if self._next < 0:

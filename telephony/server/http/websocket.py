@@ -7,13 +7,13 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
+from telephony.lines.close_codes import CloseCode
 from telephony.lines.refusals import MAX_PATH
 from telephony.lines.stream.stream_call import DIRECT
 from telephony.server.http.connection import Config
 from telephony.server.http.frames import TEXT, Frames, text, text_frame
 
 FRAMES_A_SECOND = 200  # WebSocket frames of every kind; Twilio sends little more than 50
-NOT_ALLOWED = 1008  # WebSocket close code
 
 
 class MediaConnection(WebSocketsSansIOProtocol):
@@ -134,7 +134,7 @@ class MediaConnection(WebSocketsSansIOProtocol):
         self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def _flooded(self) -> None:
-        self.conn.fail(NOT_ALLOWED, f"more than {FRAMES_A_SECOND} frames a second")
+        self.conn.fail(CloseCode.POLICY_VIOLATION, f"more than {FRAMES_A_SECOND} frames a second")
         if self.close_sent or self.conn.close_sent is None:
             self.transport.abort()
         else:

@@ -7,6 +7,7 @@ from urllib.parse import urljoin
 from websockets.exceptions import InvalidURI
 
 from audio.rate import SAMPLES_PER_MS
+from telephony.lines.close_codes import CloseCode
 from telephony.simulator.phone import CLOSED, Caller, CallFailed, PhoneCall
 from telephony.simulator.report import Outcome
 from telephony.simulator.twilio import twiml
@@ -18,7 +19,7 @@ from telephony.simulator.twilio.websocket import MOST_UNSENT, Socket
 OPEN_TIMEOUT_S = 10.0
 LOOK = 100 * SAMPLES_PER_MS  # a look into the socket is not older than this
 MOST_DOCUMENTS = 10  # TwiML documents in one call
-ORDERLY = (1000, 1001, 1005)  # close codes after which the call goes on
+ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)  # close codes after which the call goes on
 
 
 class TwilioCall(PhoneCall):

@@ -16,6 +16,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from telephony.lines.close_codes import CloseCode
 from telephony.lines.exceptions import LineError
 
 MOST_UNSENT = 1_000_000  # bytes; a server that reads no more is given up
@@ -99,7 +100,7 @@ class Socket(asyncio.Protocol):
     async def close(self) -> None:
         """Close in good order, or after 5 s anyhow."""
         if self.is_open:
-            self._protocol.send_close(1000)
+            self._protocol.send_close(CloseCode.NORMAL)
             self._flush()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
