@@ -1,1 +1,1 @@
-"""The lines that calls come by: what they have in common, and a folder for each carrier."""
+"""The lines that bring calls: what they have in common, and a folder for each carrier."""

@@ -1,4 +1,4 @@
-"""How many calls there may be at once: a seat is reserved at the webhook, claimed when the stream starts."""
+"""Limits concurrent calls: a seat is reserved at the webhook and claimed when the stream starts."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ class Admission:
     """The seats of this server. Nothing here awaits, so that no two calls get the same seat."""
 
     def __init__(self, capacity: int, reserve_s: float, clock: Callable[[], float]) -> None:
-        """`capacity` seats; a reservation ends after `reserve_s` seconds of `clock` when no stream comes."""
+        """`capacity` seats; a reservation expires after `reserve_s` seconds of `clock` if no stream comes."""
         self._capacity = capacity
         self._reserve_s = reserve_s
         self._clock = clock
@@ -41,21 +41,21 @@ class Admission:
         return 0 if self.draining else self._capacity - self.active - self.reserved
 
     def reserve(self, call_id: str, parties: Parties = NOBODY) -> bool:
-        """Keep a seat for the call, or say that there is none.
+        """Reserve a seat for the call; False if there is none.
 
-        Twilio repeats a webhook that it got no answer to: a call that has a seat keeps it.
+        Twilio repeats a webhook that got no answer, so a call that has a seat keeps it.
         """
         if call_id in self._active:
             return True
-        free = self.free  # lets go of expired reservations first
+        free = self.free  # drops expired reservations first
         if self._reserved.pop(call_id, None) is None and free <= 0:
             return False
-        self._reserved[call_id] = self._clock() + self._reserve_s  # at the end: the order is that of expiry
+        self._reserved[call_id] = self._clock() + self._reserve_s  # at the end: ordered by expiry
         self._parties[call_id] = parties
         return True
 
     def claim(self, call_id: str) -> bool:
-        """Take a seat for the call's stream: the reserved one, else a free one; False where there is none.
+        """Claim a seat for the call's stream: the reserved one, else a free one; False if there is none.
 
         False too for a second stream of a call. A claimed seat is held until `release`.
         """
@@ -68,7 +68,7 @@ class Admission:
         return True
 
     def parties(self, call_id: str) -> Parties:
-        """What was told of a call when its seat was reserved."""
+        """Who calls whom, as recorded when the seat was reserved."""
         return self._parties.get(call_id, NOBODY)
 
     def forget(self, call_id: str) -> None:
@@ -77,11 +77,11 @@ class Admission:
             self._parties.pop(call_id, None)
 
     def release(self, call_id: str) -> None:
-        """Give back what the call has, seat or reservation; calls without either are ignored."""
+        """Give back the call's seat or reservation; calls with neither are ignored."""
         self._active.discard(call_id)
         self._reserved.pop(call_id, None)
         self._parties.pop(call_id, None)
 
     def drain(self) -> None:
-        """Let nobody new in; calls with a seat or a reservation keep it."""
+        """Admit no new calls; those with a seat or a reservation keep it."""
         self.draining = True

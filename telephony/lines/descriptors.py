@@ -1,26 +1,26 @@
-"""How many files and sockets this process may have open, and whether it is about to run out of them.
+"""Watches how many files and sockets this process may open, and whether it is about to run out.
 
-The system gives the lowest number that is free. So the number of a socket that has just been opened tells, at no cost,
-how many there are at least; and when connections with one of the last numbers are closed again at once, there is always
-one left to answer the next with a reason, and some for tapes and bookings.
+The system hands out the lowest free number. So the number of a newly opened socket shows, at no cost, how many are open
+at least. Connections that get one of the last numbers are closed at once, so that there is always one left to answer
+the next with a reason, and some for tapes and bookings.
 """
 
 import resource
 import socket
 from contextlib import suppress
 
-RESERVE = 16  # of the numbers: neither calls nor connections may have the last ones
+RESERVE = 16  # the last numbers, which neither calls nor connections may use
 ENOUGH = 65_536
 
 
 class Descriptors:
-    """Of this process, as the limit was when this was made."""
+    """Those of this process, with the limit at the time of construction."""
 
     ADVICE = "out of file descriptors: %d may be open; raise LimitNOFILE in the unit, or ulimit -n"
 
     def __init__(self) -> None:
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.out = False  # whether they had run low at the last look
+        self.out = False  # whether they were low at the last check
         self._last = self.limit - min(RESERVE, self.limit // 8)
 
     def spent(self, number: int) -> bool:
@@ -36,13 +36,13 @@ class Descriptors:
             return True
 
     def look(self) -> bool:
-        """Look at them again; whether they have run low since the last look."""
+        """Check again; True if they have become low since the last check."""
         before, self.out = self.out, self.low()
         return self.out and not before
 
 
 def raise_limit() -> None:
-    """Allow this process as many as the system lets it have: the usual 1024 are for programs that use `select`."""
+    """Raise the soft limit as far as the system allows: the usual 1024 is for programs that use `select`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -4,7 +4,7 @@ import msgspec
 
 
 class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
-    """Put the caller through to a telephone number or a SIP address."""
+    """Transfer the caller to a telephone number or a SIP address."""
 
     number: str
 
@@ -14,14 +14,14 @@ class HangUp(msgspec.Struct, frozen=True, tag="hang_up"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The conversation broke off by a fault of ours; the caller is owed a word."""
+    """The conversation broke off through a fault of ours; the caller should be told."""
 
 
 Outcome = Transfer | HangUp | Failed
 
 
 class End(msgspec.Struct, frozen=True):
-    """Why a call is over. `code` closes its WebSocket; 0: it has none, or the peer has closed it already."""
+    """Why a call is over. `code` closes its WebSocket; 0 if it has none, or if the peer has closed it already."""
 
     reason: str
     failed: bool = False
@@ -29,20 +29,20 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Ending:
-    """One call's."""
+    """The end of one call, and its outcome."""
 
     def __init__(self) -> None:
-        self.end: End | None = None  # the first counts
+        self.end: End | None = None  # the first one counts
         self.planned: Outcome = HangUp()
 
     def finish(self, end: End, planned: Outcome | None = None) -> None:
-        """The call is over; `planned` is what is to follow."""
+        """The call is over; `planned` is what follows."""
         self.end = self.end or end
         self.planned = planned or self.planned
 
     @property
     def outcome(self) -> Outcome:
-        """What the carrier is to do when the call is over."""
+        """What the carrier should do once the call is over."""
         return Failed() if self.end is None or self.end.failed else self.planned
 
     def summary(self) -> dict[str, str | int]:

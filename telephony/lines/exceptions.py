@@ -13,7 +13,7 @@ MAX_REASON = 123  # bytes; what fits in a WebSocket close frame beside the code
 
 
 class LineError(VoxlineError):
-    """Anything wrong in the telephony half."""
+    """Anything that goes wrong in the telephony half."""
 
 
 class ProtocolError(LineError):

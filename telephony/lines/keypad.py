@@ -1,6 +1,6 @@
-"""The caller's keys, however they come: beside the audio, or as tones in it. Sans-I/O.
+"""The caller's keys, whichever way they come: beside the audio, or as tones in it. Sans-I/O.
 
-Some phones send each press by two ways at once, and it counts once.
+Some phones send each press in two ways at once; it counts once.
 """
 
 from collections import deque
@@ -11,11 +11,11 @@ import msgspec
 
 from audio.tone_detector import ToneDetector
 
-TOGETHER_MS = 500  # between the same press by two ways
-LATE_MS = 5000  # the same on a phone that is known to send both; linphonec's INFO were seen to be 3 s late
-LET_GO_MS = 250  # from letting a key go to its report, by a way that waits for that
+TOGETHER_MS = 500  # between two reports of the same press
+LATE_MS = 5000  # the same on a phone known to send both; linphonec's INFO has been 3 s late
+LET_GO_MS = 250  # from releasing a key to its report, by a way that waits for the release
 MAX_REMEMBERED = 32  # presses; more than anybody makes in that time
-ECHO_MS = 500  # for which our own tones may still come back
+ECHO_MS = 500  # for which our own tones may still echo
 
 
 class Way(Enum):
@@ -37,17 +37,17 @@ class Keypad:
     """One call's keys; times are the call's media time."""
 
     def __init__(self, tones: Literal["auto", "always", "never"] = "auto") -> None:
-        """`tones` is whether the audio is listened to for keys: with auto, until one comes beside it."""
-        self.repeated = 0  # presses that had come by another way already
+        """`tones` says whether to detect keys in the audio: with auto, until one comes beside it."""
+        self.repeated = 0  # presses that had already come in another way
         self._tones = tones
         self._detector = ToneDetector()
-        self._kept = b"", b""  # audio that may hold the beginning of a key
-        self._before = self._last = b"", b""  # the last two moments that were none
+        self._kept = b"", b""  # audio that may contain the start of a key
+        self._before = self._last = b"", b""  # the last two pieces that were not
         self._presses: deque[_Press] = deque(maxlen=MAX_REMEMBERED)
-        self._twice = False  # whether this phone sends every press as an event and by INFO
+        self._twice = False  # whether this phone sends every press both as an event and by INFO
 
     def listens(self, beside: bool) -> bool:
-        """Whether keys may be in the audio; `beside` says that they were agreed to come beside it."""
+        """Whether to look for keys in the audio; `beside` says whether it was agreed to send them beside it."""
         wanted = self._tones == "always" or (self._tones == "auto" and not beside)
         return wanted or bool(self._kept[0])
 
@@ -69,10 +69,10 @@ class Keypad:
         return pcm, wide, key if key and self.press(key, Way.TONE, now_ms) else ""
 
     def press(self, key: str, way: Way, now_ms: float, lasted_ms: float = 0.0) -> bool:
-        """Whether a key is a new press, and not one that came by another way up to 500 ms ago.
+        """Whether a key is a new press, and not one that came in another way up to 500 ms ago.
 
-        `lasted_ms` is how long it was held: some ways report a key only when it is let go. A phone that has sent one
-        press both as an event and by INFO does so with all of them, and may send the second seconds late.
+        `lasted_ms` is how long it was held: some ways report a key only on its release. A phone that has sent one press
+        both as an event and by INFO does so with all of them, and the second may be seconds late.
         """
         if way is not Way.TONE and self._tones == "auto":
             self._tones = "never"
@@ -88,11 +88,11 @@ class Keypad:
         return True
 
     def ignore(self, ms: float) -> None:
-        """We press keys for this long: their tones may come back as an echo."""
+        """We send keys for this long: their tones may come back as an echo."""
         self._detector.ignore(ms + ECHO_MS)
 
     def _hold(self, now_ms: float) -> None:
-        """The last key that came as a tone still sounds."""
+        """The last key that came as a tone is still held."""
         for press in reversed(self._presses):
             if Way.TONE in press.ways:
                 press.at_ms = now_ms
@@ -100,5 +100,5 @@ class Keypad:
 
 
 def _repeated(pcm: bytes, size: int) -> bytes:
-    """So many bytes of it, again and again: the line's noise goes on, since its gaps would sound like speech."""
+    """The audio repeated up to so many bytes: the line's noise must go on, since gaps in it would look like speech."""
     return (pcm * (size // len(pcm) + 1))[:size] if pcm else bytes(size)

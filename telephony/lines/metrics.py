@@ -1,4 +1,4 @@
-"""What Prometheus is told. Frames are counted by their calls and summed up when somebody asks."""
+"""The metrics for Prometheus. Frames are counted by their calls and summed up on request."""
 
 from collections import Counter as Sums
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from telephony.lines.line import Line
 LATENCY = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
 LATENESS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
-# by what Line.counts calls it; the metric is voxline_ and that
+# by their names in Line.counts; metrics are prefixed with voxline_
 FRAMES = {
     "frames": "Pieces of audio taken from callers",
     "frames_duplicate": "Media messages that came twice, dropped",
@@ -75,7 +75,7 @@ class Metrics:
 
 
 class _LiveCalls(Collector):
-    """Sums over the calls that are on, and those that were."""
+    """Sums over present and past calls."""
 
     def __init__(self) -> None:
         self.calls: set[Line] = set()

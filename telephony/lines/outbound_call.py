@@ -1,4 +1,4 @@
-"""A call out, as it is asked for over HTTP and told of."""
+"""An outbound call, as it is requested and reported over HTTP."""
 
 import msgspec
 
@@ -15,19 +15,19 @@ class CallRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class OutboundCall(msgspec.Struct):
-    """One call of ours. `state` is calling, ringing or answered while it goes on, then busy, declined, unanswered,
-    cancelled or failed, or ended where it was answered."""
+    """One outbound call. `state` is calling, ringing or answered while it goes on, then busy, declined, unanswered,
+    cancelled or failed, or ended if it was answered."""
 
     id: str
     to: str
     agent: str
     trunk: str
     state: str = "calling"
-    status: int = 0  # SIP's, of a call that was not answered
+    status: int = 0  # SIP's status, if it was not answered
     reason: str = ""
     outcome: str = ""  # of the conversation: hangup, transfer or failed
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will be told of it."""
+        """Whether its state is final."""
         return self.state not in ("calling", "ringing", "answered")

@@ -1,7 +1,7 @@
-"""What follows a call's stream: kept from the end of the conversation until Twilio asks for it.
+"""What follows a call's stream, kept from the end of the conversation until the carrier asks for it.
 
-Nearly every call is just hung up, which is the answer for calls of which nothing is kept. Were that kept too, crumbs
-of every call would lie about the memory of all for half an hour, and keep it from being given back.
+Nearly every call is simply hung up, so that is the answer for calls of which nothing is kept. If that were kept too,
+small objects of every call would fragment the memory for half an hour and keep it from being freed.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from telephony.lines.ending import HangUp, Outcome
 
 
 class Outcomes:
-    """Outcomes by call id; the oldest go when there are more than `limit`."""
+    """Outcomes by call id; beyond `limit` the oldest are dropped."""
 
     def __init__(self, lifetime_s: float, clock: Callable[[], float], limit: int = 10_000) -> None:
-        """An outcome that nobody asks for is forgotten after `lifetime_s` seconds of `clock`."""
+        """An outcome is forgotten after `lifetime_s` seconds of `clock`."""
         self._lifetime_s = lifetime_s
         self._clock = clock
         self._limit = limit
@@ -23,7 +23,7 @@ class Outcomes:
         return len(self._kept)
 
     def put(self, call_id: str, outcome: Outcome) -> None:
-        """Keep what follows, where it is not to hang up; a later outcome of the same call replaces it."""
+        """Keep the outcome unless it is to hang up; a later outcome of the same call replaces it."""
         now = self._clock()
         self._kept.pop(call_id, None)
         while self._kept:
@@ -35,9 +35,9 @@ class Outcomes:
             self._kept[call_id] = (now + self._lifetime_s, outcome)
 
     def get(self, call_id: str) -> Outcome:
-        """What follows, for as long as it is kept, since Twilio repeats a question it got no answer to.
+        """The outcome. It stays for its lifetime, since Twilio repeats a request that got no answer.
 
-        A call of which nothing is known is hung up.
+        A call of which nothing is kept is hung up.
         """
         expiry, outcome = self._kept.get(call_id, (0.0, HangUp()))
         return outcome if expiry > self._clock() else HangUp()

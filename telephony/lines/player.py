@@ -1,6 +1,6 @@
-"""A playout with a clock of its own: every 20 ms exactly one frame leaves, so what was heard is known to the sample.
+"""A playout with a clock of its own: every 20 ms exactly one frame leaves, so it is known to the sample what was heard.
 
-Sans-I/O. Nothing lies with a carrier here. What the playout hands over waits in a short queue until its tick; a mark is
+Sans-I/O. No carrier buffers audio here. What the playout hands over waits in a short queue for its tick; a mark is
 played when the sample before it leaves.
 """
 
@@ -13,31 +13,31 @@ from audio.resample import Downsampler
 from config.settings import PlayoutSettings
 from telephony.lines.playout import Mark, Playout
 
-# The queue is taken back by a pause, so that its length costs nothing; a block may be half as long again as block_ms.
+# A pause takes the queue back, so its length costs nothing; a block may be half as long again as block_ms.
 _AHEAD = PlayoutSettings(lead_ms=60, block_ms=20)
 
 
 class Player:
-    """The audio of one call on its way out. `played` is told of every mark, `began` of the first frame of a reply."""
+    """One call's outgoing audio. `played` is called for every mark, `began` for the first frame of a reply."""
 
     def __init__(self, played: Callable[[int, float], None], began: Callable[[int], None]) -> None:
         self.settle(NARROW)
-        self.note: Callable[..., None] | None = None  # told what goes out, for the tape
+        self.note: Callable[..., None] | None = None  # notes what goes out, for the tape
         self._played = played
         self._began = began
         self._queue = bytearray()  # PCM16, the next sample to leave first
-        self._marks: deque[tuple[int, Mark]] = deque()  # each with the bytes that leave before it
+        self._marks: deque[tuple[int, Mark]] = deque()  # each with the number of bytes before it
         self._left = 0  # bytes that have left
-        self._clock_ms = 0.0  # of the next sample to leave: frames that have left, told in time
+        self._clock_ms = 0.0  # when the next sample leaves, by the frames that have left
         self._first_frame_of = 0
 
     def settle(self, rate: Rate) -> None:
-        """The line's rate, before anything is played."""
+        """Set the line's rate, before anything is played."""
         self.playout = Playout(_AHEAD, rate.hz)
         self._rate, self._per_ms = rate, rate.per_ms
         self._size = 2 * rate.frame  # bytes of a frame
         self._downsampler = Downsampler()
-        self._odd = b""  # the last sample that was taped, while it has no second
+        self._odd = b""  # an odd last sample, to be taped with the next
 
     def add(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
         """See Line.play."""
@@ -86,7 +86,7 @@ class Player:
         position, plays_ms = self.playout.next_at
         queued_ms = len(self._queue) / 2 / self._per_ms
         if plays_ms < self._clock_ms + queued_ms and queued_ms:
-            return  # the rest of a reply that was dropped leaves first, lest the playout count it as the next one's
+            return  # the rest of a dropped reply leaves first, lest the playout count it as the next one's
         plays_ms = max(plays_ms, self._clock_ms)
         items = self.playout.take(self._clock_ms)
         if self.playout.dry_ms and self.note:
@@ -121,7 +121,7 @@ class Player:
         self.note(out="media", reply=self.playout.reply, position=at, in_ms=in_ms, ulaw=g711.encode(pcm))
 
     def _narrowed(self, position: int, pcm: bytes) -> bytes:
-        """Audio of a wide-band line for the tape: from an even position on, an even number of samples."""
+        """A wide-band line's audio for the tape: from an even position, an even number of samples."""
         if position % 2:
             pcm = (self._odd or pcm[:2]) + pcm
         even = len(pcm) // 4 * 4

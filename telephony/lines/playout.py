@@ -1,13 +1,13 @@
-"""Audio on its way to one caller's ear, handed to the carrier a little ahead of being heard.
+"""Audio on its way to one caller's ear, handed to the carrier shortly before it is heard.
 
-Sans-I/O: told the time, in milliseconds of any steady clock. At most `lead_ms` lie with the carrier, so that a pause
-takes back little; marks between the blocks tell for certain what was heard. Positions are samples of the line's rate
-from the start of a reply.
+Sans-I/O: the time is passed in, in milliseconds of any steady clock. The carrier buffers at most `lead_ms`, so that a
+pause has little to take back; marks between the blocks tell for certain what was heard. Positions are samples of the
+line's rate from the start of a reply.
 
-A pause fades out and loses nothing: what fades out is taken, sample by sample, off what is kept, so that going on later
-fades in, and both together are the whole. Where the ear is lies between the last mark that came back and what was
-handed over; the clock tells where between. The way to the carrier drops out of that reckoning, since the `clear` that
-stops the audio takes as long as the audio took; only what marks say of a delay beyond the usual is subtracted.
+A pause fades out and loses nothing: the fade-out is subtracted, sample by sample, from what is kept, so that resuming
+fades in, and the two add up to the original. The ear is somewhere between the last mark returned and the last audio
+handed over, and the clock tells where. The delay to the carrier cancels out, since the `clear` that stops the audio
+takes as long as the audio took; only the delay of marks beyond the usual is subtracted.
 """
 
 from collections import deque
@@ -21,12 +21,12 @@ from audio.rate import RATE
 from config.settings import PlayoutSettings
 
 FADE_MS = 20
-KEPT_MS = 10_000  # handed over and not known to be heard, that are kept at most
-JITTER_MS = 20  # a mark is late when it comes this much later than the quickest one
+KEPT_MS = 10_000  # kept at most of what was handed over and may not have been heard
+JITTER_MS = 20  # a mark this much later than the quickest one is late
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A mark on its way: the carrier returns its name when it has played everything before it."""
+    """A mark: the carrier returns its name when it has played everything before it."""
 
     name: str
     position: int
@@ -39,7 +39,7 @@ class Playout:
     def __init__(self, settings: PlayoutSettings, rate: int = RATE) -> None:
         """`rate` is the line's, in Hz."""
         self.underruns = 0  # times the carrier ran dry in the middle of a reply
-        self.dry_ms = 0.0  # how long it had been dry before the blocks taken last; 0: it had not
+        self.dry_ms = 0.0  # how long it had run dry before the last blocks taken; 0: it had not
         self.lost_marks = 0
         self.paused = False
         self._per_ms = rate // 1000  # samples
@@ -50,17 +50,17 @@ class Playout:
         self.reply = 0  # the one being played
         self._audio = bytearray()  # PCM16 not yet handed over
         self._position = 0  # of its first sample
-        self._handed = bytearray()  # PCM16 handed over before it, and perhaps not heard
-        self._pauses = 0  # in the names of marks, so that a `clear` cannot bring back one that was sent again
+        self._handed = bytearray()  # PCM16 before it that was handed over and perhaps not heard
+        self._pauses = 0  # part of marks' names, so that `clear` cannot return one that was sent again
         self._fade = b""  # of the last pause
         self._fade_ends_ms = 0.0
-        self._delay_ms = inf  # of the quickest mark: the way there and back
-        self._late_ms = 0.0  # of the last one beyond that
+        self._delay_ms = inf  # of the quickest mark: the round trip
+        self._late_ms = 0.0  # of the last mark beyond that
         self._marks: deque[int] = deque()  # positions not yet handed over
         self._out: deque[Mark] = deque()  # handed over, not yet returned
         self._heard = 0
         self._ends_ms = 0.0  # when everything handed over will have been played
-        self.due_ms = inf  # when the next block is to be handed over; kept, since every tick asks
+        self.due_ms = inf  # when the next block is due; kept, since every tick asks
 
     def add(self, reply: int, pcm: bytes, marks: Sequence[float]) -> None:
         """Append audio of a reply and its marks (ms from the reply's start, rising)."""
@@ -72,11 +72,11 @@ class Playout:
 
     @property
     def next_at(self) -> tuple[int, float]:
-        """Where the next block begins, and when it will be played if it is handed over in time."""
+        """The position of the next block, and when it will be played if it is handed over in time."""
         return self._position, self._ends_ms
 
     def take(self, now_ms: float) -> list[bytes | Mark]:
-        """What the carrier is to be given now, in order: PCM blocks and marks."""
+        """What to give the carrier now, in order: PCM blocks and marks."""
         out: list[bytes | Mark] = []
         self.dry_ms = 0.0
         if self.paused:
@@ -102,7 +102,7 @@ class Playout:
         return out
 
     def returned(self, name: str, now_ms: float) -> tuple[int, float] | None:
-        """A mark came back: (reply, ms heard of it). None for one that a pause has overtaken, or a stranger."""
+        """A mark came back: (reply, ms heard of it). None for a mark that a pause has overtaken, or an unknown one."""
         if not any(mark.name == name for mark in self._out):
             return None
         while (mark := self._out.popleft()).name != name:
@@ -113,7 +113,7 @@ class Playout:
         return self._heard_up_to(mark)
 
     def overdue(self, now_ms: float) -> tuple[int, float] | None:
-        """Marks so late that they must be lost, taken as returned: (reply, ms heard of it), or None."""
+        """Treats marks so late that they must be lost as returned: (reply, ms heard of it), or None."""
         heard = None
         while self._out and now_ms > self._out[0].due_ms + self._grace_ms:
             self.lost_marks += 1
@@ -121,8 +121,8 @@ class Playout:
         return heard
 
     def pause(self, now_ms: float) -> tuple[bytes, float]:
-        """Take back what was not heard. Gives the fade that the carrier is to play after its `clear`, as PCM16, and
-        the ms of the reply heard before it."""
+        """Take back what was not heard. Returns the fade for the carrier to play after its `clear`, as PCM16, and the
+        ms of the reply heard before it."""
         position = self._ear(now_ms)
         taken = 2 * (self._position - position)
         self._audio[:0] = self._handed[len(self._handed) - taken :] if taken else b""
@@ -139,23 +139,23 @@ class Playout:
         return self._fade, position / self._per_ms
 
     def unfade(self, now_ms: float) -> None:
-        """The carrier was not given the fade of the pause: keep it, too."""
+        """The carrier was not given the fade of the pause: keep that too."""
         self._take_back_fade(now_ms)
         self._fade = b""
         self._ends_ms = self._fade_ends_ms = now_ms
 
     def resume(self, now_ms: float) -> None:
-        """Go on from the sample that was heard last."""
+        """Go on after the last sample heard."""
         self.paused = False
         self._ends_ms = max(self._ends_ms, now_ms)
         self._plan()
 
     def drop(self) -> None:
-        """Forget what was not heard of a paused reply."""
+        """Discard what was not heard of a paused reply."""
         self._start(0)
 
     def _ear(self, now_ms: float) -> int:
-        """The position the caller's ear has reached, as well as can be known."""
+        """The best estimate of the position that the caller's ear has reached."""
         ahead_ms = max(0.0, self._ends_ms - now_ms)
         if self._late_ms > JITTER_MS:
             ahead_ms += self._late_ms
@@ -166,7 +166,7 @@ class Playout:
         return max(ear, self._heard, self._position - len(self._handed) // 2)
 
     def _take_back_fade(self, now_ms: float) -> None:
-        """A pause so soon after another that the carrier has not played all of its fade: put the rest back."""
+        """After a pause so soon after another that the carrier has not played all of its fade: put the rest back."""
         rest = 2 * min(round((self._fade_ends_ms - now_ms) * self._per_ms), len(self._fade) // 2)
         if rest > 0:
             place = slice(len(self._fade) - rest, len(self._fade))
@@ -174,7 +174,7 @@ class Playout:
             self._audio[place] = whole.astype("<i2").tobytes()
 
     def _split_fade(self) -> bytes:
-        """Take a fade-out off the front of what is kept; what remains there fades in."""
+        """Split a fade-out off the front of what is kept; the remainder fades in."""
         count = min(FADE_MS * self._per_ms, len(self._audio) // 2)
         whole = np.frombuffer(bytes(self._audio[: 2 * count]), "<i2")
         fade = (whole * np.linspace(1, 0, count, endpoint=False)).astype("<i2")
@@ -214,7 +214,8 @@ class Playout:
             self.due_ms = self._ends_ms if self._marks else inf
 
     def _next_block(self) -> int:
-        """Samples of the next block: up to the next mark where that is about a block away, so that it is exact."""
+        """The length of the next block in samples: up to the next mark where that is about a block away, so that the
+        mark is exact."""
         block = self._block
         if self._marks:
             distance = self._marks[0] - self._position

@@ -1,4 +1,4 @@
-"""What a carrier's part of the server asks of the rest: a place and a listener for each of its calls."""
+"""What a carrier needs from the server: a place and a listener for each of its calls."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from telephony.lines.line import Line, Listener
 
 
 class Registry(Protocol):
-    """The calls of one server, by whichever line."""
+    """The calls of one server, on all lines."""
 
     @property
     def is_ready(self) -> bool:
@@ -17,13 +17,13 @@ class Registry(Protocol):
         """Whether there are so many lines that no more may even open."""
 
     def enter(self, line: Line) -> None:
-        """A line has opened: from now on it is told the time."""
+        """A line has opened: from now on its `tick`, `hear` and `watch` are called."""
 
     def leave(self, line: Line) -> None:
-        """A line is gone."""
+        """A line has closed."""
 
     def join(self, line: Line, agent: str) -> Listener:
         """Find a place for a call and connect it with an agent. Raises ProtocolError, which refuses the call."""
 
     def connect(self, line: Line, agent: str, keys: str = "") -> Listener:
-        """Connect a call that has a place already with an agent; `keys` are pressed first."""
+        """Connect a call that already has a place with an agent; `keys` are pressed first."""

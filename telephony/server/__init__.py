@@ -1,1 +1,1 @@
-"""The server: joins lines and conversations. The only room that knows both."""
+"""The server: joins lines and conversations. The only package that knows both."""

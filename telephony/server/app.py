@@ -1,4 +1,4 @@
-"""The server: its lines, their calls, its engine and its tapes, put together, started and closed."""
+"""One server: puts its lines, calls, engine and tapes together, starts them and closes them."""
 
 import asyncio
 import gc
@@ -41,7 +41,7 @@ logger = logging.getLogger("voxline.app")
 
 
 class App:
-    """Everything one server has; `asgi` is its Starlette application."""
+    """Everything that one server has; `asgi` is its Starlette application."""
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self._settings = settings
@@ -93,23 +93,23 @@ class App:
             exception_handlers={HTTPException: self._no_route, ClientDisconnect: self._gone},
             lifespan=self._lifespan,
         )
-        asgi.router.redirect_slashes = False  # behind a proxy it would lead to the wrong place, and nobody is told
+        asgi.router.redirect_slashes = False  # behind a proxy they would lead to the wrong place, silently
         return asgi
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         if self.sip:
-            await self.sip.start()  # before all that takes long: a port may be taken; until `is_ready` callers hear 503
+            await self.sip.start()  # before anything slow: a port may be taken; callers hear 503 until `is_ready`
         for part in self.shared.engine.parts():
             await part.load()
         await check_voices(self.shared.engine.synthesizer, self.agents.values())
         if self._settings.tape.mode != "off":
             self.shared.tapes = Tapes(self._settings.server.data / "tapes", self._settings.tape)
         gc.collect()
-        gc.freeze()  # what is loaded now stays: the collector need not walk through it while calls are on
+        gc.freeze()  # what is loaded now stays: the collector need not look at it during calls
         ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
         task = asyncio.create_task(ticker.run(), name="ticker")
-        task.add_done_callback(lambda _: setattr(self.calls, "is_ready", False))  # without it no call goes on
+        task.add_done_callback(lambda _: setattr(self.calls, "is_ready", False))  # no call goes on without it
         self.calls.is_ready = True
         self._control.publish(self._settings.server.data)
         if self.sip:
@@ -125,7 +125,7 @@ class App:
             await self._close()
 
     async def _close(self) -> None:
-        """End everything that calls have used; what hangs or fails keeps nothing else from ending."""
+        """Close everything that calls have used; a part that hangs or fails does not keep the others from closing."""
         if self.sip:
             await self._ended("SIP", self.sip.stop())
         tapes, parts = self.shared.tapes, self.shared.engine.parts()
@@ -135,7 +135,7 @@ class App:
         )
 
     async def _ended(self, name: str, closing: Awaitable[None]) -> None:
-        limit_s = self._settings.server.close_s / 2  # SIP first, then all else at once
+        limit_s = self._settings.server.close_s / 2  # SIP first, then everything else at once
         try:
             async with asyncio.timeout(limit_s):
                 await closing
@@ -157,14 +157,15 @@ class App:
         self.calls.watch(now_ms)
 
     async def drain(self) -> None:
-        """Take no new calls and wait for those that are on, at most `drain_s`; the last ones are said goodbye to."""
+        """Take no new calls and wait at most `drain_s` for those in progress; the agent says goodbye to the last
+        ones."""
         self.admission.drain()
         if self.sip:
             self.sip.drain()
         logger.info("draining", extra={"calls": self.admission.active})
         await self.calls.drain()
 
-    # What is not there
+    # Requests for what does not exist
 
     async def _no_route(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -175,7 +176,7 @@ class App:
         return self.refusals.answer(request, error.status_code, "there is nothing at this path")
 
     async def _gone(self, _: Request, __: Exception) -> Response:
-        """A body broke off, of which its connection has told (http/connection.py); nobody is there for the answer."""
+        """A body broke off. Its connection has logged that (http/connection.py), and nobody waits for the answer."""
         return Response(status_code=400)
 
     async def _no_socket(self, websocket: WebSocket) -> None:

@@ -1,4 +1,4 @@
-"""Joins one call's line with its conversation: the line's news become events, commands become its calls."""
+"""Joins one call's line with its conversation: the line's reports become events, commands become calls of the line."""
 
 import time
 from collections.abc import Callable
@@ -55,9 +55,9 @@ class Bridge(Listener):
         self._shared = shared
         self.line = line
         self._on_closed = on_closed
-        self._talked_over = False  # what has paused the reply last: speech or a key, no hold
+        self._talked_over = False  # whether the last pause of the reply was for speech or a key, not for a hold
         self._keypad = Keypad(shared.settings.call.key_tones)
-        self._decided: dict[int, float] = {}  # reply to the time its turn was decided, until its first audio
+        self._decided: dict[int, float] = {}  # by reply: when its turn was decided; kept until its first audio
         self._tape = self._begin_tape(agent, keys)
         self.taping = self._tape is not None
         self._conversation = Conversation(
@@ -130,7 +130,7 @@ class Bridge(Listener):
             self._conversation.handle(e.Dtmf(key))
 
     def _probability(self, value: float, at_ms: int) -> None:
-        """The voice detector's word on one window; a bug costs this call only."""
+        """The voice detector's result for one window. A bug costs only this call."""
         self._safely(e.SpeechProbability(value, at_ms))
 
     def dtmf(self, digit: str, way: Way, lasted_ms: float = 0.0) -> None:
@@ -145,7 +145,7 @@ class Bridge(Listener):
     def held(self) -> None:
         """See Listener."""
         self.line.log.info("on hold")
-        self._decided.clear()  # the caller waits by their own will
+        self._decided.clear()  # the caller chose to wait
         self._safely(e.Held())
 
     def retrieved(self) -> None:
@@ -210,7 +210,7 @@ class Bridge(Listener):
                 self._note(command)
 
     def _note(self, command: e.Command) -> None:
-        """What is only for the log and the metrics."""
+        """Update the log and the metrics."""
         metrics, log = self._shared.metrics, self.line.log
         match command:
             case e.TurnDecided():

@@ -1,4 +1,4 @@
-"""The calls that are on, by whichever line: their places, their agents, their time, and their end."""
+"""The calls in progress on all lines: their places, agents, clock and end."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from telephony.lines.line import Line, Listener
 from telephony.lines.outcomes import Outcomes
 from telephony.server.bridge import Bridge, Shared
 
-SPARE_LINES = 64  # beyond the capacity that may be open: those that wait for their start, or are being refused
+SPARE_LINES = 64  # open lines allowed beyond the capacity: those waiting for their start, or being refused
 DRAIN_LOOK_S = 0.05
 
 
@@ -71,7 +71,7 @@ class Calls:
             raise
 
     def _closed(self, bridge: Bridge) -> None:
-        """A call that was accepted is over: free its place and keep what follows it."""
+        """An accepted call is over: free its place and keep its outcome."""
         line = bridge.line
         self._admission.release(line.call_id)
         self._outcomes.put(line.call_id, line.outcome)
@@ -82,7 +82,7 @@ class Calls:
 
     def tick(self, now_ms: float) -> None:
         """Called every 10 ms."""
-        for line in self._lines:  # before all else: what is paced from here leaves in time, whatever there is to hear
+        for line in self._lines:  # first of all, so that audio paced here leaves on time however much there is to hear
             line.tick(now_ms)
         for line in self._lines:
             line.hear(now_ms)
@@ -95,7 +95,7 @@ class Calls:
             line.watch(now_ms)
 
     async def drain(self) -> None:
-        """Wait for the calls that are on, at most `drain_s`; the last ones are said goodbye to."""
+        """Wait at most `drain_s` for the calls in progress; the agent says goodbye to the last ones."""
         settings = self._settings.server
         clock = asyncio.get_running_loop().time
         begin = clock()

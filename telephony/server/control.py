@@ -1,6 +1,7 @@
-"""Calls out over HTTP, for whoever may read a file of the server's: POST /calls, GET and DELETE /calls/ID.
+"""Outbound calls over HTTP: POST /calls, GET and DELETE /calls/ID.
 
-Every request bears the token in `control-token` in the server's data folder, which is another one after each start.
+Every request carries the token that stands in `control-token` in the server's data folder, so only users who can read
+that file can place calls. The token is new after each start.
 """
 
 import hmac
@@ -46,8 +47,8 @@ class Control:
         ]
 
     def publish(self, folder: Path) -> None:
-        """Write the token for those who may read it: the server's own user. Without it nobody can place calls, and
-        the log says so."""
+        """Write the token to a file that only the server's own user can read. If that fails, nobody can place calls,
+        and the log says so."""
         path = folder / TOKEN_FILE
         new = path.with_name(f"{TOKEN_FILE}.{os.getpid()}")
         try:
@@ -88,12 +89,12 @@ class Control:
         return self._known(request)
 
     def _known(self, request: Request) -> Response:
-        """The call that is named, as it stands."""
+        """The call in the path, in its present state."""
         call = self._outbound.get(request.path_params["id"]) if self._outbound is not None else None
         return _json(call) if call is not None else self._refused(request, 404, "there is no such call")
 
     def _stranger(self, request: Request) -> Response | None:
-        """The refusal of a request that does not bear the token."""
+        """The refusal of a request without the token."""
         given = request.headers.get("authorization", "").encode("latin-1")
         if hmac.compare_digest(given, f"Bearer {self._token}".encode()):
             return None

@@ -1,7 +1,7 @@
-"""Runs the application under uvicorn, and ends it: on SIGTERM or SIGINT in peace, calls being drained first, and in the
-end by force.
+"""Runs the application under uvicorn and ends it: gracefully on SIGTERM or SIGINT, and by force as a last resort.
 
-The application's beginning and end are run here and not by uvicorn, which would make a traceback of what they refuse.
+The application's start-up and shutdown are run here and not by uvicorn, which would print a traceback where they
+refuse.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from telephony.server.last_resort import LastResort
 if TYPE_CHECKING:
     from telephony.server.app import App
 
-RECEIVE_BUFFER = 16_384  # bytes; what one peer can make us read at once, while all others wait
+RECEIVE_BUFFER = 16_384  # bytes that one peer can make us read at once, while all others wait
 SEND_BUFFER = 65_536  # bytes that the kernel keeps for a peer that does not read
 
 logger = logging.getLogger("voxline.server")
 
 
 class DrainingServer(uvicorn.Server):
-    """On the first SIGTERM or SIGINT it waits for `drain` and then stops; on the second it stops at once. A terminal
-    that is closed (SIGHUP) ends no calls."""
+    """Waits for `drain` on the first SIGTERM or SIGINT and then stops; stops at once on the second. Closing the
+    terminal (SIGHUP) ends no calls."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class DrainingServer(uvicorn.Server):
         secured: bool,
         on_listening: Callable[[list[str]], None],
     ) -> None:
-        """`life` is entered before calls are taken and left when all are over; what it raises ends `run`.
-        `on_listening` is told the URLs."""
+        """`life` is entered before calls are taken and left when all are over; an exception from it ends `run`.
+        `on_listening` is given the URLs."""
         super().__init__(config)
         self._life = life
         self._drain = drain
@@ -89,7 +89,7 @@ class DrainingServer(uvicorn.Server):
         if self._draining or self._loop is None or not self.started:
             self._last_resort.within(self._settings.close_s)
             self.should_exit = True
-            if self._loop:  # a log may hang, and a signal's handler must not
+            if self._loop:  # logging may block, and a signal handler must not
                 self._loop.call_soon_threadsafe(logger.warning, "ending at once: calls that are on are cut off")
             if sig == signal.SIGINT:
                 super().handle_exit(sig, frame)
@@ -111,7 +111,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets on every address of the host, not listening yet; SettingsError where that is impossible."""
+    """Sockets bound to every address of the host, not listening yet. Raises SettingsError where that is impossible."""
     bound: list[socket.socket] = []
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
@@ -134,7 +134,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
 def build_server(
     app: "App", settings: Settings, on_listening: Callable[[list[str]], None] = lambda _: None
 ) -> DrainingServer:
-    """A server for the application, not started yet."""
+    """A server for the application, not yet started."""
     config = Config(
         app.asgi,
         host=settings.server.host,
@@ -145,7 +145,7 @@ def build_server(
         ws=MediaConnection,
         ws_max_size=settings.twilio.max_message_bytes,
         ws_per_message_deflate=False,
-        ws_ping_interval=None,  # Twilio's frames show that it is alive
+        ws_ping_interval=None,  # Twilio's frames show that the peer is alive
         timeout_graceful_shutdown=5,
         log_config=None,
         access_log=False,

@@ -1,4 +1,4 @@
-"""What operators and their programs ask over HTTP: whether the server lives, takes calls, and its metrics."""
+"""Health, readiness and metrics over HTTP, for operators and their tools."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,7 +33,7 @@ class Health:
         self._refusals = refusals
 
     def routes(self) -> list[Route]:
-        """Where they are."""
+        """Their paths."""
         return [
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),

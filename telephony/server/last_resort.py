@@ -1,4 +1,4 @@
-"""The last resort: a process that does not end in time is killed, whatever its threads wait for."""
+"""The last resort: kills a process that does not end in time, whatever its threads wait for."""
 
 import logging
 import os
@@ -6,19 +6,19 @@ import sys
 import threading
 import traceback
 
-TELL_S = 1.0  # for the log, which may be what hangs
+TELL_S = 1.0  # for the log, which may itself be what hangs
 
 logger = logging.getLogger("voxline.server")
 
 
 class LastResort:
-    """Ends the process by force, with status 1, when it has not ended by itself."""
+    """Ends the process by force, with status 1, if it has not ended by itself."""
 
     def __init__(self) -> None:
         self._timer: threading.Timer | None = None
 
     def within(self, seconds: float) -> None:
-        """It must have ended this many seconds from now; a later call replaces this deadline."""
+        """Set the deadline, in seconds from now; a later call replaces it."""
         if self._timer:
             self._timer.cancel()
         self._timer = threading.Timer(seconds, _end, [seconds])

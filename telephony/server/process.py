@@ -20,7 +20,7 @@ LogLine = dict[str, Any]
 
 
 class Process(Protocol):
-    """What is asked of a process; `subprocess.Popen` is one."""
+    """What we need of a process; `subprocess.Popen` is one."""
 
     pid: int
     stderr: IO[str] | None
@@ -29,10 +29,10 @@ class Process(Protocol):
         """Its exit status, once it has ended."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """The same, waited for; raises subprocess.TimeoutExpired."""
+        """Wait for it. Raises subprocess.TimeoutExpired."""
 
     def send_signal(self, sig: int) -> None:
-        """Nothing happens if it has ended."""
+        """Send a signal; does nothing if it has ended."""
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -42,14 +42,14 @@ class Process(Protocol):
 
 
 class ServerError(LineError):
-    """The server did not start, or did not say what was waited for."""
+    """The server did not start, or the expected log line did not come."""
 
 
 class ServerProcess:
     """A server on 127.0.0.1 with these settings, on a free port unless they say otherwise.
 
     Neither the caller's environment nor its settings file count, apart from `environment`. `log` holds the JSON lines
-    it has written, `other_output` what else came on its standard error.
+    it has written, `other_output` the rest of its standard error.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ServerProcess:
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[LogLine], None] | None = None,
     ) -> None:
-        """Start it and wait until it listens; raises ServerError with its last words when it ends instead."""
+        """Start it and wait until it listens; raises ServerError with its last output when it ends instead."""
         arguments = [
             part
             for key, value in {"server.port": 0, **settings}.items()
@@ -89,7 +89,7 @@ class ServerProcess:
         self.stop()
 
     def wait_for(self, message: str, timeout_s: float = 10, **fields: Any) -> LogLine:
-        """The first log line with this message and these fields, waited for if need be."""
+        """The first log line with this message and these fields; waits for it."""
 
         def found() -> LogLine | None:
             wanted = {"message": message, **fields}
@@ -104,7 +104,7 @@ class ServerProcess:
         raise ServerError("\n".join([f"no log line {message!r} {fields or ''}: {state}", *last]))
 
     def stop(self) -> int:
-        """End it in peace if it has not ended, by force if it does not; gives its exit status."""
+        """End it gracefully if it is running, by force if it does not end; returns its exit status."""
         if self.process.poll() is None:
             self.process.terminate()
             try:

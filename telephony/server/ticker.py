@@ -1,4 +1,4 @@
-"""One clock for all calls: every 10 ms it runs the voice detector and wakes the lines that have audio due."""
+"""One clock for all calls: every 10 ms it runs the voice detector and wakes lines with audio due."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ logger = logging.getLogger("voxline.ticker")
 
 
 class Ticker:
-    """Calls `on_tick(now_ms)` every 10 ms and `on_watch(now_ms)` twice a second; tells how late it was."""
+    """Calls `on_tick(now_ms)` every 10 ms and `on_watch(now_ms)` twice a second, and reports how late it was."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class Ticker:
         self._on_late = on_late
 
     async def run(self) -> None:
-        """Tick until cancelled; a tick that was missed is not made up for."""
+        """Tick until cancelled; missed ticks are not made up for."""
         loop = asyncio.get_running_loop()
         next_tick = next_watch = loop.time()
         while True:

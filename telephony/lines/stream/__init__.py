@@ -1,1 +1,1 @@
-"""Carriers that stream a call's audio over a WebSocket and hold what we send until it is played."""
+"""Carriers that stream a call's audio over a WebSocket, and buffer what we send until it is played."""

@@ -1,7 +1,7 @@
-"""What every carrier's protocol over a WebSocket is to the call: its messages in as events, audio out as messages.
+"""A carrier's WebSocket protocol as the call sees it: messages in become events, audio out becomes messages.
 
-Audio is G.711 mu-law, 8 kHz, mono. The carrier holds what it is sent until it is played, sends marks back when what
-was before them has been played, and throws away what it holds when it is told to clear.
+Audio is G.711 mu-law, 8 kHz, mono. The carrier buffers audio until it is played, returns each mark when the audio
+before it has been played, and discards its buffer on `clear`.
 """
 
 from typing import Protocol
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The stream is open: the ids of the call and of the stream, and the parameters that we gave the carrier for it."""
+    """The stream is open: the ids of the call and the stream, and the parameters that we gave the carrier for it."""
 
     call_id: str
     stream_id: str
@@ -18,7 +18,7 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class Audio(msgspec.Struct, frozen=True, gc=False):
-    """The caller's next audio without holes: mu-law, 8 kHz, mono; one byte is one sample."""
+    """The caller's next audio, gaps already filled: mu-law, 8 kHz, mono; one byte is one sample."""
 
     payload: bytes
 
@@ -30,7 +30,7 @@ class Dtmf(msgspec.Struct, frozen=True):
 
 
 class MarkPlayed(msgspec.Struct, frozen=True):
-    """A mark came back: played, or swept out by `clear`."""
+    """A mark came back: played, or discarded by `clear`."""
 
     name: str
 
@@ -43,12 +43,12 @@ Event = Started | Audio | Dtmf | MarkPlayed | Stopped
 
 
 class Counters(msgspec.Struct):
-    """What has come in on one stream."""
+    """What one stream has received."""
 
-    messages: int = 0  # of every kind, refused ones too
-    frames: int = 0  # the caller's media messages that were taken
-    duplicates: int = 0  # dropped: the frame before, once more
-    late: int = 0  # dropped: later audio is out already
+    messages: int = 0  # of every kind, including refused ones
+    frames: int = 0  # the caller's media messages that were accepted
+    duplicates: int = 0  # dropped: the previous frame again
+    late: int = 0  # dropped: later audio has been passed on already
     gaps: int = 0
     gap_ms: int = 0  # silence put into the gaps
     outbound: int = 0  # media of our own track, ignored
@@ -56,19 +56,19 @@ class Counters(msgspec.Struct):
 
 
 class StreamProtocol(Protocol):
-    """One stream, sans-I/O. What else a new carrier brings stands in docs/architecture.md."""
+    """One stream, sans-I/O. docs/architecture.md says what else a new carrier brings."""
 
     counters: Counters
     received: int  # samples of the caller's audio, with the silence in its gaps
 
     def receive(self, message: str | bytes) -> Event | None:
-        """Take one WebSocket message; None where there is nothing to tell. Raises ProtocolError with the close code."""
+        """Take one WebSocket message; None where nothing follows from it. Raises ProtocolError with the close code."""
 
     def media(self, payload: bytes) -> str:
-        """The message that plays mu-law audio after what was sent before."""
+        """The message that plays mu-law audio after all audio sent before."""
 
     def mark(self, name: str) -> str:
-        """The message that asks for `MarkPlayed(name)` once all audio before it was played."""
+        """The message that requests `MarkPlayed(name)` once all audio before it has been played."""
 
     def clear(self) -> str:
-        """The message that throws away all audio not yet played; the marks in it come back at once."""
+        """The message that discards all audio not yet played; the marks in it come back at once."""

@@ -1,4 +1,4 @@
-"""One call by a WebSocket: the I/O shell between its socket, its carrier's protocol, the playout and the listener."""
+"""One call over a WebSocket: the I/O shell between its socket, its carrier's protocol, the playout and the listener."""
 
 import asyncio
 import logging
@@ -21,13 +21,13 @@ from telephony.lines.line import Line, Listener
 from telephony.lines.playout import Mark, Playout
 from telephony.lines.stream.protocol import Audio, Dtmf, Event, MarkPlayed, Started, Stopped, StreamProtocol
 
-DIRECT = "voxline.direct"  # the ASGI extension that lets messages go past ASGI, where our own server offers it
+DIRECT = "voxline.direct"  # the ASGI extension by which messages bypass ASGI, where our own server offers it
 
 
 class StreamCall(Line):
-    """A call from its WebSocket's acceptance to its close.
+    """A call, from the acceptance of its WebSocket to its close.
 
-    `accept` is asked when the stream starts: it gives the listener, or raises ProtocolError to refuse the call.
+    `accept` is called when the stream starts: it returns the listener, or raises ProtocolError to refuse the call.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class StreamCall(Line):
         self.rate = RATE
         self.carries_keys = True  # they come as messages
         self.ending = Ending()
-        self._note: Callable[..., None] | None = None  # told what goes over the wire, for the tape
+        self._note: Callable[..., None] | None = None  # notes what goes over the wire, for the tape
         self.stream = protocol
         self.playout = Playout(playout)
         self.log = Log(logging.getLogger("voxline.call"), {"call": ""})
@@ -57,9 +57,9 @@ class StreamCall(Line):
         self.listener: Listener | None = None
         self._over = asyncio.Event()
         self._wake = asyncio.Event()
-        self._control: deque[str] = deque()  # `clear` and the fade after it, sent before any further audio
+        self._control: deque[str] = deque()  # `clear` and the fade after it, sent before any other audio
         self._opened_ms = self._last_media_ms = clock_ms()
-        self._allowed = 0.0  # samples of caller audio that may have come by now, at the last look
+        self._allowed = 0.0  # samples of the caller's audio that may have come by the last check
         self._frames_seen = 0
         self._sending_since_ms = 0.0
         self._first_audio_of = 0
@@ -199,12 +199,12 @@ class StreamCall(Line):
             self._message(message.get("bytes", b"") if text is None else text)
 
     def _message(self, message: str | bytes) -> None:
-        """Take one message; nothing is raised, since a bug costs one call, never the server."""
+        """Take one message. Raises nothing: a bug costs one call, never the server."""
         if self._over.is_set():
             return
         try:
             event = self.stream.receive(message)
-            if type(event) is Audio:  # 50 times a second; all else is rare
+            if type(event) is Audio:  # 50 times a second; everything else is rare
                 assert self.listener is not None
                 if self.stream.received > self._allowed:
                     self._check_pace()
@@ -275,7 +275,7 @@ class StreamCall(Line):
                         self._note_audio(ulaw, position, max(0.0, plays_ms - now_ms))
                         position += len(ulaw)
                         plays_ms = max(plays_ms, now_ms) + len(ulaw) / SAMPLES_PER_MS
-                    if self._control:  # paused meanwhile: the rest was taken back
+                    if self._control:  # paused meanwhile: the rest has been taken back
                         break
                 self._sending_since_ms = 0.0
         except (WebSocketDisconnect, RuntimeError, OSError) as error:

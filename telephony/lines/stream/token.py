@@ -3,9 +3,9 @@
 The webhook's answer gives it to the carrier, which hands it back when the stream starts. It is good for one call, for a
 short time, once.
 
-Which tokens were used is known to one process only, so the key is made anew at each start and kept nowhere: no token
-of an earlier run is accepted, used or not. No call is lost by that: a draining server waits for the streams of the
-calls that it has answered, and one that was killed was not there for the carrier to reach.
+Only one process knows which tokens were used, so the key is made anew at each start and stored nowhere: no token of an
+earlier run is accepted, used or not. No call is lost by that: a draining server waits for the streams of the calls that
+it has answered, and one that was killed was not there for the carrier to reach.
 """
 
 import base64
@@ -28,7 +28,7 @@ class Tokens:
 
     def __init__(self, key: bytes, lifetime_s: float, clock: Callable[[], float], *, limit: int = 10_000) -> None:
         """Tokens expire `lifetime_s` after they were issued; at most `limit` are redeemed in that time. `clock` gives
-        seconds, and goes on evenly. Whoever shares `key` must share what was used, too."""
+        seconds and is monotonic. Processes that share `key` must also share what was used."""
         self._limit = limit
         self._key = key
         self._lifetime_s = lifetime_s
@@ -65,7 +65,7 @@ class Tokens:
         heappush(self._expiries, (expiry, head))
 
     def _mac(self, head: bytes, call_id: str) -> bytes:
-        # The head's length is fixed, so that it cannot run over into the call's id.
+        # The head has a fixed length, so that it cannot run into the call's id.
         return hmac.digest(self._key, head + call_id.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
     def _forget(self, now: float) -> None:

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from audio.rate import RATE
 
-# Ids end up in logs, metrics and file names: nothing that could leave a folder or forge a line.
+# Ids end up in logs, metrics and file names, so they must not leave a folder or forge a line.
 SID_PATTERN = r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z"
 Sid = Annotated[str, Meta(pattern=SID_PATTERN)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -30,7 +30,7 @@ class ConnectedMessage(msgspec.Struct, frozen=True, tag_field="event", tag="conn
 
 
 class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
-    """What the payloads hold. Twilio knows this one format only."""
+    """The format of the payloads. Twilio has only this one."""
 
     encoding: str = "audio/x-mulaw"
     sample_rate: int = RATE
@@ -38,7 +38,7 @@ class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StartBody(msgspec.Struct, frozen=True, rename="camel"):
-    """What `start` tells of the call. `custom_parameters` are the TwiML's `<Parameter>`s."""
+    """What `start` says about the call. `custom_parameters` are the TwiML's `<Parameter>`s."""
 
     call_sid: Sid
     stream_sid: str = ""
@@ -74,7 +74,7 @@ class MediaMessage(msgspec.Struct, frozen=True, gc=False, rename="camel", tag_fi
 
 
 class DtmfBody(msgspec.Struct, frozen=True):
-    """A key of the caller's phone."""
+    """A key on the caller's phone."""
 
     digit: Annotated[str, Meta(pattern=r"\A[0-9A-D*#]\Z")]
     track: str = "inbound_track"
@@ -89,13 +89,13 @@ class DtmfMessage(msgspec.Struct, frozen=True, rename="camel", tag_field="event"
 
 
 class MarkBody(msgspec.Struct, frozen=True):
-    """A mark's name, ours to choose."""
+    """A mark's name, chosen by us."""
 
     name: str
 
 
 class MarkMessage(msgspec.Struct, frozen=True, rename="camel", tag_field="event", tag="mark"):
-    """A mark of ours was reached in the playback, or returned by `clear`."""
+    """Playback has reached one of our marks, or `clear` has returned it."""
 
     stream_sid: str
     mark: MarkBody
@@ -122,7 +122,7 @@ class Payload(msgspec.Struct, frozen=True, gc=False):
 
 
 class SendMedia(msgspec.Struct, frozen=True, gc=False, rename="camel", tag_field="event", tag="media"):
-    """Play this after what you have already."""
+    """Play this after the audio sent before."""
 
     stream_sid: str
     media: Payload
@@ -136,7 +136,7 @@ class SendMark(msgspec.Struct, frozen=True, rename="camel", tag_field="event", t
 
 
 class SendClear(msgspec.Struct, frozen=True, rename="camel", tag_field="event", tag="clear"):
-    """Throw away what has not been played, and return the marks in it."""
+    """Discard the audio not yet played, and return the marks in it."""
 
     stream_sid: str
 

@@ -1,4 +1,4 @@
-"""The Media Streams protocol of one call, without I/O: Twilio's text in, events out; audio in, text out.
+"""The Media Streams protocol of one call, sans-I/O: Twilio's text in, events out; audio in, text out.
 
 The clock is the audio received. Twilio's timestamps only show where audio is missing; the first one is the
 origin. A frame less than 20 ms off its place is taken as it is; one further ahead leaves a gap, which is
@@ -38,7 +38,7 @@ class _State(Enum):
     STOPPED = "stopped"
 
 
-# What may come when, and where it leads. Anything else is the peer's error.
+# Which message may come in which state, and the next state. Anything else is the peer's error.
 _TRANSITIONS = {
     (_State.OPEN, "connected"): _State.CONNECTED,
     (_State.OPEN, "start"): _State.STARTED,  # some clients leave `connected` out
@@ -55,7 +55,7 @@ class MediaStream:
     """One stream, from `connected` to `stop`."""
 
     def __init__(self, *, max_message_bytes: int = MAX_MESSAGE_BYTES, max_gap_ms: int = MAX_GAP_MS) -> None:
-        """A gap longer than `max_gap_ms` is filled up to that only, and the clock set anew."""
+        """Of a gap longer than `max_gap_ms` only that much is filled, and the clock is reset."""
         self.counters = Counters()
         self.received = 0  # samples of the caller's audio, with the silence in its gaps
         self._max_message_bytes = max_message_bytes
@@ -95,7 +95,7 @@ class MediaStream:
         return _encode(messages.SendMark(self._open_sid(), messages.MarkBody(name))).decode()
 
     def clear(self) -> str:
-        """Text that throws away all audio not yet played; the marks in it come back at once."""
+        """Text that discards all audio not yet played; the marks in it come back at once."""
         return _encode(messages.SendClear(self._open_sid())).decode("ascii")
 
     def _open_sid(self) -> str:
@@ -107,7 +107,7 @@ class MediaStream:
         return len(message.encode("utf-8", "surrogatepass")) <= self._max_message_bytes
 
     def _undecodable(self, message: str, error: Exception) -> None:
-        """Count an event that we do not know; raise for anything else that could not be decoded."""
+        """Count an unknown event; raise for anything else that could not be decoded."""
         try:
             event = _decode_envelope(message).event
         except RecursionError:
@@ -119,7 +119,7 @@ class MediaStream:
         self.counters.unknown += 1
 
     def _check(self, event: str, stream_sid: str) -> _State:
-        """Give the state that `event` leads to; raise if it may not come now or is of another stream."""
+        """The state after `event`; raises if it may not come now or belongs to another stream."""
         state = _TRANSITIONS.get((self._state, event))
         if state is None:
             raise ProtocolError(CloseCode.POLICY_VIOLATION, self._out_of_turn(event))
@@ -191,10 +191,10 @@ class MediaStream:
         return Audio(g711.SILENCE * gap + payload) if gap else Audio(payload)
 
     def _is_old(self, place: int, number: int) -> bool:
-        """Tell (and count) a duplicate or late frame among those whose timestamp does not go forward.
+        """Detect and count duplicate and late frames among those whose timestamp does not go forward.
 
-        Less than a frame back, where timestamps may be off, a higher number makes it new after all; so it
-        does far back, where the sender must have set its clock anew.
+        If the timestamp is less than a frame back, within its tolerance, a higher number still makes the frame new. So
+        it does far back, where the sender must have reset its clock.
         """
         back = self._last - place
         if number > self._last_number and (back < FRAME or back > self._max_gap):
@@ -206,7 +206,7 @@ class MediaStream:
         return True
 
     def _gap(self, ahead: int) -> int:
-        """Samples of silence missing before a frame `ahead` samples of its place; corrects the clock."""
+        """Samples of silence missing before a frame that is `ahead` samples ahead of its place; corrects the clock."""
         if -FRAME <= ahead < FRAME:
             return 0
         if ahead < -self._max_gap:

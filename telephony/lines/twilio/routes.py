@@ -1,4 +1,4 @@
-"""What Twilio asks over HTTP: which TwiML a call gets, what follows its stream, how it ended."""
+"""Twilio's webhooks: which TwiML a call gets, what follows its stream, and how it ended."""
 
 import logging
 import re
@@ -30,7 +30,7 @@ XML = "application/xml"
 
 
 class Webhooks:
-    """The webhooks of one server. `is_ready` tells whether calls can be taken; `agents` are those there are."""
+    """The webhooks of one server. `is_ready` tells whether calls can be taken; `agents` holds their names."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Webhooks:
         return [Route(path, endpoint, methods=["POST"]) for path, endpoint in paths.items()]
 
     async def _form(self, request: Request) -> dict[str, str] | Response:
-        """The fields of a webhook, or the answer that refuses it; of a field that comes twice, the last value."""
+        """The fields of a webhook, or the answer that refuses it. A repeated field has its last value."""
         refused = self._refusals.answer
         try:
             claim = self._signature.claim(request.headers) if self._signature else None
@@ -139,7 +139,7 @@ class Webhooks:
 
 
 def target(connection: HTTPConnection) -> str:
-    """Path and query as they stood in the request line."""
+    """Path and query as they stand in the request line."""
     scope = connection.scope
     query: bytes = scope["query_string"]
     path: bytes = scope.get("raw_path") or scope["path"].encode()

@@ -1,4 +1,4 @@
-"""Twilio as a whole: its webhooks, its media socket, and whom both are taken from."""
+"""The Twilio line as a whole: its webhooks and media socket, and the check that both come from Twilio."""
 
 import asyncio
 import secrets
@@ -62,7 +62,7 @@ class TwilioService:
         )
 
     def routes(self) -> list[BaseRoute]:
-        """Where Twilio asks, and where it sends a call's audio."""
+        """The webhooks, and the socket for calls' audio."""
         return [*self._webhooks.routes(), WebSocketRoute("/twilio/media", self._media)]
 
     async def _media(self, websocket: WebSocket) -> None:
@@ -102,7 +102,7 @@ class TwilioService:
         return None
 
     def _accept(self, call: StreamCall, started: Started) -> Listener:
-        """A stream has started: check its token and find it a place; ProtocolError refuses it."""
+        """A stream has started: check its token and find it a place. Raises ProtocolError to refuse it."""
         if self._tokens:
             self._tokens.redeem(started.parameters.get("token", ""), started.call_id)
         call.parties = self._admission.parties(started.call_id)

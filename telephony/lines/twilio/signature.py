@@ -1,7 +1,7 @@
-"""Who is asking: Twilio's signature on webhooks and on the upgrade of the media socket.
+"""Verifies Twilio's signature on webhooks and on the upgrade of the media socket.
 
-https://www.twilio.com/docs/usage/webhooks/webhooks-security and .../webhook-shared-keys. Twilio signs the URL as it
-dialled it, which behind a proxy is not the one that arrives here: the public URL is a setting.
+https://www.twilio.com/docs/usage/webhooks/webhooks-security and .../webhook-shared-keys. Twilio signs the URL that it
+requested. Behind a proxy that is not the one that arrives here, so the public URL is a setting.
 """
 
 import hmac
@@ -25,7 +25,7 @@ _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
 class NotSigned(Exception):
-    """A request that cannot have a good signature. `reason` and `details` are as Refusals takes them."""
+    """A request whose signature cannot be valid. `reason` and `details` are as Refusals takes them."""
 
     def __init__(self, reason: str, *details: object) -> None:
         super().__init__(reason % details)
@@ -34,7 +34,7 @@ class NotSigned(Exception):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A signature that was given, and the secret and algorithm that it claims to be made with."""
+    """A signature, and the secret and algorithm that it claims to be made with."""
 
     given: bytes
     validator: RequestValidator
@@ -45,8 +45,8 @@ class Signature:
     """Checks X-Twilio-Signature with the account's auth token, or with the shared key that the request names."""
 
     def __init__(self, auth_token: str, public_url: str, shared_keys: Mapping[str, str] | None = None) -> None:
-        """`public_url` is what Twilio dials: `https://voice.example.com`, or with a path in front of ours.
-        `shared_keys` are secrets by the keys' ids. Without `auth_token` only they count.
+        """`public_url` is what Twilio requests: `https://voice.example.com`, perhaps with a path in front of ours.
+        `shared_keys` are secrets by the keys' ids. Without `auth_token`, only they count.
 
         Raises SettingsError when `public_url` is no such URL.
         """
@@ -58,8 +58,8 @@ class Signature:
         self._socket_origins = _origins(url, _SOCKET_SCHEMES[url.scheme])
 
     def claim(self, headers: Mapping[str, str]) -> Claim:
-        """What the headers (names in any case, as Starlette has them) claim. Raises NotSigned when that cannot be
-        checked: then nothing else of the request need be read."""
+        """What the headers claim (their names in any case, as Starlette has them). Raises NotSigned if it cannot be
+        checked; the rest of the request then need not be read."""
         given = headers.get(SIGNATURE_HEADER, "")
         if not given:
             raise NotSigned("the signature is missing: this is not Twilio, or a proxy drops %s", SIGNATURE_HEADER)
@@ -84,7 +84,7 @@ class Signature:
         `path_and_query` as it stood in the request line, still percent-encoded, without the path that the
         public URL has in front. `form` holds the decoded values of each field.
         """
-        # As RequestValidator.compute_signature joins them, but once for all URLs.
+        # Joined as by RequestValidator.compute_signature, but once for all URLs.
         fields = "".join(name + value for name in sorted(form) for value in sorted(set(form[name])))
         target = self._prefix + path_and_query + fields
         return _signed(claim, [origin + target for origin in self._webhook_origins])
@@ -97,10 +97,10 @@ class Signature:
 
 
 def _signed(claim: Claim, texts: list[str]) -> bool:
-    # Not RequestValidator.validate: it takes 80 for the port of wss:// and cuts IPv6 addresses.
+    # Not RequestValidator.validate: it assumes port 80 for wss:// and truncates IPv6 addresses.
     try:
         wanted = [claim.validator.compute_signature(text, {}, claim.algorithm).encode() for text in texts]
-    except UnicodeError:  # half a character
+    except UnicodeError:  # a lone surrogate
         return False
     matches = [hmac.compare_digest(claim.given, signature) for signature in wanted]  # all, in constant time
     return any(matches)
@@ -116,7 +116,7 @@ def _key_name(settings: str) -> str:
 
 
 def _public(public_url: str) -> SplitResult:
-    """Split the setting, or raise SettingsError; the port is read here because a bad one shows only then."""
+    """Split the setting, or raise SettingsError. The port is read here because only that reveals a bad one."""
     try:
         url = urlsplit(public_url)
         good = url.scheme in _SOCKET_SCHEMES and url.hostname and url.port != 0
@@ -129,6 +129,6 @@ def _public(public_url: str) -> SplitResult:
 
 
 def _origins(url: SplitResult, scheme: str) -> list[str]:
-    """`scheme://host` without and with its port: Twilio signs the one or the other."""
+    """`scheme://host` without and with its port: Twilio signs either."""
     host = url.netloc.removesuffix(f":{url.port}").removesuffix(":")
     return [f"{scheme}://{host}", f"{scheme}://{host}:{url.port or _DEFAULT_PORTS[scheme]}"]

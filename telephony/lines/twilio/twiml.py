@@ -26,12 +26,12 @@ def busy(text: str, *, language: str = LANGUAGE, voice: str | None = None) -> st
 
 
 def failed(text: str, *, language: str = LANGUAGE, voice: str | None = None) -> str:
-    """Say sorry for a conversation that broke off, and hang up; `language` and `voice` are Twilio's names."""
+    """Apologize for a conversation that broke off, and hang up; `language` and `voice` are Twilio's names."""
     return _say_and_hang_up(text, language, voice)
 
 
 def dial(number: str) -> str:
-    """Put the caller through to a telephone number (+15550100) or a SIP address (sip:desk@example.com)."""
+    """Transfer the caller to a telephone number (+15550100) or a SIP address (sip:desk@example.com)."""
     call = Dial()
     if number.lower().startswith(("sip:", "sips:")):
         call.sip(number)

@@ -1,1 +1,1 @@
-"""uvicorn's connections with the bounds they lack."""
+"""uvicorn's connections, with the limits that they lack."""

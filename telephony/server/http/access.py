@@ -1,8 +1,7 @@
-"""Which requests are looked at at all: none from a web page in a browser, and some only from this machine.
+"""Decides which requests are served at all: none from a web page in a browser, and some only from this machine.
 
-A server without credentials listens on loopback, where browsers are too. Two headers give away a hostile page:
-`Origin`, which Twilio does not send, and `Host`, which holds the attacker's own name when that was made to lead here
-(DNS rebinding).
+A server without credentials listens on loopback, which browsers can reach too. Two headers give away a hostile page:
+`Origin`, which Twilio does not send, and `Host`, which holds the attacker's own name after DNS rebinding.
 """
 
 import hmac
@@ -17,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from config.settings import Settings, is_loopback
 from telephony.lines.refusals import Refusals
 
-# What proxies and tunnels add. Behind one on this machine everybody comes from loopback.
+# Headers that proxies and tunnels add. Behind one on this machine, everybody comes from loopback.
 FORWARDING = ("x-forwarded", "forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip")
 
 
@@ -31,7 +30,7 @@ class Access:
         self._refusals = refusals
 
     def refusal(self, connection: HTTPConnection) -> Response | None:
-        """The answer to a request or an upgrade that must not be looked at; None if it may be."""
+        """The answer that refuses a request or an upgrade; None where it is allowed."""
         hosts = connection.headers.getlist("host")
         if not self._secured:
             for host in hosts:
@@ -44,8 +43,8 @@ class Access:
         return None
 
     def may_observe(self, connection: HTTPConnection) -> bool:
-        """Whether the request may learn how many calls are on and how they go: it has the token, or where there is
-        none, it comes from this machine, and through no proxy."""
+        """Whether the request may see how many calls there are and how they go: it has the token or, where none is set,
+        comes from this machine and through no proxy."""
         if self._metrics_token:
             given = connection.headers.get("authorization", "").encode("latin-1")
             return hmac.compare_digest(given, f"Bearer {self._metrics_token}".encode())
@@ -72,7 +71,8 @@ class _Guard:
 
 
 def _from_here(connection: HTTPConnection) -> bool:
-    """Whether a program on this machine asks. A local proxy that adds no header is recognized by its Host alone."""
+    """Whether the request comes from a program on this machine. A local proxy that adds no header is recognized by its
+    Host alone."""
     client, headers = connection.client, connection.headers
     return (
         client is not None
@@ -83,7 +83,7 @@ def _from_here(connection: HTTPConnection) -> bool:
 
 
 def _is_one_of(origin: str, hosts: list[str]) -> bool:
-    """Whether an origin, which may be `null`, is a page of one of these hosts (with ports)."""
+    """Whether an origin, possibly `null`, is a page of one of these hosts (with ports)."""
     try:
         netloc = urlsplit(origin).netloc
     except ValueError:

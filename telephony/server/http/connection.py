@@ -1,4 +1,4 @@
-"""uvicorn's HTTP connections with the bounds they lack, so that no peer holds one open for nothing or floods it."""
+"""uvicorn's HTTP connections, with the limits that they lack: no peer can hold one open for nothing, or flood it."""
 
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
@@ -12,11 +12,11 @@ from config.stream import StreamSettings
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.refusals import MAX_PATH, Refusals
 
-MAX_OVERHEAD_BYTES = 65_536  # of one request besides its body: its head, how the body is cut into chunks, its trailers
-MAX_BODY_BYTES = 1_048_576  # also of those that nobody reads
+MAX_OVERHEAD_BYTES = 65_536  # of one request besides its body: its head, chunk headers, trailers
+MAX_BODY_BYTES = 1_048_576  # including headers that nobody reads
 MAX_HEADERS = 128
-SPARE_CONNECTIONS = 1000  # besides those of calls: webhooks, health, metrics
-MAX_IN_FLIGHT = 16  # requests of one connection that wait for their answers
+SPARE_CONNECTIONS = 1000  # besides those of calls: for webhooks, health, metrics
+MAX_IN_FLIGHT = 16  # requests on one connection that wait for their answers
 
 
 class Config(uvicorn.Config):
@@ -29,7 +29,7 @@ class Config(uvicorn.Config):
 
 
 class _Excess(Exception):
-    """More than a bound allows."""
+    """A limit is exceeded."""
 
     def __init__(self, status: HTTPStatus, reason: str, bound: int) -> None:
         super().__init__(reason % bound)
@@ -39,8 +39,8 @@ class _Excess(Exception):
 
 
 class HttpConnection(HttpToolsProtocol):
-    """Requests must be whole within `start_timeout_s`, from the opening of the connection on, and their answers must be
-    read within `send_timeout_s`."""
+    """A request must be complete within `start_timeout_s`, counted from the opening of the connection, and its answer
+    must be read within `send_timeout_s`."""
 
     config: Config
     _deadline: TimerHandle | None = None  # for a whole request
@@ -49,12 +49,12 @@ class HttpConnection(HttpToolsProtocol):
     _body_bytes = 0
     _in_head = True  # or before it
     _refused = False
-    _answering: RequestResponseCycle | None = None  # the request that the application is at; `cycle` is the last one
+    _answering: RequestResponseCycle | None = None  # the request being answered; `cycle` is the last one
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """See asyncio.Protocol."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(0)  # so that `pause_writing` tells of anything unread
+        transport.set_write_buffer_limits(0)  # so that `pause_writing` is called for anything unread
         descriptors, most = self.config.descriptors, self.config.max_connections
         if descriptors.spent(transport.get_extra_info("socket").fileno()):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, descriptors.ADVICE, descriptors.limit)
@@ -77,7 +77,7 @@ class HttpConnection(HttpToolsProtocol):
         """See asyncio.Protocol. Unlike HttpToolsProtocol's it tells what was wrong."""
         self._unset_keepalive_if_required()
         if self._deadline is None:
-            self._expect_request()  # also by what never becomes one, such as empty lines
+            self._expect_request()  # even if it never becomes one, such as empty lines
         self._overhead_bytes += len(data)
         try:
             self.parser.feed_data(data)
@@ -87,7 +87,7 @@ class HttpConnection(HttpToolsProtocol):
                 )
         except httptools.HttpParserUpgrade:
             if not self._should_upgrade():
-                self.cycle.keep_alive = False  # answered as if it were none; what follows is no HTTP
+                self.cycle.keep_alive = False  # answered as a plain request; what follows is not HTTP
                 return
             if self._busy:
                 self._refuse(HTTPStatus.BAD_REQUEST, "an upgrade while a request is in flight")
@@ -106,7 +106,7 @@ class HttpConnection(HttpToolsProtocol):
         except _Excess as excess:
             self._refuse(excess.status, excess.reason, excess.bound)
 
-    # What the parser finds. What these raise is a HttpParserError to `data_received`.
+    # Called by the parser. Their exceptions reach `data_received` as HttpParserError.
 
     def on_message_begin(self) -> None:
         """See HttpToolsProtocol."""
@@ -149,7 +149,7 @@ class HttpConnection(HttpToolsProtocol):
 
     @property
     def _unanswered(self) -> bool:
-        """Whether an answer written now would be taken for that to the request being received."""
+        """Whether an answer written now would be taken for the answer to the request being received."""
         if self._in_head:
             return not self._busy
         return self.cycle is self._answering and not self.cycle.response_started
@@ -185,7 +185,7 @@ class HttpConnection(HttpToolsProtocol):
             self._unread.cancel()
 
     def _watch_reader(self, left: int) -> None:
-        """Give the peer time to read some of the `left` bytes."""
+        """Give the peer time to read some of the `left` unread bytes."""
         self._unread = self.loop.call_later(self.config.limits.send_timeout_s, self._look_at_reader, left)
 
     def _look_at_reader(self, left: int) -> None:
@@ -200,7 +200,7 @@ class HttpConnection(HttpToolsProtocol):
     # The end
 
     def _refuse(self, status: HTTPStatus, reason: str, *details: object) -> None:
-        """Close the connection, with an answer where none is under way that it would get into."""
+        """Close the connection, with an answer unless it would land inside another one."""
         self._stop_waiting()
         if self.transport.is_closing():
             return
@@ -217,7 +217,7 @@ class HttpConnection(HttpToolsProtocol):
         self.transport.close()
 
     def _abandon(self) -> None:
-        """Let nothing more be written: uvicorn forgets all but the last of the requests in flight."""
+        """Have nothing more written: of the requests in flight, uvicorn forgets all but the last."""
         self.pipeline.clear()
         if self._answering and self._busy:
             self._answering.disconnected = True

@@ -1,8 +1,8 @@
 """A client's bytes, split into whole WebSocket frames (RFC 6455, section 5.2), and the text of a plain one. Sans-I/O.
 
-What a phone line sends is one short text message a frame, fifty times a second. The library reads each field of each
-frame through generators, and that was half of what a call cost; so plain text is taken here, and every other frame is
-the library's, which judges it.
+A phone line sends one short text message per frame, fifty times a second. The library reads each field of each frame
+through generators, which was half the cost of a call. So plain text frames are parsed here, and all others are left to
+the library, which judges them.
 """
 
 from websockets.speedups import apply_mask
@@ -16,14 +16,14 @@ class Frames:
     """The incoming half of one connection, after its handshake."""
 
     def __init__(self, max_bytes: int) -> None:
-        """`max_bytes`: the longest payload that is waited for."""
+        """`max_bytes`: the longest payload accepted."""
         self._max_bytes = max_bytes
-        self._rest = b""  # of a frame that is not whole yet; never more than one payload and one read
+        self._rest = b""  # of an incomplete frame; never more than one payload and one read
 
     def feed(self, data: bytes) -> list[tuple[bytes, int]]:
-        """Whole frames as they came, in order, each with where its payload begins.
+        """Complete frames in order, each with the offset of its payload.
 
-        What no client may send is given on at once, whole or not, with 0: it is to be refused.
+        A frame that no client may send is returned at once, complete or not, with offset 0, to be refused.
         """
         if self._rest:
             data, self._rest = self._rest + data, b""
@@ -39,8 +39,8 @@ class Frames:
         return whole
 
     def _measure(self, data: bytes, begin: int) -> tuple[int, int]:
-        """Where the payload of the frame at `begin` begins in it, and the frame's bytes: one more than there are if the
-        header is not whole; all there are, and 0, if no client may send it."""
+        """The offset of the payload within the frame at `begin`, and the frame's length: one more byte than there are
+        if the header is incomplete; offset 0 and all there are if no client may send it."""
         there = len(data) - begin
         if there < 2:
             return 0, there + 1

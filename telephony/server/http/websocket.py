@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket connections with the bounds they lack, and a short way for messages."""
+"""uvicorn's WebSocket connections, with the limits that they lack and a shortcut for messages."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,23 +17,22 @@ FRAMES_A_SECOND = 200  # WebSocket frames of every kind; Twilio sends little mor
 
 
 class MediaConnection(WebSocketsSansIOProtocol):
-    """Frames of every kind are counted, those too that the application never sees.
-
-    Messages go straight to whoever has asked for them with `attach`. Through ASGI's queue, each would stop and start
-    the reading of the socket (two system calls) and wake a task: a fifth of a frame's cost. Plain text does not even
-    pass the library's parser (see frames.py).
+    """Counts frames of every kind, including those that the application never sees. Messages go straight to the
+    callback given to `attach`. Through ASGI's queue, each would stop and start the reading of the socket (two system
+    calls) and wake a task: a fifth of a frame's cost. Plain text frames bypass even the library's parser (see
+    frames.py).
     """
 
     config: Config
     _on_message: Callable[[str | bytes], None] | None = None
-    _overtaking = False  # whether messages may go past ASGI's queue, since it has been empty
+    _overtaking = False  # whether messages may bypass ASGI's queue, now that it has been empty
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.close_timeout = self.config.limits.send_timeout_s
         self._incoming = Frames(self.config.ws_max_size)
         self._frames = 0  # so far
-        self._allowed = 0.0  # as of the last look at the clock
+        self._allowed = 0.0  # when the clock was last read
         self._opened_s = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -63,17 +62,18 @@ class MediaConnection(WebSocketsSansIOProtocol):
         self.config.refusals.tell(400, "not a WebSocket: %s", str(self.conn.handshake_exc)[:MAX_PATH], peer=self.client)
 
     def attach(self, on_message: Callable[[str | bytes], None]) -> None:
-        """Give every message from now on to `on_message`, in order; those already queued stay with ASGI's `receive`."""
+        """From now on pass every message to `on_message`, in order; messages already queued stay with ASGI's
+        `receive`."""
         self._on_message = on_message
 
     def _direct(self) -> bool:
-        """Whether a message may go past ASGI's queue now."""
+        """Whether a message may bypass ASGI's queue now."""
         if not self._overtaking:
             self._overtaking = self._on_message is not None and self.queue.empty()
         return self._overtaking and self.conn.state is OPEN
 
     def _give(self, frame: bytes, payload: int) -> bool:
-        """Give a plain text frame on; whether that could be done. It cannot amid a message in parts."""
+        """Pass a plain text frame on. False in the middle of a fragmented message, where that is impossible."""
         if self.conn.current_size is not None:
             return False
         try:
@@ -86,7 +86,8 @@ class MediaConnection(WebSocketsSansIOProtocol):
         return True
 
     async def send_text(self, message: str) -> None:
-        """Send past ASGI, once the peer has read enough of what was sent before. Raises RuntimeError after the end."""
+        """Send without ASGI, once the peer has read enough of what was sent before. Raises RuntimeError after the
+        connection has closed."""
         if not self.writable.is_set():
             await self.writable.wait()
         if self.conn.state is not OPEN:
