@@ -1,1 +1,1 @@
-"""Dialogs and what goes on in them: calls in and out, offers anew, transfers, registrations. Sans-I/O."""
+"""Dialogs and what happens in them: calls in and out, re-INVITEs, transfers, registrations. Sans-I/O."""

@@ -1,4 +1,4 @@
-"""What is wrong with a request, before anything is kept of it (RFC 3261 8.2)."""
+"""What is wrong with a request, checked before any state is kept for it (RFC 3261 8.2)."""
 
 from telephony.lines.sip.dialogs.core import ACCEPTED, ALLOWED, SUPPORTED
 from telephony.lines.sip.dialogs.dialog import contact_of, routes_of
@@ -8,7 +8,7 @@ from telephony.lines.sip.syntax.message import Request
 from telephony.lines.sip.transactions.answers import Refusal
 
 EXTENSIONS = {"timer", "100rel"}
-_REGISTERED = {"MESSAGE", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"}  # methods that we recognize, no more
+_REGISTERED = {"MESSAGE", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"}  # methods that we recognize but do not serve
 
 
 def unknown_method(request: Request, allow: tuple[str, str]) -> Refusal | None:
@@ -19,7 +19,7 @@ def unknown_method(request: Request, allow: tuple[str, str]) -> Refusal | None:
 
 
 def unsupported(request: Request) -> Refusal | None:
-    """416 for what is neither a SIP address nor a number, 420 for an extension that we would have to know."""
+    """416 for a URI that is neither a SIP address nor a number, 420 for a required extension that we do not support."""
     if parse_uri(request.uri).scheme not in ("sip", "sips", "tel"):
         return Refusal(416, "the Request-URI is neither a SIP address nor a number")
     missing = [tag for tag in request.headers.all("Require") if tag.lower() not in EXTENSIONS]
@@ -29,7 +29,8 @@ def unsupported(request: Request) -> Refusal | None:
 
 
 def unfit_invite(request: Request) -> Refusal | None:
-    """What a call cannot begin with: no Contact or a bad route (400), a foreign body (415), no wish for SDP (406)."""
+    """Why an INVITE cannot begin a call: no Contact or a bad route (400), a foreign body (415), SDP not accepted
+    (406)."""
     try:
         contact_of(request)
         routes_of(request)
@@ -39,7 +40,7 @@ def unfit_invite(request: Request) -> Refusal | None:
 
 
 def foreign_body(request: Request) -> Refusal | None:
-    """415 for a body, or part of one, that is no SDP and may not be left out of account; 400 for an unreadable one."""
+    """415 for a body, or a required part of one, that is not SDP; 400 for an unreadable one."""
     encodings = [name for name in request.headers.all("Content-Encoding") if name.lower() != "identity"]
     if request.body and encodings:
         return Refusal(415, "an encoded body", (("Accept-Encoding", "identity"),))

@@ -22,18 +22,18 @@ class Confirmation:
 
     @property
     def offers(self) -> bool:
-        """Whether the 2xx holds an offer, since the INVITE had none."""
+        """Whether the 2xx holds an offer because the INVITE had none."""
         return not sdp_of(self._transaction.request)
 
     def take(self, ack: Request) -> bool:
-        """Whether that is the ACK; then the wait is over."""
+        """Whether this is the ACK; if so, the wait is over."""
         if sequence_of(ack) != sequence_of(self._transaction.request):
             return False
         self.stop()
         return True
 
     def stop(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         self._ending.stop()
         self._resending.stop()
 

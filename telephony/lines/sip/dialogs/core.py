@@ -1,4 +1,4 @@
-"""What all calls and registrations of one user agent share: who we are, timers, transactions, what goes out."""
+"""What all calls and registrations of one user agent share: our identity, timers, transactions, output."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -26,23 +26,23 @@ ACCEPTED = ("Accept", f"{SDP}, multipart/mixed")
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Who a user agent is and what it puts up with."""
+    """The identity and limits of a user agent."""
 
-    advertised: dict[str, tuple[str, int]]  # by transport (UDP, TCP, TLS): host and port that peers reach us at
+    advertised: dict[str, tuple[str, int]]  # by transport (UDP, TCP, TLS): host and port where peers reach us
     user: str = "voxline"  # in our Contact
     product: str = "voxline"  # in Server and User-Agent
     max_calls: int = 100
     max_transactions: int = 4000  # of peers
-    answer_ms: float = 60_000  # a call that nobody accepts or rejects is turned away after that
-    session_s: int = 1800  # how long a call lasts without a sign of life (RFC 4028)
+    answer_ms: float = 60_000  # a call that is neither accepted nor rejected is turned away after this
+    session_s: int = 1800  # how long a call lasts without a refresh (RFC 4028)
     min_session_s: int = 90
-    retry_after_s: int = 10  # for who finds no room
-    allow_refer: bool = False  # tell of transfers that a peer asks for, instead of declining them
-    follow_source: bool = False  # peers are behind NATs: send where they sent from, not to their Contact
+    retry_after_s: int = 10  # told to callers who find no room
+    allow_refer: bool = False  # report transfers that a peer asks for instead of declining them
+    follow_source: bool = False  # peers are behind NATs: send to their source address, not to their Contact
 
 
 class AnyCall(Protocol):
-    """A call, as far as messages are handed to it."""
+    """The part of a call that messages are handed to."""
 
     id: str
 
@@ -50,7 +50,7 @@ class AnyCall(Protocol):
         """End the call, however far it has come."""
 
     def dialog_of(self, request: Request) -> Dialog:
-        """The dialog that a request of the peer's belongs to."""
+        """The dialog that a request from the peer belongs to."""
 
     def receive(self, transaction: ServerTransaction, way: Address, now_ms: float) -> None:
         """A new request in the dialog."""
@@ -60,10 +60,10 @@ class AnyCall(Protocol):
 
 
 class Core:
-    """Not for the shell: `UserAgent` is."""
+    """Internal: the shell uses `UserAgent`."""
 
     def __init__(self, config: Config, token: Callable[[], str], random: Random) -> None:
-        """`token` gives unguessable letters and digits: tags, branches, Call-IDs."""
+        """`token` returns unguessable letters and digits for tags, branches and Call-IDs."""
         self.config = config
         self.token = token
         self.random = random
@@ -73,21 +73,21 @@ class Core:
         self.dialogs: dict[Id, AnyCall] = {}
         self.out: list[Send | Event] = []
         self.allow = ("Allow", ", ".join((*ALLOWED, *(("REFER",) if config.allow_refer else ()))))
-        self.way = Address("UDP", "")  # where the message came from that is being read
-        self.most: int | None = None  # bytes that an answer to it may have, if nothing is known of its sender
-        self.withheld = 0  # answers that would have had more
+        self.way = Address("UDP", "")  # where the message being read came from
+        self.most: int | None = None  # size limit in bytes of an answer to it, if its sender is unknown
+        self.withheld = 0  # answers that would have been larger
         self._secret = token().encode()
 
     def send(self, data: bytes, to: Address) -> None:
-        """To the network."""
+        """Send to the network."""
         self.out.append(Send(data, to))
 
     def tell(self, event: Event) -> None:
-        """To the call layer."""
+        """Tell the call layer."""
         self.out.append(event)
 
     def contact(self, transport: str, *, secure: bool = False) -> tuple[str, str]:
-        """Our Contact as a header. `secure`: the peer speaks of us as sips."""
+        """Our Contact as a header. `secure`: the peer addresses us by sips."""
         host, port = self.advertised(transport)
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if secure:
@@ -96,25 +96,25 @@ class Core:
         return "Contact", f"<sip:{self.config.user}@{where}{param}>"
 
     def advertised(self, transport: str) -> tuple[str, int]:
-        """Host and port that peers reach us at by a transport; one that a peer has thought up fails when it is sent."""
+        """Host and port where peers reach us by a transport; for a transport that a peer made up, sending fails."""
         known = self.config.advertised
         return known.get(transport) or next(iter(known.values()))
 
     def is_ours(self, via: str) -> bool:
-        """Whether a Via was written here."""
+        """Whether we wrote this Via."""
         parsed = parse_via(via)
         ours = self.config.advertised.get(parsed.transport)
         return ours is not None and (parsed.host.lower(), parsed.port) == (ours[0].lower(), ours[1])
 
     def stable_tag(self, request: Request) -> str:
-        """A tag for an answer that nothing is kept of: the same when the request comes again."""
+        """A tag for a stateless answer: a repeated request gets the same one."""
         said = "\n".join(
             (request.headers.get("Call-ID"), tag_of(request.headers.get("From")), request.headers.get("Via"))
         )
         return hashlib.blake2s(said.encode(), key=self._secret[:32], digest_size=8).hexdigest()
 
     def stamped(self, request: Request, transport: str) -> Request:
-        """The request with a Via of ours and a new branch, and our name."""
+        """The request with our Via, a new branch and our User-Agent."""
         host, port = self.advertised(transport)
         via = Via(transport, host, port, {"rport": "", "branch": MAGIC + self.token()})
         name = ("User-Agent", self.config.product)
@@ -125,7 +125,7 @@ class Core:
         return self.transactions.request(self.stamped(request, to.transport), to, answered, now_ms)
 
     def acknowledge(self, dialog: Dialog, invite: Request) -> Send:
-        """Send the ACK of a 2xx to our INVITE, with its credentials; keep what is returned, to send it again."""
+        """Send the ACK of a 2xx to our INVITE, with its credentials; keep the result to send it again."""
         ack = dialog.request("ACK", int(invite.headers.get("CSeq").split()[0]))
         for name in ("Authorization", "Proxy-Authorization"):
             for value in invite.headers.all(name):
@@ -144,7 +144,7 @@ class Core:
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
     ) -> None:
-        """Answer a request that is kept."""
+        """Answer a request that has a transaction."""
         named = [*headers, ("Server", self.config.product)]
         response = respond(transaction.request, status, tag=transaction.tag, headers=named, body=body)
         transaction.respond(response, now_ms)
@@ -152,8 +152,8 @@ class Core:
     def answer_once(
         self, request: Request, to: Address, status: int, headers: Iterable[tuple[str, str]] = (), *, tag: str = ""
     ) -> None:
-        """Answer a request and forget it. An answer with more bytes than it may have is cut down to what it needs; if
-        that is still too much, there is none."""
+        """Answer a request without keeping state. An answer over the size limit is cut down to the headers it needs; if
+        it is still too large, it is not sent."""
         named = [*headers, ("Server", self.config.product)]
         answer = respond(request, status, tag=tag or self.stable_tag(request), headers=named)
         data = encode(answer)
@@ -166,12 +166,12 @@ class Core:
             self.withheld += 1
 
     def refuse(self, transaction: ServerTransaction, refusal: Refusal, now_ms: float) -> None:
-        """Refuse a request that is kept, and say why."""
+        """Refuse a request that has a transaction, and report why."""
         self.answer(transaction, refusal.status, now_ms, headers=refusal.told(self.config.product))
         self.tell_refused(transaction.request, refusal, transaction.reply_to)
 
     def refuse_once(self, request: Request, refusal: Refusal, source: Address) -> None:
-        """Refuse a request and forget it."""
+        """Refuse a request without keeping state."""
         self.answer_once(request, reply_to(request, source), refusal.status, refusal.told(self.config.product))
         self.tell_refused(request, refusal, source)
 
@@ -181,5 +181,5 @@ class Core:
         self.tell(Refused(request.method, refusal.status, refusal.why, source, call_id))
 
     def no_room(self, why: str) -> Refusal:
-        """503, come again later."""
+        """503: try again later."""
         return Refusal(503, why, (("Retry-After", str(self.config.retry_after_s)),))

@@ -13,13 +13,14 @@ Id = tuple[str, str, str]  # Call-ID, our tag, the peer's tag
 
 
 class Dialog:
-    """One dialog. `way` is where the peer's last message came from: its connection is used as long as it lasts."""
+    """One dialog. `way` is where the peer's last message came from: its connection is used for as long as it is
+    open."""
 
     def __init__(
         self, *, call_id: str, local: str, remote: str, routes: Sequence[str], target: str, way: Address, follow: bool
     ) -> None:
         """`local` and `remote` are From and To values with their tags; `follow`: send to `way` if no route is set,
-        whatever address the peer says it has (it is behind a NAT)."""
+        whatever address the peer claims (it is behind a NAT)."""
         self.call_id = call_id
         self.id: Id = (call_id, tag_of(local), tag_of(remote))
         self.local = local
@@ -77,13 +78,13 @@ class Dialog:
 
     @property
     def next_hop(self) -> Address:
-        """Where a request goes first."""
+        """The next hop of a request."""
         if self._follow and not self.routes:
             return self.way
         return towards(parse_name_addr(self.routes[0]).uri if self.routes else parse_uri(self.target), self.way)
 
     def take_sequence(self, request: Request) -> bool:
-        """Take note of a request's CSeq; False if one as high has been here."""
+        """Take note of a request's CSeq; False if it is not above the last one."""
         sequence = sequence_of(request)
         if sequence <= self.remote_sequence:
             return False
@@ -91,7 +92,7 @@ class Dialog:
         return True
 
     def refresh(self, message: Message, way: Address) -> None:
-        """A re-INVITE, an UPDATE or its answer may tell a new Contact; a bad one changes nothing."""
+        """A re-INVITE, an UPDATE or its answer may carry a new Contact; a bad one changes nothing."""
         self.way = way
         try:
             self.target = contact_of(message)
@@ -99,7 +100,8 @@ class Dialog:
             return
 
     def _routed(self) -> tuple[str, list[str]]:
-        """The Request-URI and the Routes: a first router without `lr` is an old one, which wants to be addressed."""
+        """The Request-URI and the Routes: a first router without `lr` is a strict one, which must be the
+        Request-URI."""
         if not self.routes:
             return self.target, []
         first = parse_name_addr(self.routes[0]).uri
@@ -112,7 +114,7 @@ class Dialog:
 
 
 def contact_of(message: Message) -> str:
-    """The URI that a message's sender wants requests at. Raises ValueError if there is no usable one."""
+    """The URI where a message's sender takes requests. Raises ValueError if there is no usable one."""
     contact = parse_name_addr(message.headers.get("Contact")).uri
     if contact.scheme not in ("sip", "sips"):
         raise ValueError("a Contact that is no SIP address")
@@ -120,7 +122,7 @@ def contact_of(message: Message) -> str:
 
 
 def routes_of(message: Message) -> list[str]:
-    """The Record-Routes. ValueError for one that leads nowhere."""
+    """The Record-Routes. ValueError for an unusable one."""
     routes = message.headers.all("Record-Route")
     if any(parse_name_addr(route).uri.scheme not in ("sip", "sips") for route in routes):
         raise ValueError("a route that is no SIP address")
@@ -128,8 +130,8 @@ def routes_of(message: Message) -> list[str]:
 
 
 def towards(uri: Uri, way: Address) -> Address:
-    """Where requests to a URI go. A connection that is there already is used; else the transport is the URI's own, or
-    UDP, or that of `way` where the name leaves it open."""
+    """Where requests to a URI go. An open connection is reused; otherwise the transport is the URI's own, or
+    UDP, or that of `way` if the name leaves it open."""
     host = uri.params.get("maddr") or uri.host
     if way.connection:
         return Address(way.transport, host, _port(uri, host, way.transport), way.connection)
@@ -140,7 +142,7 @@ def towards(uri: Uri, way: Address) -> Address:
 
 
 def _port(uri: Uri, host: str, transport: str) -> int:
-    """0 where DNS is to tell it."""
+    """0 if DNS is to tell."""
     if uri.port:
         return uri.port
     try:

@@ -33,7 +33,7 @@ class Cause(Enum):
 
 
 class Invited(msgspec.Struct, frozen=True):
-    """Somebody calls: `accept` or `reject`. The body (SDP) is empty where our answer is to hold the offer."""
+    """A call comes in: `accept` or `reject` it. The body (SDP) is empty if our answer must hold the offer."""
 
     call: str
     request: Request
@@ -42,7 +42,7 @@ class Invited(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """The called party rings (180), or something of that kind; `body` may be an early answer."""
+    """The called party is ringing (180), or another provisional answer; `body` may be an early answer."""
 
     call: str
     status: int
@@ -57,27 +57,27 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class Acked(msgspec.Struct, frozen=True):
-    """The peer has our 2xx to its INVITE or re-INVITE. `body` is its SDP where the 2xx held the offer."""
+    """The peer has our 2xx to its INVITE or re-INVITE. `body` is its SDP if the 2xx held the offer."""
 
     call: str
     body: bytes
 
 
 class Reinvited(msgspec.Struct, frozen=True):
-    """The peer wants other media: `answer_reinvite` or `refuse_reinvite`. An empty body asks for an offer of ours."""
+    """The peer wants other media: `answer_reinvite` or `refuse_reinvite`. An empty body asks for our offer."""
 
     call: str
     body: bytes
 
 
 class ReinviteWithdrawn(msgspec.Struct, frozen=True):
-    """The peer does not want them any more, or has waited too long: there is nothing to answer."""
+    """The peer has withdrawn its re-INVITE, or we took too long: there is nothing to answer."""
 
     call: str
 
 
 class Reanswered(msgspec.Struct, frozen=True):
-    """The answer to our `reinvite`: its SDP with a `status` of 200 to 299, else everything stays as it was."""
+    """The answer to our `reinvite`: its SDP if `status` is 200 to 299, otherwise nothing changes."""
 
     call: str
     status: int
@@ -85,7 +85,7 @@ class Reanswered(msgspec.Struct, frozen=True):
 
 
 class Info(msgspec.Struct, frozen=True):
-    """A key by INFO, of one of the types in `call.KEYS`."""
+    """A key by INFO, of one of the types in `invite_dialog.KEYS`."""
 
     call: str
     content_type: str
@@ -93,14 +93,15 @@ class Info(msgspec.Struct, frozen=True):
 
 
 class Referred(msgspec.Struct, frozen=True):
-    """The peer asks to call `target` instead (a URI; its headers may hold Replaces): `accept_refer`, `refuse_refer`."""
+    """The peer asks us to call `target` instead (a URI; its headers may hold Replaces): `accept_refer`,
+    `refuse_refer`."""
 
     call: str
     target: str
 
 
 class TransferProgress(msgspec.Struct, frozen=True):
-    """How our `refer` goes on: 0 means that it is unknown. When it is `final` and 2xx, hang up."""
+    """How our `refer` is going; status 0 means unknown. If it is `final` and 2xx, hang up."""
 
     call: str
     status: int
@@ -108,7 +109,7 @@ class TransferProgress(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A call is over; told once for each, and nothing after it. `status` is the peer's or ours, 0 without one."""
+    """A call is over; the last event of each call. `status` is the peer's or ours, or 0."""
 
     call: str
     cause: Cause
@@ -118,14 +119,14 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """The registrar knows us for that long; it is renewed in time. 0: we have unregistered."""
+    """We are registered for `expires_s`; it is renewed in time. 0: we have unregistered."""
 
     registration: str
     expires_s: int
 
 
 class RegistrationFailed(msgspec.Struct, frozen=True):
-    """It does not; it is tried again after `retry_ms`."""
+    """Registering failed; the next attempt is after `retry_ms`."""
 
     registration: str
     status: int

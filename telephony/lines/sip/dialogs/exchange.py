@@ -1,4 +1,4 @@
-"""One request of ours with all that may be needed to get it answered: credentials when asked for, CANCEL."""
+"""One request of ours with all it may take to get an answer: credentials if challenged, CANCEL."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ from telephony.lines.sip.transactions.client import ClientState, ClientTransacti
 from telephony.lines.sip.transactions.timers import GIVE_UP
 
 _CHALLENGES = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
-HURRY_MS = 6_000.0  # without a word from one server, where there is another
-MOST_ATTEMPTS = 5  # a proxy and a server ask, and both nonces are stale
+HURRY_MS = 6_000.0  # of silence from one server while there is another to try
+MOST_ATTEMPTS = 5  # a proxy and a server challenge, and both nonces are stale
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -27,8 +27,8 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class Exchange:
-    """`make` gives the request anew, with its next CSeq; `to` says where it goes; `answered` gets what comes back,
-    without the challenges that were met."""
+    """`make` builds the request anew, with its next CSeq; `to` says where it goes; `answered` gets the responses,
+    except challenges that were answered."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Exchange:
 
     @property
     def request(self) -> Request:
-        """What was sent last."""
+        """The last request sent."""
         assert self._transaction is not None
         return self._transaction.request
 
@@ -61,7 +61,7 @@ class Exchange:
         return self._transaction is not None and self._transaction.waiting
 
     def start(self, now_ms: float) -> None:
-        """Send it, or send it once more."""
+        """Send it, or send it again."""
         request = self._make()
         for name, challenge in self._challenged.items():
             request.headers.add(name, self._authorize(request, challenge))
@@ -69,13 +69,13 @@ class Exchange:
         self._transaction = self._core.request(request, self._to(), self._receive, now_ms)
 
     def hurry(self, now_ms: float) -> None:
-        """Take a short silence as a 408 already."""
+        """Treat even a short silence as a 408."""
         if self._transaction is not None and self._transaction.state is ClientState.TRYING:
             self._transaction.give_up_at(now_ms + HURRY_MS)
 
     def cancel(self, now_ms: float) -> None:
-        """Give an INVITE up: at once if somebody has it, else as soon as that is known. It is answered all the same.
-        Other requests cannot be given up."""
+        """Cancel an INVITE: at once if a provisional answer has come, otherwise when one does. A final answer still
+        comes. Other requests cannot be cancelled."""
         if self._cancelled or not self.waiting or self.request.method != "INVITE":
             return
         self._cancelled = True
@@ -98,7 +98,7 @@ class Exchange:
         self._answered(response, now_ms)
 
     def _met(self, response: Response) -> bool:
-        """Take note of a challenge that can be met: the first of its kind, or one that only wants a new nonce."""
+        """Store a challenge that we can answer: the first of its kind, or one that only wants a new nonce."""
         asks, answers = _CHALLENGES[response.status]
         try:
             challenge = digest.choose(response.headers.all(asks))

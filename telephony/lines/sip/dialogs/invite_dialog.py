@@ -1,9 +1,9 @@
-"""A call: its end, and what happens in it. How it begins is in inbound.py and outbound.py.
+"""A call: what happens in it, and its end. How it begins is in uas.py and uac.py.
 
     RINGING --2xx--> ANSWERED --ACK--> UP --BYE--> ENDING --200--> OVER
                      (inbound only)
 
-`Ended` is told once, when the call stops being of use: in ENDING only our BYE is on its way.
+`Ended` is told once, when the call is no longer usable: in ENDING only our BYE is under way.
 """
 
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ from telephony.lines.sip.syntax.message import Headers, Message, Request, Respon
 from telephony.lines.sip.transactions.answers import Refusal
 from telephony.lines.sip.transactions.server import ServerTransaction
 
-KEYS = ("application/dtmf-relay", "application/dtmf", "audio/telephone-event")  # what INFO may hold
+KEYS = ("application/dtmf-relay", "application/dtmf", "audio/telephone-event")  # what an INFO may hold
 
 
 class CallState(Enum):
@@ -39,7 +39,7 @@ class CallState(Enum):
 
 
 class Call(ABC):
-    """Either an `UasCall` or an `UacCall`. `id` is ours, and safe in logs and file names."""
+    """Either a `UasCall` or a `UacCall`. `id` is ours, and safe in logs and file names."""
 
     owner = False  # of the Call-ID
 
@@ -54,17 +54,17 @@ class Call(ABC):
         self.reinvites = Reinvites(self)
         self._referrals = Referrals(self)
         self._probe: Exchange | None = None
-        self._doubtful = False  # the last one was neither answered nor unanswered
+        self._doubtful = False  # the last probe was inconclusive
         core.calls[self.id] = self
 
     @property
     def dialog(self) -> Dialog:
-        """What is shared with the peer, from its INVITE or its answer on."""
+        """The dialog with the peer, from its INVITE or its answer on."""
         assert self._dialog is not None
         return self._dialog
 
     def dialog_of(self, request: Request) -> Dialog:  # noqa: ARG002 (a call of ours may have more than one)
-        """The dialog that a request of the peer's belongs to."""
+        """The dialog that a request from the peer belongs to."""
         return self.dialog
 
     @property
@@ -74,28 +74,28 @@ class Call(ABC):
 
     @property
     def up(self) -> bool:
-        """Whether there is somebody to talk with."""
+        """Whether the call is answered and not yet ending."""
         return self.state in (CallState.ANSWERED, CallState.UP)
 
     # ---- what the call layer wants ----
 
     def reinvite(self, body: bytes, now_ms: float) -> None:
-        """Offer other media; told how it went by `Reanswered`. Raises CommandError if the call is not up, or another
+        """Offer other media; `Reanswered` tells the result. Raises CommandError if the call is not up, or another
         offer, theirs or ours, is under way."""
         self._require_up("reinvite")
         self.reinvites.offer(body, now_ms)
 
     def answer_reinvite(self, body: bytes, now_ms: float) -> None:
-        """Answer the peer's offer, or make ours where it asked for one. Raises CommandError if there is none."""
+        """Answer the peer's offer, or make ours if it asked for one. Raises CommandError if there is none."""
         self.reinvites.accept(body, now_ms)
 
     def refuse_reinvite(self, refusal: Refusal, now_ms: float) -> None:
-        """Refuse the peer's offer (488); everything stays as it was. Raises CommandError if there is none."""
+        """Refuse the peer's offer (488); nothing changes. Raises CommandError if there is none."""
         self.reinvites.refuse(refusal, now_ms)
 
     def refer(self, target: "str | Call", now_ms: float) -> None:
-        """Ask the peer to call `target` instead: a SIP URI, or the peer of another call, whose call with us it takes
-        over. Told by `TransferProgress`. Raises CommandError if a call is not up or the peer was asked already,
+        """Ask the peer to call `target` instead: a SIP URI, or the peer of another call of ours, taking our place in
+        it. `TransferProgress` tells how it goes. Raises CommandError if a call is not up or the peer was asked already,
         ValueError for a bad URI."""
         self._require_up("refer")
         if isinstance(target, Call):
@@ -104,7 +104,7 @@ class Call(ABC):
         self._referrals.refer(target, now_ms)
 
     def accept_refer(self, now_ms: float) -> None:
-        """Do what the peer has asked for by `Referred`. Raises CommandError if it has not."""
+        """Accept the transfer that the peer asked for by `Referred`. Raises CommandError if there is none."""
         self._referrals.accept(now_ms)
 
     def refuse_refer(self, status: int, now_ms: float) -> None:
@@ -112,11 +112,11 @@ class Call(ABC):
         self._referrals.refuse(Refusal(status, "transfer refused by the call layer"), now_ms)
 
     def tell_refer(self, status: int, now_ms: float) -> None:
-        """Tell the peer how the call to the target goes on; 200 or more is the end of it."""
+        """Tell the peer how the call to the target is going; a status of 200 or more is final."""
         self._referrals.report(status, now_ms)
 
     def hang_up(self, now_ms: float) -> None:
-        """End the call, however far it has come; nothing happens if it is over."""
+        """End the call in any state; does nothing if it is over."""
         if self.state is CallState.RINGING:
             self._abandon(now_ms)
         elif self.state is CallState.ANSWERED:  # no BYE before the ACK (15)
@@ -126,7 +126,7 @@ class Call(ABC):
             self.bye(Cause.LOCAL, now_ms)
 
     def probe(self, now_ms: float) -> None:
-        """Ask the peer whether it still has the call. If it has not, or there is no answer, the call ends (`Ended`)."""
+        """Ask the peer whether it still has the call. If not, or if there is no answer, the call ends (`Ended`)."""
         if self.state is CallState.UP and not (self._probe and self._probe.waiting):
             self._probe = self.exchange(self._make_probe, self._probed, now_ms)
             self._probe.hurry(now_ms)
@@ -137,7 +137,7 @@ class Call(ABC):
         return request
 
     def _probed(self, response: Response, now_ms: float) -> None:
-        """Whatever else it says, a peer that answers has the call; a 503 may be our own, and says nothing once."""
+        """A peer that answers anything else still has the call; a single 503 may be our own and proves nothing."""
         status = response.status
         if status < 200 or self.state is not CallState.UP:
             return
@@ -147,12 +147,12 @@ class Call(ABC):
 
     @abstractmethod
     def _abandon(self, now_ms: float) -> None:
-        """Hang up before it was answered."""
+        """Hang up before the call was answered."""
 
     # ---- what the peer wants ----
 
     def receive(self, transaction: ServerTransaction, way: Address, now_ms: float) -> None:
-        """A new request in the dialog, of a method that we know; its extensions and its CSeq are in order."""
+        """A new request in the dialog, of a known method; its extensions and CSeq have been checked."""
         request = transaction.request
         self.dialog.way = way
         if request.method == "BYE":
@@ -186,7 +186,7 @@ class Call(ABC):
         self.state = CallState.UP
         self.core.tell(Acked(self.id, body))
 
-    # ---- shared with the other rooms of a call ----
+    # ---- for the parts of a call ----
 
     def exchange(
         self, make: Callable[[], Request], answered: Callable[[Response, float], None], now_ms: float
@@ -201,7 +201,7 @@ class Call(ABC):
         return self.core.contact(self.dialog.way.transport, secure=self.dialog.target.startswith("sips:"))
 
     def learn(self, message: Message) -> None:
-        """Take note of what the peer understands."""
+        """Store which methods the peer allows."""
         if "Allow" in message.headers:
             self.peer_allows = {method.upper() for method in message.headers.all("Allow")}
 
@@ -211,7 +211,7 @@ class Call(ABC):
         self.exchange(lambda: self.dialog.request("BYE"), self._bye_answered, now_ms)
 
     def linger(self, cause: Cause, now_ms: float, status: int = 0, reason: str = "") -> None:
-        """The call is of no more use, but the peer has yet to learn it."""
+        """The call is over for us, but the peer does not know yet."""
         if self.state is not CallState.ENDING:
             self._stop(CallState.ENDING, now_ms)
             self.core.tell(Ended(self.id, cause, status, reason, 0))
@@ -271,7 +271,7 @@ class Call(ABC):
 
 
 def reason_of(headers: Headers) -> tuple[int, str]:
-    """Status and words of a Reason header (RFC 3326), such as `Q.850;cause=16;text="Normal call clearing"`."""
+    """Status and text of a Reason header (RFC 3326), such as `Q.850;cause=16;text="Normal call clearing"`."""
     cause, text = 0, ""
     for param in headers.get("Reason").split(";")[1:]:
         name, _, value = param.strip().partition("=")

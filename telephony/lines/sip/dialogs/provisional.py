@@ -1,4 +1,4 @@
-"""Provisional answers that are acknowledged (RFC 3262): ours are sent again until their PRACK, a peer's get one."""
+"""Reliable provisional answers (RFC 3262): ours are resent until their PRACK; a peer's are answered with one."""
 
 from collections.abc import Callable
 from random import Random
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 ExtraHeaders = tuple[tuple[str, str], ...]  # headers
 OPTION = "100rel"
 MAX_RSEQ = 2**32 - 1
-MOST_EARLY = 8  # phones that ring for one call of ours, and are acknowledged
+MOST_EARLY = 8  # phones ringing for one call of ours that get a PRACK
 
 
 def wants_reliable(message: Message) -> bool:
-    """Whether its sender requires that provisional answers are acknowledged."""
+    """Whether the sender requires reliable provisional answers."""
     return OPTION in tokens(message.headers.all("Require"))
 
 
@@ -42,7 +42,8 @@ class Unacknowledged:
         self._set: list[Timer] = []
 
     def send(self, answer: Callable[[ExtraHeaders, float], None], now_ms: float) -> None:
-        """`answer(headers, now_ms)` sends it, when the one before was acknowledged; a newer one takes its place."""
+        """`answer(headers, now_ms)` is called to send it once the previous one is acknowledged; a newer one replaces
+        it."""
         if self._waiting:
             self._next = lambda now_ms: self.send(answer, now_ms)
             return
@@ -52,7 +53,7 @@ class Unacknowledged:
         self._resend_after(T1, now_ms)
 
     def take(self, prack: Request, now_ms: float) -> bool:
-        """Whether that is its PRACK, perhaps a late one."""
+        """Whether this is its PRACK, perhaps a late one."""
         expected = f"{self._number} {sequence_of(self._transaction.request)} INVITE"
         if not self._waiting or " ".join(prack.headers.get("RAck").split()) != expected:
             return False
@@ -64,7 +65,7 @@ class Unacknowledged:
         return True
 
     def stop(self) -> None:
-        """The final answer is given: it is not sent again, but may still be acknowledged."""
+        """The final answer has been given: stop resending, but still take a PRACK."""
         for timer in self._set:
             timer.stop()
         self._set = []
@@ -82,15 +83,15 @@ class Unacknowledged:
 
 
 class Early:
-    """A peer's: the dialogs that they open before our INVITE is answered, by the tags of those who ring."""
+    """The peers': the early dialogs of our INVITE, by the tag of each ringing phone."""
 
     def __init__(self, core: Core, credentials: Credentials | None) -> None:
         self._core = core
         self._credentials = credentials
-        self._dialogs: dict[str, tuple[Dialog, int, bytes]] = {}  # with the last RSeq, and the SDP that came
+        self._dialogs: dict[str, tuple[Dialog, int, bytes]] = {}  # with the last RSeq, and the SDP received
 
     def acknowledge(self, invite: Request, response: Response, now_ms: float) -> bool:
-        """Send the PRACK of a provisional answer. False for one that came before, or too early."""
+        """Send the PRACK of a provisional answer. False for a repeated one, or one out of order."""
         try:
             number = parse_number(response.headers.get("RSeq"), MAX_RSEQ)
             tag = tag_of(response.headers.get("To"))
@@ -110,20 +111,20 @@ class Early:
         return True
 
     def answered(self, dialog: Dialog) -> bytes:
-        """One of them has answered, and its requests go on counting. Gives the SDP that had come before."""
+        """One of them has answered, and its CSeq numbers continue. Returns the SDP received before."""
         early, _, sdp = self._dialogs.get(dialog.id[2], (dialog, 0, b""))
         dialog.local_sequence = max(dialog.local_sequence, early.local_sequence)
         dialog.remote_sequence = max(dialog.remote_sequence, early.remote_sequence)
         return sdp
 
     def dialog_of(self, request: Request) -> Dialog | None:
-        """The one that a request belongs to."""
+        """The early dialog that a request belongs to."""
         found = self._dialogs.get(tag_of(request.headers.get("From")))
         return found[0] if found else None
 
     @property
     def ids(self) -> list[Id]:
-        """Of all dialogs."""
+        """The ids of all early dialogs."""
         return [dialog.id for dialog, _, _ in self._dialogs.values()]
 
     def _opened(self, invite: Request, response: Response) -> Dialog:

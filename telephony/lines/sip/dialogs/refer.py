@@ -1,4 +1,4 @@
-"""REFER in a call (RFC 3515, 3891): ours, with what the peer tells of it by NOTIFY, and the peer's."""
+"""REFER in a call (RFC 3515, 3891): ours, with the peer's NOTIFY reports, and the peer's."""
 
 import msgspec
 
@@ -13,7 +13,7 @@ from telephony.lines.sip.transactions.reasons import reason
 from telephony.lines.sip.transactions.server import ServerTransaction
 from telephony.lines.sip.transactions.timers import GIVE_UP, Timer
 
-NEWS_MS = 120_000.0  # how long the peer may ring the target without a word
+NEWS_MS = 120_000.0  # how long the peer may try the target without a NOTIFY
 ANSWER_MS = 20_000.0  # how long the call layer may think about a REFER
 SIPFRAG = "message/sipfrag"
 _PLAIN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.!~*'()")
@@ -21,13 +21,13 @@ _EVENT = ("Event", "refer")
 
 
 class Referrals:
-    """Transfers that one call is part of."""
+    """The transfers asked for in one call, by us or by the peer."""
 
     def __init__(self, call: WithinCall) -> None:
         self._call = call
         self._core = call.core
         self._referring = False  # we have asked the peer
-        self._told = False  # how that ended
+        self._told = False  # the result has been told
         self._patience: Timer | None = None
         self._theirs: ServerTransaction | None = None  # for the call layer to accept
         self._thinking: Timer | None = None
@@ -54,7 +54,7 @@ class Referrals:
         self._wait(now_ms)
 
     def notified(self, transaction: ServerTransaction, now_ms: float) -> None:
-        """A NOTIFY: how the transfer goes on."""
+        """A NOTIFY: how the transfer is going."""
         request = transaction.request
         event = request.headers.get("Event").partition(";")[0].strip().lower()
         if event != "refer":
@@ -99,7 +99,7 @@ class Referrals:
     # ---- theirs ----
 
     def receive(self, transaction: ServerTransaction, now_ms: float) -> None:
-        """A REFER: declined, unless the settings allow it and no other one is under way."""
+        """A REFER: declined unless the settings allow it and no other is under way."""
         targets = transaction.request.headers.all("Refer-To")
         try:
             target = parse_name_addr(targets[0]).uri if len(targets) == 1 else None
@@ -163,7 +163,7 @@ def status_of(sipfrag: bytes) -> int:
 
 
 def replacing(dialog: Dialog) -> str:
-    """The peer of a dialog as a target that takes our place in it."""
+    """A Refer-To URI for the peer of a dialog; whoever calls it takes our place."""
     replaces = f"{dialog.call_id};to-tag={tag_of(dialog.remote)};from-tag={tag_of(dialog.local)}"
     escaped = "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode()) for c in replaces)
     return str(msgspec.structs.replace(parse_uri(dialog.target), headers=f"Replaces={escaped}"))

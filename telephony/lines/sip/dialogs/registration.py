@@ -1,4 +1,4 @@
-"""Being known to a registrar (RFC 3261 10): registered, renewed in time, tried again when it fails."""
+"""Registering with a registrar (RFC 3261 10): renewed in time, tried again on failure."""
 
 import msgspec
 
@@ -12,26 +12,26 @@ from telephony.lines.sip.syntax.header import NameAddr, parse_name_addr, parse_n
 from telephony.lines.sip.syntax.message import Headers, Request, Response
 from telephony.lines.sip.transactions.timers import GIVE_UP, Timer
 
-FIRST_PAUSE_MS = 5_000.0  # after a failure, doubled with every one that follows
+FIRST_PAUSE_MS = 5_000.0  # after a failure, doubled with each further one
 SHORTEST_PAUSE_MS = 1_000.0
 LONGEST_PAUSE_MS = 1_800_000.0
 MOST_EXPIRES_S = 86_400
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Where and as whom to register."""
+    """One account: the registrar, our address and our credentials."""
 
     registrar: str  # a SIP URI without a user, such as sip:pbx.example.com
     address: str  # the address of record, such as sip:agent@pbx.example.com
     credentials: Credentials | None = None
     expires_s: int = 3600
     proxy: Address | None = None
-    spares: tuple[Address, ...] = ()  # servers that are tried in turn while nobody answers
-    transport: str = "UDP"  # for a URI that does not say
+    spares: tuple[Address, ...] = ()  # servers tried in turn while none answers
+    transport: str = "UDP"  # if the URI does not say
 
 
 class Registration:
-    """One account's. `Registered` and `RegistrationFailed` tell how it goes, until `stop`."""
+    """The registration of one account. `Registered` and `RegistrationFailed` report on it, until `stop`."""
 
     def __init__(self, core: Core, account: Account, now_ms: float) -> None:
         """Registers at once. ValueError for a bad URI."""
@@ -54,7 +54,7 @@ class Registration:
         self._send(now_ms)
 
     def stop(self, now_ms: float) -> None:
-        """Unregister; told by `Registered` with 0, or `RegistrationFailed`."""
+        """Unregister; `Registered` with 0 or `RegistrationFailed` tells the result."""
         if self._stopping:
             return
         self._stopping = True
@@ -64,7 +64,7 @@ class Registration:
             self._send(now_ms)
 
     def move(self, hops: list[Address]) -> None:
-        """The registrar's servers are these now: where the next attempt after a failure goes, in turn."""
+        """Use these servers of the registrar for attempts after the next failure, in turn."""
         self.hops = hops or self.hops
 
     def _send(self, now_ms: float) -> None:
@@ -103,7 +103,7 @@ class Registration:
 
     def _stopped(self, response: Response, now_ms: float) -> None:
         assert self._exchange is not None
-        if self._exchange.request.headers.get("Expires") != "0":  # the answer to the one before
+        if self._exchange.request.headers.get("Expires") != "0":  # the answer to the previous request
             self._send(now_ms)
         elif response.status < 300:
             self._core.tell(Registered(self.id, 0))
@@ -120,7 +120,7 @@ class Registration:
         self._core.tell(Registered(self.id, granted_s))
 
     def _granted(self, response: Response) -> int:
-        """For how many seconds: as it says at our Contact, or for all, or what we have asked for."""
+        """The granted seconds: from our Contact, else from Expires, else as we asked."""
         ours = parse_name_addr(self._core.contact(self.hop.transport)[1]).uri
         for value in response.headers.all("Contact"):
             try:
@@ -145,7 +145,7 @@ class Registration:
             self._send(now_ms)
             return
         pause_ms = min(FIRST_PAUSE_MS * 2 ** min(self._failures, 20), LONGEST_PAUSE_MS)
-        pause_ms *= self._core.random.uniform(0.5, 1.0)  # many that failed at once do not come back at once
+        pause_ms *= self._core.random.uniform(0.5, 1.0)  # so that many that failed at once do not return at once
         pause_ms = max(pause_ms, 1000.0 * retry_after(response.headers))
         self._failures += 1
         self._raised = False

@@ -18,17 +18,17 @@ from telephony.lines.sip.transactions.server import ServerTransaction
 from telephony.lines.sip.transactions.timers import GIVE_UP, Action, Timer
 
 MOST_GLARES = 7
-MOST_ACKS = 8  # of the latest INVITEs: their 2xx may come again
+MOST_ACKS = 8  # of the latest INVITEs, whose 2xx may be repeated
 ANSWER_MS = 20_000.0  # how long the call layer may think about an offer
 _BUSY = Refusal(491, "another offer is under way")
 
 
 class Reinvites:
-    """Who has offered what to whom."""
+    """The offers in one call: at most one, ours or theirs, is open."""
 
     def __init__(self, call: WithinCall) -> None:
         self.sent_body = b""  # our present SDP, for a refresh
-        self._offered = b""  # what is to take its place
+        self._offered = b""  # our offer, which is to replace it
         self._call = call
         self._core = call.core
         self._theirs: ServerTransaction | None = None  # for the call layer to answer
@@ -51,7 +51,7 @@ class Reinvites:
         self._invite(now_ms, told=True)
 
     def refresh(self, now_ms: float) -> None:
-        """Give the session new time: by UPDATE where the peer knows it, else by a re-INVITE that changes nothing."""
+        """Refresh the session: by UPDATE if the peer allows it, else by a re-INVITE that changes nothing."""
         if self.busy:
             self._later(now_ms, self.refresh)
         elif "UPDATE" in self._call.peer_allows:
@@ -62,7 +62,7 @@ class Reinvites:
             self._invite(now_ms, told=False)
 
     def answered(self, invite: Request, response: Response, now_ms: float) -> None:
-        """Acknowledge a 2xx to an INVITE of ours, the first of the call too, and heed what it says of the session."""
+        """Acknowledge a 2xx to any INVITE of ours, the initial one included, and apply its session timer."""
         if len(self._acks) == MOST_ACKS:
             del self._acks[next(iter(self._acks))]
         self._acks[invite.headers.get("CSeq")] = self._core.acknowledge(self._call.dialog, invite)
@@ -71,7 +71,7 @@ class Reinvites:
             self._call.session.accepted(response, now_ms)
 
     def acknowledge_again(self, response: Response) -> bool:
-        """Whether a 2xx was acknowledged before; then it is once more."""
+        """Whether a 2xx was acknowledged before; if so, its ACK is sent again."""
         ack = self._acks.get(response.headers.get("CSeq"))
         if ack is not None:
             self._core.out.append(ack)
@@ -79,7 +79,7 @@ class Reinvites:
 
     @property
     def busy(self) -> bool:
-        """Whether an offer, ours or theirs, is under way, or one of ours waits to be made again."""
+        """Whether an offer, ours or theirs, is under way, or one of ours waits for a retry."""
         return self._outstanding or self._theirs is not None or (self._again is not None and self._again.running)
 
     @property
@@ -144,7 +144,8 @@ class Reinvites:
             self._try_again(response, now_ms, self.refresh)
 
     def _try_again(self, response: Response, now_ms: float, action: Action) -> bool:
-        """Glare (491): after a random while, which differs between both sides. 422: with the longer interval."""
+        """Glare (491): retry after a random pause, from a different range on each side. 422: with the longer
+        interval."""
         if response.status == 422 and self._call.session.raised(response):
             action(now_ms)
             return True
@@ -168,7 +169,7 @@ class Reinvites:
         self._again = self._core.timers.start(now_ms + pause_ms, again)
 
     def lost(self, status: int, now_ms: float) -> None:
-        """The peer has forgotten the call, or is gone."""
+        """The peer no longer has the call, or is gone."""
         self.stop(now_ms)
         self._call.bye(Cause.LOST, now_ms, status)
 
@@ -212,17 +213,17 @@ class Reinvites:
     def confirm(
         self, transaction: ServerTransaction, headers: list[tuple[str, str]], body: bytes, now_ms: float
     ) -> None:
-        """Send a 2xx, and to an INVITE, also the first one, send it until its ACK."""
+        """Send a 2xx; to any INVITE, the initial one included, resend it until its ACK."""
         self._core.answer(transaction, 200, now_ms, headers=headers, body=body)
         if transaction.request.method == "INVITE":
             self._confirmation = Confirmation(self._core.timers, transaction, self._unacknowledged, now_ms)
 
     def refuse(self, refusal: Refusal, now_ms: float) -> None:
-        """Answer something else."""
+        """Answer with a failure."""
         self._core.refuse(self._take(), refusal, now_ms)
 
     def acknowledged(self, ack: Request) -> bool:
-        """Whether an ACK is the one that was waited for."""
+        """Whether this is the ACK we are waiting for."""
         if self._confirmation is None or not self._confirmation.take(ack):
             return False
         self._confirmation = None

@@ -8,20 +8,20 @@ from telephony.lines.sip.syntax.message import Headers, Request, Response
 from telephony.lines.sip.transactions.answers import Refusal
 from telephony.lines.sip.transactions.timers import Timer, Timers
 
-LEAST_S = 90  # what the RFC allows
+LEAST_S = 90  # the least that the RFC allows
 MOST_S = 7 * 86_400
 Header = tuple[str, str]
 
 
 class SessionTimer:
-    """Of one call: `refresh(now_ms)` is called half-way if that is ours to do, `expired(now_ms)` shortly before the
-    time is up without a refresh."""
+    """The timer of one call: `refresh(now_ms)` is called half-way if we are the refresher, `expired(now_ms)` shortly
+    before the session expires."""
 
     def __init__(
         self, config: Config, timers: Timers, refresh: Callable[[float], None], expired: Callable[[float], None]
     ) -> None:
         self.running = False
-        self.ours = False  # to refresh
+        self.ours = False  # whether we are the refresher
         self._interval_s = config.session_s
         self._least_s = config.min_session_s
         self._raised = False
@@ -31,13 +31,13 @@ class SessionTimer:
         self._set: list[Timer] = []
 
     def offered(self) -> list[Header]:
-        """What our INVITE or UPDATE says."""
+        """The headers of our INVITE or UPDATE."""
         role = f";refresher={'uac' if self.ours else 'uas'}" if self.running else ""
         headers = [SUPPORTED, ("Session-Expires", f"{self._interval_s}{role}")]
         return headers if self._least_s <= LEAST_S else [*headers, ("Min-SE", str(self._least_s))]
 
     def accept(self, request: Request, now_ms: float) -> list[Header]:
-        """What our 2xx to an INVITE or UPDATE says; the time runs from here."""
+        """The headers of our 2xx to an INVITE or UPDATE; the interval starts now."""
         asked, knows = _session_expires(request.headers), _knows_timer(request)
         if asked is None and not knows:
             self.stop()
@@ -53,7 +53,7 @@ class SessionTimer:
         return [expires, ("Require", "timer")] if knows and refresher == "uac" else [expires]
 
     def accepted(self, response: Response, now_ms: float) -> None:
-        """The peer's 2xx to ours."""
+        """The peer's 2xx to our INVITE or UPDATE."""
         self._raised = False
         granted = _session_expires(response.headers)
         if granted is None:
@@ -63,7 +63,7 @@ class SessionTimer:
         self._start(granted[1] != "uas", now_ms)
 
     def raised(self, response: Response) -> bool:
-        """Whether, after a 422, it is worth trying once more."""
+        """Whether a retry is worthwhile after a 422."""
         least = _seconds(response.headers.get("Min-SE")) or 0
         if self._raised or not self._interval_s < least <= MOST_S:
             return False
@@ -72,7 +72,7 @@ class SessionTimer:
         return True
 
     def stop(self) -> None:
-        """The call is over, or needs no sign of life."""
+        """The call is over, or has no session timer."""
         self.running = False
         for timer in self._set:
             timer.stop()
@@ -89,7 +89,7 @@ class SessionTimer:
 
 
 def too_small(request: Request, least_s: int) -> Refusal | None:
-    """422 for who asks for a shorter session than `least_s` and understands that answer."""
+    """422 for a peer that asks for less than `least_s` and understands session timers."""
     asked = _session_expires(request.headers)
     if asked is None or asked[0] >= least_s or not _knows_timer(request):
         return None
@@ -113,7 +113,7 @@ def _seconds(value: str) -> int | None:
 
 
 def _session_expires(headers: Headers) -> tuple[int, str] | None:
-    """Seconds and the refresher, if it is said; None without a readable Session-Expires."""
+    """Seconds and the refresher, if given; None without a readable Session-Expires."""
     number, semicolon, params = headers.get("Session-Expires").partition(";")
     seconds = _seconds(number)
     if seconds is None:

@@ -1,4 +1,4 @@
-"""A call that we make: until it is answered, given up or refused."""
+"""An outbound call (UAC), until it is answered, cancelled or refused."""
 
 from functools import partial
 
@@ -17,26 +17,26 @@ from telephony.lines.sip.syntax.message import Headers, Request, Response
 from telephony.lines.sip.transactions.answers import Refusal
 from telephony.lines.sip.transactions.server import ServerTransaction
 
-MOST_FORKS = 8  # phones that answer the same call; the first one has it
+MOST_FORKS = 8  # phones that answer the same call; the first gets it
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """Whom to call, and as whom."""
+    """The call to make: its target and our identity."""
 
     to: str  # a SIP URI
     body: bytes  # SDP
     caller: NameAddr  # our From, without a tag
     credentials: Credentials | None = None
-    proxy: Address | None = None  # where everything is sent first; else where the URI says
-    spares: tuple[Address, ...] = ()  # servers that are tried in turn while nobody answers
-    transport: str = "UDP"  # for a URI that does not say
+    proxy: Address | None = None  # the first hop; else the URI decides
+    spares: tuple[Address, ...] = ()  # servers tried in turn while none answers
+    transport: str = "UDP"  # if the URI does not say
     headers: tuple[tuple[str, str], ...] = ()
     ring_ms: float = 60_000
-    id: str = ""  # the call's; made up if empty
+    id: str = ""  # the call's; generated if empty
 
 
 class UacCall(Call):
-    """`Progress`, then `Answered` or `Ended`. `hang_up` gives it up."""
+    """Tells `Progress`, then `Answered` or `Ended`. `hang_up` cancels it."""
 
     owner = True
 
@@ -46,17 +46,17 @@ class UacCall(Call):
         if uri.scheme not in ("sip", "sips"):
             raise ValueError("only SIP addresses can be called")
         self._hop = outgoing.proxy or towards(uri, Address(outgoing.transport, ""))
-        Headers([*outgoing.headers, ("From", str(outgoing.caller))])  # raises for what cannot stand there
+        Headers([*outgoing.headers, ("From", str(outgoing.caller))])  # raises for a bad header
         super().__init__(core, outgoing.credentials, outgoing.id)
         self._outgoing = outgoing
         self._call_id = core.token()
         self._from = str(msgspec.structs.replace(outgoing.caller, params={"tag": core.token()}))
         self._sequence = core.random.randint(1, 9999)
-        self._forks: dict[str, Send] = {}  # ACKs by the tags of those who answered too late
+        self._forks: dict[str, Send] = {}  # ACKs by the tags of phones that answered too late
         self.reinvites.sent_body = outgoing.body
         self._early = Early(core, outgoing.credentials)
         self._spares = list(outgoing.spares)
-        self._heard = False  # anything from a server that takes care of the call
+        self._heard = False  # a server has begun to work on the call
         self._try(now_ms)
         self._patience = core.timers.start(now_ms + outgoing.ring_ms, self._unanswered)
 
@@ -118,7 +118,7 @@ class UacCall(Call):
         self.reinvites.answered(self._exchange.request, response, now_ms)
         if wanted:
             self.core.tell(Answered(self.id, sdp_of(response) or early))
-        else:  # given up, but the CANCEL came too late
+        else:  # cancelled, but too late
             self.bye(Cause.LOCAL, now_ms)
 
     def _opened(self, response: Response) -> Dialog:
@@ -126,7 +126,7 @@ class UacCall(Call):
         return Dialog.answered(self._exchange.request, response, core.way, follow=core.config.follow_source)
 
     def _forked(self, dialog: Dialog, now_ms: float) -> None:
-        """Another phone has answered as well: acknowledge, and hang up on it (13.2.2.4)."""
+        """Another phone has answered as well: acknowledge it and hang up (13.2.2.4)."""
         tag = dialog.id[2]
         if tag in self._forks:
             self.core.out.append(self._forks[tag])

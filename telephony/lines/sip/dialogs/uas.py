@@ -1,4 +1,4 @@
-"""A call that comes in: until it is answered, and its ACK."""
+"""An inbound call (UAS), until it is answered and acknowledged."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ from telephony.lines.sip.transactions.server import ServerTransaction
 
 
 class UasCall(Call):
-    """`Invited` tells of it; `accept` or `reject` it. `Ended` comes if the caller gives up first."""
+    """Announced by `Invited`; `accept` or `reject` it. `Ended` comes if the caller gives up first."""
 
     def __init__(self, core: Core, transaction: ServerTransaction, source: Address, now_ms: float) -> None:
         """The INVITE has passed all checks."""
@@ -29,7 +29,7 @@ class UasCall(Call):
         self._dialog = Dialog.answering(request, transaction.tag, source, follow=core.config.follow_source)
         core.dialogs[self._dialog.id] = self
         self.learn(request)
-        self.reliable = wants_reliable(request)  # whether its provisional answers are
+        self.reliable = wants_reliable(request)  # its provisional answers must be acknowledged
         self._offered = bool(sdp_of(request))
         self._provisional = Unacknowledged(core.timers, transaction, self._unacknowledged, core.random)
         self._patience = core.timers.start(now_ms + core.config.answer_ms, self._unanswered)
@@ -41,9 +41,9 @@ class UasCall(Call):
         self.progress(180, now_ms)
 
     def progress(self, status: int, now_ms: float) -> None:
-        """180 to 183, without early media. Raises CommandError if the call does not ring any more.
+        """180 to 183, without early media. Raises CommandError if the call is no longer ringing.
 
-        Where the caller requires reliable ones and wants our offer, that would have to be in it: nothing is sent.
+        If the caller requires reliable ones and leaves the offer to us, they would have to hold it: nothing is sent.
         """
         self._require_ringing(f"progress {status}")
         if not self.reliable:
@@ -55,8 +55,8 @@ class UasCall(Call):
         self.core.answer(self._invite, status, now_ms, headers=[self.contact(), self.core.allow, *headers])
 
     def accept(self, body: bytes, now_ms: float) -> None:
-        """Answer with our SDP: the answer, or the offer where the INVITE had none. Raises CommandError if the call
-        does not ring any more."""
+        """Answer with our SDP: the answer, or the offer if the INVITE had none. Raises CommandError if the call
+        is no longer ringing."""
         self._require_ringing("accept")
         self._patience.stop()
         self._provisional.stop()
@@ -67,8 +67,8 @@ class UasCall(Call):
         self.reinvites.confirm(self._invite, headers, body, now_ms)
 
     def reject(self, refusal: Refusal, now_ms: float) -> None:
-        """Turn the caller away (486 busy, 488 no common media, 603 declined, ...). Raises CommandError if the call does
-        not ring any more."""
+        """Turn the caller away (486 busy, 488 no common media, 603 declined, ...). Raises CommandError if the call is
+        no longer ringing."""
         self._require_ringing("reject")
         self._turn_away(refusal, Cause.REJECTED, now_ms)
 

@@ -1,8 +1,8 @@
 """The user agent: messages in, messages and events out (RFC 3261), for all calls and registrations of one server.
 
-Sans-I/O. The shell gives it what was received (`receive`, `malformed`), what could not be sent (`unreachable`) and the
-time (`timers`, when `next_ms` has come), and after each of these, and after every command, sends and tells what `take`
-returns. Requests outside of calls are answered without keeping anything, but for an INVITE that becomes a call.
+Sans-I/O. The shell passes in what was received (`receive`, `malformed`), what could not be sent (`unreachable`) and the
+time (`timers`, when `next_ms` has come). After each of these, and after every command, it sends and tells what `take`
+returns. Requests outside of calls are answered statelessly, except for an INVITE that becomes a call.
 """
 
 import secrets
@@ -33,7 +33,7 @@ def _token() -> str:
 
 
 class UserAgent:
-    """`config` says who it is."""
+    """One user agent; `config` holds its identity and limits."""
 
     def __init__(
         self,
@@ -45,25 +45,25 @@ class UserAgent:
         random: Random | None = None,
     ) -> None:
         """`admit` is asked for each new INVITE and for OPTIONS: a Refusal (401 with its challenge, 403, ...) or None;
-        `closed` says what a call would be refused with now, whoever calls. `token` and `random` are for tests."""
-        self.stray = 0  # messages that belong to nothing: late ones, and worse
+        `closed` returns how any call would be refused now, whoever calls. `token` and `random` are for tests."""
+        self.stray = 0  # messages that match nothing: late ones, and worse
         self._admit = admit
         self._closed = closed
         self._core = Core(config, token, random or SystemRandom())
 
     @property
     def calls(self) -> list[AnyCall]:
-        """All that are not over, those too whose BYE is on its way."""
+        """All calls that are not over, including those whose BYE is under way."""
         return list(self._core.calls.values())
 
     @property
     def withheld(self) -> int:
-        """Answers that were not sent because they would have been longer than they may be: see `receive`."""
+        """Answers not sent because they would have been over the size limit: see `receive`."""
         return self._core.withheld
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is kept of anything: no call, no transaction, no timer."""
+        """Whether there is no state left: no call, no transaction, no timer."""
         core = self._core
         return not (core.calls or core.dialogs or core.transactions.servers or core.transactions.clients or core.timers)
 
@@ -73,50 +73,50 @@ class UserAgent:
         return self._core.timers.next_ms
 
     def timers(self, now_ms: float) -> None:
-        """Do what is due."""
+        """Run the timers that are due."""
         self._core.timers.run(now_ms)
 
     def take(self) -> list[Send | Event]:
-        """What is to be sent and told, in order; each only once."""
+        """What to send and tell, in order; each item once."""
         out, self._core.out = self._core.out, []
         return out
 
     def call(self, call_id: str) -> Call:
-        """A call of which an event has told. Raises CommandError if it is over."""
+        """The call that an event is about. Raises CommandError if it is over."""
         call = self._core.calls.get(call_id)
         if not isinstance(call, Call):
             raise CommandError("the call is over")
         return call
 
     def inbound(self, call_id: str) -> UasCall:
-        """A call of which `Invited` has told. Raises CommandError if it is over."""
+        """The call that `Invited` is about. Raises CommandError if it is over."""
         call = self.call(call_id)
         if not isinstance(call, UasCall):
             raise CommandError("the call is an outbound one")
         return call
 
     def rings(self, call_id: str) -> bool:
-        """Whether a call has yet to be answered."""
+        """Whether a call is still unanswered."""
         call = self._core.calls.get(call_id)
         return isinstance(call, Call) and call.state is CallState.RINGING
 
     # ---- commands ----
 
     def invite(self, outgoing: Outgoing, now_ms: float) -> UacCall:
-        """Call somebody. Raises CommandError when there is no room, ValueError for a bad address or header."""
+        """Start a call. Raises CommandError if there is no room, ValueError for a bad address or header."""
         if len(self._core.calls) >= self._core.config.max_calls:
             raise CommandError("no room for another call")
         return UacCall(self._core, outgoing, now_ms)
 
     def register(self, account: Account, now_ms: float) -> Registration:
-        """Be known to a registrar from now on. Raises ValueError for a bad address."""
+        """Register, and stay registered. Raises ValueError for a bad address."""
         return Registration(self._core, account, now_ms)
 
     # ---- what the network brings ----
 
     def receive(self, message: Message, source: Address, now_ms: float, *, most: int | None = None) -> None:
-        """Take one message. `most`: how many bytes an answer may have that comes before it is sure that the sender is
-        at `source`; else we could be used to send others more than was sent to us."""
+        """Take one message. `most` limits an answer, in bytes, until it is certain that the sender is at `source`;
+        otherwise we could be abused to amplify traffic."""
         self._core.way, self._core.most = source, most
         if isinstance(message, Response):
             self._response(message, now_ms)
@@ -125,7 +125,7 @@ class UserAgent:
             self._request(message, source, now_ms)
 
     def malformed(self, error: MessageError, source: Address, *, most: int | None = None) -> None:
-        """Answer a message that could not be parsed, if that is possible. `most`: see `receive`."""
+        """Answer a message that could not be parsed, if possible. `most`: see `receive`."""
         self._core.most = most
         if error.request is None:
             self.stray += 1
@@ -133,11 +133,11 @@ class UserAgent:
         try:
             stamp_via(error.request, source, nat=self._core.config.follow_source)
             self._core.refuse_once(error.request, Refusal(error.status, error.reason), source)
-        except ValueError:  # what an answer repeats is too bad to be repeated
+        except ValueError:  # the headers that an answer copies are unusable
             self.stray += 1
 
     def unreachable(self, to: Address, now_ms: float) -> None:
-        """What was sent there could not be sent, or its connection broke: what waits for an answer fails with 503."""
+        """Sending there failed, or its connection broke: requests waiting for an answer fail with 503."""
         self._core.transactions.unreachable(to, now_ms)
 
     def _response(self, response: Response, now_ms: float) -> None:
@@ -208,7 +208,7 @@ class UserAgent:
             self._core.refuse_once(request, Refusal(481, f"{request.method} outside of a call"), source)
 
     def _asked(self, request: Request, source: Address, now_ms: float) -> None:
-        """OPTIONS: what a call would be answered (RFC 3261, 11.2)."""
+        """OPTIONS: answer as an INVITE would be answered (RFC 3261, 11.2)."""
         refusal = self._admitted(request, source, now_ms) or self._full() or self._closed()
         if refusal is not None:
             self._core.refuse_once(request, refusal, source)

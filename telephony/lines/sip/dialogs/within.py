@@ -12,7 +12,7 @@ from telephony.lines.sip.syntax.message import Message, Request, Response
 
 
 class WithinCall(Protocol):
-    """`Call` in invite_dialog.py, seen from its parts."""
+    """`Call` in invite_dialog.py, as its parts see it."""
 
     id: str
     core: Core
@@ -23,17 +23,17 @@ class WithinCall(Protocol):
 
     @property
     def dialog(self) -> Dialog:
-        """What is shared with the peer."""
+        """The dialog with the peer."""
 
     @property
     def up(self) -> bool:
-        """Whether there is somebody to talk with."""
+        """Whether the call is answered and not yet ending."""
 
     def contact(self) -> tuple[str, str]:
         """Our Contact in this dialog."""
 
     def learn(self, message: Message) -> None:
-        """Take note of what the peer understands."""
+        """Store which methods the peer allows."""
 
     def exchange(
         self, make: Callable[[], Request], answered: Callable[[Response, float], None], now_ms: float

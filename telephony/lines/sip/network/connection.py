@@ -1,4 +1,4 @@
-"""One TCP or TLS connection: messages out of its bytes, and what ends it."""
+"""One TCP or TLS connection: bytes to messages, and what closes it."""
 
 import asyncio
 import logging
@@ -11,29 +11,29 @@ from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import MAX_BYTES, KeepAlive, Message, MessageError, StreamParser
 
 MAX_UNSENT = 4 * MAX_BYTES  # bytes that a peer leaves unread before it is disconnected
-WHOLE_MS = 10_000.0  # in which a message that has begun must be there
+WHOLE_MS = 10_000.0  # in which a message must be complete once it has begun
 IDLE_MS = 900_000.0
 
 logger = logging.getLogger("voxline.refused")
 
 
 class Owner(Protocol):
-    """What a connection asks of all of them, and tells."""
+    """What a connection asks and tells the owner of all connections."""
 
     def admit(self, source: Address, data: bytes, /) -> bool:
-        """Whether the guard lets something from there in."""
+        """Whether the guard admits traffic from this source."""
 
     def receive(self, message: Message, source: Address, size: int, /) -> None:
         """A message has come."""
 
     def malformed(self, error: MessageError, source: Address, size: int, /) -> None:
-        """What has come is no message."""
+        """What was received is not a message."""
 
     def opened(self, connection: "Connection") -> int:
-        """It is open: gives its number; 0 where there is no room for it."""
+        """The connection is open: returns its number, or 0 if there is no room."""
 
     def lost(self, connection: "Connection") -> None:
-        """It is gone."""
+        """The connection is gone."""
 
 
 class Connection(asyncio.Protocol):
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
     def __init__(
         self, owner: Owner, kind: str, *, tls: ServerTls | None = None, ours: bool = False, name: str = ""
     ) -> None:
-        """`ours`: we have opened it; the certificate was good for `name`."""
+        """`ours`: we opened it; the certificate was valid for `name`."""
         self.ours = ours
         self._tls = tls
         self.number = 0
@@ -54,17 +54,17 @@ class Connection(asyncio.Protocol):
         self._parser = StreamParser()
         self._transport: asyncio.Transport | None = None
         self._heard_ms = self._begun_ms = _now_ms()
-        self._partial = True  # nothing whole has come yet
+        self._partial = True  # no complete message yet
 
     @property
     def address(self) -> Address:
-        """Where answers to what comes by it go."""
+        """The address for answers to its messages."""
         return Address(self._kind, self.peer.host, self.peer.port, self.number)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)
-        peer = transport.get_extra_info("peername")  # None: it is gone already
+        peer = transport.get_extra_info("peername")  # None: it is closed already
         spent = not self.ours and Descriptors().spent(transport.get_extra_info("socket").fileno())
         if peer is not None and not spent:
             self.peer = Address(self._kind, peer[0], peer[1], name=self._name)
@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def watch(self, now_ms: float) -> None:
-        """Close it if the peer is slow or silent for long; at once if it was closed before and something is unsent."""
+        """Close it if the peer is slow or long silent; abort it if it is closing and data is still unsent."""
         if self._transport is not None and self._transport.is_closing():
             self.abort()
         slow = self._partial and now_ms - self._begun_ms > (WHOLE_MS if not self.ours else IDLE_MS)
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
             self._write(self._tls.take())
 
     def close(self) -> None:
-        """Close it when everything is sent."""
+        """Close it once everything is sent."""
         if self._transport is not None and not self._transport.is_closing():
             if self._tls is not None:
                 self._tls.close()

@@ -1,7 +1,7 @@
-"""Where requests of ours go: the servers of a SIP address, by SRV, A and AAAA records (RFC 3263, without NAPTR).
+"""Where our requests go: the servers of a SIP address, by SRV, A and AAAA records (RFC 3263, without NAPTR).
 
-An IP address or a port leaves nothing to ask SRV for. Names in the machine's hosts file go before DNS. All that may be
-needed is asked for at once, side by side.
+With an IP address or a port no SRV lookup is made. The machine's hosts file comes before DNS. Everything that may be
+needed is queried at once, in parallel.
 """
 
 import asyncio
@@ -21,30 +21,30 @@ try:
     import dns.name
     from dns.exception import DNSException
     from dns.rdtypes.IN.SRV import SRV
-except ImportError:  # an extra
+except ImportError:  # from the extra `sip`
     dns = None  # type: ignore[assignment]
 
 HOSTS = Path("/etc/hosts")
 MISSING = f"looking up a host's name needs dnspython: {install_command('sip')}"
-LOOKUP_S = 10.0  # for all the questions of one address
-SRV_S = 2.0  # for SRV, where the address of the host itself is known: some DNS servers drop what they do not know
+LOOKUP_S = 10.0  # for all queries of one address
+SRV_S = 2.0  # for SRV, once the host has an address: some DNS servers drop unknown queries
 SERVERS_S = 2.0  # for the addresses of the servers that SRV names
-TRY_S = 0.8  # after which a DNS server is asked again, or another one
+TRY_S = 0.8  # after which the query is repeated, or sent to another DNS server
 MOST_SERVERS = 8
 _SERVICES = {"UDP": "_sip._udp", "TCP": "_sip._tcp", "TLS": "_sips._tcp"}
 
 
 class LocateError(LineError):
-    """There is no way to an address: its name is unknown, or no DNS server answers."""
+    """An address cannot be resolved: its name is unknown, or no DNS server answers."""
 
 
 def available() -> bool:
-    """Whether dnspython is there."""
+    """Whether dnspython is installed."""
     return dns is not None
 
 
 def is_ip(host: str) -> bool:
-    """Whether it is an address, not a name."""
+    """Whether a host is an IP address, not a name."""
     try:
         ip_address(host)
     except ValueError:
@@ -53,24 +53,24 @@ def is_ip(host: str) -> bool:
 
 
 class Locator:
-    """Looks addresses up, for transports that we have (UDP, TCP, TLS) and for the version of IP that we speak."""
+    """Resolves addresses, for the transports (UDP, TCP, TLS) and the IP version that we use."""
 
     def __init__(self, transports: Iterable[str], version: int) -> None:
-        """`transports` in the order in which they are to be used; `version` is 4 or 6."""
+        """`transports` in order of preference; `version` is 4 or 6."""
         self._transports = tuple(transports)
         self._version = version
 
     async def locate(self, uri: Uri) -> list[Address]:
-        """The servers of a URI, in the order in which they are to be tried. Raises LocateError if there is none."""
+        """The servers of a URI, in the order to try them. Raises LocateError if there is none."""
         host = uri.params.get("maddr") or uri.host
         return await self._bounded(host, uri.port or 0, self._transports_of(uri))
 
     async def nearest(self, to: Address) -> Address:
-        """The first server of an address that has a name. Raises LocateError if there is none."""
+        """The first server of an address given by name. Raises LocateError if there is none."""
         return (await self._bounded(to.host, to.port, (to.transport,)))[0]
 
     async def ip(self, host: str) -> str:
-        """The first address of a host. Raises LocateError if there is none. The time-out is the caller's."""
+        """The first address of a host. Raises LocateError if there is none. The caller sets the time-out."""
         known = await asyncio.to_thread(_in_hosts, host, self._version)
         if not known and not available():
             raise LocateError(MISSING)
@@ -113,17 +113,17 @@ class Locator:
             await _give_up([own, *services.values()])
 
     async def _services(self, host: str, transport: str) -> "list[SRV]":
-        """The SRV records, in the order of priority and weight; none where there are no such records."""
+        """The SRV records, ordered by priority and weight; empty if there are none."""
         try:
             answer = await _resolver().resolve(f"{_SERVICES[transport]}.{host}", "SRV")
         except DNSException:
             return []
         records = answer.rrset.processing_order() if answer.rrset else []
         named = [record for record in records if isinstance(record, SRV)]
-        return [record for record in named if record.target != dns.name.root]  # "there is no such service here"
+        return [record for record in named if record.target != dns.name.root]  # "this service is not offered here"
 
     async def _servers(self, records: "list[SRV]", transport: str, domain: str) -> list[Address]:
-        """Where the hosts of SRV records are, asked side by side; those that are not known in time are left out."""
+        """The addresses of SRV hosts, queried in parallel; hosts that do not resolve in time are left out."""
         if not records:
             return []
         names = [record.target.to_text(omit_final_dot=True) for record in records[:MOST_SERVERS]]
@@ -147,7 +147,7 @@ class Locator:
         return [record.to_text() for record in answer][:MOST_SERVERS]
 
     def _addresses(self, transport: str, ips: list[str], port: int, domain: str) -> list[Address]:
-        """A certificate is to be for the domain that was asked for, not for a server that DNS names (RFC 5922)."""
+        """A certificate must be for the requested domain, not for the server that DNS names (RFC 5922)."""
         name = domain if transport == "TLS" else ""
         return [Address(transport, ip, port or DEFAULT_PORTS[transport], name=name) for ip in ips]
 
@@ -170,7 +170,7 @@ async def _give_up(tasks: Sequence[asyncio.Task[Any]]) -> None:
 
 
 def _resolver() -> "dns.asyncresolver.Resolver":
-    """The system's, with less patience for one server: a question that was lost is asked again, or elsewhere."""
+    """The system's resolver, with less patience for one server: a lost query is repeated, or sent elsewhere."""
     resolver = copy(dns.asyncresolver.get_default_resolver())
     resolver.timeout = TRY_S
     return resolver

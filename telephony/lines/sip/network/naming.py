@@ -1,6 +1,6 @@
-"""Events of calls whose session descriptions name hosts: they wait until the addresses are known, or cannot be.
+"""Events whose session descriptions name hosts: they wait until the addresses are resolved, or cannot be.
 
-Later events of the same call wait as well, so that everything is told in order.
+Later events of the same call wait as well, to keep their order.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from telephony.lines.sip.media.hosts import named, with_addresses
 from telephony.lines.sip.network.locator import LocateError, Locator
 
 LOOKUP_S = 2.0  # in which the caller hears nothing
-MOST_CALLS = 64  # that wait at once; the descriptions of others are taken as they are, and refused
-MOST_WAITING = 32  # events of one call; later keys are lost
+MOST_CALLS = 64  # waiting at once; the descriptions of others are passed on as they are, and refused
+MOST_WAITING = 32  # events of one call; beyond that, keys are lost
 
 Described = Invited | Answered | Acked | Reinvited
 OfCall = Described | Progress | Info | TransferProgress | Ended | ReinviteWithdrawn
@@ -36,7 +36,7 @@ logger = logging.getLogger("voxline.sip")
 
 
 class Naming:
-    """`tell` is given the events afterwards; `rings` says whether a call, by its id, has yet to be answered."""
+    """`tell` gets the events afterwards; `rings` says whether a call, by its id, is still unanswered."""
 
     def __init__(self, locator: Locator, tell: Callable[[Event], None], *, rings: Callable[[str], bool]) -> None:
         self._locator = locator
@@ -46,7 +46,7 @@ class Naming:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def holds(self, event: Event) -> bool:
-        """Whether an event has to wait, and is told later."""
+        """Whether an event is held back, to be told later."""
         if not isinstance(event, OfCall):
             return False
         waiting = self._waiting.get(event.call)
@@ -86,12 +86,12 @@ class Naming:
             self._waiting.pop(call, None)
 
     async def _addresses(self, call: str, names: list[str]) -> dict[str, str]:
-        """The addresses of those names that have one."""
+        """The addresses of the names that have one."""
         found = await asyncio.gather(*(self._address(call, name) for name in names))
         return {name: ip for name, ip in zip(names, found, strict=True) if ip}
 
     async def _address(self, call: str, name: str) -> str:
-        """One of them; "" where it has none, or nobody says so in time."""
+        """The address of one name; "" if it has none, or DNS does not answer in time."""
         try:
             async with asyncio.timeout(LOOKUP_S):
                 return await self._locator.ip(name)

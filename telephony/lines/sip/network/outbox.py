@@ -1,4 +1,4 @@
-"""What goes out: to an IP address at once, to a host's name when that is looked up."""
+"""Outgoing messages: to an IP address at once, to a host name once it is resolved."""
 
 import asyncio
 from collections import OrderedDict
@@ -10,9 +10,9 @@ from telephony.lines.sip.network.locator import LocateError, Locator, is_ip
 from telephony.lines.sip.network.transport import Transports
 from telephony.lines.sip.syntax.address import Address
 
-KEPT_S = 60.0  # that an answer of DNS is kept: for the repetitions of a message, and the rest of a call
+KEPT_S = 60.0  # for which a DNS answer is kept: for retransmissions, and the rest of a call
 MOST_NAMES = 256
-MOST_WAITING = 16  # messages for one name that is being looked up
+MOST_WAITING = 16  # messages waiting for one name
 
 
 class _Found(msgspec.Struct):
@@ -21,8 +21,8 @@ class _Found(msgspec.Struct):
 
 
 class Outbox:
-    """`failed` is told where something could not be sent, by the address that was given for it; `expect`, by UDP, the
-    addresses that requests of ours go to."""
+    """`failed` gets each address that could not be sent to, as it was given to `send`; `expect` gets the addresses that
+    our requests by UDP go to."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class Outbox:
             task.add_done_callback(self._tasks.discard)
 
     def unreachable(self, where: Address) -> None:
-        """Nothing could be sent there: tell it of the names too that have led there."""
+        """Sending there failed: report the names that resolved to it too."""
         self._failed(where)
         for to in [to for to, found in self._found.items() if found.where == where]:
             del self._found[to]
             self._failed(to)
 
     def close(self) -> None:
-        """Look nothing up any more."""
+        """Cancel all lookups."""
         for task in self._tasks:
             task.cancel()
 

@@ -1,11 +1,11 @@
-"""Sockets on one IP address, of its IP version only: `::` is not 0.0.0.0 besides."""
+"""Sockets on one IP address, of its IP version only: `::` does not include 0.0.0.0."""
 
 import os
 import socket
 
 
 def bind_udp(host: str, port: int) -> socket.socket:
-    """A UDP socket, not blocking. Raises OSError."""
+    """A non-blocking UDP socket. Raises OSError."""
     return _bind(host, port, socket.SOCK_DGRAM)
 
 
@@ -15,7 +15,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
 
 
 def reason(error: OSError) -> str:
-    """What was impossible, in the system's words; asyncio puts its own around them."""
+    """The system's own error text; asyncio wraps it in more words."""
     return os.strerror(error.errno) if error.errno else str(error)
 
 
@@ -29,7 +29,7 @@ def _bind(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
     try:
         bound.setblocking(False)
         if kind is socket.SOCK_STREAM:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after an end with open connections
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after a stop with open connections
         if bound.family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((host, port))

@@ -1,4 +1,5 @@
-"""TLS for SIP: the operator's certificate towards callers, the system's authorities and his towards those we call."""
+"""TLS for SIP: the operator's certificate for callers; the system's authorities and the operator's for those we
+call."""
 
 import ssl
 from contextlib import suppress
@@ -13,17 +14,17 @@ REASONS = {"KEY_VALUES_MISMATCH": "the key is not the certificate's", "EE_KEY_TO
 class ServerTls:
     """The server's end of one TLS connection, without I/O: the network's bytes in, plain ones out, and back.
 
-    Not asyncio's own, which counts and admits a peer only after its handshake, or after a minute without one.
+    Not asyncio's, which would count and admit a peer only after the handshake, or after a minute without one.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._in, self._out, server_side=True)
         self._shaken = False
-        self.over = False  # the peer has said that it sends no more
+        self.over = False  # the peer has announced that it sends no more
 
     def receive(self, data: bytes) -> bytes:
-        """What the peer says. Raises ssl.SSLError; `take` has what it is told then too."""
+        """Data from the peer, decrypted. Raises ssl.SSLError; `take` then still holds the alert for the peer."""
         self._in.write(data)
         plain = bytearray()
         with suppress(ssl.SSLWantReadError):
@@ -39,23 +40,23 @@ class ServerTls:
         return bytes(plain)
 
     def send(self, data: bytes) -> None:
-        """Say something; before the handshake is done it is lost."""
+        """Send data; before the handshake is done it is lost."""
         if self._shaken:
             self._ssl.write(data)
 
     def close(self) -> None:
-        """Say that nothing more comes."""
+        """Announce that nothing more follows."""
         if self._shaken:
             with suppress(ssl.SSLError):
                 self._ssl.unwrap()
 
     def take(self) -> bytes:
-        """What is to be sent now."""
+        """The bytes to send now."""
         return self._out.read()
 
 
 def server_context(settings: SipSettings) -> ssl.SSLContext:
-    """The operator's certificate and key. Raises SettingsError with the reason if they are of no use."""
+    """The operator's certificate and key. Raises SettingsError with the reason if they are unusable."""
     key = "sip.tls_key" if settings.tls_key else "sip.tls_cert"
     _look("sip.tls_cert", settings.tls_cert, "CERTIFICATE-----")
     _look(key, settings.tls_key or settings.tls_cert, "PRIVATE KEY-----")
@@ -69,8 +70,8 @@ def server_context(settings: SipSettings) -> ssl.SSLContext:
 
 
 def client_context(settings: SipSettings) -> ssl.SSLContext:
-    """For connections of ours: the peer's certificate must be good for the name that we call, and an authority that the
-    system knows, or one of `tls_ca`, must vouch for it. Raises SettingsError with the reason if that file is of no use.
+    """For connections that we open: the peer's certificate must be valid for the name that we call, and signed by an
+    authority that the system knows or one in `tls_ca`. Raises SettingsError with the reason if that file is unusable.
     """
     context = checking_context()
     if settings.tls_ca:
@@ -84,16 +85,16 @@ def client_context(settings: SipSettings) -> ssl.SSLContext:
 
 
 def checking_context(authorities: str | None = None) -> ssl.SSLContext:
-    """A client that checks certificates, by the authorities in a file or those that the system knows."""
+    """A client context that checks certificates against the authorities in a file, or the system's."""
     context = ssl.create_default_context(cafile=authorities)
-    # From Python 3.13 on it would be the default, and refuse most authorities of a company's own: `openssl req -x509`
+    # The default from Python 3.13 on; it would refuse most in-house authorities: `openssl req -x509`
     # leaves out an extension that it asks for.
     context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
     return context
 
 
 def _look(setting: str, path: str, kind: str) -> None:
-    """What OpenSSL says of a wrong file names neither it nor the fault, and for a password it asks the terminal."""
+    """OpenSSL's error for a bad file names neither the file nor the fault, and it asks the terminal for a password."""
     try:
         text = Path(path).read_text(encoding="ascii", errors="replace")
     except OSError as error:

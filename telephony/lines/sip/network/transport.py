@@ -1,7 +1,7 @@
-"""The sockets that SIP comes by: UDP, TCP and TLS. Messages in with where they came from, bytes out to an address.
+"""The SIP sockets: UDP, TCP and TLS. Messages in with their source, bytes out to an address.
 
-The guard is asked before anything is parsed. Who is turned away hears nothing. Answers go by the connection that the
-request came on; a request of ours, when that is closed, by a new one.
+The guard is asked before anything is parsed. A sender that is turned away gets no answer. Answers go by the connection
+of the request; our requests go by a new one if that is closed.
 """
 
 import asyncio
@@ -21,15 +21,13 @@ from telephony.lines.sip.network.tls import ServerTls, client_context, server_co
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import Message, MessageError, is_keep_alive, parse
 
-MAX_WAITING = 64  # messages that wait for one connection to open
+MAX_WAITING = 64  # messages waiting for one connection to open
 OPEN_S = 5.0
-RECEIVE_BUFFER = 1 << 20  # bytes that the kernel keeps, if it may: of a flood, 0.2 s, in which this process may be busy
-TRIES = 20  # for a port that is free on UDP and TCP both, where any will do
+RECEIVE_BUFFER = 1 << 20  # bytes for the kernel to buffer: 0.2 s of a flood, while this process is busy
+TRIES = 20  # at a port that is free on both UDP and TCP, if any will do
 
-AdmitPacket = Callable[
-    [Address, bytes], bool
-]  # told, for each packet, where it is from, and what it is unless by a stream
-Receive = Callable[[Message, Address, int], None]  # told how many bytes a datagram had; 0 for what came by a stream
+AdmitPacket = Callable[[Address, bytes], bool]  # the source of each packet, and the datagram unless it came by a stream
+Receive = Callable[[Message, Address, int], None]  # with the size of a datagram; 0 for a stream
 Malformed = Callable[[MessageError, Address, int], None]
 Unreachable = Callable[[Address], None]
 
@@ -49,29 +47,30 @@ class Transports:
         unreachable: Unreachable,
         trusted: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`trusted` IPs, the trunks', always find room; `unreachable` is told where something could not be sent."""
+        """There is always room for `trusted` IPs, the trunks'; `unreachable` gets each address that could not be sent
+        to."""
         self.admit = admit
         self.trusted = trusted
         self.receive = receive
         self.malformed = malformed
         self.connections: dict[int, Connection] = {}
-        self.ports: dict[str, int] = {}  # by transport: where we listen
+        self.ports: dict[str, int] = {}  # by transport: the port we listen on
         self.most = settings.connections
         self._settings = settings
         self._version = ip_address(settings.host).version
         self._unreachable = unreachable
         self._numbers = count(1)
-        self._udp: Any | None = None  # asyncio.DatagramTransport, whose type knows no get_write_buffer_size
+        self._udp: Any | None = None  # asyncio.DatagramTransport, whose type lacks get_write_buffer_size
         self._servers: list[asyncio.Server] = []
         self._opening: dict[Address, list[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Listen. Raises SettingsError where that cannot be."""
+        """Listen. Raises SettingsError if that is impossible."""
         settings = self._settings
         secure = server_context(settings) if "tls" in settings.transports else None
         if settings.tls_ca:
-            client_context(settings)  # what is wrong with the file is to be known now
+            client_context(settings)  # to report a bad file now
         port, ports = settings.port, "sip.port"
         try:
             await self._listen_plain()
@@ -84,7 +83,7 @@ class Transports:
             raise SettingsError(f"sip.host, {ports}: cannot listen on {where}: {reason(error)}") from None
 
     async def _listen_plain(self) -> None:
-        """UDP and TCP, on the same port. Port 0: one that the system finds free for UDP may be taken on TCP."""
+        """UDP and TCP, on the same port. Port 0: a port that the system finds free for UDP may be taken on TCP."""
         settings = self._settings
         for tries_left in reversed(range(1 if settings.port else TRIES)):
             if "udp" in settings.transports:
@@ -118,7 +117,7 @@ class Transports:
             connection.close()
 
     def send(self, data: bytes, to: Address) -> None:
-        """Send one message to an IP address, now or when a connection is open."""
+        """Send one message to an IP address, now or once a connection is open."""
         if to.transport == "UDP":
             self._send_datagram(data, to)
             return
@@ -139,12 +138,12 @@ class Transports:
             waiting.append(data)
 
     def watch(self, now_ms: float) -> None:
-        """Close connections that say nothing, or not all."""
+        """Close connections that are silent, or whose messages stay incomplete."""
         for connection in list(self.connections.values()):
             connection.watch(now_ms)
 
     def opened(self, connection: "Connection") -> int:
-        """A connection is there: its number; 0 if there are too many, or its peer is not let in."""
+        """A connection was opened: its number; 0 if there are too many, or its peer is not admitted."""
         ip = connection.peer.host
         if not (connection.ours or self.admit(connection.peer, b"")) or len(self.connections) >= self.most:
             return 0
@@ -156,16 +155,16 @@ class Transports:
         return number
 
     def _has_room(self, ip: str) -> bool:
-        """Whether a stranger may have one more: all together have three quarters of the places, one has a quarter."""
+        """Whether a stranger may have one more: all together get three quarters of the places, one gets a quarter."""
         strangers = [known.peer.host for known in self.connections.values() if not known.trusted]
         return len(strangers) < max(1, 3 * self.most // 4) and strangers.count(ip) < max(1, self.most // 4)
 
     def _send_datagram(self, data: bytes, to: Address) -> None:
         try:
-            # ValueError for a name, which would be looked up while all wait.
+            # ValueError for a name, whose lookup would block everything.
             if self._udp is None or not to.port or ip_address(to.host).version != self._version:
                 raise OSError("no way there")
-            if self._udp.get_write_buffer_size() < MAX_UNSENT:  # else it is lost, as on the network
+            if self._udp.get_write_buffer_size() < MAX_UNSENT:  # otherwise it is lost, as on the network
                 self._udp.sendto(data, (to.host, to.port))
         except (OSError, ValueError):
             asyncio.get_running_loop().call_soon(self._unreachable, to)
@@ -206,7 +205,7 @@ class Transports:
         task.add_done_callback(self._tasks.discard)
 
     def lost(self, connection: "Connection") -> None:
-        """A connection is closed."""
+        """A connection was closed."""
         if self.connections.pop(connection.number, None) is not None:
             self._unreachable(connection.address)
 
@@ -221,7 +220,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         """See asyncio.DatagramProtocol."""
         transports = self._transports
         source = Address("UDP", addr[0], addr[1])
-        if not transports.admit(source, data) or is_keep_alive(data):  # first of all: this is what a flood costs
+        if not transports.admit(source, data) or is_keep_alive(data):  # first of all: this is the cost of a flood
             return
         try:
             transports.receive(parse(data), source, len(data))
@@ -229,4 +228,5 @@ class _Datagrams(asyncio.DatagramProtocol):
             transports.malformed(error, source, len(data))
 
     def error_received(self, exc: Exception) -> None:
-        """See asyncio.DatagramProtocol. Whose it is, nobody says; what waits for an answer has its own time-out."""
+        """See asyncio.DatagramProtocol. It does not name the peer; requests waiting for an answer have their own
+        time-out."""

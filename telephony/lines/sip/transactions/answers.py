@@ -1,4 +1,4 @@
-"""Answers to requests: what every one of them copies, and where it goes (RFC 3261 8.2.6, 18.2; RFC 3581)."""
+"""Answers to requests: what they copy from them, and where they go (RFC 3261 8.2.6, 18.2; RFC 3581)."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -11,7 +11,7 @@ from telephony.lines.sip.syntax.message import Headers, Request, Response
 from telephony.lines.sip.transactions.reasons import reason
 
 _COPIED = ("From", "Call-ID", "CSeq")
-_WARNED = (400, 415, 488, 606)  # whose answers say why, in a Warning
+_WARNED = (400, 415, 488, 606)  # statuses whose answers give the reason in a Warning
 _ABOUT = {401: "WWW-Authenticate", 405: "Allow", 415: "Accept", 420: "Unsupported", 422: "Min-SE"}
 MOST_WORDS = 200  # characters of a Warning
 
@@ -30,8 +30,8 @@ class Warn(IntEnum):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a request is refused: what the peer is answered, and one sentence for the log, which a 400, 415, 488 and 606
-    tell the peer too."""
+    """Why a request is refused: the answer to the peer, and one sentence for the log, which a 400, 415, 488 or 606
+    also tells the peer."""
 
     status: int
     why: str
@@ -39,7 +39,7 @@ class Refusal(msgspec.Struct, frozen=True):
     warn: Warn = Warn.OTHER
 
     def told(self, agent: str) -> tuple[tuple[str, str], ...]:
-        """Its headers, with a Warning of `agent`, a token, where there is to be one."""
+        """Its headers, with a Warning by `agent`, a token, if the status has one."""
         if self.status not in _WARNED:
             return self.headers
         words = "".join(sign if sign.isprintable() else "?" for sign in self.why)
@@ -49,8 +49,8 @@ class Refusal(msgspec.Struct, frozen=True):
 def respond(
     request: Request, status: int, *, tag: str = "", headers: Iterable[tuple[str, str]] = (), body: bytes = b""
 ) -> Response:
-    """An answer: every Via, From, To, Call-ID and CSeq. `tag` is for a To without one, but not in a 100; Record-Route
-    is in 18x and 2xx."""
+    """An answer with every Via, From, To, Call-ID and CSeq. `tag` is added to a To without one, except in a 100;
+    Record-Route is copied into 18x and 2xx."""
     copied = Headers()
     for via in request.headers.all("Via"):
         copied.add("Via", via)
@@ -71,13 +71,13 @@ def respond(
 
 
 def needs(status: int, name: str) -> bool:
-    """Whether an answer is of use only with a header: those that every answer copies, and what the status is about."""
+    """Whether an answer is useless without a header: one that every answer copies, or one that the status requires."""
     return name in {"Via", "To", *_COPIED} or _ABOUT.get(status) == name
 
 
 def stamp_via(request: Request, source: Address, *, nat: bool = False) -> None:
-    """Write into the first Via where the request really came from: `received`, and `rport` if it is asked for, or if
-    with `nat` the peer is taken to need it."""
+    """Write the real source of the request into the first Via: `received`, and `rport` if it is asked for, or if
+    `nat` says that peers need it."""
     first, *others = request.headers.all("Via")
     via = parse_via(first)
     params = dict(via.params)
@@ -91,7 +91,7 @@ def stamp_via(request: Request, source: Address, *, nat: bool = False) -> None:
 
 
 def reply_to(request: Request, source: Address) -> Address:
-    """Where answers to a request from `source` go: its connection, its port if it asked for that, else Via's."""
+    """Where answers to a request from `source` go: its connection, its source port if it asked for that, else Via's."""
     if source.reliable:
         return source
     via = parse_via(request.headers.get("Via"))

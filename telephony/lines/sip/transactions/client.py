@@ -35,7 +35,7 @@ _WAITING = (ClientState.TRYING, ClientState.PROCEEDING)
 
 
 class ClientTransaction:
-    """One request of ours on its way to `to`; `answered(response, now_ms)` is told what comes back."""
+    """One request of ours to `to`; `answered(response, now_ms)` gets the responses."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ClientTransaction:
 
     @property
     def waiting(self) -> bool:
-        """Whether the final answer has yet to come."""
+        """Whether the final answer is still to come."""
         return self.state in _WAITING
 
     def start(self, now_ms: float) -> None:
@@ -75,11 +75,11 @@ class ClientTransaction:
             self._resend_after(T1, now_ms)
 
     def give_up_at(self, due_ms: float) -> None:
-        """Take silence until then as a 408."""
+        """Treat silence until then as a 408."""
         self._replace_ending(due_ms, lambda now_ms: self.fail(408, now_ms))
 
     def receive(self, response: Response, now_ms: float) -> None:
-        """An answer has come, perhaps again."""
+        """An answer has come, perhaps a repeated one."""
         if response.status < 200:
             self._provisional(response, now_ms)
         elif self._invite and response.status < 300:
@@ -90,7 +90,7 @@ class ClientTransaction:
             self._send(self._ack, self.to)
 
     def fail(self, status: int, now_ms: float) -> None:
-        """No answer will come: end with one of our own."""
+        """No answer will come: end with one that we make up."""
         if self.waiting:
             self._end(now_ms)
             self._answered(respond(self.request, status), now_ms)
@@ -99,7 +99,7 @@ class ClientTransaction:
         if not self.waiting:
             return
         if self._invite and self.state is ClientState.TRYING:
-            self._stop()  # from here on a person decides how long it takes; whoever sent it has a time limit
+            self._stop()  # from here on a person decides how long it takes; the user agent has a time limit
         self.state = ClientState.PROCEEDING
         self._answered(response, now_ms)
 
@@ -148,12 +148,12 @@ class ClientTransaction:
 
 
 def acknowledgement(invite: Request, response: Response) -> Request:
-    """The ACK of a refusal: on the INVITE's way and in its transaction."""
+    """The ACK of a failure response: along the INVITE's route and in its transaction."""
     return _alike(invite, "ACK", response.headers.get("To"))
 
 
 def cancellation(invite: Request) -> Request:
-    """The CANCEL of an INVITE: on its way and with its branch."""
+    """The CANCEL of an INVITE: along its route and with its branch."""
     return _alike(invite, "CANCEL", invite.headers.get("To"))
 
 

@@ -1,4 +1,4 @@
-"""The words that stand beside a status (RFC 3261, 21, and the extensions that IANA lists)."""
+"""The reason phrases of statuses (RFC 3261, 21, and the extensions that IANA lists)."""
 
 REASONS = {
     100: "Trying",
@@ -81,5 +81,5 @@ _CLASSES = {1: 100, 2: 200, 3: 300, 4: 400, 5: 500, 6: 600}
 
 
 def reason(status: int) -> str:
-    """The words for a status of 100 to 699; for one that is in no list, those of the first of its class."""
+    """The reason phrase of a status of 100 to 699; an unlisted one gets that of the first in its class."""
     return REASONS.get(status) or REASONS[_CLASSES[status // 100]]

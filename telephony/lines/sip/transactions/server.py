@@ -45,8 +45,8 @@ class ServerTransaction:
         self.key = key
         self.request = request
         self.reply_to = reply_to
-        self.tag = ""  # ours, for a request that has none
-        self.cancelled: Callable[[Request, float], None] | None = None  # who is told of its CANCEL
+        self.tag = ""  # ours, for a request without one
+        self.cancelled: Callable[[Request, float], None] | None = None  # called on its CANCEL
         self.state = ServerState.PROCEEDING
         self._timers = timers
         self._send = send
@@ -61,7 +61,7 @@ class ServerTransaction:
         return self.state is not ServerState.PROCEEDING
 
     def respond(self, response: Response, now_ms: float) -> None:
-        """Send an answer; the first final one is the last. Raises CommandError after that."""
+        """Send an answer; nothing may follow a final one. Raises CommandError after that."""
         if self.answered:
             raise CommandError(f"{self.request.method} was answered already: {response.status} comes too late")
         self._last = encode(response)
@@ -83,12 +83,12 @@ class ServerTransaction:
             self._end_at(now_ms + GIVE_UP)
 
     def resend(self) -> None:
-        """The request has come again, or the 2xx was not acknowledged: send the last answer, if there is one."""
+        """The request was repeated, or the 2xx not acknowledged: send the last answer again, if there is one."""
         if self._last and self.state is not ServerState.CONFIRMED:
             self._send(self._last, self.reply_to)
 
     def acknowledge(self, now_ms: float) -> None:
-        """The ACK of a refusal has come."""
+        """The ACK of a failure response has come."""
         if self.state is ServerState.COMPLETED:
             self.state = ServerState.CONFIRMED
             self._stop()

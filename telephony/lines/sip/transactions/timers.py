@@ -1,7 +1,7 @@
 """The deadlines of one user agent, and the times that RFC 3261 names.
 
-Sans-I/O: the shell sleeps until `next_ms` and calls `run`. A timer that was stopped lets go of its action at once; its
-place in the heap goes when its time comes, or when stopped ones are the greater part.
+Sans-I/O: the shell sleeps until `next_ms` and calls `run`. A stopped timer drops its action at once; its heap
+entry goes when its time comes, or when most entries are stopped ones.
 """
 
 import heapq
@@ -13,7 +13,7 @@ T2 = 4000.0  # the longest pause between them
 T4 = 5000.0  # how long a message may stay in the network
 GIVE_UP = 64 * T1  # how long a transaction waits for an answer
 
-COMPACT_FROM = 64  # stopped timers that may lie about
+COMPACT_FROM = 64  # stopped timers that may stay in the heap
 
 Action = Callable[[float], None]
 
@@ -30,24 +30,24 @@ class Timer:
 
     @property
     def running(self) -> bool:
-        """Whether it has yet to go off."""
+        """Whether it is still to fire."""
         return self._action is not None
 
     def stop(self) -> None:
-        """Never go off."""
+        """Never fire."""
         if self._action is not None:
             self._action = None
             self._timers.stopped()
 
     def fire(self, now_ms: float) -> None:
-        """Go off, once."""
+        """Fire, once."""
         action, self._action = self._action, None
         if action is not None:
             action(now_ms)
 
 
 class Timers:
-    """All deadlines, the earliest first; those of one moment in the order they were set."""
+    """All deadlines, earliest first; simultaneous ones in the order they were set."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
@@ -55,7 +55,7 @@ class Timers:
         self._stopped = 0
 
     def __len__(self) -> int:
-        """How many have yet to go off."""
+        """How many are still to fire."""
         return len(self._heap) - self._stopped
 
     def start(self, due_ms: float, action: Action) -> Timer:
@@ -67,17 +67,17 @@ class Timers:
 
     @property
     def next_ms(self) -> float:
-        """When the next one is due; infinity when none is set."""
+        """When the next one is due; infinity if none is set."""
         self._drop_stopped()
         return self._heap[0][0] if self._heap else inf
 
     def run(self, now_ms: float) -> None:
-        """Let everything go off that is due."""
+        """Fire everything that is due."""
         while self.next_ms <= now_ms:
             heapq.heappop(self._heap)[2].fire(now_ms)
 
     def stopped(self) -> None:
-        """A timer of these was stopped."""
+        """One of these timers was stopped."""
         self._stopped += 1
         if self._stopped > COMPACT_FROM and self._stopped > len(self._heap) // 2:
             self._heap = [entry for entry in self._heap if entry[2].running]

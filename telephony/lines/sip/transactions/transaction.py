@@ -1,4 +1,4 @@
-"""The transactions that are going on, and which of them a message belongs to (RFC 3261 17.1.3, 17.2.3)."""
+"""The current transactions, and which of them a message belongs to (RFC 3261 17.1.3, 17.2.3)."""
 
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import parse_cseq, parse_via, tag_of
@@ -8,17 +8,18 @@ from telephony.lines.sip.transactions.client import ClientTransaction, OnRespons
 from telephony.lines.sip.transactions.server import Key, Send, ServerTransaction
 from telephony.lines.sip.transactions.timers import Timers
 
-MAGIC = "z9hG4bK"  # a branch that begins so is unique
+MAGIC = "z9hG4bK"  # a branch with this prefix is unique
 
 
 def server_key(request: Request, method: str = "") -> Key:
-    """What a request, its repetitions and its ACK have in common; with `method`, what that one of the branch has."""
+    """The key shared by a request, its retransmissions and its ACK; `method` gives that of another method on the
+    branch."""
     method = method or ("INVITE" if request.method == "ACK" else request.method)
     top = request.headers.get("Via")
     via = parse_via(top)
     if via.branch.startswith(MAGIC) and len(via.branch) > len(MAGIC):
         return via.branch, via.host.lower(), str(via.port or 0), method
-    headers = request.headers  # a peer that knows RFC 2543 only
+    headers = request.headers  # an RFC 2543 peer
     return (
         headers.get("Call-ID"),
         tag_of(headers.get("From")),
@@ -30,7 +31,7 @@ def server_key(request: Request, method: str = "") -> Key:
 
 
 class Transactions:
-    """Both sides' transactions. At most `most` of the peers' are kept; ours are bounded by the calls."""
+    """The transactions of both sides. At most `most` of the peers' are kept; ours are bounded by the calls."""
 
     def __init__(self, timers: Timers, send: Send, most: int) -> None:
         self.servers: dict[Key, ServerTransaction] = {}
@@ -42,11 +43,11 @@ class Transactions:
 
     @property
     def full(self) -> bool:
-        """Whether no more may be kept for peers."""
+        """Whether there is no room for more of the peers'."""
         return len(self.servers) >= self._most
 
     def serve(self, request: Request, source: Address) -> ServerTransaction:
-        """Keep a new request."""
+        """Open a transaction for a new request."""
         key = server_key(request)
         to = reply_to(request, source)
         transaction = ServerTransaction(
@@ -58,15 +59,15 @@ class Transactions:
         return transaction
 
     def match(self, request: Request) -> ServerTransaction | None:
-        """The transaction that a request repeats, or whose answer an ACK acknowledges."""
+        """The transaction of a retransmitted request, or the one whose answer an ACK acknowledges."""
         return self.servers.get(server_key(request))
 
     def cancelled_by(self, cancel: Request) -> ServerTransaction | None:
-        """The INVITE that a CANCEL means."""
+        """The INVITE that a CANCEL refers to."""
         return self.servers.get(server_key(cancel, "INVITE"))
 
     def merged(self, request: Request) -> bool:
-        """Whether the same request has come another way (8.2.2.2)."""
+        """Whether the same request has arrived by another path (8.2.2.2)."""
         return not tag_of(request.headers.get("To")) and _merge_key(request) in self._merging
 
     def request(self, request: Request, to: Address, answered: OnResponse, now_ms: float) -> ClientTransaction:
@@ -80,7 +81,7 @@ class Transactions:
         return transaction
 
     def answer(self, response: Response, now_ms: float) -> bool:
-        """Take an answer to a request of ours; False if there is none."""
+        """Take an answer to a request of ours; False if it matches none."""
         branch = parse_via(response.headers.get("Via")).branch
         transaction = self.clients.get((branch, parse_cseq(response.headers.get("CSeq")).method))
         if transaction is None:
@@ -89,7 +90,7 @@ class Transactions:
         return True
 
     def unreachable(self, to: Address, now_ms: float) -> None:
-        """Nothing can be sent there: end what waits for an answer from there."""
+        """Nothing can be sent there: fail the requests waiting for an answer from there."""
         for transaction in [client for client in self.clients.values() if client.to == to]:
             transaction.fail(503, now_ms)
 
