@@ -1,8 +1,8 @@
 """From a synthesizer's sample rate to the line's, and between the rates of lines: 8 kHz and, wide-band, 16 kHz.
 
-A whole chunk goes through soxr in one call: its streaming mode would withhold 45–70 ms of audio
-in the filter, a chunk at once withholds none. What comes frame by frame goes through a short half-band
-filter, in whole numbers: flat to 3.4 kHz, and from 4.6 kHz on 45 dB down.
+A whole chunk goes through soxr in one call: its streaming mode would hold back 45–70 ms of audio
+in the filter, a whole chunk none. Audio that arrives frame by frame goes through a short half-band filter,
+in integers: flat to 3.4 kHz, and 45 dB down from 4.6 kHz on.
 """
 
 import numpy as np

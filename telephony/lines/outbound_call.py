@@ -6,7 +6,7 @@ TOKEN_FILE = "control-token"  # noqa: S105 (the name of the file in server.data 
 
 
 class CallRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What POST /calls asks for."""
+    """The body of POST /calls."""
 
     to: str
     agent: str = ""

@@ -1,1 +1,1 @@
-"""Audio over RTP (RFC 3550), for every carrier that sends it: no sockets, no clock, no tasks."""
+"""Audio over RTP (RFC 3550), for every carrier that uses it: no sockets, no clock, no tasks."""

@@ -1,4 +1,4 @@
-"""The audio formats that can be negotiated, by their names in session descriptions, and how each is coded in a call."""
+"""The audio formats that can be negotiated, by their SDP names, and the interface of a codec in a call."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -16,10 +16,10 @@ class Codec(msgspec.Struct, frozen=True):
 
     name: str
     payload_type: int  # the static one (RFC 3551), or that of our own offers
-    rate: int = RATE  # Hz of its audio, where the line may have that
+    rate: int = RATE  # Hz of its audio, if the line allows it
     clock: int = RATE  # Hz of its timestamps
-    channels: int = 1  # as it is described; ours is always one
-    parameters: str = ""  # what we say of it (a=fmtp)
+    channels: int = 1  # as in SDP; ours is always one
+    parameters: str = ""  # our parameters for it (a=fmtp)
 
     @property
     def description(self) -> str:
@@ -28,7 +28,7 @@ class Codec(msgspec.Struct, frozen=True):
 
 
 class G711(Codec, frozen=True, kw_only=True):
-    """Without a memory, so that all calls share it."""
+    """A stateless codec, shared by all calls."""
 
     decode: Callable[[bytes], bytes]  # payload -> PCM16 at 8 kHz, little-endian
     encode: Callable[[bytes], bytes]
@@ -36,36 +36,36 @@ class G711(Codec, frozen=True, kw_only=True):
 
 
 class Coder(Protocol):
-    """A codec at work in one call, at the line's rate. It has a memory: each packet is decoded once, in its turn."""
+    """A codec in use by one call, at the line's rate. It has state: each packet is decoded once, in order."""
 
-    clock: int  # units of its timestamps in a ms
-    silence: bytes  # the payload of 20 ms of silence; b"": it has to be encoded
-    conceals: bool  # whether it makes up for losses itself
+    clock: int  # timestamp units in a ms
+    silence: bytes  # the payload of 20 ms of silence; b"" if it must be encoded
+    conceals: bool  # whether it conceals losses itself
 
     def encode(self, pcm: bytes) -> bytes:
         """20 ms of PCM16 to a payload."""
 
     def count(self, payload: bytes) -> int:
-        """The samples in a payload. Raises ValueError for what is none of this codec."""
+        """The samples in a payload. Raises ValueError if it is not of this codec."""
 
     def decode(self, payload: bytes) -> bytes:
-        """The PCM16 of a payload; b"" where it is damaged."""
+        """The PCM16 of a payload; b"" if it is damaged."""
 
     def is_pause(self, payload: bytes) -> bool:
-        """Whether the sender says with it that it falls silent."""
+        """Whether the payload announces a pause of the sender."""
 
     def conceal(self, count: int) -> bytes:
-        """At least so many samples that go on after what was decoded last, if it `conceals`."""
+        """At least `count` samples that continue the last decoded audio, if it `conceals`."""
 
     def recover(self, payload: bytes, count: int) -> bytes:
-        """The last `count` samples before a payload; b"" where it cannot tell of so many."""
+        """The last `count` samples before a payload; b"" if it does not hold so many."""
 
 
 PCMU = G711("PCMU", 0, decode=g711.decode, encode=g711.encode, silence=g711.SILENCE * FRAME)
 PCMA = G711("PCMA", 8, decode=g711.decode_alaw, encode=g711.encode_alaw, silence=g711.ALAW_SILENCE * FRAME)
 OPUS = Codec(
     "opus",
-    111,  # as browsers have it
+    111,  # as in browsers
     rate=WIDE_RATE,
     clock=48_000,
     channels=2,

@@ -1,4 +1,4 @@
-"""Codecs at work: which coder a call has for what was negotiated."""
+"""The coders of negotiated codecs."""
 
 from audio.rate import NARROW, Rate
 from telephony.lines.rtp.codec import G711, G722, Codec, Coder
@@ -7,9 +7,9 @@ from telephony.lines.rtp.wideband_g711 import WidebandG711
 
 
 def open_coder(codec: Codec, rate: Rate, parameters: str = "") -> G711 | Coder:
-    """A codec at work in a call whose line has this rate; `parameters` are what the peer says of it (a=fmtp).
+    """The coder of a codec at this line rate; `parameters` are the peer's (a=fmtp).
 
-    G.711 on a line of 8 kHz is itself. Raises SettingsError where a library is missing.
+    G.711 on a line of 8 kHz is itself. Raises SettingsError if a library is missing.
     """
     if isinstance(codec, G711):
         return codec if rate is NARROW else WidebandG711(codec)

@@ -1,20 +1,20 @@
-"""Making up for audio that is missing or too much, so that the ear and the recognizer notice little. PCM16."""
+"""Replacing missing audio and stretching or shortening it, with little effect on ear and recognizer. PCM16."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio.rate import NARROW, Rate
 
-FADE_MS = 60  # what is concealed fades out over it
-HISTORY_MS = 40  # that are looked back on
+FADE_MS = 60  # over which concealed audio fades out
+HISTORY_MS = 40  # of past audio to work from
 MIN_PITCH_MS, MAX_PITCH_MS = 5, 20  # 200 to 50 Hz; higher voices repeat two periods
 
-SEAM_MS = 5  # that are faded over, in the middle of a frame
-MIN_LAG_MS, MAX_LAG_MS = 4, 10  # that are taken out or put in
+SEAM_MS = 5  # of cross-fade, in the middle of a frame
+MIN_LAG_MS, MAX_LAG_MS = 4, 10  # taken out or put in
 
 
 def conceal(previous: bytes, n: int, rate: Rate = NARROW) -> bytes:
-    """`n` samples that go on after `previous`: its last pitch period, fading to silence over 60 ms.
+    """`n` samples that continue `previous`: its last pitch period, fading to silence over 60 ms.
 
     Less than 40 ms of `previous` gives silence.
     """
@@ -29,7 +29,7 @@ def conceal(previous: bytes, n: int, rate: Rate = NARROW) -> bytes:
 
 
 def _pitch(past: NDArray[np.float32], rate: Rate) -> int:
-    """The lag at which the last 20 ms are most like what came before, in samples."""
+    """The lag at which the last 20 ms are most similar to the past, in samples."""
     least = MIN_PITCH_MS * rate.per_ms
     lags = np.arange(least, MAX_PITCH_MS * rate.per_ms + 1)
     recent = past[-rate.frame :]
@@ -42,13 +42,13 @@ def _pitch(past: NDArray[np.float32], rate: Rate) -> int:
 
 
 def fade_out(pcm: bytes) -> bytes:
-    """The same, fading to silence."""
+    """The same audio, fading to silence."""
     samples = np.frombuffer(pcm, "<i2")
     return (samples * np.linspace(1, 0, len(samples), endpoint=False)).astype("<i2").tobytes()
 
 
 def splice(pcm: bytes, longer: bool, rate: Rate = NARROW) -> tuple[bytes, int]:
-    """20 ms out of `pcm` with a seam where it fits best: (PCM16, samples of `pcm` used up).
+    """20 ms of `pcm`, spliced where it fits best: (PCM16, samples of `pcm` used up).
 
     With `longer` 4 to 10 ms are repeated and less than 20 ms used; else as many are left out and more are used: `pcm`
     must hold 30 ms.

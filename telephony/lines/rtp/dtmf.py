@@ -13,54 +13,54 @@ from telephony.lines.rtp.packet import Packet
 
 KEYS = "0123456789*#ABCD"  # by event number
 END = 0x80
-MAX_DURATION = 0xFFFF  # units of the clock; a key held longer goes on in a new segment
-MAX_QUEUED = 64  # keys, and waits between them, that have not been sent
-HELD_MS = 250  # a key without news for so long was let go: its last packets were lost
-FORGET_MS = 500  # without an event, after which an older timestamp is no straggler but a clock that was set
-BACK = -(1 << 31)  # a timestamp further ahead lies behind
-ENDS = 3  # times the last packet is sent
+MAX_DURATION = 0xFFFF  # clock units; a key held longer continues in a new segment
+MAX_QUEUED = 64  # unsent keys, and pauses between them
+HELD_MS = 250  # a key without packets for so long was released: the last ones were lost
+FORGET_MS = 500  # without an event, after which an older timestamp means a clock that was set, not a late packet
+BACK = -(1 << 31)  # a timestamp further ahead counts as behind
+ENDS = 3  # how often the last packet is sent
 
 _EVENT = Struct("!BBH")
 _RELAY = re.compile(r"^\s*(signal|duration)\s*=\s*(\S{1,8})\s*$", re.IGNORECASE | re.MULTILINE)
 MAX_BODY = 256  # bytes of an INFO
-PRESS_MS, MAX_PRESS_MS = 160, 10_000  # of a key by INFO: where that gives no duration, and at most
+PRESS_MS, MAX_PRESS_MS = 160, 10_000  # of a key by INFO: the default duration, and the longest
 
 
 class _News(msgspec.Struct, gc=False):
-    """One packet of a key, and where it lies after the last one."""
+    """One packet of a key, in relation to the previous one."""
 
     key: str
     end: bool
     marker: bool
     duration: int  # units of the clock, as the next
-    ahead: int  # its timestamp after that of the last key
-    step: int  # its number after the newest one
+    ahead: int  # its timestamp minus that of the last key
+    step: int  # its sequence number minus the newest one
     now_ms: float
-    clock: int  # units a ms
+    clock: int  # units per ms
 
 
 class KeyReceiver:
-    """Keys out of one caller's events: each is told once, by whichever of its packets comes first.
+    """The keys in one caller's events: each is reported once, by whichever of its packets comes first.
 
-    All packets of a press should have its first one's timestamp. Many relays and some phones give them others, so what
-    else says that it goes on counts as well; a new press begins with a marker, or with a shorter duration, or later
-    than the last one has lasted.
+    All packets of a press should have the timestamp of the first. Many relays and some phones change it, so other signs
+    of a continuing press count as well; a new press begins with a marker, or a shorter duration, or after the end of
+    the previous one.
     """
 
     def __init__(self) -> None:
-        self.ignored = 0  # packets that hold no key: other events, or too short
-        self._ssrc = -1  # of the events, which may differ from that of the audio
+        self.ignored = 0  # packets without a key: other events, or too short
+        self._ssrc = -1  # of the events; may differ from that of the audio
         self._timestamp = 0  # of the last key
         self._sequence = 0  # of the newest packet
         self._key = ""  # the last one
         self._held = ""  # the key that is down
         self._duration = 0
         self._heard_ms = -inf
-        self._ended_ms = -inf  # when its first end came
+        self._ended_ms = -inf  # when its first end packet came
 
     def receive(self, packet: Packet, now_ms: float, clock: int = SAMPLES_PER_MS) -> str | None:
-        """A key that was pressed, else None: an update, a repetition, a packet that came too late. `clock` is that of
-        the events, in units a ms."""
+        """The key that was pressed, or None for an update, a repetition or a late packet. `clock` is that of the
+        events, in units per ms."""
         if len(packet.payload) < _EVENT.size or packet.payload[0] >= len(KEYS):
             self.ignored += 1
             return None
@@ -93,20 +93,21 @@ class KeyReceiver:
         return told
 
     def held(self, now_ms: float) -> str:
-        """The key that is down; "" where none is."""
+        """The key that is down; "" if none is."""
         return self._held if now_ms - self._heard_ms < HELD_MS else ""
 
     def _is_late(self, news: _News) -> bool:
-        """Whether newer packets have come: it is of a key that was told, or is past."""
+        """Whether newer packets have come: its key was reported, or is past."""
         return news.step <= 0 and (news.step < 0 or news.ahead < 0) and self._is_recent(news)
 
     def _is_same(self, news: _News) -> bool:
-        """Whether it has the last key's timestamp: a new press only when that was long ago, or of another key."""
+        """Whether it has the timestamp of the last key: then it is a new press only if that was long ago, or another
+        key."""
         another = news.key != self._key and news.step > 0
         return news.ahead == 0 and not another and (self._is_recent(news) or not news.marker)
 
     def _goes_on(self, news: _News) -> bool:
-        """Whether it belongs to the last press in spite of its timestamp."""
+        """Whether it belongs to the last press despite its timestamp."""
         if news.key != self._key:
             return False
         if news.end and news.now_ms - self._ended_ms < HELD_MS:
@@ -115,7 +116,7 @@ class KeyReceiver:
             return False
         if self._held and news.step == 1:
             return True  # nothing lies between them
-        if self._held and news.end:  # the end of what had begun before the last packet came
+        if self._held and news.end:  # the end of a press that began before the last packet came
             return news.now_ms - news.duration / news.clock <= self._heard_ms + 2 * FRAME_MS
         longest = max(self._duration, news.duration - self._duration) + FRAME_MS * news.clock
         return abs(news.ahead) <= longest and news.now_ms - self._heard_ms < HELD_MS
@@ -137,15 +138,15 @@ class KeyReceiver:
 
 
 class KeySender:
-    """Keys to send, as the payloads of one event packet each 20 ms."""
+    """Keys to send, as one event packet every 20 ms."""
 
     def __init__(self, *, press_ms: int = 160, gap_ms: int = 80, volume: int = 10) -> None:
-        """Each key is held `press_ms` and followed by `gap_ms` without one; `volume` is in dB below full (0-63)."""
+        """Each key is held for `press_ms` and followed by a gap of `gap_ms`; `volume` is in dB below full (0-63)."""
         self._frames = max(1, round(press_ms / FRAME_MS))
         self._gap = max(ENDS - 1, round(gap_ms / FRAME_MS))
         self._volume = min(max(volume, 0), 63)
-        self._keys: deque[int] = deque()  # by event number; below 0 a wait of so many frames
-        self._frame = 0  # of the present key, those after its end counted too
+        self._keys: deque[int] = deque()  # by event number; below 0 a pause of so many frames
+        self._frame = 0  # of the present key, including those after its end
         self._timestamp = 0
 
     @property
@@ -154,8 +155,8 @@ class KeySender:
         return bool(self._keys)
 
     def press(self, keys: str) -> None:
-        """Send these keys after those that wait; `w` is half a second without one, `W` a second. Raises ValueError for
-        what is no key, or too many."""
+        """Send these keys after the waiting ones; `w` is a pause of half a second, `W` of a second. Raises ValueError
+        for anything else, or too many keys."""
         if wrong := next((key for key in keys if key.upper() not in KEYS and key not in WAITS_MS), ""):
             raise ValueError(f"other keys than {KEYS}: {wrong!r}")
         events = [-round(WAITS_MS[key] / FRAME_MS) if key in WAITS_MS else KEYS.find(key.upper()) for key in keys]
@@ -164,13 +165,13 @@ class KeySender:
         self._keys.extend(events)
 
     def clear(self) -> None:
-        """Send none of those that wait."""
+        """Discard the waiting keys."""
         self._keys.clear()
         self._frame = 0
 
     def next(self, timestamp: int, clock: int = SAMPLES_PER_MS) -> tuple[int, bytes, bool] | None:
-        """Called each 20 ms with the audio's timestamp: the packet's (timestamp, payload, marker); None in a gap.
-        `clock` is that of the events, in units a ms."""
+        """Called every 20 ms with the audio's timestamp: the (timestamp, payload, marker) of the packet; None in a gap.
+        `clock` is that of the events, in units per ms."""
         if not self._keys:
             return None
         if self._frame == 0:
@@ -188,7 +189,7 @@ class KeySender:
 
 
 class Key(msgspec.Struct, frozen=True):
-    """A key out of an INFO."""
+    """A key from an INFO."""
 
     key: str
     duration_ms: int
@@ -196,7 +197,7 @@ class Key(msgspec.Struct, frozen=True):
 
 def parse_info(content_type: str, body: bytes) -> Key:
     """A key from an INFO's body: application/dtmf-relay, application/dtmf, or audio/telephone-event, which is the
-    payload of an RTP packet. Raises ValueError for all else."""
+    payload of an RTP packet. Raises ValueError for anything else."""
     kind = content_type.partition(";")[0].strip().lower()
     if len(body) > MAX_BODY:
         raise ValueError(f"INFO body of {len(body)} bytes")

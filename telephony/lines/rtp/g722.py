@@ -1,4 +1,4 @@
-"""G.722 (RFC 3551, 4.5.2) by libg722: 16 kHz in 64 kbit/s, whose timestamps count 8 kHz all the same."""
+"""G.722 (RFC 3551, 4.5.2) by libg722: 16 kHz in 64 kbit/s, with timestamps that count 8 kHz nevertheless."""
 
 from array import array
 
@@ -6,12 +6,12 @@ import G722
 
 from audio.rate import WIDE, Rate
 
-CLOCK = 8  # units of timestamps in a ms
+CLOCK = 8  # timestamp units in a ms
 BIT_RATE = 64_000
 
 
 class G722Coder:
-    """See Coder. On a line of 8 kHz it codes and decodes that band only."""
+    """See Coder. On a line of 8 kHz it encodes and decodes that band only."""
 
     def __init__(self, rate: Rate) -> None:
         self.clock = CLOCK
@@ -27,7 +27,7 @@ class G722Coder:
         return coded
 
     def count(self, payload: bytes) -> int:
-        """See Coder. Any byte is a code."""
+        """See Coder. Any byte is valid."""
         return self._each * len(payload)
 
     def decode(self, payload: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""The jitter buffer: packets in as they come, 20 ms of audio out each 20 ms of the caller's audio clock.
+"""The jitter buffer: packets in as they arrive, 20 ms of audio out every 20 ms of the caller's audio clock.
 
-All audio lies on one line of samples, along which the cursor only goes forward, so nothing is ever heard twice. A new
-stream, or a clock that the sender has set, only changes where its timestamps lie on that line.
+All audio has a place on one line of samples, along which the cursor only moves forward, so nothing is heard twice. A
+new stream, or a clock that the sender has set, only changes the places of its timestamps on that line.
 
 A packet's margin is the time from its arrival to the pop that wants it. The mean margin is steered to the target,
 which follows the measured jitter, by taking out or putting in a few milliseconds where it shows least; so clocks that
@@ -25,33 +25,33 @@ from telephony.lines.rtp.plc import Ahead, PacketLossConcealment
 from telephony.lines.rtp.reception import Reception
 
 MAX_PACKET_MS = 200  # longer packets are cut
-OVERLAP_MS = 60  # that a packet may begin before the newest audio ends; else its clock was set
+OVERLAP_MS = 60  # by which a packet may overlap the newest audio; beyond that its clock was set
 MAX_HELD_MS = 1000  # from the cursor to the newest packet
 MAX_PACKETS = 128
-MAX_HOLE_MS = 200  # a longer hole with audio behind it is a clock that was set
+MAX_HOLE_MS = 200  # a longer hole followed by audio means a clock that was set
 BACK = -(1 << 31)
 NOWHERE = -(1 << 62)
 
 SMOOTHING = 1 / 32  # of the mean margin: about 0.6 s
-SLACK_MS = 15  # that the mean margin may be off
-FAR_MS = 25  # off so far that loud audio is spliced too
+SLACK_MS = 15  # by which the mean margin may be off
+FAR_MS = 25  # off by so much that loud audio is spliced too
 SPLICE_EVERY = 10  # frames between two splices; a fifth of it when far off
-QUIET = 100  # a frame below this RMS is spliced without being heard
+QUIET = 100  # a frame below this RMS is spliced inaudibly
 
 
 class JitterCounters(msgspec.Struct):
-    """What became of one call's audio; times in ms."""
+    """Counters of one call's audio; times in ms."""
 
-    packets: int = 0  # audio that was taken
-    late: int = 0  # dropped: its place has been played
+    packets: int = 0  # audio packets taken
+    late: int = 0  # dropped: their place was already played
     reordered: int = 0
     concealed_ms: float = 0
-    silence_ms: float = 0  # put in where the sender was silent
+    silence_ms: float = 0  # inserted where the sender was silent
     anchored: int = 0  # streams begun and clocks set
-    overflowed: int = 0  # times the oldest audio was thrown away
+    overflowed: int = 0  # times the oldest audio was discarded
     spliced_in_ms: float = 0
     spliced_out_ms: float = 0
-    damaged: int = 0  # packets that could not be decoded when their turn came, were cut, or thrown away unheard
+    damaged: int = 0  # packets that could not be decoded in their turn, were cut, or discarded unheard
 
 
 class _Piece(msgspec.Struct, order=True, gc=False):
@@ -63,22 +63,22 @@ class _Piece(msgspec.Struct, order=True, gc=False):
 
 
 class JitterBuffer:
-    """One call's received audio, at the line's rate. The packets may have any length; beyond 200 ms they are cut."""
+    """One call's received audio, at the line's rate. Packets may have any length; beyond 200 ms they are cut."""
 
     def __init__(self, rate: Rate = NARROW, *, min_ms: float = 40, max_ms: float = 60) -> None:
-        """Audio waits `min_ms` to `max_ms` in the mean, by how much the packets' times vary."""
+        """The mean delay is `min_ms` to `max_ms`, depending on the jitter."""
         self.counters = JitterCounters()
         self.reception = Reception()
         self._min_ms, self._max_ms = min_ms, max_ms
         self._rate, self._per_ms, self._frame = rate, rate.per_ms, rate.frame
         self._most = MAX_PACKET_MS * rate.per_ms  # samples of a packet
         self._overlap = OVERLAP_MS * rate.per_ms
-        self._kept = -2 * HISTORY_MS * rate.per_ms  # where the history begins, in bytes from its end
+        self._kept = -2 * HISTORY_MS * rate.per_ms  # the start of the history, in bytes from its end
         self._pieces: list[_Piece] = []
-        self._cursor = 0  # the next sample that is wanted
+        self._cursor = 0  # the next sample to play
         self._end = 0  # of the newest audio
         self._next_pop_ms = -1.0
-        # Where timestamps lie on the line: that of the newest packet, and its place.
+        # The mapping of timestamps to the line: that of the newest packet, and its place.
         self._timestamp = 0
         self._place = 0
         self._stream = 0
@@ -86,31 +86,31 @@ class JitterBuffer:
         self._margin_ms = min_ms  # the mean
         self._since_splice = 0
         # Running dry
-        self._owed = 0  # samples given since the cursor stands still
-        self._played = -1  # the sequence number of what was played last
-        self._quiet = True  # the sender is silent by its own will
+        self._owed = 0  # samples given since the cursor stopped
+        self._played = -1  # the sequence number last played
+        self._quiet = True  # the sender has paused (DTX)
         self._history = b""
         self._concealment = PacketLossConcealment(rate)
-        self._filling = False  # it is making up for a loss
-        self._coder: Coder | None = None  # of the newest packet, where it has a memory
-        self._paused = False  # the last packet that was decoded begins a pause of the sender
+        self._filling = False  # a loss is being concealed
+        self._coder: Coder | None = None  # of the newest packet, if it has state
+        self._paused = False  # the last decoded packet began a pause of the sender
 
     @property
     def target_ms(self) -> float:
-        """How long audio is to wait, in the mean."""
+        """The target of the mean delay."""
         reception = self.reception
         wanted = 20 + 2 * reception.jitter / reception.clock
         return min(max(wanted, self._min_ms), self._max_ms)
 
     def skip(self, packet: Packet) -> None:
-        """Take note of a packet that carries no audio; some senders' events are a stream of their own."""
+        """Count a packet without audio; some senders' events are a stream of their own."""
         if packet.ssrc == self.reception.ssrc:
             self.reception.accept(packet)
 
     def push(self, packet: Packet, pcm: bytes, now_ms: float, coder: Coder | None = None) -> bool:
-        """Take a packet and its audio, decoded to PCM16; none for comfort noise. Whether it was new.
+        """Take a packet and its audio, decoded to PCM16; none for comfort noise. Returns whether it was new.
 
-        With a `coder` the payload is decoded in its turn, and `pcm` is silence of its length.
+        With a `coder` the payload is decoded later, in order, and `pcm` is silence of its length.
         """
         reception = self.reception
         sequence = reception.accept(packet)
@@ -123,7 +123,7 @@ class JitterBuffer:
         if coder is self._coder or self._takes(coder, newest and bool(pcm)):
             start = self._place_of(packet, sequence, now_ms)
             reception.time(packet.timestamp, now_ms)
-        else:  # comfort noise; or late, of a codec that was given up
+        else:  # comfort noise; or late, from a former codec
             start = self._cursor - self._most if pcm else self._place_of(packet, sequence, now_ms)
         end = start + len(pcm) // 2
         if end <= self._cursor and (pcm or start < self._cursor):
@@ -161,24 +161,24 @@ class JitterBuffer:
         self._history = (self._history + frame)[self._kept :]
         return frame
 
-    # Where packets lie
+    # The places of packets
 
     def _place_of(self, packet: Packet, sequence: int, now_ms: float) -> int:
         reception = self.reception
         if self._stream != reception.streams:
             self._stream = reception.streams
             start = self._anchor(packet, now_ms)
-            self._anchor_sequence = 0  # what was sent before the first packet may still come
+            self._anchor_sequence = 0  # earlier packets than the first may still arrive
             return start
         ticks = (packet.timestamp - self._timestamp - BACK & 0xFFFF_FFFF) + BACK
         start = self._place + ticks * self._per_ms // reception.clock
         if sequence < reception.highest:
-            # From before the clock was set, nobody knows where it lay.
+            # From before the clock was set: its place is unknown.
             known = sequence > self._anchor_sequence and start < self._place
             return start if known else self._cursor - self._most
         ahead = start - max(self._cursor, self._end)
         if self._owed and not self._pieces:
-            # Dry. A marker begins a talkspurt, which is buffered anew; a gap has been made up for.
+            # Dry. A marker begins a talkspurt, which is buffered anew; a gap was concealed already.
             if packet.marker or not -self._overlap < ahead <= self._owed + MAX_HOLE_MS * self._per_ms:
                 return self._anchor(packet, now_ms)
             self._cursor += max(0, min(start - self._cursor, self._owed))
@@ -189,7 +189,7 @@ class JitterBuffer:
         return start
 
     def _anchor(self, packet: Packet, now_ms: float) -> int:
-        """Put the packet after everything there is, so that it waits the target time: whole frames from the cursor."""
+        """Place the packet after all other audio, with the target delay: whole frames from the cursor."""
         if self._next_pop_ms < 0:
             self._next_pop_ms = now_ms
         wait = self.target_ms - max(0.0, self._next_pop_ms - now_ms)
@@ -205,7 +205,7 @@ class JitterBuffer:
         return self._place
 
     def _overflow(self) -> None:
-        """Go on from the target before the newest audio."""
+        """Continue at the target delay before the newest audio."""
         held = len(self._pieces)
         self.counters.overflowed += 1
         self._cursor = max(self._cursor, self._end - round(self.target_ms * self._per_ms))
@@ -218,7 +218,7 @@ class JitterBuffer:
     # Audio out
 
     def _gather(self, count: int) -> bytes:
-        """The next samples, whatever they are made of."""
+        """The next samples, received or concealed."""
         out = b""
         while count > 0:
             piece = self._front()
@@ -262,8 +262,8 @@ class JitterBuffer:
         return part
 
     def _fill(self, count: int, ahead: _Piece | None = None) -> bytes:
-        """Samples where there are none: silence where the sender chose it, else what goes on from what was heard, and
-        fades. `ahead` is the piece behind the hole."""
+        """Samples for a hole: silence if the sender paused, else a fading continuation of what was heard. `ahead` is
+        the piece behind the hole."""
         if self._quiet or self._paused:
             self.counters.silence_ms += count / self._per_ms
             return bytes(2 * count)
@@ -278,11 +278,11 @@ class JitterBuffer:
         self._quiet = self._concealment.spent
         return part.ljust(2 * count, b"\0")
 
-    # What is coded
+    # Codecs with state
 
     def _takes(self, coder: Coder | None, takes_up: bool) -> bool:
-        """Whether timestamps of a codec that was not the last one have a place. The newest audio's codec is taken up:
-        with another clock it is put behind everything there is."""
+        """Whether timestamps of a codec other than the last one have a place. The newest audio's codec is adopted: with
+        another clock it is placed after all other audio."""
         clock = SAMPLES_PER_MS if coder is None else coder.clock
         if takes_up:
             self._coder, self._paused = coder, False
@@ -293,7 +293,7 @@ class JitterBuffer:
         return clock == self.reception.clock
 
     def _decode(self, piece: _Piece) -> None:
-        """Give a piece its audio."""
+        """Decode the audio of a piece."""
         coder, count = piece.coder, len(piece.pcm) // 2
         assert coder is not None
         pcm = coder.decode(piece.payload)
@@ -309,7 +309,7 @@ class JitterBuffer:
         return abs(self._margin_ms - self.target_ms) > SLACK_MS and self._since_splice * 5 >= SPLICE_EVERY
 
     def _spliced(self) -> bytes:
-        """20 ms with a few milliseconds taken out or put in; nothing where that would be heard or cannot be done."""
+        """20 ms with a few milliseconds taken out or put in; empty if that would be audible or is impossible."""
         off_ms = self._margin_ms - self.target_ms
         far = abs(off_ms) > FAR_MS
         if not far and self._since_splice < SPLICE_EVERY:
@@ -330,7 +330,7 @@ class JitterBuffer:
         return frame
 
     def _at_hand(self, count: int) -> bytes:
-        """Up to `count` samples from the cursor on, as far as they lie there without a hole."""
+        """Up to `count` samples from the cursor on, up to the first hole."""
         out, place = b"", self._cursor
         self._front()
         for piece in self._pieces:

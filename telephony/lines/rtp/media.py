@@ -1,4 +1,4 @@
-"""One call's audio, keys and reports over RTP, each way, without I/O.
+"""One call's audio, keys and reports over RTP, both ways, without I/O.
 
 The peer's audio comes by `receive`, at any time, and is heard by `hear`, every 20 ms; `tick`, also every 20 ms, gives
 the packet to send, silence where there is nothing to say. Where packets go follows where they come from (symmetric
@@ -28,18 +28,18 @@ from telephony.lines.rtp.source import Source, canonical
 from telephony.lines.rtp.srtp import Srtp
 
 NextFrame = Callable[[], bytes | None]  # 20 ms of PCM16 at the line's rate; None for silence
-MAX_OPENED = 8  # codecs, each with its peer's wishes, that are remembered
+MAX_OPENED = 8  # codecs with the peer's parameters that are remembered
 
 
 class MediaCounters(msgspec.Struct):
-    """One call's packets. `foreign` ones, of others than the peer, are dropped."""
+    """One call's packets. `foreign` ones, from others than the peer, are dropped."""
 
-    received: int = 0  # RTP that was taken
+    received: int = 0  # RTP accepted
     sent: int = 0  # RTP
     foreign: int = 0
     malformed: int = 0  # neither RTP nor RTCP, or without a payload of its codec
-    other: int = 0  # of other protocols that share the port, such as STUN, and keep-alives: ignored
-    unexpected: int = 0  # payload types that were not agreed on
+    other: int = 0  # other protocols that share the port, such as STUN, and keep-alives: ignored
+    unexpected: int = 0  # with payload types that were not agreed on
 
 
 class Media:
@@ -57,9 +57,9 @@ class Media:
         keys: KeySender | None = None,
         random: random.Random | None = None,
     ) -> None:
-        """`next_frame` gives what is sent, and is called only when that can be. With `nat` the first valid packet
-        locks its source whatever its IP. `rate` is the line's, where the first codec does not say it; `jitter` has the
-        same. Raises SettingsError where a codec's library is missing."""
+        """`next_frame` supplies the audio to send, and is called only while sending is allowed. With `nat` the first
+        valid packet locks its source whatever its IP. `rate` is the line's, unless the first codec sets it; `jitter`
+        has the same. Raises SettingsError if a codec's library is missing."""
         self._random = random or secrets.SystemRandom()
         self.counters = MediaCounters()
         self.rate = rate or RATES[next(iter(parameters.codecs.values())).rate]
@@ -78,18 +78,18 @@ class Media:
         self._talking = False
         self._begun = False
         self._zeros = bytes(2 * self.rate.frame)
-        self._opened: dict[tuple[str, str], G711 | Coder] = {}  # by the codec and the peer's wishes
-        self._clock = 0  # units of our timestamps in a ms
-        self._heard_ms = now_ms  # when the peer last sent anything, or agreed on anything
-        self._pausing = False  # its last packet said that nothing follows for a while
+        self._opened: dict[tuple[str, str], G711 | Coder] = {}  # by the codec and the peer's parameters
+        self._clock = 0  # units of our timestamps per ms
+        self._heard_ms = now_ms  # when the peer last sent or agreed on anything
+        self._pausing = False  # its last packet announced a pause
         self._parameters = parameters
         self._set(parameters)
 
-    # What was agreed on
+    # The agreement
 
     def update(self, parameters: Parameters, now_ms: float) -> None:
-        """Go on as agreed anew. Another address unlocks the source; another key of ours, or a codec with another clock,
-        begins a new stream."""
+        """Apply a new agreement. Another address unlocks the source; another key of ours, or a codec with another
+        clock, begins a new stream."""
         before = self._parameters
         if parameters.remote is not None and parameters.remote != self._named:
             self.relatch()
@@ -102,18 +102,19 @@ class Media:
             self._begun = False
 
     def relatch(self) -> None:
-        """Take the next valid source."""
+        """Accept the next valid source."""
         self._source.unlock()
         self._control_from = None
 
     @property
     def sources(self) -> tuple[SocketAddress, ...]:
-        """Whose RTP alone can be taken from now on; none while that is open. The same object until it changes."""
+        """The only sources whose RTP can be accepted from now on; empty while that is open. The same object until it
+        changes."""
         return self._source.known
 
     @property
     def remote(self) -> SocketAddress | None:
-        """Where RTP goes: to where it comes from, before that to the address agreed on."""
+        """Where RTP goes: to the source of the peer's, before that to the agreed address."""
         return self._source.locked or self._parameters.remote
 
     @property
@@ -127,13 +128,13 @@ class Media:
 
     @property
     def silent_by_right(self) -> bool:
-        """Whether it need not send: it has said that it pauses (RFC 3389), or one side is on hold."""
+        """Whether the peer need not send: it has announced a pause (RFC 3389), or one side is on hold."""
         return self._pausing or not (self._parameters.receives and self._parameters.sends)
 
     # In
 
     def receive(self, data: bytes, source: SocketAddress, now_ms: float) -> str | None:
-        """Take a datagram from the RTP port. The key that was pressed, if it holds one."""
+        """Take a datagram from the RTP port. Returns the key that was pressed, if any."""
         if not self._source.may_be(source):
             self.counters.foreign += 1
             return None
@@ -156,7 +157,7 @@ class Media:
         return self._take(received, coder, now_ms)
 
     def _take(self, received: Packet, coder: G711 | Coder | None, now_ms: float) -> str | None:
-        """A packet of the peer's: to the keys, or to the jitter buffer."""
+        """Pass a packet from the peer to the keys or to the jitter buffer."""
         kind = received.payload_type
         if kind in self._parameters.events:
             self.jitter.skip(received)
@@ -171,7 +172,7 @@ class Media:
         return None
 
     def _push(self, received: Packet, coder: Coder, now_ms: float) -> None:
-        """To be decoded in its turn."""
+        """Queue a payload to be decoded in order."""
         try:
             count = coder.count(received.payload)
         except ValueError:
@@ -186,7 +187,7 @@ class Media:
         if remote is None or canonical(source[0]) != canonical(remote[0]):
             self.counters.foreign += 1
         elif self._take_control(data, now_ms) and self._control_from != self._parameters.control:
-            self._control_from = source  # until something comes from where it was agreed on
+            self._control_from = source  # until something comes from the agreed address
 
     def hear(self, now_ms: float) -> bytes:
         """The next 20 ms of the caller's audio, as PCM16 at the line's rate."""
@@ -195,7 +196,7 @@ class Media:
     # Out
 
     def tick(self, now_ms: float) -> bytes | None:
-        """Called every 20 ms: the datagram to send to `remote`; None where none may be sent."""
+        """Called every 20 ms: the datagram to send to `remote`; None if none may be sent."""
         self._ticked_ms = now_ms
         timestamp = self._timestamp
         self._timestamp = timestamp + self._step & 0xFFFF_FFFF
@@ -215,15 +216,15 @@ class Media:
         return self._send(self._payload_type, timestamp, payload, marker)
 
     def press(self, keys: str) -> None:
-        """Send keys, and the waits between them, as events; audio waits meanwhile. Raises CommandError where the peer
-        takes none, ValueError for what is no key."""
+        """Send keys, and the pauses between them, as events; audio waits meanwhile. Raises CommandError if the peer
+        takes none, ValueError for a bad key."""
         if self._parameters.event_type is None:
             raise CommandError("the peer takes no keys: its session description has no telephone-event")
         self._keys_out.press(keys)
 
     @property
     def pressing(self) -> bool:
-        """Whether keys are still going out; those that the peer takes no more are not."""
+        """Whether keys are still being sent; if the peer no longer takes any, they are not."""
         return self._keys_out.busy
 
     def report(self, now_ms: float) -> bytes | None:
@@ -256,7 +257,7 @@ class Media:
             self.srtp.rekey(parameters.local_key, parameters.remote_key)
 
     def _open(self, codec: Codec, kind: int) -> G711 | Coder:
-        """The codec at work: it keeps its memory as long as the call lasts and the peer wants it as it is."""
+        """The coder in use: it keeps its state as long as the call lasts and the peer's parameters stay the same."""
         wishes = self._parameters.wishes.get(kind, "")
         if (codec.name, wishes) not in self._opened:
             if len(self._opened) == MAX_OPENED:
@@ -268,10 +269,10 @@ class Media:
         return self._parameters.events.get(kind, RATE) // 1000
 
     def _first_sequence(self) -> int:
-        return self._random.getrandbits(15)  # the upper half is near the wrap, where SRTP would lose count
+        return self._random.getrandbits(15)  # the upper half is close to the wrap, where SRTP would lose count
 
     def _unseal(self, data: bytes) -> Packet | None:
-        """The packet in a datagram; None, counted, where there is none or it was forged or replayed."""
+        """The packet in a datagram; None, and counted, if there is none or it was forged or replayed."""
         if packet.is_other(data):
             self.counters.other += 1
             return None

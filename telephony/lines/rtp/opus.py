@@ -1,7 +1,7 @@
 """Opus (RFC 6716) in RTP (RFC 7587), by libopus: mono speech at the line's rate, 20 ms a packet.
 
-The interpreter is held during a call into the library (PyDLL): it takes 0.1 ms, less than it may take to get the
-interpreter back from another thread.
+The GIL is held during a call into the library (PyDLL): the call takes 0.1 ms, less than it may take to get the GIL back
+from another thread.
 """
 
 import ctypes
@@ -16,16 +16,16 @@ from config.exceptions import SettingsError
 MISSING = "opus needs the library libopus (Debian: apt-get install libopus0)"
 NAMES = ("libopus.so.0", "libopus.0.dylib")
 
-CLOCK = 48  # units of timestamps in a ms, whatever the rate of the audio
+CLOCK = 48  # timestamp units in a ms, whatever the rate of the audio
 # Measured on speech: with redundancy, 24 kbit/s keep the band of 8 kHz only from complexity 5 on, at three times the
 # time; 32 kbit/s at complexity 1 keep it, and come closer to the original than 24 at complexity 10.
-BITRATE = 32_000  # bit/s; less where the peer wants less,
-LEAST_BITRATE = 6000  # but not below what the codec can do
+BITRATE = 32_000  # bit/s; less if the peer wants less,
+LEAST_BITRATE = 6000  # but not below the minimum of the codec
 COMPLEXITY = 1  # of 0 to 10
 EXPECTED_LOSS = 10  # percent; for 5 or less it would add no redundancy
-MAX_PACKET_MS = 120  # the longest that Opus has
+MAX_PACKET_MS = 120  # the longest in Opus
 MAX_BYTES = 1275  # of one frame
-MAX_PAUSE_BYTES = 2  # a packet this short says that the sender falls silent (DTX)
+MAX_PAUSE_BYTES = 2  # a packet this short announces a pause of the sender (DTX)
 
 _VOIP = 2048
 _SET_BITRATE, _SET_MAX_BANDWIDTH, _SET_VBR, _SET_COMPLEXITY, _SET_FEC, _SET_LOSS = 4002, 4004, 4006, 4010, 4012, 4014
@@ -52,7 +52,7 @@ def _library() -> ctypes.PyDLL | None:
 def _declare(library: ctypes.PyDLL) -> None:
     state, number, data = ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p
     library.opus_encoder_init.argtypes = (state, number, number, number)
-    library.opus_encoder_ctl.argtypes = (state, number)  # and what varies
+    library.opus_encoder_ctl.argtypes = (state, number)  # variable arguments follow
     library.opus_encode.argtypes = (state, data, number, state, ctypes.c_int32)
     library.opus_decoder_init.argtypes = (state, number, number)
     library.opus_decode.argtypes = (state, data, ctypes.c_int32, state, number, number)
@@ -61,7 +61,7 @@ def _declare(library: ctypes.PyDLL) -> None:
 
 
 def available() -> bool:
-    """Whether libopus is there."""
+    """Whether libopus is installed."""
     return _library() is not None
 
 
@@ -69,7 +69,7 @@ class Opus:
     """See Coder."""
 
     def __init__(self, rate: Rate, parameters: str = "") -> None:
-        """`parameters` are the peer's (a=fmtp). Raises SettingsError where libopus is missing."""
+        """`parameters` are the peer's (a=fmtp). Raises SettingsError if libopus is missing."""
         library = _library()
         if library is None:
             raise SettingsError(MISSING)
@@ -84,12 +84,12 @@ class Opus:
         library.opus_encoder_init(self._encoder, rate.hz, 1, _VOIP)
         library.opus_decoder_init(self._decoder, rate.hz, 1)
         self._payload = (ctypes.c_char * MAX_BYTES)()
-        self._most = MAX_PACKET_MS * rate.per_ms  # samples that are ever made at once
+        self._most = MAX_PACKET_MS * rate.per_ms  # the most samples made at once
         self._pcm = (ctypes.c_char * (2 * self._most))()
         self._heed(_numbers(parameters))
 
     def _heed(self, wishes: dict[str, int]) -> None:
-        """Encode as the peer wants it (RFC 7587, 6.1)."""
+        """Apply the peer's parameters to the encoder (RFC 7587, 6.1)."""
         hears = wishes.get("maxplaybackrate", self._rate.hz)
         self._set(_SET_BITRATE, min(BITRATE, max(LEAST_BITRATE, wishes.get("maxaveragebitrate", BITRATE))))
         self._set(_SET_MAX_BANDWIDTH, next((code for hz, code in _BANDWIDTHS if hears <= hz), _WIDE_BAND))
@@ -104,7 +104,7 @@ class Opus:
     def encode(self, pcm: bytes) -> bytes:
         """See Coder."""
         frame = self._rate.frame
-        pcm = pcm.ljust(2 * frame, b"\0")  # the library reads so much, whatever there is
+        pcm = pcm.ljust(2 * frame, b"\0")  # the library reads this much regardless of the length
         size = self._library.opus_encode(self._encoder, pcm, frame, self._payload, MAX_BYTES)
         return self._payload.raw[: max(size, 0)]
 
@@ -124,12 +124,12 @@ class Opus:
         return len(payload) <= MAX_PAUSE_BYTES
 
     def conceal(self, count: int) -> bytes:
-        """See Coder; of no more than the longest packet."""
+        """See Coder; at most the length of the longest packet."""
         return self._decode(None, min(-(-count // self._step) * self._step, self._most))
 
     def recover(self, payload: bytes, count: int) -> bytes:
-        """See Coder. A packet tells of no more than the frame before it, and only where its sender wants it to; the
-        library conceals where it does not."""
+        """See Coder. A packet holds at most the frame before it, and only if its sender enables that; otherwise the
+        library conceals."""
         frame: int = self._library.opus_packet_get_samples_per_frame(payload, self._rate.hz)
         return self._decode(payload, frame, 1)[-2 * count :] if 0 < count <= frame else b""
 
@@ -140,7 +140,7 @@ class Opus:
 
 
 def _numbers(parameters: str) -> dict[str, int]:
-    """The parameters whose values are whole numbers; what is none is left out."""
+    """The parameters whose values are whole numbers; others are left out."""
     numbers = {}
     for part in parameters.split(";"):
         name, _, value = (text.strip() for text in part.partition("="))

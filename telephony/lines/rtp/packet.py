@@ -24,8 +24,8 @@ class Packet(msgspec.Struct, gc=False):
 
 
 def is_other(data: bytes) -> bool:
-    """Whether a datagram is neither RTP nor RTCP, and not damaged either: STUN, ZRTP, DTLS or TURN, told by the first
-    byte (RFC 7983), or a keep-alive, which may be empty or an empty line (RFC 6263)."""
+    """Whether a datagram is neither RTP nor RTCP, and not damaged either: STUN, ZRTP, DTLS or TURN, recognized by the
+    first byte (RFC 7983), or a keep-alive, which may be empty or an empty line (RFC 6263)."""
     return not data or data[0] < 4 or 16 <= data[0] < 80 or data in KEEP_ALIVES
 
 
@@ -35,7 +35,7 @@ def is_rtcp(data: bytes) -> bool:
 
 
 def parse(data: bytes) -> Packet:
-    """Read one datagram. Raises ValueError for what is no RTP packet."""
+    """Read one datagram. Raises ValueError if it is not RTP."""
     length = len(data)
     if not HEADER.size <= length <= MAX_BYTES:
         raise ValueError(f"{length} bytes are no RTP packet")

@@ -1,4 +1,4 @@
-"""What is heard in place of lost audio: first what goes on from before, fading, then silence."""
+"""Packet loss concealment: lost audio is replaced by a fading continuation of what was heard, then by silence."""
 
 import msgspec
 
@@ -6,42 +6,42 @@ from audio.rate import Rate
 from telephony.lines.rtp.codec import Coder
 from telephony.lines.rtp.conceal import FADE_MS, conceal, fade_out
 
-MAX_CONCEALED_MS = 100  # that a codec makes up for itself; libopus would go on for a second, half as loud
+MAX_CONCEALED_MS = 100  # concealed by a codec itself; libopus would continue for a second, half as loud
 
 
 class Ahead(msgspec.Struct, frozen=True):
-    """What has come behind a loss, and may tell of it."""
+    """The packet behind a loss, which may help to restore it."""
 
     coder: Coder
     payload: bytes
-    hole: int  # samples before it that are missing
+    hole: int  # missing samples before it
 
 
 class PacketLossConcealment:
-    """Makes up for the losses of one line: by the codec where that has a way to, else from what was heard last."""
+    """Conceals the losses on one line: by the codec if it can, else from the audio heard last."""
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        self._ready = b""  # made, and not given yet
+        self._ready = b""  # made, but not yet given
         self._given = 0  # samples of the present loss
         self.take_up(None)
 
     def take_up(self, coder: Coder | None) -> None:
-        """The sender has changed to this codec; None for one without a memory."""
+        """The sender has changed to this codec; None for a stateless one."""
         self._coder = coder if coder is not None and coder.conceals else None
         self._longest = (FADE_MS if self._coder is None else MAX_CONCEALED_MS) * self._rate.per_ms
 
     def begin(self) -> None:
-        """A new loss: the one before is over."""
+        """A new loss begins; the previous one is over."""
         self._ready, self._given = b"", 0
 
     @property
     def spent(self) -> bool:
-        """Whether what goes on has faded out."""
+        """Whether the continuation has faded out."""
         return not self._ready and self._given >= self._longest
 
     def give(self, count: int, history: bytes, ahead: Ahead | None) -> bytes:
-        """The next `count` samples of the loss, fewer where it has faded out. `history` was heard before it."""
+        """The next `count` samples for the loss, fewer once it has faded out. `history` was heard before it."""
         if len(self._ready) < 2 * count:
             self._ready += self._made(count, history, ahead)
         part, self._ready = self._ready[: 2 * count], self._ready[2 * count :]
@@ -49,7 +49,7 @@ class PacketLossConcealment:
         return part
 
     def _made(self, count: int, history: bytes, ahead: Ahead | None) -> bytes:
-        """What follows on what is ready, for `count` to be given."""
+        """More samples after the ready ones, so that `count` can be given."""
         if self._coder is None:
             return b"" if self._given else conceal(history, self._longest, self._rate)
         ready = len(self._ready) // 2

@@ -1,11 +1,11 @@
-"""What is known of the stream being received: its sequence numbers, losses and jitter (RFC 3550, appendix A)."""
+"""Statistics of the received stream: its sequence numbers, losses and jitter (RFC 3550, appendix A)."""
 
 from audio.rate import SAMPLES_PER_MS
 from telephony.lines.rtp.packet import Packet
 
-MAX_DROPOUT = 3000  # a sequence number this far ahead is no loss but a sender that started anew
-MAX_MISORDER = 100  # so is one this far behind
-MAX_CHANGE_MS = 1000  # of the transit time: more is a clock that was set, not the network
+MAX_DROPOUT = 3000  # a sequence number this far ahead means a restarted sender, not a loss
+MAX_MISORDER = 100  # and so does one this far behind
+MAX_CHANGE_MS = 1000  # of the transit time: more means a clock that was set, not the network
 WINDOW = (1 << MAX_MISORDER) - 1
 
 
@@ -18,18 +18,18 @@ class Reception:
         self.received = 0  # packets of this stream, duplicates not counted
         self.duplicates = 0
         self.astray = 0  # dropped: a sequence number far off
-        self.clock = SAMPLES_PER_MS  # units of its timestamps in a ms
+        self.clock = SAMPLES_PER_MS  # its timestamp units in a ms
         self.jitter = 0.0  # in these units: the interarrival jitter of RFC 3550, 6.4.1
         self._first = 0
         self.highest = 0  # extended: cycles in the upper bits
         self._seen = 0  # bit n: `highest - n` has come
-        self._restart_at = -1  # the number that would be the second in a row far off
+        self._restart_at = -1  # the number that would be the second one far off in a row
         self._transit = 0.0
         self._reported_expected = 0
         self._reported_received = 0
 
     def accept(self, packet: Packet) -> int | None:
-        """The packet's extended sequence number; None for a duplicate or one astray."""
+        """The packet's extended sequence number; None for a duplicate or one far off."""
         if packet.ssrc != self.ssrc:
             return self._begin(packet)
         ahead = (packet.sequence - self.highest + 0x8000 & 0xFFFF) - 0x8000
@@ -49,7 +49,7 @@ class Reception:
         return self.highest + min(ahead, 0)
 
     def time(self, timestamp: int, now_ms: float) -> None:
-        """Take an audio packet's time of arrival into the jitter."""
+        """Update the jitter with an audio packet's time of arrival."""
         clock = self.clock
         transit = (now_ms * clock - timestamp) % 0x1_0000_0000
         if self._transit >= 0:
@@ -66,7 +66,7 @@ class Reception:
         self.forget_transit()
 
     def forget_transit(self) -> None:
-        """The sender's clock was set: the next packet's time compares with none before."""
+        """The sender's clock was set: do not compare the next packet's time with earlier ones."""
         self._transit = -1.0
 
     @property
@@ -76,16 +76,16 @@ class Reception:
 
     @property
     def expected(self) -> int:
-        """Packets that should have come of this stream."""
+        """Packets of this stream that were expected."""
         return self.highest - self._first + 1 if self.streams else 0
 
     @property
     def lost(self) -> int:
-        """Packets that have not come; below zero where some from before the first one did."""
+        """Packets lost; below zero if some arrived from before the first one."""
         return self.expected - self.received
 
     def fraction_lost(self) -> int:
-        """Of 256: the losses since the last call (RFC 3550, A.3)."""
+        """The share of losses since the last call, of 256 (RFC 3550, A.3)."""
         expected = self.expected - self._reported_expected
         received = self.received - self._reported_received
         self._reported_expected, self._reported_received = self.expected, self.received

@@ -17,7 +17,7 @@ _BLOCK = Struct("!IIIIII")
 
 
 class Block(msgspec.Struct, frozen=True):
-    """What one side reports of the stream it receives."""
+    """The report on one received stream."""
 
     ssrc: int  # of that stream
     fraction_lost: int  # of 256, since the last report
@@ -57,7 +57,7 @@ Item = Report | Name | Goodbye
 
 
 def parse(data: bytes) -> list[Item]:
-    """The packets of one datagram; kinds that are unknown are left out. Raises ValueError for what is no RTCP."""
+    """The packets of one datagram; unknown kinds are left out. Raises ValueError if it is not RTCP."""
     if not 8 <= len(data) <= MAX_BYTES or len(data) % 4:
         raise ValueError(f"{len(data)} bytes are no RTCP")
     items: list[Item] = []
@@ -158,7 +158,7 @@ def _packet(kind: int, count: int, body: bytes) -> bytes:
 
 
 def ntp(now_ms: float) -> int:
-    """The time as 32.32 s, of whatever clock: reports only ever compare it with itself."""
+    """The time as 32.32 s, of any clock: reports only compare it with itself."""
     return int(now_ms * (1 << 32) / 1000) & 0xFFFF_FFFF_FFFF_FFFF
 
 
@@ -168,7 +168,7 @@ def middle(ntp_time: int) -> int:
 
 
 def round_trip_ms(block: Block, now_ms: float) -> float | None:
-    """The way there and back, from a report on our stream; None where it knows none of our reports."""
+    """The round-trip time, from a report on our stream; None if it refers to no report of ours."""
     if block.last_sr == 0:
         return None
     taken = middle(ntp(now_ms)) - block.last_sr - block.delay & 0xFFFF_FFFF

@@ -1,4 +1,4 @@
-"""The reports of one call: when ours is due and what it says, and what the peer's say of our stream."""
+"""The RTCP session of one call: when our report is due and what it says, and what the peer's say about our stream."""
 
 import random
 
@@ -10,12 +10,12 @@ MAX_ROUND_TRIP_MS = 60_000.0
 
 
 class RtcpSession:
-    """RTCP for one stream each way."""
+    """RTCP for one stream in each direction."""
 
     def __init__(self, ssrc: int, cname: str, random: random.Random) -> None:
-        """`ssrc` is that of our stream, `cname` a name that tells nothing of the host."""
+        """`ssrc` is that of our stream, `cname` a name that reveals nothing about the host."""
         self.ssrc = ssrc
-        self.packets = 0  # sent of our stream
+        self.packets = 0  # sent in our stream
         self.octets = 0
         self.round_trip_ms: float | None = None
         self.remote_loss = 0.0  # of our stream, 0 to 1, as the peer last reported
@@ -28,7 +28,7 @@ class RtcpSession:
         self._last_sr_ms = 0.0
 
     def due(self, now_ms: float) -> bool:
-        """Whether a report is to be sent; the first one about 2.5 s after the first question."""
+        """Whether a report is due; the first one about 2.5 s after the first query."""
         if self._due_ms < 0:
             self._due_ms = now_ms + self._period() / 2
         return now_ms >= self._due_ms
@@ -44,7 +44,7 @@ class RtcpSession:
         return rtcp.build(report, rtcp.Name(self.ssrc, self._cname), rtcp.Goodbye((self.ssrc,)))
 
     def receive(self, items: list[rtcp.Item], now_ms: float) -> None:
-        """Take the peer's reports."""
+        """Read the peer's reports."""
         for item in items:
             match item:
                 case rtcp.Report():

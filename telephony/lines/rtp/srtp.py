@@ -13,7 +13,7 @@ from config.extras import install_command
 
 try:
     import pylibsrtp
-except ImportError:  # an extra
+except ImportError:  # from the extra `sip`
     pylibsrtp = None  # type: ignore[assignment]
 
 SUITES = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
@@ -26,7 +26,7 @@ _LIFETIME = re.compile(r"\|(2\^)?\d{1,20}")
 
 
 def available() -> bool:
-    """Whether pylibsrtp is there."""
+    """Whether pylibsrtp is installed."""
     return pylibsrtp is not None
 
 
@@ -45,7 +45,7 @@ class Crypto(msgspec.Struct, frozen=True):
 
 
 def parse_crypto(value: str) -> Crypto:
-    """Read the value of an `a=crypto` attribute. Raises ValueError for what we cannot do: other suites, MKI,
+    """Read the value of an `a=crypto` attribute. Raises ValueError for anything unsupported: other suites, MKI,
     several keys, session parameters."""
     match = _LINE.fullmatch(value.strip())
     if match is None:
@@ -72,20 +72,20 @@ def make_crypto(tag: int, suite: str, token: Callable[[int], bytes] = secrets.to
 
 
 class Srtp:
-    """Both directions of one call. What fails is None and counted."""
+    """Both directions of one call. Failures return None and are counted."""
 
     def __init__(self, local: Crypto, remote: Crypto) -> None:
-        """Send with `local`'s key, receive with `remote`'s. Raises SettingsError where pylibsrtp is missing."""
+        """Send with `local`'s key, receive with `remote`'s. Raises SettingsError if pylibsrtp is missing."""
         if not available():
             raise SettingsError(MISSING)
         self.forged = 0  # dropped: the authentication failed
-        self.replayed = 0  # dropped: has been here, or is too old
+        self.replayed = 0  # dropped: repeated, or too old
         self._streams: set[bytes] = set()
         self._set_local(local)
         self._set_remote(remote)
 
     def rekey(self, local: Crypto, remote: Crypto) -> None:
-        """Go on with these keys; a direction whose key stays goes on undisturbed."""
+        """Change to these keys; a direction whose key is the same continues undisturbed."""
         if local != self.local:
             self._set_local(local)
         if remote != self.remote:

@@ -1,4 +1,4 @@
-"""G.711 on a wide-band line: what a call goes on with whose peer has turned from Opus to G.711."""
+"""G.711 on a wide-band line, for a call whose peer has changed from Opus to G.711."""
 
 from audio.rate import SAMPLES_PER_MS
 from audio.resample import Downsampler, Upsampler
@@ -6,7 +6,7 @@ from telephony.lines.rtp.codec import G711
 
 
 class WidebandG711:
-    """See Coder. The line's audio is at 16 kHz, that of the packets at 8."""
+    """See Coder. The line's audio is at 16 kHz, the packets' at 8."""
 
     def __init__(self, codec: G711) -> None:
         self.clock = SAMPLES_PER_MS

@@ -1,4 +1,4 @@
-"""Attended transfers: somebody is called for a caller who waits, and the caller is connected only with who answers.
+"""Attended transfers: while the caller waits, another person is called, and the two are connected only if they answer.
 
 consulting ──answered──▶ referred (REFER with Replaces, to the caller's phone) ──2xx──▶ both are hung up on
     │ busy, declined,          │ refused, failed, no word of it
@@ -27,11 +27,11 @@ from telephony.lines.sip.originate import OriginateError, Originator, why_refuse
 from telephony.lines.sip.syntax.header import Uri, parse_uri
 from telephony.lines.sip.trunks import Trunk, Trunks
 
-NEWS_MS = 20_000.0  # in which the caller's phone has to reach whom has answered already
+NEWS_MS = 20_000.0  # for the caller's phone to reach the person who has answered
 
 
 class AttendedTransfer(Listener):
-    """One of them, which listens to the consulted person's line; that begins when they answer."""
+    """One attended transfer. It listens to the line of the called person, from their answer on."""
 
     taping = False
 
@@ -42,7 +42,7 @@ class AttendedTransfer(Listener):
         self.call: UacCall | None = None
         self.line: SipCall | None = None
         self.rings = False
-        self.news_ms = 0.0  # until when there has to be word of our REFER
+        self.news_ms = 0.0  # the deadline for a report on our REFER
         self.log = Log(logging.getLogger("voxline.call"), {"call": self.id, "caller": caller.call_id})
         self._answered = answered
 
@@ -50,7 +50,7 @@ class AttendedTransfer(Listener):
         """See Listener."""
         self._answered(self)
 
-    # What he says is for the caller, who hears it when they are connected.
+    # What the person says is for the caller, who hears it once they are connected.
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""
@@ -95,15 +95,15 @@ class AttendedTransfers:
         self._results = results
         self._changed = changed
         self._ua: UserAgent | None = None
-        self._on: dict[str, AttendedTransfer] = {}  # by the calls' ids, the caller's and that of whom is called
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # on their way out
+        self._on: dict[str, AttendedTransfer] = {}  # by both call ids, the caller's and the called person's
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # being originated
 
     def start(self, ua: UserAgent) -> None:
-        """From now on somebody can be called."""
+        """From now on transfers can begin."""
         self._ua = ua
 
     def begin(self, caller: SipCall, number: str) -> None:
-        """Call `number` for a caller: the way the call came in, or directly where it is a SIP address."""
+        """Call `number` for a caller: by the trunk that the call came by, or directly if it is a SIP address."""
         transfer = AttendedTransfer(caller, number, self._refer)
         self._on[caller.call_id] = self._on[transfer.id] = transfer
         caller.transferring.give_up = lambda: self._give_up(transfer)
@@ -138,12 +138,12 @@ class AttendedTransfers:
                     self._fail(transfer, "failed", f"the caller's phone could not be connected ({event.status})")
             case Ended() if event.call != transfer.id:
                 self._end(transfer, "cancelled", "the caller is gone")
-            case Ended() if not transfer.news_ms:  # else it may be that he talks with the caller already
+            case Ended() if not transfer.news_ms:  # otherwise the two may be talking already
                 reason = why_refused(event.status, in_time=event.cause is not Cause.UNANSWERED)
                 self._fail(transfer, reason, event.reason or event.cause.value)
 
     def tick(self, now_ms: float) -> None:
-        """Called every 10 ms: silence goes to whom is called."""
+        """Called every 10 ms: the called person is sent silence."""
         for line in [transfer.line for key, transfer in self._on.items() if key == transfer.id and transfer.line]:
             line.tick(now_ms)
             line.hear(now_ms)
@@ -167,7 +167,7 @@ class AttendedTransfers:
         self._changed()
 
     def _target(self, caller: SipCall, number: str) -> tuple[Uri, Trunk | None]:
-        """Whom to call, and by which trunk. ValueError: there is nobody of that address."""
+        """The URI to call, and the trunk to use. ValueError if there is no such address."""
         if not number:
             raise ValueError("there is no such transfer")
         trunk = self._trunks.get(caller.trunk)
@@ -197,7 +197,7 @@ class AttendedTransfers:
         transfer.caller.transfer_failed(result)
 
     def _give_up(self, transfer: AttendedTransfer) -> None:
-        """The agent has to say something else, unless the two are being connected already."""
+        """The server ends: the caller stays with the agent, unless the two are being connected already."""
         if not transfer.news_ms:
             self._fail(transfer, "failed", "given up: the server ends")
 

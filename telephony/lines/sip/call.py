@@ -27,7 +27,7 @@ from telephony.lines.sip.media.ports import MediaSockets
 from telephony.lines.sip.media.wire import Wire
 from telephony.lines.sip.transferring import Transferring
 
-LAST_MS = 100  # between the last frame and our BYE, which phones obey before they have played all
+LAST_MS = 100  # between the last frame and our BYE, on which phones stop playing at once
 
 
 BeginTransfer = Callable[["SipCall", str], None]
@@ -54,8 +54,8 @@ class SipCall(Line):
         self.call_id = call.id
         self.outbound = call.owner
         self.rate = NARROW.hz
-        self.carries_keys = False  # until that is agreed on
-        self.trunk = trunk  # its name, where the call is one of a trunk's
+        self.carries_keys = False  # until agreed on
+        self.trunk = trunk  # its name, if the call is a trunk's
         self.ending = Ending()
         self.player = Player(self._played, self._began)
         self.log = Log(logging.getLogger("voxline.call"), {"call": call.id})
@@ -73,9 +73,9 @@ class SipCall(Line):
         self._pacer = Pacer(odd=sockets.port // 2 % 2 == 1)  # ports are random
         self._started = False
         self._bye_ms = 0.0  # when to hang up
-        self._pressing = 0  # the number of the keys that are going out as events
+        self._pressing = 0  # the reply number of the keys being sent as events
         self._closed = False
-        self._unheard = 0  # frames that were sent since the caller's were heard
+        self._unheard = 0  # frames sent since the caller's were last heard
 
     def summary(self) -> dict[str, str | int]:
         """See Line."""
@@ -109,12 +109,12 @@ class SipCall(Line):
     # What the peer does
 
     def open(self, listener: Listener) -> None:
-        """Somebody listens from now on; it starts when the peer has our answer, or we its."""
+        """Attach the listener; it starts when the peer has our answer, or we have the peer's."""
         self.listener = listener
         self.player.note = listener.note if listener.taping else None
 
     def acknowledged(self, body: bytes) -> None:
-        """The peer has our answer, or we have its."""
+        """The peer has our answer, or we have the peer's."""
         try:
             self.agreement.answered(body)
         except NotAcceptable as error:
@@ -129,7 +129,7 @@ class SipCall(Line):
                 self._safely(self.listener.held)
 
     def reinvited(self, body: bytes) -> None:
-        """The peer wants other media: hold, resume, another address."""
+        """The peer offers other media: hold, resume, another address."""
         try:
             ours = self.agreement.describe(body)
         except NotAcceptable as error:
@@ -171,7 +171,7 @@ class SipCall(Line):
         self.player.drop()
 
     def press(self, reply: int, keys: str) -> None:
-        """See Line. As events (RFC 4733), as tones where the peer takes none."""
+        """See Line. As events (RFC 4733), or as tones if the peer takes none."""
         try:
             assert self.media is not None
             self.media.press(keys)
@@ -187,7 +187,7 @@ class SipCall(Line):
             self._bye_ms = self._now_ms() + LAST_MS
 
     def transfer(self, number: str) -> None:
-        """See Line. By REFER, where the peer takes that."""
+        """See Line. By REFER, if the peer allows it."""
         if self.ending.end is not None:
             return
         if self._begin_transfer is not None:

@@ -1,4 +1,4 @@
-"""The calls that have audio, theirs and ours: made, told what happens, closed."""
+"""The calls with audio, inbound and outbound: made, told of events, closed."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from telephony.lines.sip.media.audio import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
 from telephony.lines.sip.media.ports import MediaSockets
 
-QUIET = (Cause.LOCAL, Cause.REMOTE, Cause.CANCELLED, Cause.REJECTED)  # ends that nobody is to blame for
+QUIET = (Cause.LOCAL, Cause.REMOTE, Cause.CANCELLED, Cause.REJECTED)  # ends that are no fault
 
 InCall = Acked | Answered | Reinvited | Info | TransferProgress | Ended
 
 
 class Calls(dict[str, SipCall]):
-    """By call id. `changed` is told when the user agent has something to send, `left` when a call that somebody has
-    listened to is gone."""
+    """By call id. `changed` is called when the user agent has something to send, `left` when a call that had a listener
+    is gone."""
 
     def __init__(self, settings: SipSettings, changed: Callable[[], None], left: Callable[[SipCall], None]) -> None:
-        """Raises SettingsError where audio is to be encrypted, or to be Opus, and cannot be."""
+        """Raises SettingsError if SRTP or Opus is required and its library is missing."""
         super().__init__()
         if settings.srtp == "required" and not srtp.available():
             raise SettingsError(f"sip.srtp: {srtp.MISSING}")
@@ -34,23 +34,21 @@ class Calls(dict[str, SipCall]):
         self._changed = changed
         self._left = left
         self._closing: set[asyncio.Task[None]] = set()
-        self.begin_transfer: BeginTransfer | None = (
-            None  # rings whom callers are to be put through to; None: transfers are blind
-        )
+        self.begin_transfer: BeginTransfer | None = None  # starts an attended transfer; None: transfers are cold
 
     def sockets(self) -> MediaSockets:
         """For the audio of one call. Raises NoPort."""
         return MediaSockets(self._settings.host, self._settings.rtp_first_port, self._settings.rtp_last_port)
 
     def negotiation(self, sockets: MediaSockets) -> Negotiation:
-        """What these sockets may be used for."""
+        """The negotiation for audio on these sockets."""
         sip = self._settings
         codecs = tuple(CODECS[name] for name in sip.codecs)
         address = sip.advertised or sip.host
         return Negotiation(Capabilities(address=address, port=sockets.port, codecs=codecs, secure=sip.srtp))
 
     def make(self, call: Call, sockets: MediaSockets, negotiation: Negotiation, trunk: str = "") -> SipCall:
-        """A call's line, which is not kept yet."""
+        """A call's line, not yet stored."""
         return SipCall(
             call,
             sockets,

@@ -1,4 +1,4 @@
-"""Calls that come in: which agent answers, or why nobody does."""
+"""Inbound calls: which agent answers, or why none does."""
 
 from collections.abc import Container
 from contextlib import suppress
@@ -25,7 +25,7 @@ _LATER = (("Retry-After", str(RETRY_S)),)
 
 
 class InboundCalls:
-    """`agents` are those there are."""
+    """The inbound calls of one server; `agents` are the available ones."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class InboundCalls:
             call.reject(refusal, now_ms)
 
     def closed(self) -> Refusal | None:
-        """What every call would be refused with now; None if there is room."""
+        """How any call would be refused now; None if there is room."""
         if not self._registry.is_ready or self._admission.draining:
             return Refusal(503, "not ready", _LATER)
         return Refusal(486, "no capacity", _LATER) if self._admission.free <= 0 else None
@@ -90,8 +90,8 @@ class InboundCalls:
         self._registry.enter(line)
         self._calls[call.id] = line
         line.open(listener)
-        with suppress(CommandError):  # cancelled in between; Ended follows
-            if call.reliable:  # a network that requires to be told for certain how a call goes is told that it rings
+        with suppress(CommandError):  # cancelled meanwhile; Ended follows
+            if call.reliable:  # a network that requires reliable provisional answers is told that it rings
                 call.ringing(now_ms)
             call.accept(ours, now_ms)
         return None
@@ -101,7 +101,7 @@ class InboundCalls:
         return trunk is not None or any(host in network for network in self._networks)
 
     def _agent(self, invited: Invited, trunk: Trunk | None) -> str:
-        """The trunk's own agent, else the one that is named by the user part, else the usual one."""
+        """The trunk's own agent, else the one named by the user part, else the default."""
         if trunk is not None and trunk.settings.agent:
             return trunk.settings.agent
         user = parse_uri(invited.request.uri).user or ""

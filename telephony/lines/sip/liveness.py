@@ -1,16 +1,16 @@
-"""Whether a peer that sends nothing is still there: it is asked by SIP before a call ends for want of media. Sans-I/O.
+"""Whether a silent peer is still there: it is probed by SIP before a call ends for lack of media. Sans-I/O.
 
-A peer may be silent by right: it has put the call on hold, or has said by comfort noise that it sends nothing in
-silence. Then the call goes on as long as the peer answers. One that ought to send is given up in the end all the same.
+A peer may be silent by right: it has put the call on hold, or has signalled by comfort noise that it pauses. Then the
+call goes on for as long as the peer answers. A peer that ought to send is given up in the end even if it answers.
 """
 
 from enum import Enum, auto
 
-MOST_QUESTIONS = 15  # to a peer that ought to send: 5 minutes with the usual time-out
+MOST_QUESTIONS = 15  # to a peer that ought to send: 5 minutes with the default time-out
 
 
 class Step(Enum):
-    """What is to be done."""
+    """What to do."""
 
     NOTHING = auto()
     ASK = auto()
@@ -18,10 +18,10 @@ class Step(Enum):
 
 
 class Liveness:
-    """Of one call, looked at every so often."""
+    """The liveness of one call, checked periodically."""
 
     def __init__(self, timeout_ms: float) -> None:
-        """`timeout_ms` of silence lead to a question, and so many more to the next one."""
+        """The peer is probed after every `timeout_ms` of silence."""
         self._timeout_ms = timeout_ms
         self._asked = 0
 

@@ -1,4 +1,4 @@
-"""Originator a call: the server that takes it, sockets for its audio, the INVITE, and its line."""
+"""Originating a call: the server that takes it, sockets for its audio, the INVITE, and its line."""
 
 import asyncio
 import logging
@@ -22,11 +22,11 @@ _REASONS = {408: "unanswered", 480: "unanswered", 486: "busy", 600: "busy", 603:
 
 
 class OriginateError(LineError):
-    """A call could not be placed."""
+    """A call could not be originated."""
 
 
 class Originator:
-    """How calls go out, whatever they are for."""
+    """Originates calls, for whatever purpose."""
 
     def __init__(self, settings: Settings, calls: Calls, locator: Locator) -> None:
         self._sip = settings.sip
@@ -34,7 +34,8 @@ class Originator:
         self._locator = locator
 
     async def originate(self, ua: UserAgent, call_id: str, uri: Uri, trunk: Trunk | None) -> tuple[UacCall, SipCall]:
-        """Call `uri`. The line is kept; the INVITE leaves when the user agent is asked next. Raises OriginateError."""
+        """Call `uri`. The line is stored; the INVITE leaves with the next output of the user agent. Raises
+        OriginateError."""
         sockets: MediaSockets | None = None
         try:
             hops = await self._locator.locate(trunk.server if trunk else uri)

@@ -1,4 +1,4 @@
-"""Calls that go out: placed, followed until they are answered or not, and told of afterwards."""
+"""Outbound calls: originated, followed until they are answered or not, and looked up afterwards."""
 
 import asyncio
 import logging
@@ -24,11 +24,11 @@ from telephony.lines.sip.originate import OriginateError, Originator, why_refuse
 from telephony.lines.sip.syntax.header import Uri, parse_uri
 from telephony.lines.sip.trunks import Trunk, Trunks
 
-MOST_KEPT = 1000  # calls that are over and can still be asked for
+MOST_KEPT = 1000  # ended calls that can still be looked up
 
 
 class CallRequestError(LineError):
-    """A call cannot be placed: `now` if it could at another time, else because of what was asked for."""
+    """A call cannot be originated: `now` means not at this time; otherwise the request itself is at fault."""
 
     def __init__(self, reason: str, *, now: bool = False) -> None:
         self.now = now
@@ -36,7 +36,7 @@ class CallRequestError(LineError):
 
 
 class OutboundCalls:
-    """The calls of one server."""
+    """The outbound calls of one server."""
 
     def __init__(
         self,
@@ -62,18 +62,18 @@ class OutboundCalls:
         self._changed = changed
         self._ua: UserAgent | None = None
         self._known: dict[str, OutboundCall] = {}
-        self._keys: dict[str, str] = {}  # to be pressed; told to nobody, since a PIN may be among them
+        self._keys: dict[str, str] = {}  # to be pressed; shown nowhere, since a PIN may be among them
         self._finished: deque[str] = deque()
         self._uac_calls: dict[str, UacCall] = {}
         self._originating: dict[str, asyncio.Task[None]] = {}
         self._given_up: set[str] = set()
 
     def start(self, ua: UserAgent) -> None:
-        """From now on calls can be placed."""
+        """From now on calls can be originated."""
         self._ua = ua
 
     def originate(self, to: str, agent: str = "", trunk: str = "", keys: str = "") -> OutboundCall:
-        """Place a call to a SIP address, or to a number at a trunk; `keys` are pressed once it is answered, before the
+        """Call a SIP address, or a number at a trunk; `keys` are pressed once it is answered, before the
         agent greets. Raises CallRequestError."""
         if self._ua is None or not self._registry.is_ready or self._admission.draining:
             raise CallRequestError("the server is not ready, or about to end", now=True)
@@ -98,11 +98,11 @@ class OutboundCalls:
         return call
 
     def get(self, call_id: str) -> OutboundCall | None:
-        """A call that was placed here, if it is not too long ago."""
+        """A call that was originated here, unless it ended too long ago."""
         return self._known.get(call_id)
 
     def cancel(self, call_id: str) -> None:
-        """Give a call up, however far it has come: CANCEL or BYE. What is over stays as it is."""
+        """End a call in any state, by CANCEL or BYE. A call that is over stays as it is."""
         call, uac = self._known.get(call_id), self._uac_calls.get(call_id)
         if call is None or call.over:
             return
@@ -115,7 +115,7 @@ class OutboundCalls:
             self._finish(call, "cancelled")
 
     def drain(self) -> None:
-        """Give up all that nobody has answered."""
+        """Cancel all unanswered calls."""
         for call in list(self._known.values()):
             if call.state in ("calling", "ringing"):
                 self.cancel(call.id)
@@ -188,7 +188,7 @@ class OutboundCalls:
 
 
 def _target(to: str, trunk: Trunk | None) -> Uri:
-    """Whom to call. Raises CallRequestError."""
+    """The URI to call. Raises CallRequestError."""
     number = to.removeprefix("tel:").partition(";")[0]
     text = trunk.uri(number) if trunk and ":" not in number else to
     try:

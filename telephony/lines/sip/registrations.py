@@ -1,4 +1,4 @@
-"""Being known to the registrars of trunks, as long as the server runs."""
+"""Registering with the trunks' registrars for as long as the server runs."""
 
 import asyncio
 import logging
@@ -12,15 +12,15 @@ from telephony.lines.sip.network.locator import LocateError, Locator
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.trunks import Trunk, Trunks
 
-FIRST_PAUSE_S = 5.0  # after a name that leads nowhere, doubled each time
+FIRST_PAUSE_S = 5.0  # after a name that does not resolve, doubled each time
 LONGEST_PAUSE_S = 300.0
 
 logger = logging.getLogger("voxline.sip")
 
 
 class Registrations:
-    """Those of one server. `changed` is told when the user agent has something to send, `moved` when other registrars
-    know us than before."""
+    """The registrations of one server. `changed` is called when the user agent has something to send, `moved` when the
+    registrars have changed."""
 
     def __init__(
         self,
@@ -36,13 +36,13 @@ class Registrations:
         self._gauge = metrics.registered
         self._changed = changed
         self._moved = moved
-        self._on: dict[str, tuple[Registration, Trunk]] = {}  # by id, until it is ended
+        self._on: dict[str, tuple[Registration, Trunk]] = {}  # by id, until unregistered
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     @property
     def running(self) -> bool:
-        """Whether a registrar still knows us, or is about to."""
+        """Whether we are still registered anywhere, or about to be."""
         return bool(self._on)
 
     def start(self, ua: UserAgent) -> None:
@@ -53,7 +53,7 @@ class Registrations:
                 self._keep(self._begin(ua, trunk))
 
     def stop(self, now_ms: float) -> None:
-        """Unregister; it is done when `running` is false."""
+        """Unregister; done when `running` is false."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
@@ -62,7 +62,7 @@ class Registrations:
         self._changed()
 
     def told(self, event: Registered | RegistrationFailed) -> None:
-        """How it goes on."""
+        """A registration has succeeded or failed."""
         registration, trunk = self._on[event.registration]
         extra: dict[str, object] = {"trunk": trunk.name, "registrar": str(registration.hop)}
         registered = isinstance(event, Registered) and event.expires_s > 0

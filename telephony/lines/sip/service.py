@@ -43,15 +43,17 @@ from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import Message, MessageError
 from telephony.lines.sip.trunks import Trunks
 
-SPARE_CALLS = 64  # beyond the capacity: those that are being turned away or ended
-LAST_S = 1.0  # at the end of the server, for the answers to our BYEs and to what takes us off registrars
+SPARE_CALLS = 64  # beyond the capacity: calls being turned away or ended
+LAST_S = 1.0  # when the server ends, for the answers to our BYEs and to our unregistering
 
 logger = logging.getLogger("voxline.sip")
-strangers = logging.getLogger("voxline.refused")  # limited apart, so that their lines leave room for others'
+strangers = logging.getLogger(
+    "voxline.refused"
+)  # rate-limited separately, so that strangers' lines do not crowd out others
 
 
 class SipService:
-    """The SIP line of one server. Raises SettingsError for trunks that cannot be."""
+    """The SIP line of one server. Raises SettingsError for unusable trunks."""
 
     def __init__(
         self,
@@ -105,11 +107,11 @@ class SipService:
 
     @property
     def ports(self) -> dict[str, int]:
-        """Where it listens, by transport."""
+        """The ports it listens on, by transport."""
         return self._transports.ports
 
     async def start(self) -> None:
-        """Listen. Raises SettingsError where that cannot be."""
+        """Listen. Raises SettingsError if that is impossible."""
         await self._transports.open()
         sip = self._settings.sip
         host = sip.advertised or sip.host
@@ -129,12 +131,12 @@ class SipService:
         logger.info("listening", extra={"sip": host, "ports": self.ports})
 
     def register(self) -> None:
-        """Calls can be taken: let the registrars of the trunks know."""
+        """Calls can be taken: register with the trunks."""
         if self._ua is not None:
             self._registrations.start(self._ua)
 
     def drain(self) -> None:
-        """Neither take nor make new calls; those that are on go on."""
+        """Take and make no new calls; current ones go on."""
         self.outbound.drain()
         self._registrations.stop(_now_ms())
 
@@ -155,14 +157,14 @@ class SipService:
         await self._transports.close()
 
     def tick(self, now_ms: float) -> None:
-        """Called every 10 ms: do what is due in signalling."""
+        """Called every 10 ms: run the timers of signalling."""
         if self._ua is not None and self._ua.next_ms <= now_ms:
             self._ua.timers(now_ms)
             self._flush()
         self.attended_transfers.tick(now_ms)
 
     def watch(self, now_ms: float) -> None:
-        """Called twice a second: look at the connections."""
+        """Called twice a second: check the connections."""
         self._transports.watch(now_ms)
         self.attended_transfers.watch(now_ms)
 
@@ -180,7 +182,7 @@ class SipService:
         self._safely(lambda ua: ua.malformed(error, source, most=self._most(source, size)))
 
     def _most(self, source: Address, size: int) -> int | None:
-        """How many bytes an answer may have: a sender that may be forged gets no more than it has sent."""
+        """The size limit of an answer in bytes: a sender that may be forged gets no more than it sent."""
         return None if source.reliable or self._is_known(source) else size
 
     def _is_known(self, source: Address) -> bool:
@@ -199,11 +201,11 @@ class SipService:
         try:
             do(self._ua)
         except Exception:
-            logger.exception("a SIP message could not be dealt with")  # it costs that message only
+            logger.exception("a SIP message could not be dealt with")  # costs this message only
         self._flush()
 
     def _expect(self, to: Address) -> None:
-        """A request of ours goes there: its answers, and what follows while the call is on, are to be let in."""
+        """We send a request there: admit its answers, and whatever follows during the call."""
         self.authentication.guard.expect(to, _now_ms() + 1000 * (self._settings.call.max_s + 60))
 
     def _trust(self) -> None:
@@ -212,7 +214,7 @@ class SipService:
     # What the user agent says
 
     def _flush(self) -> None:
-        """Send and tell what the user agent gives out, in order, also what comes of telling."""
+        """Send and tell the output of the user agent, in order, including what telling leads to."""
         if self._telling or self._ua is None:
             return
         self._telling = True
@@ -236,7 +238,7 @@ class SipService:
         return self._ua is not None and self._ua.rings(call_id)
 
     def _tell_later(self, event: Event) -> None:
-        """Hosts that it names have been looked up."""
+        """The hosts that the event names have been resolved."""
         try:
             self._told(event)
         except Exception:

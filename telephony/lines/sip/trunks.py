@@ -1,4 +1,4 @@
-"""The trunks of one server: providers and PBXs that calls go out by and come in from."""
+"""The trunks of one server: providers and PBXs that calls come in from and go out by."""
 
 from ipaddress import ip_address, ip_network
 
@@ -12,7 +12,7 @@ from telephony.lines.sip.syntax.header import NameAddr, Uri, parse_uri
 
 
 class Trunk:
-    """One of them, as its settings say. Raises SettingsError where they cannot be."""
+    """One trunk, by its settings. Raises SettingsError if they are unusable."""
 
     def __init__(self, name: str, settings: TrunkSettings) -> None:
         self.name = name
@@ -26,11 +26,11 @@ class Trunk:
             raise SettingsError(f"sip.trunks.{name}.server: {locator.MISSING}")
         secret = settings.password.get_secret_value()
         self.credentials = Credentials(settings.user, secret) if settings.user else None
-        self.registrars: frozenset[str] = frozenset()  # the addresses of those that know us now
+        self.registrars: frozenset[str] = frozenset()  # the addresses of the servers that we are registered with
         self._networks = [ip_network(network) for network in settings.trusted]
 
     def account(self, hops: list[Address]) -> Account:
-        """Whom to register, where these servers are the registrar's; there is one at least."""
+        """The account to register, with these servers of the registrar; at least one."""
         return Account(
             registrar=str(Uri(self.server.scheme, "", self.server.host, self.server.port)),
             address=str(self.caller.uri),
@@ -41,11 +41,11 @@ class Trunk:
         )
 
     def holds(self, ip: str) -> bool:
-        """Whether what comes from an address comes from this trunk."""
+        """Whether an address belongs to this trunk."""
         return ip in self.registrars or any(ip_address(ip) in network for network in self._networks)
 
     def uri(self, number: str) -> str:
-        """The address of a number or name at this trunk."""
+        """The URI of a number or name at this trunk."""
         return self._address(number, self.server.port)
 
     def _address(self, user: str, port: int | None = None) -> str:
@@ -64,5 +64,5 @@ class Trunks(dict[str, Trunk]):
 
     @property
     def registrars(self) -> frozenset[str]:
-        """The addresses of all registrars that know us."""
+        """The addresses of all servers that we are registered with."""
         return frozenset().union(*(trunk.registrars for trunk in self.values()))

@@ -1,4 +1,4 @@
-"""When packets came, and what that says of whoever sent them."""
+"""When packets arrived, and what that says about their sender."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from telephony.lines.rtp.packet import Packet
 from telephony.simulator.playback import UNDERRUN_WINDOW
 
 SILENCES = frozenset((PCMU.silence, PCMA.silence))
-MAX_SILENT_BYTES = 8  # of silence in Opus; a voice has 40 and more
+MAX_SILENT_BYTES = 8  # of silence in Opus; speech has 40 and more
 
 
 class Arrivals(JitterBuffer):
-    """A jitter buffer that also tells how packets are spaced (ms), and where a voice broke off and went on soon: when
-    (ms), and for how many ms. Such a voice was not ready in time."""
+    """A jitter buffer that also records the spacing of packets (ms), and where the voice broke off and soon went on:
+    when (ms), and for how many ms. Such speech was not ready in time."""
 
     def __init__(self, arrived: Callable[[float], None], broke_off: Callable[[float, float], None]) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Arrivals(JitterBuffer):
         if packet.payload in SILENCES or (coder is not None and len(packet.payload) <= MAX_SILENT_BYTES):
             self._silent += 1
         else:
-            # A pause within a reply has no marker behind it: only a queue that had run dry has.
+            # No marker follows a pause within a reply, only a queue that ran dry.
             if packet.marker and self._spoke and 0 < self._silent * FRAME <= UNDERRUN_WINDOW:
                 self._broke_off(now_ms - self._silent * FRAME_MS, self._silent * FRAME_MS)
             self._spoke, self._silent = True, 0

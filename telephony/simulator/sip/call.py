@@ -1,4 +1,4 @@
-"""A call by SIP: rings, talks over RTP, follows a transfer as far as its target."""
+"""A simulated call by SIP: rings, talks over RTP, and accepts transfers without calling the target."""
 
 import asyncio
 
@@ -18,10 +18,10 @@ from telephony.simulator.report import Outcome
 from telephony.simulator.sip.stream import RtpTalk
 from telephony.simulator.sip.trunk import Trunk
 
-FIRST_PORT, LAST_PORT = 10_000, 19_999  # of our audio; servers have theirs above
-REPORT_MS = 500.0  # between two looks at RTCP
-SILENT_MS = 5000.0  # without any packet the server is given up
-BUSY = (480, 486, 503, 600, 603)  # answers that refuse a call as busy lines do; all others are faults
+FIRST_PORT, LAST_PORT = 10_000, 19_999  # for our audio; servers use those above
+REPORT_MS = 500.0  # between two checks of RTCP
+SILENT_MS = 5000.0  # without any packet, after which the server is given up
+BUSY = (480, 486, 503, 600, 603)  # answers that mean a busy line; all others are faults
 
 
 class SipCall(PhoneCall):
@@ -111,13 +111,13 @@ class SipCall(PhoneCall):
         return ""
 
     def _control(self, media: Media, now_ms: float) -> None:
-        """Reports of both sides."""
+        """Exchange RTCP reports."""
         assert self._sockets is not None
         for data, source, _ in ports.receive(self._sockets.control):
             media.receive_control(data, source, now_ms)
         ports.send(self._sockets.control, media.report(now_ms), media.remote_control)
 
-    # What the agent's side does
+    # Events from the agent's side
 
     def _told(self, event: Event) -> None:
         assert self._call is not None
@@ -137,7 +137,7 @@ class SipCall(PhoneCall):
                 self._referred(self._call, event.target)
 
     def _reinvited(self, call: UacCall, offer: bytes) -> None:
-        """The agent's side wants other media."""
+        """The agent's side offers other media."""
         assert self._negotiation is not None
         now_ms = self._trunk.now_ms()
         try:
@@ -153,7 +153,7 @@ class SipCall(PhoneCall):
         call.answer_reinvite(answer, now_ms)
 
     def _referred(self, call: UacCall, target: str) -> None:
-        """A transfer: the target is not called, but the agent is told that it answers."""
+        """A transfer: the target is not called, but the agent is told that it answered."""
         now_ms = self._trunk.now_ms()
         self.report.transferred_to = target
         call.accept_refer(now_ms)

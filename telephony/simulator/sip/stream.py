@@ -1,7 +1,7 @@
-"""The caller's end of one call's audio over RTP: frames out, and what a phone would have played of what came.
+"""The caller's end of one call's audio over RTP: frames out, and the audio that a phone would have played.
 
-Sans-I/O: told the time in samples (8 kHz) since the talk began, it answers with datagrams to send. The agent is heard
-through the jitter buffer, in media time: 40 ms and more after its packets came, as on any phone.
+Sans-I/O: given the time in samples (8 kHz) since the talk began, it returns datagrams to send. The agent is heard
+through the jitter buffer, in media time: 40 ms or more after its packets arrived, as on any phone.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from telephony.simulator.sip.arrivals import Arrivals
 from telephony.simulator.talk import Cleared, Talk
 
 MS = SAMPLES_PER_MS
-LATE_STOP = 200 * MS  # an agent that falls silent so soon after the caller's last word has been talked out of it
-REACTION = 1000 * MS  # so soon after a sound of the caller, a break in the agent's voice is meant
+LATE_STOP = 200 * MS  # an agent that falls silent so soon after the caller's last word was interrupted by it
+REACTION = 1000 * MS  # so soon after a sound of the caller, a break in the agent's voice is intended
 
 
 class RtpTalk(Talk):
@@ -43,17 +43,17 @@ class RtpTalk(Talk):
     ) -> None:
         super().__init__(script, clips, floor, keep_audio=keep_audio)
         self._jitter = Arrivals(self.arrived, self._broke_off)
-        # A telephone of 8 kHz: Opus is spoken at that rate too.
+        # A telephone at 8 kHz: Opus is used at that rate too.
         self.media = Media(parameters, self._next_frame, 0.0, rate=NARROW, jitter=self._jitter)
         self._frame = b""
-        self._made_up = 0.0  # ms that the jitter buffer has put in for want of packets
-        self._concealed = 0.0  # of these, made of what was heard before
+        self._made_up = 0.0  # ms that the jitter buffer inserted for lack of packets
+        self._concealed = 0.0  # of these, concealed from earlier audio
         self._dry: Underrun | None = None
         self._stopped: Utterance | None = None  # that made the agent stop
 
     def tick(self, now: int) -> list[bytes]:
-        """The packets that are due; a frame of the agent is heard for each. Raises CommandError for keys that the
-        agent does not take."""
+        """The packets that are due; one frame of the agent is heard for each. Raises CommandError for keys that the
+        agent does not accept."""
         out = []
         for position, frame, keys in self.due(now):
             due = position + FRAME
@@ -67,7 +67,7 @@ class RtpTalk(Talk):
         return out
 
     def receive(self, data: bytes, source: SocketAddress, came: float) -> None:
-        """A datagram from the agent's side that came at `came` ms of the talk."""
+        """Take a datagram from the agent's side that arrived at `came` ms of the talk."""
         if key := self.media.receive(data, source, max(0.0, came)):
             self.pressed(key)
         self.media_received = self.media.counters.received
@@ -88,7 +88,7 @@ class RtpTalk(Talk):
             self.clears[-1].stray += len(payload.strip(QUIET))
 
     def _note_stop(self, now: int) -> None:
-        """Whether the agent has fallen silent under what the caller said last, or before that."""
+        """Whether the agent has fallen silent during the caller's last words, or earlier."""
         if not self.ear.spurts or now - self.ear.spurts[-1].end < JOIN:
             return
         spurt = self.ear.spurts[-1]
@@ -114,7 +114,7 @@ class RtpTalk(Talk):
             self._dry = None
 
     def _broke_off(self, at_ms: float, length_ms: float) -> None:
-        """The agent's voice was not ready in time, unless the caller has made it pause."""
+        """The agent's voice was not ready in time, unless the caller made it pause."""
         at, length = round(at_ms * MS), round(length_ms * MS)
         if not any(item.onset <= at + length and at <= item.end + REACTION for item in self.runner.said):
             self.playback.underruns.append(Underrun(at, length))

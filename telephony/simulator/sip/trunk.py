@@ -1,4 +1,4 @@
-"""SIP, for one or many calls: one user agent on sockets of its own, which calls one address."""
+"""The SIP trunk of simulated calls: one user agent, with its own sockets, that calls one address."""
 
 import asyncio
 import logging
@@ -26,27 +26,27 @@ from telephony.simulator.identity import Identity
 from telephony.simulator.phone import CallFailed
 
 RING_MS = 15_000.0  # as long as Twilio waits for a webhook
-LAST_S = 2.0  # at the end, for what the server answers to our last words
+LAST_S = 2.0  # at the end, for the answers to our last requests
 MOST_CALLS = 10_000
 
 logger = logging.getLogger("voxline.caller")
 
 
 class Trunk:
-    """The way to one server, which all calls share. `url` is a SIP address; `;transport=tcp` or `tls` says how it is
-    called: by UDP if nothing else. By TLS the audio is encrypted too, where pylibsrtp is installed."""
+    """The trunk to one server, shared by all calls. `url` is a SIP address; `;transport=tcp` or `tls` chooses the
+    transport, which is UDP by default. With TLS the audio is encrypted too, if pylibsrtp is installed."""
 
     def __init__(self, url: str, identity: Identity) -> None:
-        """Raises SettingsError for an address that cannot be called, or a codec whose library is missing."""
+        """Raises SettingsError for a bad address, or a codec whose library is missing."""
         self.url = url
         self.host = ""  # ours
-        self.lost = ""  # why the server cannot be reached, while that is so
+        self.lost = ""  # why the server cannot be reached at present
         self.codecs = (CODECS[identity.codec],) if identity.codec else (PCMU, PCMA)
         if OPUS in self.codecs and not opus.available():
             raise SettingsError(opus.MISSING)
         self._uri = _parse(url)
         self._identity = identity
-        self._servers: list[Address] = []  # in the order in which they are tried
+        self._servers: list[Address] = []  # in the order to try them
         self._calls: dict[str, Callable[[Event], None]] = {}
         self._ua: UserAgent | None = None
         self._transports: Transports | None = None
@@ -55,7 +55,7 @@ class Trunk:
         self._flushing = False
 
     async def open(self) -> None:
-        """Find the server, and listen where it can reach us. Raises SettingsError."""
+        """Resolve the server, and listen where it can reach us. Raises SettingsError."""
         locator = Locator(("UDP", "TCP"), 6 if ":" in self._uri.host else 4)
         try:
             self._servers = await locator.locate(self._uri)
@@ -78,7 +78,7 @@ class Trunk:
         )
 
     async def close(self) -> None:
-        """Let the last BYEs be answered, and close."""
+        """Wait for the answers to the last BYEs, and close."""
         assert self._ua is not None
         assert self._outbox is not None
         assert self._transports is not None
@@ -88,17 +88,17 @@ class Trunk:
             self._timer.cancel()
         self._outbox.close()
         await self._transports.close()
-        await _until(lambda: not connections)  # TLS says goodbye, and waits for an answer
+        await _until(lambda: not connections)  # TLS closes with an alert, and waits for the peer's
         for connection in list(connections.values()):
             connection.abort()
 
     @property
     def secure(self) -> bool:
-        """Whether calls are made by TLS, and so their audio is encrypted too."""
+        """Whether calls use TLS, and so encrypted audio."""
         return self._servers[0].transport == "TLS"
 
     def dial(self, body: bytes, told: Callable[[Event], None]) -> UacCall:
-        """Call the server with this offer; `told` is told what becomes of it. Raises LineError."""
+        """Call the server with this offer; `told` gets the events of the call. Raises LineError."""
         assert self._ua is not None
         who = self._identity
         outgoing = Outgoing(
@@ -122,7 +122,7 @@ class Trunk:
         return 1000 * asyncio.get_running_loop().time()
 
     def flush(self) -> None:
-        """Send and tell what the user agent gives out, in order, also what comes of telling."""
+        """Send and tell the output of the user agent, in order, including what telling leads to."""
         if self._flushing or self._ua is None or self._outbox is None:
             return
         self._flushing = True
@@ -146,7 +146,7 @@ class Trunk:
             self._calls.pop(event.call, None)
 
     def _wait(self) -> None:
-        """Be called when something is due."""
+        """Schedule the next timer."""
         assert self._ua is not None
         if self._timer is not None:
             self._timer.cancel()
@@ -174,7 +174,7 @@ class Trunk:
 
 
 async def _until(over: Callable[[], bool]) -> None:
-    """Wait for it, but not for long."""
+    """Wait for a condition, but not for long."""
     with suppress(TimeoutError):
         async with asyncio.timeout(LAST_S):
             while not over():  # noqa: ASYNC110 (nobody tells)
@@ -196,7 +196,7 @@ def _parse(url: str) -> Uri:
 
 
 def _way_to(server: Address) -> str:
-    """Our own IP on the way there. Raises OSError."""
+    """Our own IP towards the server. Raises OSError."""
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((server.host, server.port))

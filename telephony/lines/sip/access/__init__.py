@@ -1,1 +1,1 @@
-"""Who may talk to the SIP port, and who may call."""
+"""Access to the SIP port, and the right to call."""

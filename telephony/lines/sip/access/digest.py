@@ -1,7 +1,7 @@
-"""Digest authentication (RFC 7616, RFC 8760 for SIP), as the server that asks and as the client that answers.
+"""Digest authentication (RFC 7616, RFC 8760 for SIP), as the server that challenges and as the client that answers.
 
-The server keeps nothing for a challenge: a nonce is its own time and number, sealed for one address. Only what was
-accepted is remembered, to see that the nonce count of the next request is higher.
+The server keeps no state for a challenge: a nonce holds its own time and number, sealed for one address. Only accepted
+nonces are remembered, to check that the nonce count of the next request is higher.
 """
 
 import hashlib
@@ -16,29 +16,29 @@ import msgspec
 
 from telephony.lines.sip.syntax.header import TCHAR, parse_uri, quote, unquote
 
-NONCE_MS = 60_000  # how long a nonce is good
-MAX_NONCES = 10_000  # that were used and may be used again
+NONCE_MS = 60_000  # how long a nonce is valid
+MAX_NONCES = 10_000  # used nonces that may be used again
 _HASHES = {"SHA-256": hashlib.sha256, "MD5": hashlib.md5}  # RFC 8760: the strongest first
 _PARAM = re.compile(rf"[ \t]*+({TCHAR}++)[ \t]*+=[ \t]*+(\"(?:[^\"\\]|\\.)*+\"|[^\s,\"]++)[ \t]*+(?:,|\Z)", re.DOTALL)
-_TIME, _NUMBER, _MAC = 6, 5, 10  # bytes of a nonce: ms, a serial number, and what seals both; base64 without padding
+_TIME, _NUMBER, _MAC = 6, 5, 10  # bytes of a nonce: ms, a serial number, and the seal of both; base64 without padding
 _NONCE = re.compile(r"[A-Za-z0-9_-]{28}")
 _HELD = re.compile(rb'nonce="([A-Za-z0-9_-]{28})"')
 _NEEDED = ("username", "realm", "nonce", "uri", "response", "cnonce")
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The credentials are `user`'s."""
+    """Valid credentials of `user`."""
 
     user: str
 
 
 class Stale(msgspec.Struct, frozen=True):
-    """The nonce is not good, or was used before: challenge again with `stale`. Of the password nothing is told."""
+    """The nonce is invalid, or was used before: challenge again with `stale`. Says nothing about the password."""
 
 
 class BadCredentials(msgspec.Struct, frozen=True):
-    """Challenge again. `reason` is for the log and has nothing of the peer's text in it. `proven`: it answers a nonce
-    that we have sent to this very address, so nobody else can have sent it."""
+    """Challenge again. `reason` is for the log and holds none of the peer's text. `proven`: it answers a nonce that we
+    sent to this very address, so nobody else can have sent it."""
 
     reason: str
     proven: bool = False
@@ -64,7 +64,7 @@ class Digest:
         self._realm = realm
         self._passwords = passwords
         self._secret = secret or secrets.token_bytes(32)
-        self._decoy = secrets.token_hex(16)  # what an unknown user's answer is compared with
+        self._decoy = secrets.token_hex(16)  # compared with an unknown user's answer
         self._algorithms = tuple(algorithms)
         if not self._algorithms or not set(self._algorithms) <= set(_HASHES):
             raise ValueError(f"digest algorithms are {', '.join(_HASHES)}")
@@ -74,17 +74,17 @@ class Digest:
         self._floor = 0  # nonces up to this number that are not in `_counts` are spent
 
     def challenge(self, now_ms: float, ip: str, *, stale: bool = False) -> list[str]:
-        """The values of the WWW-Authenticate headers, one for each algorithm, to be sent in this order."""
+        """The values of the WWW-Authenticate headers, one for each algorithm, in the order to send them."""
         nonce = self._seal(int(now_ms), next(self._serial), ip)
         flag = ", stale=true" if stale else ""
         start = f'Digest realm={quote(self._realm)}, nonce="{nonce}"'
         return [f'{start}, algorithm={algorithm}, qop="auth"{flag}' for algorithm in self._algorithms]
 
     def check(self, method: str, uri: str, header: str, now_ms: float, ip: str) -> Verdict:
-        """What an Authorization header is worth. `uri` is the Request-URI.
+        """Check an Authorization header. `uri` is the Request-URI.
 
         Its user must be the one that was signed; the host may differ, because proxies rewrite it. A known and an
-        unknown user cost the same work. With a nonce that is not good the password is not even looked at: else anybody
+        unknown user take the same work. With an invalid nonce the password is not even checked: otherwise anybody
         could make up nonces and guess without being counted.
         """
         try:
@@ -104,7 +104,7 @@ class Digest:
         return Accepted(params["username"]) if self._spend(*seal, int(params["nc"], 16), int(now_ms)) else Stale()
 
     def is_answered(self, datagram: bytes, ip: str) -> bool:
-        """Whether a datagram, not parsed yet, holds a nonce that was sent to this address, however old it is."""
+        """Whether a datagram, not parsed yet, holds a nonce that we sent to this address, however old."""
         found = _HELD.search(datagram)
         return found is not None and self._unseal(found[1].decode(), ip) is not None
 
@@ -133,7 +133,7 @@ class Digest:
         return True
 
     def _forget(self, now_ms: int) -> None:
-        """Drop nonces that are too old anyway; if there are still too many, the oldest is spent."""
+        """Drop nonces that are too old; if there are still too many, the oldest is spent."""
         while self._counts:
             number, (issued, _) = next(iter(self._counts.items()))
             if now_ms - issued < NONCE_MS and len(self._counts) <= self._max_nonces:
@@ -147,7 +147,7 @@ class Digest:
         return urlsafe_b64encode(said + self._mac(said, ip)).decode()
 
     def _unseal(self, nonce: str, ip: str) -> tuple[int, int] | None:
-        """When a nonce of ours for this address was given, and its number; None for any other."""
+        """When we gave a nonce to this address, and its number; None for any other nonce."""
         if not _NONCE.fullmatch(nonce):
             return None
         data = urlsafe_b64decode(nonce)
@@ -203,7 +203,7 @@ def answer(challenge: str, method: str, uri: str, user: str, password: str, *, c
 def parse_auth(value: str) -> dict[str, str]:
     """The parameters of a Digest challenge or of Digest credentials: names in lower case, values without quotes.
 
-    ValueError for another scheme, for bad syntax and for a name that stands twice.
+    ValueError for another scheme, for bad syntax and for a name that occurs twice.
     """
     scheme, _, rest = value.strip(" \t").partition(" ")
     if scheme.lower() != "digest":

@@ -1,4 +1,4 @@
-"""Who may talk to the SIP port. Asked for every packet before it is parsed.
+"""Access to the SIP port, checked for every packet before it is parsed.
 
 Trunks are the networks on the allow-list: they have a bucket of their own and are never banned. Everybody else is a
 stranger: let in only where digest is on, and held to a rate each and to one all together. A phone that has shown a
@@ -22,8 +22,8 @@ import msgspec
 
 from telephony.lines.sip.syntax.address import Address
 
-AGAIN_MS = 400, 35_000  # the times between a datagram and its repetition (RFC 3261: from T1 on, in 64 of them)
-COMPARED = 2048  # bytes of a datagram that make it the same as another
+AGAIN_MS = 400, 35_000  # the times between a datagram and its retransmission (RFC 3261: from T1 on, in 64 of them)
+COMPARED = 2048  # bytes of a datagram that identify it
 
 Answers = Callable[[bytes, str], bool]
 
@@ -32,7 +32,7 @@ _V = TypeVar("_V")
 
 
 class RateLimit(msgspec.Struct, frozen=True):
-    """A token bucket: packets a second in the long run, and how many at once."""
+    """The limits of a token bucket: packets a second in the long run, and packets at once."""
 
     per_second: float
     burst: float
@@ -42,34 +42,34 @@ class GuardSettings(msgspec.Struct, frozen=True):
     """The guard's limits."""
 
     trunk: RateLimit = RateLimit(2000, 4000)  # each address of a trunk
-    known: RateLimit = RateLimit(50, 100)  # each address and port that has shown a password, or that we have called
+    known: RateLimit = RateLimit(50, 100)  # each address and port that has authenticated, or that we have called
     stranger: RateLimit = RateLimit(20, 60)  # each address of a stranger
-    strangers: RateLimit = RateLimit(200, 400)  # all of them together
+    strangers: RateLimit = RateLimit(200, 400)  # all strangers together
     reserve: RateLimit = RateLimit(
         200, 400
-    )  # datagrams that answer a challenge, or have come before, where there is no room
-    failures: int = 10  # that begin a ban
-    window_ms: float = 60_000  # in which they are counted
+    )  # datagrams that answer a challenge, or are retransmitted, when there is no room
+    failures: int = 10  # that start a ban
+    window_ms: float = 60_000  # over which failures are counted
     ban_ms: float = 600_000
-    known_ms: float = 7_200_000  # after a password
+    known_ms: float = 7_200_000  # after authenticating
     max_addresses: int = 10_000
-    max_refused: int = 32_768  # datagrams that are remembered
+    max_refused: int = 32_768  # remembered datagrams
 
 
 class GuardCounters(msgspec.Struct):
-    """What became of the packets, and the bans."""
+    """Packets by their fate, and bans."""
 
     admitted: int = 0
-    reserved: int = 0  # of the admitted: those for which there was no room
-    not_allowed: int = 0  # strangers, where none are let in
+    reserved: int = 0  # of the admitted: those that used the reserve
+    not_allowed: int = 0  # strangers, if none are admitted
     banned: int = 0  # packets from a banned address
-    limited: int = 0  # by the address's own bucket
+    limited: int = 0  # by the bucket of the address
     crowded: int = 0  # by the bucket of all strangers
     bans: int = 0
 
 
 class Guard:
-    """Knows every address by its buckets, its failures and its ban. Times are in ms and never go back."""
+    """Keeps the buckets, failures and ban of every address. Times are in ms and never go back."""
 
     def __init__(
         self,
@@ -79,13 +79,13 @@ class Guard:
         answers: Answers = lambda *_: False,
         settings: GuardSettings | None = None,
     ) -> None:
-        """`trunks` are networks or addresses; ValueError if one is neither. `strangers` are let in if true. `answers`
-        says whether a datagram from an IP address holds what we have sent there, and nowhere else."""
+        """`trunks` are networks or addresses; ValueError if one is neither. `strangers` are admitted if true. `answers`
+        says whether a datagram from an IP address holds something that we sent there, and nowhere else."""
         self.counters = GuardCounters()
         networks = [ip_network(trunk) for trunk in trunks]
         self._trunks = [(net.max_prefixlen // 8, int(net.network_address), int(net.netmask)) for net in networks]
         self._registrars: frozenset[str] = frozenset()
-        # A /64 that a trunk has a part of only is counted by whole addresses, lest its neighbours pass as trunks.
+        # A /64 that belongs to a trunk only in part is counted by single addresses, lest its neighbours pass as trunks.
         self._shared = {net.network_address.packed[:8] for net in networks if net.version == 6 and net.prefixlen > 64}
         self._open = strangers
         self._settings = settings or GuardSettings()
@@ -108,13 +108,13 @@ class Guard:
         )
 
     def is_known(self, source: Address, now_ms: float) -> bool:
-        """Whether the address and port have proven lately that they hear us: by a password, or as somebody whom we
-        have called."""
+        """Whether the address and port have lately proven that they receive our packets: by authenticating, or as a
+        party that we have called."""
         known = self._known.get((source.host, source.port))
         return known is not None and now_ms < known.until_ms
 
     def trust(self, registrars: frozenset[str]) -> None:
-        """Addresses that are trunks' too from now on, and no others but the networks."""
+        """From now on trunks are these addresses and the networks, no others."""
         self._shared |= {inet_pton(AF_INET6, ip)[:8] for ip in registrars if ":" in ip}
         for ip in registrars ^ self._registrars:
             for reliable in (False, True):  # what was counted of it, it begins anew
@@ -122,12 +122,13 @@ class Guard:
         self._registrars = registrars
 
     def expect(self, to: Address, until_ms: float) -> None:
-        """A request of ours goes there: its answers are let in, strangers or not."""
+        """We send a request there: its answers are admitted, strangers or not."""
         self._expected.keep(to.host, until_ms)
         self._know(to, until_ms)
 
     def admit(self, source: Address, now_ms: float, datagram: bytes = b"") -> bool:
-        """Whether to parse a packet; False: drop it without an answer. `datagram` is what came, unless by a stream."""
+        """Whether to parse a packet; if not, drop it silently. `datagram` is its content, unless it came by a
+        stream."""
         key = self._key(source.host)
         offender = self._offenders.get(key)
         if offender is not None and now_ms < offender.banned_until:
@@ -145,8 +146,8 @@ class Guard:
         return True
 
     def failed(self, ip: str, now_ms: float) -> bool:
-        """Count a failure. True exactly when a ban begins: log `ban_line` then. Only for what no other can have sent in
-        the name of this address: what came by a stream, or with something in it that we have sent there."""
+        """Count a failure. True exactly when a ban begins: log `ban_line` then. Call it only for packets that nobody
+        else can have sent in the name of this address: by a stream, or holding something that we sent there."""
         key = self._key(ip)
         offender = self._offenders.get(key) or _Offender()
         self._offenders.keep(key, offender)
@@ -163,7 +164,7 @@ class Guard:
         return True
 
     def succeeded(self, source: Address, now_ms: float) -> None:
-        """A password was shown: forget the failures, and know the address and port."""
+        """A peer has authenticated: forget its failures, and remember the address and port as known."""
         offender = self._offenders.get(self._key(source.host))
         if offender is not None:
             offender.failures = 0
@@ -180,7 +181,7 @@ class Guard:
         self._known.keep(place, known)
 
     def _has_room(self, sender: "_Source", source: Address, now_ms: float) -> bool:
-        """Whether its bucket, and that of all like it, has something left."""
+        """Whether there are tokens left in its bucket, and in that of all its kind."""
         known = None if sender.trunk else self._known.get((source.host, source.port))
         if known is not None and now_ms < known.until_ms:
             has = known.bucket.take(now_ms)
@@ -195,7 +196,7 @@ class Guard:
         return True
 
     def _has_reserve(self, sender: "_Source", ip: str, datagram: bytes, now_ms: float) -> bool:
-        """Whether a datagram is let in where there is no room: hardly anybody who forges senders can send such."""
+        """Whether a datagram is admitted although there is no room: one that a forger of senders can hardly produce."""
         if self._answers(datagram, ip):
             if sender.answers is None:
                 sender.answers = _Bucket(self._settings.stranger)
@@ -203,7 +204,7 @@ class Guard:
         return self._comes_again(ip, datagram, now_ms) and self._reserve.take(now_ms)
 
     def _comes_again(self, ip: str, datagram: bytes, now_ms: float) -> bool:
-        """Whether a datagram is the repetition of one that was turned away."""
+        """Whether a datagram is the retransmission of one that was turned away."""
         mark = hash((ip, datagram[:COMPARED]))
         before = self._refused.get(mark)
         self._refused.keep(mark, now_ms)
@@ -220,7 +221,7 @@ class Guard:
         return source
 
     def _key(self, ip: str) -> str | bytes:
-        """What an address is counted by; an IPv4 address, in IPv6's clothes too, by itself."""
+        """The key that an address is counted by; an IPv4 address, also if mapped into IPv6, counts by itself."""
         if ":" not in ip:
             return ip
         packed = _packed(ip)
@@ -230,7 +231,7 @@ class Guard:
 
 
 def _packed(ip: str) -> bytes:
-    """An IP address as bytes: 16, or 4 for one of IPv4, in IPv6's clothes too."""
+    """An IP address as bytes: 16, or 4 for IPv4, also if mapped into IPv6."""
     if ":" not in ip:
         return inet_pton(AF_INET, ip)
     packed = inet_pton(AF_INET6, ip.partition("%")[0])
@@ -238,7 +239,7 @@ def _packed(ip: str) -> bytes:
 
 
 class _Recent(OrderedDict[_K, _V]):
-    """At most so many, the ones kept last."""
+    """At most so many, the most recent ones."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -252,7 +253,7 @@ class _Recent(OrderedDict[_K, _V]):
 
 
 class _Bucket:
-    """A token bucket. It begins full."""
+    """A token bucket, full at first."""
 
     __slots__ = ("_at", "_burst", "_per_ms", "_tokens")
 
@@ -278,11 +279,11 @@ class _Source:
     def __init__(self, trunk: bool, rate: RateLimit) -> None:
         self.trunk = trunk
         self.bucket = _Bucket(rate)
-        self.answers: _Bucket | None = None  # of datagrams that answer a challenge, where there is no room in the other
+        self.answers: _Bucket | None = None  # for datagrams that answer a challenge, when the other is empty
 
 
 class _Known:
-    """An address and port that we know to hear us."""
+    """An address and port known to receive our packets."""
 
     __slots__ = ("bucket", "until_ms")
 
@@ -298,5 +299,5 @@ class _Offender:
 
     def __init__(self) -> None:
         self.failures = 0
-        self.since = 0.0  # when the first of the failures was
+        self.since = 0.0  # when the first failure was
         self.banned_until = 0.0

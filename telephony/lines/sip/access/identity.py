@@ -1,4 +1,5 @@
-"""Who calls, as an INVITE tells it. Identities (RFC 3325) and diversions (RFC 5806) count from trusted peers only."""
+"""The parties of a call, from its INVITE. Identities (RFC 3325) and diversions (RFC 5806) count from trusted peers
+only."""
 
 from config.parties import Parties, parties
 from telephony.lines.sip.syntax.header import NameAddr, Uri, parse_name_addr, parse_uri, split_list
@@ -6,7 +7,7 @@ from telephony.lines.sip.syntax.message import Request
 
 
 def parties_of(request: Request, *, trusted: bool) -> Parties:
-    """The parties of a call that comes in. What a stranger says of themselves counts as not verified."""
+    """The parties of an inbound call. What strangers say about themselves counts as not verified."""
     caller = _first(request, "From")
     asserted = _first(request, "P-Asserted-Identity") if trusted else None
     diverted = _first(request, "Diversion") if trusted else None
@@ -23,7 +24,7 @@ def parties_of(request: Request, *, trusted: bool) -> Parties:
 
 
 def _first(request: Request, header: str) -> NameAddr | None:
-    """The first address of a header; None where there is none that can be read."""
+    """The first address in a header; None if there is no readable one."""
     for value in split_list(request.headers.get(header) or ""):
         try:
             return parse_name_addr(value)
@@ -33,7 +34,7 @@ def _first(request: Request, header: str) -> NameAddr | None:
 
 
 def _number(uri: Uri) -> str:
-    """A telephone number where it is one, else the address without ports and parameters."""
+    """The telephone number, if it is one, else the address without port and parameters."""
     digits = uri.user.removeprefix("+").replace("-", "").replace(".", "")
     if uri.scheme == "tel" or (digits.isascii() and digits.isdecimal()):
         return uri.user.split(";")[0]

@@ -1,1 +1,1 @@
-"""The audio of a SIP call: what is offered and agreed, its ports, its pace."""
+"""The audio of a SIP call: offer and answer, ports, the wire."""

@@ -1,4 +1,4 @@
-"""The audio line of a peer's session description: what it asks for, and whether we can do it."""
+"""The audio line of a peer's session description: what it asks for, and whether we support it."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -23,25 +23,25 @@ MALFORMED, NOT_ACCEPTABLE = 400, 488
 
 
 class NotAcceptable(LineError):
-    """The peer's description cannot be agreed to; everything stays as it was. `refusal` is SIP's answer."""
+    """The peer's description is not acceptable; nothing changes. `refusal` is the SIP answer."""
 
     def __init__(self, reason: str, status: int = NOT_ACCEPTABLE, *, warn: Warn = Warn.OTHER) -> None:
-        """`reason` is one sentence for the peer's Warning header and the log, `warn` the code there."""
+        """`reason` is one sentence for the peer's Warning header and the log, `warn` the warning code."""
         super().__init__(reason)
         self.refusal = Refusal(status, reason, warn=warn)
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What we can do."""
+    """What we support."""
 
     address: str  # the IP that we advertise
-    port: int  # of RTP; RTCP has the next one
-    codecs: tuple[Codec, ...] = (PCMU, PCMA)  # in the order of our own offers
-    secure: Literal["off", "allowed", "required"] = "allowed"  # SRTP; our own offers have it only where required
+    port: int  # for RTP; RTCP uses the next one
+    codecs: tuple[Codec, ...] = (PCMU, PCMA)  # in the order we offer them
+    secure: Literal["off", "allowed", "required"] = "allowed"  # SRTP; our own offers have it only if required
     suites: tuple[str, ...] = srtp.SUITES
 
     def named(self, name: str, clock: int) -> Codec | None:
-        """The codec of that name, in upper case, whose timestamps have that clock."""
+        """The codec of that name, in upper case, with that clock."""
         return next((codec for codec in self.codecs if (codec.name.upper(), codec.clock) == (name, clock)), None)
 
 
@@ -52,16 +52,16 @@ class AudioLine(msgspec.Struct, frozen=True):
     media: MediaDescription
     codecs: dict[int, Codec]  # by payload type, in the peer's order
     events: dict[int, int]  # payload types of keys, in the peer's order, each with its clock in Hz
-    wishes: dict[int, str]  # what the peer says of its codecs (a=fmtp), where it says anything
+    wishes: dict[int, str]  # the peer's codec parameters (a=fmtp), if any
     remote: SocketAddress | None
     control: SocketAddress | None
     sends: bool  # the peer does
     receives: bool
-    crypto: tuple[Crypto, ...]  # those lines that we can do
+    crypto: tuple[Crypto, ...]  # the a=crypto lines that we support
 
 
 def choose(offer: Description, capabilities: Capabilities) -> AudioLine:
-    """The audio line to answer: the first that can be, an encrypted one before a plain one."""
+    """The audio line to answer: the first acceptable one, encrypted before plain."""
     reason = NotAcceptable("no audio is offered", warn=Warn.MEDIA_TYPE)
     found: list[AudioLine] = []
     for index, media in enumerate(offer.media):
@@ -76,7 +76,7 @@ def choose(offer: Description, capabilities: Capabilities) -> AudioLine:
 
 
 def read(description: Description, index: int, capabilities: Capabilities) -> AudioLine:
-    """Understand a line with audio. Raises NotAcceptable."""
+    """Read a line with audio. Raises NotAcceptable."""
     media = description.media[index]
     codecs = dict(_common(media, capabilities))
     if not codecs:
@@ -112,7 +112,7 @@ def _common(media: MediaDescription, capabilities: Capabilities) -> Iterator[tup
 
 
 def _events(media: MediaDescription, codecs: dict[int, Codec]) -> dict[int, int]:
-    """Keys are to count as the audio does beside which they stand; many phones have them at 8 kHz all the same."""
+    """Keys should use the clock of the audio they go with; many phones offer them at 8 kHz regardless."""
     clocks = {RATE, *(codec.clock for codec in codecs.values())}
     return {kind: clock for kind, name, clock in media.payloads() if name == EVENT and clock in clocks}
 
@@ -122,7 +122,7 @@ def _check_host(host: str, address: str) -> None:
         raise NotAcceptable("the description names no address", warn=Warn.ADDRESS_FORMAT)
     try:
         ip, ours = ip_address(host), ip_address(address)
-    except ValueError:  # it was looked up before
+    except ValueError:  # it was resolved before
         why = "the description names a host whose address cannot be found"
         raise NotAcceptable(why, warn=Warn.ADDRESS_FORMAT) from None
     if ip.is_multicast or str(ip) == "255.255.255.255":
@@ -132,7 +132,7 @@ def _check_host(host: str, address: str) -> None:
 
 
 def _cryptos(media: MediaDescription, capabilities: Capabilities) -> tuple[Crypto, ...]:
-    """The keys of an encrypted line that we can do. Raises NotAcceptable where there must be some, or none."""
+    """The keys of an encrypted line that we support. Raises NotAcceptable if there must be some, or none."""
     secure = capabilities.secure
     if media.transport in PLAIN:
         if secure == "required":
@@ -163,7 +163,7 @@ def _cryptos(media: MediaDescription, capabilities: Capabilities) -> tuple[Crypt
 
 
 def _is_none(host: str) -> bool:
-    """Whether a host means that nothing is to be sent: 0.0.0.0, the older hold, or a name that stands for nothing."""
+    """Whether a host means "send nothing": 0.0.0.0, the older form of hold, or a name without an address."""
     try:
         return ip_address(host).is_unspecified
     except ValueError:

@@ -1,13 +1,13 @@
-"""Host names where a session description should have addresses: found, and replaced by what they stand for."""
+"""Host names in place of addresses in a session description: found, and replaced by addresses."""
 
 import re
 from collections.abc import Mapping
 
 from telephony.lines.sip.network.locator import is_ip
 
-MOST = 4  # names in one description that are looked up
+MOST = 4  # names in one description that are resolved
 _CONNECTION = re.compile(rb"^(c=IN[ \t]+)IP[46]([ \t]+)([A-Za-z0-9_.-]{1,253})(?=[/ \t\r\n]|\Z)", re.MULTILINE)
-_NOWHERE = ".invalid"  # a name that stands for no address (RFC 6761): on hold, or not known yet
+_NOWHERE = ".invalid"  # a name without an address (RFC 6761): on hold, or not known yet
 
 
 def named(body: bytes) -> list[str]:
@@ -17,7 +17,7 @@ def named(body: bytes) -> list[str]:
 
 
 def with_addresses(body: bytes, addresses: Mapping[str, str]) -> bytes:
-    """The same description with those names replaced."""
+    """The description with these names replaced."""
 
     def address(match: re.Match[bytes]) -> bytes:
         ip = addresses.get(match[3].decode().lower().rstrip("."))
@@ -29,5 +29,5 @@ def with_addresses(body: bytes, addresses: Mapping[str, str]) -> bytes:
 
 
 def is_nowhere(host: str) -> bool:
-    """Whether a name says that there is no address."""
+    """Whether a name states that there is no address."""
     return host.lower().rstrip(".").endswith(_NOWHERE)

@@ -1,4 +1,4 @@
-"""What a call's audio is agreed to be: offers and answers of session descriptions (RFC 3264), with keys (RFC 4568)."""
+"""The negotiation of a call's audio: offer and answer of session descriptions (RFC 3264), with SRTP keys (RFC 4568)."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -26,26 +26,26 @@ from telephony.lines.sip.media.audio import (
 from telephony.lines.sip.syntax import sdp
 from telephony.lines.sip.syntax.sdp import Description, MediaDescription, Origin
 
-EVENT_TYPES = {RATE: 101, 48_000: 110}  # the payload types of events in our own offers, as nearly everybody's
+EVENT_TYPES = {RATE: 101, 48_000: 110}  # the payload types of events in our own offers, as in most
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
 class Negotiation:
-    """One call's offers and answers, first and later ones. What fails changes nothing."""
+    """One call's offers and answers, initial and later ones. A failure changes nothing."""
 
     def __init__(self, capabilities: Capabilities, token: Callable[[int], bytes] = secrets.token_bytes) -> None:
         """`token(n)` gives n random bytes, for keys and names."""
         self.capabilities = capabilities
-        self.direction: Direction = "sendrecv"  # what we want; put it to sendonly or inactive to hold the peer
+        self.direction: Direction = "sendrecv"  # what we want; sendonly or inactive puts the peer on hold
         self._token = token
         self._session_id = int.from_bytes(token(4)) >> 1
         self._version = 0
-        self._content = b""  # of our last description, but for its version
+        self._content = b""  # of our last description, without its version
         self._lines: list[MediaDescription] = []  # of the agreement, as we wrote them
-        self._slot = 0  # where the audio is among them
+        self._slot = 0  # the index of the audio among them
         self._agreed: Parameters | None = None
-        self._offered: list[Crypto] = []  # in the offer that waits for its answer
+        self._offered: list[Crypto] = []  # of the offer that waits for its answer
 
     def answer(self, body: bytes) -> tuple[bytes, Parameters]:
         """Answer the peer's offer: our body, and what is agreed. Raises NotAcceptable."""
@@ -76,7 +76,7 @@ class Negotiation:
         return self._describe(lines), agreed
 
     def offer(self) -> bytes:
-        """Our offer: the first one, or one that goes on from what was agreed, in the direction we want now."""
+        """Our offer: the initial one, or one based on the agreement, in the direction that we want now."""
         agreed, capabilities = self._agreed, self.capabilities
         codecs = {codec.payload_type: codec for codec in capabilities.codecs}
         if agreed is None:
@@ -88,7 +88,7 @@ class Negotiation:
             events = {EVENT_TYPES[clock]: clock for clock in sorted({RATE, *(c.clock for c in codecs.values())})}
             audio = self._audio(protocol, codecs, events, self.direction, keys=self._offered, mux=False)
             return self._describe([audio])
-        # Payload types keep their meaning; codecs that were not agreed on may be asked for again.
+        # Payload types keep their meaning; codecs not agreed on may be offered again.
         added = {kind: codec for kind, codec in codecs.items() if codec not in agreed.codecs.values()}
         taken = agreed.codecs.keys() | agreed.events.keys()
         codecs = agreed.codecs | {kind: codec for kind, codec in added.items() if kind not in taken}
@@ -116,7 +116,7 @@ class Negotiation:
             kind: STATIC.get(kind) or self.capabilities.named(name, rate) for kind, name, rate in ours[slot].payloads()
         }
         agreed_on = line.codecs.values()
-        # The peer takes its own payload types; it may send by ours.
+        # The peer receives its own payload types; it may send ours.
         codecs = line.codecs | {
             kind: codec for kind, codec in kinds.items() if codec is not None and codec in agreed_on
         }
@@ -139,14 +139,14 @@ class Negotiation:
         return self._agreed
 
     def _directions(self, line: AudioLine) -> tuple[bool, bool]:
-        """(we send, we receive): as far as both want it."""
+        """(we send, we receive), as far as both sides want it."""
         wanted = self.direction
         return wanted in ("sendrecv", "sendonly") and line.receives, wanted in ("sendrecv", "recvonly") and line.sends
 
     # Keys
 
     def _answer_keys(self, line: AudioLine) -> list[Crypto]:
-        """[ours, theirs]; none for a plain line. Ours stays while what it answers does."""
+        """[ours, theirs]; empty for a plain line. Ours stays the same while theirs does."""
         if not line.crypto:
             return []
         theirs = line.crypto[0]
@@ -156,7 +156,7 @@ class Negotiation:
         return [ours, theirs]
 
     def _answered_keys(self, line: AudioLine) -> list[Crypto]:
-        """[ours, theirs]: of the line of our offer that was chosen."""
+        """[ours, theirs] for the line of our offer that was chosen."""
         if not line.crypto:
             return []
         for theirs in line.crypto:
@@ -198,7 +198,7 @@ class Negotiation:
         return MediaDescription(kind="audio", port=port, protocol=protocol, formats=formats, attributes=attributes)
 
     def _describe(self, lines: list[MediaDescription]) -> bytes:
-        """Our description; its version rises where it says anything new."""
+        """Our description; its version rises with each change."""
         address = self.capabilities.address
         origin = Origin(address, self._session_id, 0, "voxline")
         description = Description(origin=origin, name="voxline", connection=address, media=lines)
@@ -218,7 +218,7 @@ def _parse(body: bytes) -> Description:
 
 
 def _event_type(line: AudioLine) -> int | None:
-    """The payload type of our keys: the one whose clock is that of our audio, else the peer's first."""
+    """The payload type of our keys: the one with the clock of our audio, else the peer's first."""
     clock = next(iter(line.codecs.values())).clock
     return next((kind for kind in line.events if line.events[kind] == clock), next(iter(line.events), None))
 

@@ -1,7 +1,7 @@
 """The sockets of one call's audio: RTP on a random even port of a range, RTCP on the next.
 
-They are read when the call's next frame is due, not when something comes: what comes between two frames can change
-nothing, and every wake-up of the loop costs as much as the frame itself. When a packet came the kernel knows.
+They are read when the call's next frame is due, not when a packet arrives: between two frames a packet changes nothing,
+and every wake-up of the loop costs as much as the frame itself. The kernel records the time of arrival.
 """
 
 import errno
@@ -22,17 +22,17 @@ from telephony.lines.sip.network.sockets import bind_udp
 
 TRIES = 64
 MAX_DATAGRAM = packet.MAX_BYTES
-RECEIVE_BUFFER = 65_536  # bytes that the kernel keeps of a peer that floods
-AT_ONCE = 64  # datagrams that are read before others have their turn
+RECEIVE_BUFFER = 65_536  # bytes for the kernel to buffer when a peer floods
+AT_ONCE = 64  # datagrams read before other calls have their turn
 # The kernel stamps by the wall clock, which may be set at any time; a packet that has waited longer than this belongs
-# to a stall that nobody makes up for (see pacer.py).
+# to a stall that is not made up for (see pacer.py).
 MAX_AGE_MS = 200.0
 SO_TIMESTAMPNS = 35  # Linux; Python has no name for it
 STAMP = struct.Struct("@ll")  # seconds and nanoseconds
 
 
 class NoPort(LineError):
-    """Every port that was tried is taken, or this process may open no more sockets."""
+    """All ports tried are taken, or this process may open no more sockets."""
 
 
 class MediaSockets:
@@ -70,27 +70,27 @@ class MediaSockets:
 
 
 def receive(sock: socket.socket) -> Iterator[tuple[bytes, SocketAddress, float]]:
-    """What has come, a bounded number at once: each datagram with its source and how many ms ago the kernel got it, as
-    far as that is known: 0 to 200."""
+    """The datagrams received, a bounded number at once: each with its source and its age in ms since the kernel got it,
+    as far as known: 0 to 200."""
     for _ in range(AT_ONCE):
         try:
             data, extra, _, source = sock.recvmsg(MAX_DATAGRAM, 64)
         except ConnectionError:
-            continue  # an ICMP error for what was sent earlier
+            continue  # an ICMP error for an earlier packet
         except (BlockingIOError, InterruptedError):
             return
         yield data, (source[0], source[1]), _age_ms(extra)
 
 
 def send(sock: socket.socket, data: bytes | None, to: SocketAddress | None) -> None:
-    """Send a datagram, if there is one; like the network, this may lose it."""
+    """Send a datagram, if there is one; as on the network, it may be lost."""
     if data is not None and to is not None:
         with suppress(OSError):
             sock.sendto(data, to)
 
 
 def _stamp(sock: socket.socket) -> None:
-    """Have the kernel stamp what comes; elsewhere than on Linux the time of reading counts."""
+    """Have the kernel timestamp packets; on other systems than Linux the time of reading counts."""
     if sys.platform == "linux":
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)

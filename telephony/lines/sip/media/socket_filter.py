@@ -1,8 +1,7 @@
-"""A socket filter for a call's audio: once it is known who alone can be its source, the kernel drops what all others
-send.
+"""A socket filter for a call's audio: once its only possible source is known, the kernel drops packets from all others.
 
-Else a flood would fill the socket's buffer between two looks at it, and the caller's packets would be lost. Linux only;
-elsewhere the media session alone turns strangers away.
+Otherwise a flood would fill the socket's buffer between two reads, and the caller's packets would be lost. Linux only;
+elsewhere only the media session turns strangers away.
 """
 
 import ctypes
@@ -18,14 +17,14 @@ from telephony.lines.rtp.parameters import SocketAddress
 _ATTACH, _DETACH = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER
 _LOAD_WORD, _LOAD_HALF, _EQUAL, _RETURN = 0x20, 0x28, 0x15, 0x06
 _IP_HEADER = 0xFFF0_0000  # SKF_NET_OFF; from 0 on is UDP's
-_SOURCE = {4: 12, 6: 8}  # where in the IP header it is
+_SOURCE = {4: 12, 6: 8}  # the offset in the IP header
 
 
 def only_from(sock: socket.socket, sources: Collection[SocketAddress]) -> None:
-    """Take nothing but these sources' datagrams from now on; anybody's if there are none."""
+    """From now on take datagrams from these sources only; from anybody if there are none."""
     if not sys.platform.startswith("linux"):
         return
-    with suppress(OSError):  # a kernel without it; or there is none to detach
+    with suppress(OSError):  # a kernel without filters, or none to detach
         if not sources:
             sock.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
             return
@@ -35,7 +34,7 @@ def only_from(sock: socket.socket, sources: Collection[SocketAddress]) -> None:
 
 
 def _accept(source: SocketAddress) -> bytes:
-    """Classic BPF: compare the address word by word, then the port; take what is equal, go on behind this if not."""
+    """Classic BPF: compare the address word by word, then the port; accept on a match, else skip to the next source."""
     ip = ip_address(source[0])
     words = struct.unpack(f"!{len(ip.packed) // 4}I", ip.packed)
     first = _IP_HEADER + _SOURCE[ip.version]

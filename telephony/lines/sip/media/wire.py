@@ -11,7 +11,7 @@ from telephony.lines.sip.media.ports import MediaSockets
 
 
 class Wire:
-    """`next_frame` gives what is sent, `pressed` is told of keys."""
+    """`next_frame` supplies the audio to send; `pressed` gets the keys."""
 
     def __init__(
         self, sockets: MediaSockets, next_frame: NextFrame, pressed: Callable[[str], None], *, nat: bool
@@ -21,14 +21,14 @@ class Wire:
         self._next_frame = next_frame
         self._pressed = pressed
         self._nat = nat
-        self._sources: tuple[SocketAddress, ...] = ()  # whose RTP alone the kernel lets through
+        self._sources: tuple[SocketAddress, ...] = ()  # the only ones whose RTP the kernel lets through
         self._loop = asyncio.get_running_loop()
 
     def agree(self, parameters: Parameters) -> Media:
-        """Go on as agreed with the peer."""
+        """Apply what was agreed with the peer."""
         if self.media is None:
             while list(ports.receive(self._sockets.audio)):
-                pass  # what came early, such as ringing tones, is not heard
+                pass  # early media, such as ringing tones, is not heard
             self.media = Media(parameters, self._next_frame, self._now_ms(), nat=self._nat)
         else:
             self.media.update(parameters, self._now_ms())
@@ -36,7 +36,7 @@ class Wire:
         return self.media
 
     def close(self) -> None:
-        """Send the last report and let go of the sockets; once."""
+        """Send the last report and close the sockets; once."""
         if self._sockets.audio.fileno() < 0:
             return
         if self.media is not None:
@@ -49,8 +49,8 @@ class Wire:
             ports.send(self._sockets.audio, self.media.tick(now_ms), self.media.remote)
 
     def hear(self, now_ms: float) -> bytes | None:
-        """Take what has come, and give the caller's next 20 ms of PCM16 at the line's rate; None before the first
-        agreement."""
+        """Read the packets received, and return the caller's next 20 ms of PCM16 at the line's rate; None before the
+        first agreement."""
         media = self.media
         if media is None:
             return None
@@ -62,7 +62,7 @@ class Wire:
         return media.hear(now_ms)
 
     def report(self, now_ms: float) -> None:
-        """Take reports, and send one if it is due."""
+        """Read reports, and send one if it is due."""
         media = self.media
         if media is None:
             return
@@ -77,7 +77,7 @@ class Wire:
 
     @property
     def silent_by_right(self) -> bool:
-        """Whether it need not send."""
+        """Whether the peer need not send."""
         return self.media is None or self.media.silent_by_right
 
     def _filter(self, media: Media) -> None:

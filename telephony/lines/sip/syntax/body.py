@@ -1,6 +1,6 @@
-"""What stands in a message's body: one thing, or several in a multipart (RFC 2046, RFC 5621).
+"""The parts of a message's body: one, or several in a multipart (RFC 2046, RFC 5621).
 
-Python's `email` parses multiparts too, but takes more than a second for a hostile one of 64 KB; this is linear.
+Python's `email` parses multiparts too, but takes more than a second for a hostile one of 64 KB; this parser is linear.
 """
 
 import re
@@ -12,24 +12,24 @@ from telephony.lines.sip.syntax.header import parse_params, unquote
 from telephony.lines.sip.syntax.message import Message
 
 SDP = "application/sdp"
-MAX_PARTS = 16  # of one body, those inside of others too
-MAX_DEPTH = 3  # of multiparts in multiparts
+MAX_PARTS = 16  # of one body, nested ones included
+MAX_DEPTH = 3  # nesting of multiparts
 MAX_BOUNDARY = 70
 MAX_HEAD = 4096  # bytes of one part's headers
-_PLAIN = ("", "7bit", "8bit", "binary")  # encodings that encode nothing
+_PLAIN = ("", "7bit", "8bit", "binary")  # encodings that change nothing
 
 
 class Part(msgspec.Struct, frozen=True):
-    """`required`: a receiver that does not know what it is must not act as if it were not there."""
+    """`required`: a receiver that does not understand it must not ignore it."""
 
     kind: str  # such as application/sdp, in lower case
     data: bytes
-    disposition: str = ""  # what it is for, such as session; "" where that is not said
+    disposition: str = ""  # its disposition, such as session; "" if not given
     required: bool = True
 
 
 def parts(message: Message) -> list[Part]:
-    """All that a body holds; nothing for an empty one. Raises ValueError for what cannot be read."""
+    """All parts of a body; none of an empty one. Raises ValueError for an unreadable one."""
     if not message.body:
         return []
     headers = {name: message.headers.get(name) for name in ("Content-Type", "Content-Disposition")}
@@ -45,7 +45,7 @@ def parts(message: Message) -> list[Part]:
 
 
 def sdp_of(message: Message) -> bytes:
-    """The session description in a body; empty if there is none, or nothing that can be read."""
+    """The session description in a body; empty if there is none, or the body is unreadable."""
     try:
         return next((part.data for part in parts(message) if is_sdp(part) or not part.kind), b"")
     except ValueError:
@@ -79,14 +79,14 @@ def _split(content_type: str, body: bytes, cited: str, depth: int) -> Iterator[P
         else:
             found.append(_part(headers, data, cited))
         if len(found) > MAX_PARTS:
-            break  # too many; whoever counts them says so
+            break  # too many; the caller that counts them raises
     if kind.strip().lower() == "multipart/alternative" and any(map(is_sdp, found)):
-        found = [part for part in found if is_sdp(part)]  # one of them is enough
+        found = [part for part in found if is_sdp(part)]  # one alternative is enough
     yield from found
 
 
 def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
-    """What stands between the lines that begin with the boundary; the last one may be missing."""
+    """The text between the boundary lines; the last one may be missing."""
     start = -1
     for line in re.finditer(rb"^--%s(--)?[ \t]*\r?$\n?" % re.escape(boundary), body, re.MULTILINE):
         if start >= 0:
@@ -100,7 +100,7 @@ def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
 
 
 def _headers(piece: bytes) -> tuple[dict[str, str], bytes]:
-    """A part's headers, by names in lower case, and what follows them."""
+    """A part's headers, by names in lower case, and its content."""
     if end := re.search(rb"^\r?\n", piece, re.MULTILINE):
         head, data = piece[: end.start()], piece[end.end() :]
     else:
@@ -113,12 +113,12 @@ def _headers(piece: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def _part(headers: dict[str, str], data: bytes, cited: str) -> Part:
-    """What a header of the message cites (`cid:`) is for those who know that header."""
+    """Parts cited by a header of the message (`cid:`) matter only to receivers that know that header."""
     disposition, semicolon, params = headers.get("content-disposition", "").partition(";")
     handling = parse_params(semicolon + params).get("handling", "")
     number = headers.get("content-id", "").strip("<>")
     kind = kind_of(headers.get("content-type", "text/plain"))
     if headers.get("content-transfer-encoding", "").lower() not in _PLAIN:
-        kind += " (encoded)"  # nothing that we know
+        kind += " (encoded)"  # none that we know
     optional = unquote(handling).lower() == "optional" or (number != "" and f"cid:{number}" in cited)
     return Part(kind, data, disposition.strip().lower(), not optional)

@@ -1,4 +1,4 @@
-"""What stands in SIP header values: URIs, addresses, Via, CSeq, parameters and lists (RFC 3261, section 25).
+"""The syntax of SIP header values: URIs, addresses, Via, CSeq, parameters and lists (RFC 3261, section 25).
 
 Values keep the text they came with (escapes and quotes too), so that what is read is written back unchanged;
 `unescape` and `unquote` give the meaning. Every `parse_*` raises ValueError with a fixed sentence that repeats
@@ -30,7 +30,7 @@ _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 class Uri(msgspec.Struct, frozen=True):
     """`sip:user:password@host:port;params?headers`. Flags among the params have the value "".
 
-    An IPv6 host stands without its brackets. Other schemes have no host: `user` is all that follows the colon,
+    An IPv6 host is kept without its brackets. Other schemes have no host: `user` is all that follows the colon,
     less a tel URI's params.
     """
 
@@ -39,7 +39,7 @@ class Uri(msgspec.Struct, frozen=True):
     host: str
     port: int | None = None
     params: dict[str, str] = {}  # names in lower case
-    headers: str = ""  # what follows the `?`, as it stood
+    headers: str = ""  # the text after the `?`, unchanged
     password: str = ""
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ class Uri(msgspec.Struct, frozen=True):
 
 
 class NameAddr(msgspec.Struct, frozen=True):
-    """`"display" <uri>;params`, as in From, To, Contact, Route and Refer-To. `display` stands without quotes."""
+    """`"display" <uri>;params`, as in From, To, Contact, Route and Refer-To. `display` is kept without quotes."""
 
     display: str
     uri: Uri
@@ -64,7 +64,7 @@ class NameAddr(msgspec.Struct, frozen=True):
 
 
 class Via(msgspec.Struct, frozen=True):
-    """`SIP/2.0/transport host:port;params`. `transport` is in capitals; an IPv6 host stands without brackets."""
+    """`SIP/2.0/transport host:port;params`. `transport` is in capitals; an IPv6 host is kept without brackets."""
 
     transport: str
     host: str
@@ -73,7 +73,7 @@ class Via(msgspec.Struct, frozen=True):
 
     @property
     def branch(self) -> str:
-        """The transaction's id; "" from a peer that knows RFC 2543 only."""
+        """The transaction's id; "" from an RFC 2543 peer."""
         return self.params.get("branch", "")
 
     def __str__(self) -> str:
@@ -137,7 +137,7 @@ def parse_name_addr(text: str) -> NameAddr:
 
 
 def parse_via(text: str) -> Via:
-    """One Via. Its version is not looked at: the start line's counts, and a 505 goes back by such a Via."""
+    """One Via. Its version is not checked: the start line's counts, and a 505 must go back by such a Via."""
     protocol = _VIA.match(text)
     if protocol is None:
         raise ValueError("a Via that is not SIP/version/transport host")
@@ -165,7 +165,7 @@ def parse_number(text: str, most: int) -> int:
 
 
 def parse_params(text: str, *, uri: bool = False) -> dict[str, str]:
-    """`;name=value;flag` as a dict: names in lower case, values as they stand, flags "". The first of a name wins.
+    """`;name=value;flag` as a dict: names in lower case, values unchanged, flags "". The first of each name wins.
 
     A URI's params (`uri`) have more characters and no white space.
     """
@@ -178,7 +178,7 @@ def split_list(value: str) -> list[str]:
 
 
 def unescape(text: str) -> str:
-    """%41 is A. What is no escape stays; bytes that are not UTF-8 become U+FFFD."""
+    """%41 is A. Anything that is no escape stays; bytes that are not UTF-8 become U+FFFD."""
     if "%" not in text:
         return text
     raw = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text.encode("utf-8", "replace"))

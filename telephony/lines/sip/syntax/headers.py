@@ -1,4 +1,4 @@
-"""The headers of a message, in order. What stands in one of them is header.py's."""
+"""The headers of a message, in order. header.py has the syntax of their values."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -51,7 +51,7 @@ class Headers:  # noqa: PLW1641 (it changes, so it has no hash)
             self.add(name, value)
 
     def add(self, name: str, value: str) -> None:
-        """Append; ValueError for a name or a value that cannot stand in a header."""
+        """Append; ValueError for a bad name or value."""
         name = _full_name(name)
         if not _NAME.fullmatch(name):
             raise ValueError("a header name that is no token")
@@ -60,7 +60,7 @@ class Headers:  # noqa: PLW1641 (it changes, so it has no hash)
         self._items.append((name.lower(), name, value.strip(" \t")))
 
     def set(self, name: str, value: str) -> None:
-        """Replace all of that name by one, which stands where the first of them stood."""
+        """Replace all headers of that name by one, in the place of the first."""
         added = Headers([(name, value)])._items[0]
         key = added[0]
         place = next((i for i, item in enumerate(self._items) if item[0] == key), len(self._items))
@@ -85,7 +85,7 @@ class Headers:  # noqa: PLW1641 (it changes, so it has no hash)
         return [item for value in values for item in split_list(value)] if key in _LISTS else values
 
     def remove(self, name: str) -> None:
-        """Remove all of that name, if any."""
+        """Remove all headers of that name, if any."""
         key = _full_name(name).lower()
         self._items = [item for item in self._items if item[0] != key]
 

@@ -1,6 +1,6 @@
 """SIP messages (RFC 3261, section 7): bytes in, requests and responses out, and back.
 
-Calls end in CRLF; a lone CR or LF is refused, because two parsers that disagree on where a line ends can be
+Lines end in CRLF; a lone CR or LF is refused, because two parsers that disagree on where a line ends can be
 played against each other. Parsing takes time linear in the bytes. The headers that every answer needs (Via, From, To,
 Call-ID, CSeq) are checked here; what a method or an extension asks for is checked where it is used.
 """
@@ -50,7 +50,7 @@ _LENGTH_LINE = re.compile(rb"\r\n(?:content-length|l)[ \t]*+:", re.IGNORECASE)
 
 
 class Request(msgspec.Struct):
-    """What the peer wants, or we. `uri` is the Request-URI as it stood."""
+    """A request, the peer's or ours. `uri` is the Request-URI, unchanged."""
 
     method: str
     uri: str
@@ -75,15 +75,15 @@ class KeepAlive(msgspec.Struct, frozen=True):
 
 
 class MessageError(LineError):
-    """The peer's message is bad. Answer `request`, where there is one, with `status` and `reason`; else drop it.
+    """The peer's message is bad. Answer `request`, if there is one, with `status` and `reason`; else drop it.
 
-    From a stream: `before` are the messages that were read before it in the same `feed`. Unless the error is `fatal`
+    From a stream: `before` are the messages read before it in the same `feed`. Unless the error is `fatal`
     (where the next message begins is unknown: close the connection), `feed(b"")` goes on behind the bad message.
     """
 
     def __init__(self, status: int, reason: str, request: Request | None = None, *, fatal: bool = False) -> None:
         """`reason` is ours, so it is safe in a status line. `request` has no body; its first Via, its From and its To
-        can be read, and nothing else is sure."""
+        are readable, and nothing else is certain."""
         self.status = status
         self.reason = reason
         self.request = request
@@ -96,7 +96,7 @@ class MessageError(LineError):
 
 
 def parse(data: bytes) -> Message:
-    """One datagram: without a Content-Length the body is the rest; what stands behind it is ignored."""
+    """One datagram: without a Content-Length the body is the rest; anything after the body is ignored."""
     if len(data) > MAX_BYTES:
         raise MessageError(413, "Message Too Large")
     data = data.lstrip(b"\r\n")
@@ -138,12 +138,12 @@ def encode(message: Message, *, compact: bool = False) -> bytes:
 
 
 def is_keep_alive(data: bytes) -> bool:
-    """Whether a datagram only keeps a NAT's door open: line ends or zeros. It wants no answer."""
+    """Whether a datagram only keeps a NAT binding open: line ends or zeros. It gets no answer."""
     return not data.strip(b"\r\n\0")
 
 
 class StreamParser:
-    """TCP and TLS: whole messages out of bytes that come in any pieces."""
+    """TCP and TLS: whole messages from bytes that arrive in any pieces."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -152,7 +152,8 @@ class StreamParser:
         self._failure: MessageError | None = None
 
     def feed(self, data: bytes) -> list[Message | KeepAlive]:
-        """What these bytes complete. Raises MessageError, see there. Two pongs (CRLF) in a row look like a ping."""
+        """The messages that these bytes complete. Raises MessageError, see there. Two pongs (CRLF) in a row look like a
+        ping."""
         self._buffer += data
         found: list[Message | KeepAlive] = []
         try:
@@ -208,7 +209,7 @@ class StreamParser:
 
 
 def _text(line: bytes) -> str:
-    """UTF-8, or Latin-1, which old exchanges put into display names."""
+    """UTF-8, or Latin-1, as in display names from old exchanges."""
     try:
         return line.decode()
     except UnicodeDecodeError:
@@ -216,7 +217,7 @@ def _text(line: bytes) -> str:
 
 
 def _read_headers(lines: list[bytes], headers: Headers) -> None:
-    """Fill in `headers`. It keeps what was read when a line is bad."""
+    """Fill in `headers`. On a bad line it keeps the headers read so far."""
     if len(lines) > MAX_HEADERS:
         raise MessageError(413, "Too Many Headers")
     bad = ""
@@ -235,7 +236,7 @@ def _read_headers(lines: list[bytes], headers: Headers) -> None:
 
 
 def _check_headers(headers: Headers) -> None:
-    """What every message needs, and nothing twice that may stand once only."""
+    """Check for the headers that every message needs, and that none is repeated that may occur only once."""
     for name in _NEEDED:
         if not headers.get(name):
             raise MessageError(400, f"Missing {name}")
@@ -315,7 +316,7 @@ def _body(headers: Headers, rest: bytes) -> bytes:
 
 
 def _answerable(start: str, headers: Headers) -> Request | None:
-    """The bad message as far as an answer needs it: a request, not an ACK; a Via to send it by, a To for our tag."""
+    """As much of the bad message as an answer needs: a request, not an ACK; a Via to send it by, a To for our tag."""
     method, _, rest = start.partition(" ")
     if not _TOKEN.fullmatch(method) or method == "ACK" or not all(headers.get(name) for name in _NEEDED):
         return None
@@ -329,7 +330,7 @@ def _answerable(start: str, headers: Headers) -> Request | None:
 
 
 def _salvage(head: bytes) -> Request | None:
-    """The same from headers on a stream whose body has no known length."""
+    """The same, from headers on a stream whose body has no known length."""
     try:
         message = parse(head)
     except MessageError as error:

@@ -1,6 +1,6 @@
-"""Session descriptions (RFC 8866): text to fields and back, tolerant of what the field's phones and trunks send.
+"""Session descriptions (RFC 8866): text to fields and back, tolerant of what real phones and trunks send.
 
-Calls that are not read here are kept and written out again. Calls may end in CR LF or LF; `s=` and `t=` may be missing.
+Lines not read here are kept and written out again. Lines may end in CR LF or LF; `s=` and `t=` may be missing.
 """
 
 from collections.abc import Iterable
@@ -30,14 +30,14 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Level(msgspec.Struct):
-    """What the session and each of its media have alike."""
+    """What the session and each of its media have in common."""
 
-    connection: str = ""  # the host of `c=`; "" where the line is missing
+    connection: str = ""  # the host of `c=`; "" if the line is missing
     attributes: list[tuple[str, str]] = msgspec.field(default_factory=list)  # `a=`: names in lower case, value or ""
     others: list[str] = msgspec.field(default_factory=list)  # lines of other kinds, whole
 
     def attribute(self, name: str) -> str | None:
-        """The first value of an attribute; "" for a flag, None where it is missing."""
+        """The first value of an attribute; "" for a flag, None if it is missing."""
         return next((value for key, value in self.attributes if key == name), None)
 
     def all(self, name: str) -> list[str]:
@@ -46,22 +46,22 @@ class Level(msgspec.Struct):
 
     @property
     def direction(self) -> str | None:
-        """sendrecv, sendonly, recvonly or inactive, if it is said here."""
+        """sendrecv, sendonly, recvonly or inactive, if given here."""
         return next((key for key, _ in self.attributes if key in DIRECTIONS), None)
 
 
 class MediaDescription(Level, kw_only=True):
     """An `m=` line and what belongs to it."""
 
-    kind: str  # audio, video, image ... as it stands there, since an answer repeats it
-    port: int  # 0 where it is refused
-    protocol: str  # RTP/AVP, RTP/SAVP, udptl ... as it stands there
+    kind: str  # audio, video, image ... unchanged, since an answer repeats it
+    port: int  # 0 if refused
+    protocol: str  # RTP/AVP, RTP/SAVP, udptl ... unchanged
     formats: list[str]  # payload types, in order of preference
     ports: int = 1  # how many
 
     @property
     def transport(self) -> str:
-        """The protocol in capitals, to be compared."""
+        """The protocol in capitals, for comparison."""
         return self.protocol.upper()
 
     def payloads(self) -> list[tuple[int, str, int]]:
@@ -80,7 +80,7 @@ class MediaDescription(Level, kw_only=True):
         return found
 
     def parameters(self, payload_type: int) -> str:
-        """The `a=fmtp` of a payload type; "" where it has none."""
+        """The `a=fmtp` of a payload type; "" if it has none."""
         for value in self.all("fmtp"):
             number, _, parameters = value.partition(" ")
             if number == str(payload_type):
@@ -96,7 +96,7 @@ class Description(Level, kw_only=True):
     media: list[MediaDescription] = msgspec.field(default_factory=list)
 
     def address(self, media: MediaDescription) -> str:
-        """The host that takes a medium: its own, else the session's; "" where neither says."""
+        """The host that receives a medium: its own, else the session's; "" if neither is given."""
         return media.connection or self.connection
 
     def direction_of(self, media: MediaDescription) -> str:
@@ -112,7 +112,7 @@ class Description(Level, kw_only=True):
 
 
 def parse(data: bytes) -> Description:
-    """Read a body of type application/sdp. Raises ValueError for what is none."""
+    """Read a body of type application/sdp. Raises ValueError for anything else."""
     if len(data) > MAX_BYTES:
         raise ValueError(f"session description of {len(data)} bytes")
     lines = data.decode("utf-8", "surrogateescape").replace("\0", "").replace("\r", "\n").split("\n")
@@ -126,7 +126,7 @@ def parse(data: bytes) -> Description:
     for line in lines[1:]:
         kind, equals, value = line[:1], line[1:2], line[2:].strip()
         if equals != "=" or not kind.isascii() or not kind.islower():
-            continue  # no line of a description; some gateways send stray text
+            continue  # not a line of SDP; some gateways send stray text
         if kind == "m":
             level = _parse_media(value)
             description.media.append(level)
@@ -187,7 +187,7 @@ def _address(host: str) -> str:
 
 
 def encode(description: Description) -> bytes:
-    """The description as text. Raises ValueError where a value would break out of its line."""
+    """The description as text. Raises ValueError if a value would break out of its line."""
     top = ["v=0", f"o={description.origin}", f"s={description.name or '-'}"]
     lines = _lines(top, description, _SESSION_ORDER)
     if not any(line.startswith("t=") for line in lines):
