@@ -1,4 +1,5 @@
-"""The same work with what the packages offer: transformers' `generate()`, one thread a call, and KPipeline."""
+"""The baseline: the same work by the packages' own means, transformers' `generate()` with one thread per call, and
+KPipeline."""
 
 import statistics
 import threading
@@ -20,7 +21,8 @@ AUDIO_TOKEN, AUDIO_TOKENS = 24, 375
 
 
 def baseline_generate(settings: VoxtralSettings, counts: list[int]) -> list[dict[str, Any]]:
-    """So many threads, each with one turn of 3 s: time to its second word and tokens a second of all together."""
+    """This many threads, each with one turn of 3 s: the time to its second word, and the tokens a second of all
+    together."""
     checkpoint = load(settings)
     _generate(checkpoint)  # warm
     rows = [_threads(checkpoint, count) for count in counts]

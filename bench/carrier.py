@@ -1,4 +1,5 @@
-"""A carrier in virtual time, exact to the sample: what the caller's ear gets of a playout, and where it belongs."""
+"""A carrier in virtual time, exact to the sample: what reaches the caller's ear from a playout, and where it
+belongs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ class Carrier:
     """A carrier `delay` ms away (each direction), exact to the sample; its clock goes in steps of some ms."""
 
     def __init__(self, playout: Playout, delay: int, per_ms: int = 8) -> None:
-        """`per_ms`: samples a ms."""
+        """`per_ms`: samples per ms."""
         self.playout = playout
         self._per_ms = per_ms
         self._delay = delay
@@ -29,7 +30,7 @@ class Carrier:
             self._step(step)
 
     def pause(self, ms: int) -> None:
-        """Pause for so many ms, then resume."""
+        """Pause for this many ms, then resume."""
         fade, heard_ms = self.playout.pause(self._now)
         position = round(self._per_ms * heard_ms)
         self._coming += [(self._now + self._delay, "clear"), (self._now + self._delay, (position, fade))]

@@ -1,4 +1,5 @@
-"""Conversations with an engine, without a line: what each reply takes, and how late other work of the loop becomes."""
+"""Conversations with an engine, without a line: how long each reply takes, and how late it makes other work of the
+loop."""
 
 import asyncio
 import itertools
@@ -22,7 +23,7 @@ from config.settings import ReplySettings
 
 AGENT = AgentSettings(name="desk", instructions="You are the front desk of a dental practice. Be brief and warm. " * 4)
 SPEAK_S, LISTEN_S = 3.0, 4.0
-TICK_S = 0.01  # of the work that must not be held up
+TICK_S = 0.01  # period of the work that must not be held up
 REPLY_S = 120.0
 CALLS = itertools.count(1)
 
@@ -86,7 +87,7 @@ class Conversation:
             self.figures.failed += 1
 
     async def close(self) -> None:
-        """Cancel what goes on, and measure how long that takes."""
+        """Cancel the reply in progress, and measure how long that takes."""
         begin = time.perf_counter()
         await self._replies.close()
         self.figures.cancel.append(1000 * (time.perf_counter() - begin))
@@ -112,7 +113,7 @@ class Conversation:
 
 
 async def talk(engine: Engine, calls: int, seconds: float, *, at_once: bool) -> Figures:
-    """So many callers for so long: each speaks and listens in its own time, or all turns end at the same moment."""
+    """Run this many conversations for this long: each in its own time, or all turns ending at the same moment."""
     figures = Figures()
     conversations = [Conversation(engine, figures) for _ in range(calls)]
     await asyncio.gather(*(conversation.turn() for conversation in conversations))  # warm
@@ -142,7 +143,7 @@ async def talk(engine: Engine, calls: int, seconds: float, *, at_once: bool) -> 
 
 
 async def _cut_off(conversations: list[Conversation]) -> None:
-    """All begin once more and are cancelled in the middle."""
+    """Begin all of them once more and cancel them in the middle."""
     going = [asyncio.create_task(conversation.turn()) for conversation in conversations]
     await asyncio.sleep(0.05)
     for conversation in conversations:
@@ -153,7 +154,7 @@ async def _cut_off(conversations: list[Conversation]) -> None:
 
 
 async def _tick(late: Callable[[float], None]) -> None:
-    """What the audio of other calls would feel: how late a task runs that is due every 10 ms."""
+    """What the audio of other calls would suffer: how late a task runs that is due every 10 ms."""
     loop = asyncio.get_running_loop()
     due = loop.time()
     while True:

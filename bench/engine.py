@@ -1,11 +1,11 @@
 """What the models cost, and how many conversations they carry at once. `make bench-engine`, or --help.
 
-Voxtral and Kokoro with random weights in the genuine format: of the real size on a GPU; of the real depth and narrow
-on a CPU, where the cost of dispatching is what is measured. Each in one run: the steps of the decode loop beside the
-floor; conversations (3 s of speech, then 4 s of listening) and everybody at once, with the models in a process of their
-own and in this one; the baseline, `generate()` and KPipeline; then the targets, which need a GPU. Prints tables and
-writes bench/results/engine-DATE.json anew after each part: a part that fails is named there and costs no other part,
-and parts that there is no time for are left out.
+Voxtral and Kokoro with random weights in the genuine format: of the real size on a GPU; of the real depth but narrow on
+a CPU, which measures the cost of dispatching. Each in one run: the steps of the decode loop beside the floor;
+conversations (3 s of speech, then 4 s of listening) and everybody at once, with the models in a process of their own
+and in this one; the baseline, `generate()` and KPipeline; then the targets, which need a GPU. Prints tables and writes
+bench/results/engine-DATE.json anew after each part: a part that fails is named there and costs no other part, and parts
+that there is no time for are left out.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from bench.voxtral_steps import steps
 from config.engine import EngineSettings
 from telephony.simulator.report import distribution
 
-# What the model says, whatever it hears: an answer of a front desk, a token a piece.
+# What the model says, whatever it hears: a front desk's answer, one token per piece.
 SAYS = {
     "[/INST]": (
         "We're| open| Monday| through| Friday,| from| nine| in| the| morning| until| five| o'clock.| "
@@ -50,8 +50,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"depth": 2, "width": 64},
 }
 CASES = {"conversations": False, "all at once": True}
-SPARE_S = 15  # besides its length, that a run of conversations may take: the first turns, and cutting off
-LOAD_S = 60  # that an engine of the full size may take to load
+SPARE_S = 15  # extra time for a run of conversations: the first turns, and cutting off
+LOAD_S = 60  # time for a full-size engine to load
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, help="write the results to this folder")
     options = parser.parse_args(arguments)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # who is stopped has shown what was found
+        sys.stdout.reconfigure(line_buffering=True)  # a run that is stopped has shown its results so far
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         bench = Bench(options, options.checkpoints or Path(temporary))
@@ -96,7 +96,7 @@ class Bench:
         }
 
     def run(self) -> None:
-        """All parts, what matters most first."""
+        """Run all parts, the most important first."""
         options, settings = self._options, self._settings
         self._part("voxtral", lambda: build_voxtral(Path(settings.voxtral.model), options.size, options.device))
         self._part("kokoro", lambda: build_kokoro(Path(settings.kokoro.model), options.size))
@@ -129,7 +129,7 @@ class Bench:
         self.path = keep("engine", self.results, self._options.results)
 
     def _conversations(self, place: str, *, process: bool) -> str:
-        """Every number of calls, taking turns and all at once, with the models in one place."""
+        """Every number of calls, in turn and all at once, with the models in one place."""
         begin = len(self.results["conversations"])
         try:
             return asyncio.run(self._converse(place, process=process))
@@ -184,7 +184,7 @@ def settings_of(folder: Path, size: str, device: str) -> EngineSettings:
 
 
 def build_voxtral(folder: Path, size: str, device: str) -> str:
-    """Random weights in the genuine format, unless they are there."""
+    """Random weights in the genuine format, unless they exist already."""
     if (folder / "tekken.json").exists() and (folder / "config.json").exists():
         return "was there"
     voxtral.build(folder, says=SAYS, device=device, **SIZES[size])
@@ -197,7 +197,7 @@ def build_kokoro(folder: Path, size: str) -> str:
 
     if (folder / "voices").exists():
         return "was there"
-    pace = 1.0 if size == "tiny" else kokoro.FRAMES_A_PHONEME  # a hurry costs less
+    pace = 1.0 if size == "tiny" else kokoro.FRAMES_A_PHONEME  # at a quicker pace speech is shorter, and costs less
     kokoro.build(folder, full=size == "full", pace=pace)
     return "built"
 

@@ -1,4 +1,4 @@
-"""A 20 ms frame's way through the line, part by part: CPU time, no socket. A part of `make bench-line`."""
+"""The path of a 20 ms frame through the line, part by part: CPU time, no socket. A part of `make bench-line`."""
 
 import base64
 import json
@@ -117,7 +117,7 @@ def _probability_us() -> float:
 
 
 def _vad_us(calls: int) -> float:
-    """For one window of one call, all calls in one run."""
+    """Time for one window of one call, with all calls in one run."""
     detector = Vad()
     streams = [detector.open() for _ in range(calls)]
     windows = [
@@ -133,7 +133,7 @@ def _vad_us(calls: int) -> float:
 
 
 def _published_us(calls: int) -> float:
-    """For one window of one call in Silero's own file, all calls in one run; the network alone."""
+    """The same with Silero's own file: the network alone."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -1,9 +1,8 @@
-"""What the line costs and how it holds under load. `make bench-line`, or python -m bench.line --help.
+"""What the line costs, and how it holds up under load. `make bench-line`, or python -m bench.line --help.
 
-Four parts, each in one run on one machine: the parts of a 20 ms frame's way (CPU time, no socket); a real server on
+Four parts, each in one run on one machine: the stages of a 20 ms frame's path (CPU time, no socket); a real server on
 one core under more and more simulated calls from another core, by Twilio's socket and by SIP; the first audio of the
-embedded engine; a caller with real human speech who interrupts.
-Prints tables and writes bench/results/line-DATE.json.
+embedded engine; a caller with real human speech who interrupts. Prints tables and writes bench/results/line-DATE.json.
 """
 
 import argparse
@@ -81,7 +80,7 @@ def first_audio() -> dict[str, Any]:
 
 
 def human_speech(reps: int) -> dict[str, Any]:
-    """Every recording talks over the agent `reps` times: onset of speech → `clear`."""
+    """Each recording interrupts the agent `reps` times: onset of speech → `clear`."""
     recordings = sorted(SPEECH.glob("*.wav"))
     settings = {"engine.profile": "simulated", "engine.simulated.words": 60}
     with ServerProcess(settings) as server:

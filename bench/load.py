@@ -1,4 +1,4 @@
-"""A real server on one core under simulated calls from another: what it costs, and what the callers say of it."""
+"""A real server on one core under simulated calls from another core: what it costs, and what the callers report."""
 
 import json
 import subprocess
@@ -20,10 +20,10 @@ from telephony.server.process import ServerProcess
 SCRIPT = Path(__file__).parent.parent / "telephony" / "simulator" / "scripts" / "load.yaml"
 SERVER_CORE, CALLER_CORE = 0, 1
 RAMP_S, CALLS_A_SECOND = 2.0, 40  # how calls begin
-TAIL_S = 8.0  # of a run, that is not measured: calls end
-LEAST_S = 3.0  # that is measured
+TAIL_S = 8.0  # at a run's end, not measured: calls end
+LEAST_S = 3.0  # measured at least
 
-Columns = dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]]  # of a table: a run and its report → a cell
+Columns = dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]]  # of a table: (run, report) → cell
 
 
 def under_load(
@@ -33,7 +33,7 @@ def under_load(
     address: Callable[[ServerProcess], str],
     script: Path = SCRIPT,
 ) -> dict[str, Any]:
-    """One run: a fresh server on its core with these settings besides, `calls` callers of `address` on the other."""
+    """One run: a fresh server with these extra settings on one core, `calls` callers of `address` on the other."""
     simulated = {"engine.profile": "simulated", "engine.simulated.words": 8, "call.capacity": 2 * calls + 10}
     with ServerProcess({**simulated, **settings}) as server, tempfile.TemporaryDirectory() as folder:
         process = psutil.Process(server.process.pid)
@@ -70,7 +70,7 @@ def under_load(
 
 
 def _costs() -> Columns:
-    """The columns that every table of loads begins with."""
+    """The first columns of every table of loads."""
     return {
         "calls": lambda run, _: run["calls"],
         "core %": lambda run, _: 100 * run["cpu_share"],
@@ -84,7 +84,7 @@ def _costs() -> Columns:
 
 
 def show(title: str, runs: list[dict[str, Any]], columns: Columns) -> None:
-    """The runs side by side: what every load costs, these columns, and whether the figures say anything."""
+    """Show the runs side by side: what each load costs, these columns, and whether the figures mean anything."""
     every = _costs() | columns | {"caller kept up": _kept_up}
     table(title, list(every), [[cell(run, run["report"]) for cell in every.values()] for run in runs])
 
@@ -94,7 +94,7 @@ def _kept_up(_: dict[str, Any], report: dict[str, Any]) -> str:
 
 
 def _pin(process: psutil.Process, core: int) -> None:
-    """To one core, where there are two and the system can do that."""
+    """Pin the process to one core, if there are two and the system supports that."""
     if hasattr(process, "cpu_affinity") and core in process.cpu_affinity():
         process.cpu_affinity([core])
 
@@ -119,7 +119,7 @@ def _samples(url: str, name: str) -> Iterator[tuple[dict[str, str], float]]:
 
 
 def _tick_late_ms(url: str) -> float:
-    """The bucket's bound below which 99 % of the ticks were late."""
+    """The bound of the bucket that holds the 99th percentile of the ticks' lateness."""
     buckets = sorted(
         (float(labels["le"]), count) for labels, count in _samples(url, "voxline_tick_late_seconds_bucket")
     )

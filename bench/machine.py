@@ -1,4 +1,4 @@
-"""What a figure was measured on, and where it is kept."""
+"""The machine that a figure was measured on, and the files that keep figures."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def machine() -> dict[str, Any]:
 
 
 def keep(name: str, results: dict[str, Any], folder: Path | None = None) -> Path:
-    """Write results with date and machine to NAME-DATE.json in bench/results or another folder; gives the file."""
+    """Write results with date and machine to NAME-DATE.json in bench/results or another folder; returns the file."""
     now = datetime.now(UTC)
     folder = folder or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def keep(name: str, results: dict[str, Any], folder: Path | None = None) -> Path
 
 
 def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """Print a table, numbers to the right."""
+    """Print a table, numbers aligned right."""
     cells = [[f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
     widths = [max(len(row[index]) for row in [columns, *cells]) for index in range(len(columns))]
     print(f"\n{title}")

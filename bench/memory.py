@@ -1,4 +1,4 @@
-"""What a server keeps of calls that are over: python -m bench.memory --help.
+"""How much memory a server keeps of finished calls: python -m bench.memory --help.
 
 Many short calls in waves, by Twilio's socket and by SIP, and the server's memory after each wave, as the operating
 system counts it. The first waves fill what is kept for a while on purpose (SIP's transactions, 32 s) and the arenas of
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def grow(line: str, calls: int, at_once: int) -> list[dict[str, Any]]:
-    """Waves of calls until there were so many: how many so far, and the server's memory after each wave."""
+    """Waves of calls up to this number: how many so far, and the server's memory after each wave."""
     settings, where = LINES[line]
     script = Script.model_validate({"steps": [{"silence": 200}, {"hang_up": True}]})
     with ServerProcess({**SETTINGS, **settings}) as server:

@@ -1,7 +1,7 @@
 """A thousand replays of the scripted calls in tests/calls. `make bench-replay`, or python -m bench.replay --help.
 
 The calls are made once against a real server and taped; every replay must give the same decisions, to the bit. Prints
-how much faster than the calls it is, on one core, and writes bench/results/replay-DATE.json.
+how much faster than the calls the replays are on one core, and writes bench/results/replay-DATE.json.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def make_calls(folder: Path) -> None:
-    """Every script against one server, which tapes into `folder`/tapes."""
+    """Run every script against one server, which tapes into `folder`/tapes."""
     shutil.copytree(SCRIPTS, folder / "scripts")
     speak_to_file("We're open Monday to Friday, from nine in the morning.", folder / "scripts" / "echo.wav")
     scripts = [load_script(path) for path in sorted((folder / "scripts").glob("*.yaml"))]
@@ -73,7 +73,7 @@ async def _call_all(url: str, scripts: list[Script]) -> None:
 
 
 def replays(tapes: list[Tape], times: int, *, recompute: bool) -> dict[str, Any]:
-    """All tapes, so many times; with `recompute` the speech probabilities come anew from the audio."""
+    """Replay all tapes this many times; with `recompute` the speech probabilities are computed again from the audio."""
     media_s = sum(_media_s(steps) for _, steps in tapes)
     different, speeds = 0, []
     for _ in range(times):

@@ -21,12 +21,12 @@ def sip_under_load(calls: int, seconds: float) -> dict[str, Any]:
 
 
 def sip_in_silence(calls: int, seconds: float) -> dict[str, Any]:
-    """One run in which nobody speaks: media and signalling only."""
+    """One run without speech: media and signalling only."""
     return under_load(calls, seconds, SETTINGS | SAYS_NOTHING, address, SILENCE)
 
 
 def address(server: ServerProcess) -> str:
-    """The port is the system's choice, and stands in the log."""
+    """The server's address; the system chooses the port, and the log has it."""
     port = server.wait_for("listening", logger="voxline.sip")["ports"]["UDP"]
     return f"sip:front_desk@127.0.0.1:{port}"
 

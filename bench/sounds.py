@@ -1,4 +1,4 @@
-"""What the callers of bench.turns say, and what is heard over the agent: scripts of espeak voices and recordings."""
+"""What the callers of bench.turns say, and the sounds over the agent: scripts of espeak voices and recordings."""
 
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ SENTENCES = (
     ("What's your", "address, please?"),
     ("On Wednesday", "at three o'clock."),
 )
-ASK = "What are your opening hours?"  # its answer is long enough to be talked over
+ASK = "What are your opening hours?"  # its answer is long enough to be interrupted
 REAL = ("No.", "Stop.", "Wait.", "No, wait, that is not what I meant.", "I'd like to book an appointment.")
-BACKCHANNELS = ("uh huh", "umhum")  # as espeak-ng must be told to say "uh-huh" and "mm-hmm"
+BACKCHANNELS = ("uh huh", "umhum")  # spelled so that espeak-ng says "uh-huh" and "mm-hmm"
 
 
 def paused_sentences(folder: Path, pause_ms: int) -> list[Path]:
@@ -65,7 +65,7 @@ def _halves(path: Path) -> tuple[FloatArray, FloatArray]:
 
 
 def turns_script(files: list[Path], noise: float) -> Script:
-    """A caller who says one of these files in every turn."""
+    """A caller who plays one of these files in every turn."""
     steps: list[Any] = ["wait"]
     for path in files:
         steps += [{"wav": str(path)}, {"wait": {"quiet_ms": 900}}]
@@ -85,7 +85,7 @@ def _script(steps: list[Any], noise: float) -> Script:
 
 
 def sounds_over(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """What is said or heard over the agent, by its kind."""
+    """The sounds over the agent, by kind."""
     echo = speak_to_file("Monday to Friday, from nine in the morning", folder / "echo.wav")
     return {
         "real words": [{"say": text} for text in REAL],
@@ -112,5 +112,5 @@ def speak_to_file(text: str, path: Path) -> Path:
 
 
 def over_script(sound: dict[str, Any], after_ms: int, noise: float) -> Script:
-    """A caller over whose question's answer something is heard, `after_ms` into it."""
+    """A caller who asks a question, and makes a sound `after_ms` into the answer."""
     return _script(["wait", {"say": ASK}, {"interrupt": {"after_ms": after_ms, **sound}}, {"wait": {}}], noise)

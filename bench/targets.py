@@ -1,4 +1,4 @@
-"""What the engine is meant to reach on one H200, what was expected before it was measured, and what came out."""
+"""The engine's targets on one H200, what was expected before measuring, and what was measured."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ OWN = "own process"
 
 
 class Target(NamedTuple):
-    """A figure, in ms, that must not be above its limit."""
+    """A figure in ms that must not exceed its limit."""
 
     name: str
     part: str  # "steps", or a column of the conversations

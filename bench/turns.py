@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def latency(changes: dict[str, Any]) -> list[Line]:
-    """Turn decided → first audio on the wire, beyond the engine's delays: an engine of none, and one that is ready."""
+    """Turn decided → first audio on the wire, beyond the engine's delays: with no delays, and with an early reply."""
     rows = []
     kinds = {"engine without delay": 0, "engine of 100 + 100 ms, early reply": 100}
     for name, delay in kinds.items():
@@ -83,7 +83,7 @@ def _decided_to_audio(tape: list[Line]) -> Iterable[float]:
 
 
 def samples() -> Line:
-    """A thousand pauses, resumed: samples lost or doubled at an ear 0 and 40 ms away."""
+    """A thousand pauses and resumes: samples lost or doubled at an ear 0 and 40 ms away."""
     lost = doubled = pauses = 0
     chance = np.random.default_rng(0)
     for number in range(20):
@@ -144,7 +144,7 @@ def _commands(tape: list[Line], kind: str) -> list[Line]:
 
 
 def _cut_offs(report: CallReport, tape: list[Line]) -> Line:
-    """Turns that were decided before they were over; after the others, the time to the decision and to the voice."""
+    """Turns that were decided too soon; for the others, the time to the decision and to the voice."""
     decided = [line["at"] for line in _commands(tape, "TurnDecided") if line["cue"] == "answer"]
     early, waits, gaps = 0, [], []
     for turn in report.turns:
@@ -156,7 +156,7 @@ def _cut_offs(report: CallReport, tape: list[Line]) -> Line:
 
 
 def _over(report: CallReport, tape: list[Line]) -> Line:
-    """What became of the sounds over the agent."""
+    """What happened at the sounds over the agent."""
     pauses, ends = _commands(tape, "Pause"), _commands(tape, "Interrupted")
     row: Line = {"sounds": 0, "paused": 0, "ended": 0, "pause ms": [], "interrupt ms": []}
     for item in report.interruptions:
@@ -172,7 +172,7 @@ def _over(report: CallReport, tape: list[Line]) -> Line:
 
 
 def _unheard_words(tape: list[Line]) -> int:
-    """Words of interrupted turns in the history that end beyond what the line had played by its `clear`, reckoned from
+    """Words of interrupted turns in the history that end after what the line had played by its `clear`, computed from
     the wire alone."""
     words: dict[int, list[float]] = {}
     length: dict[int, float] = {}
@@ -206,7 +206,7 @@ def _unheard_words(tape: list[Line]) -> int:
 
 
 def calls(scripts: list[Script], settings: dict[str, Any]) -> tuple[list[CallReport], list[list[Line]]]:
-    """All scripts against one server: what the callers say of them, and their tapes."""
+    """Run all scripts against one server: what the callers report, and their tapes."""
     with tempfile.TemporaryDirectory() as folder:
         with ServerProcess({"tape.mode": "full", "server.data": folder, **settings}) as server:
             reports = asyncio.run(_calls(server.url, scripts))
@@ -228,7 +228,7 @@ async def _calls(url: str, scripts: list[Script]) -> list[CallReport]:
 
 
 def show(results: dict[str, Line]) -> None:
-    """The tables, a row for each kind and a column group for each level of noise."""
+    """Show the tables, a row for each kind and a column group for each level of noise."""
     levels = list(results)
     rows = []
     for pause in PAUSES_MS:

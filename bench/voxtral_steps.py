@@ -1,4 +1,5 @@
-"""Voxtral's parts alone, beside the least time the hardware could take: hear, read a prompt, write a token of many."""
+"""Voxtral's parts alone, beside the least time that the hardware allows: hear, read a prompt, write a token for
+many."""
 
 import time
 import traceback
@@ -57,7 +58,7 @@ def cases_of(decoder: Decoder, device: torch.device, rows: list[int]) -> Cases:
     growing.add(turn[:-3200])
     mel = Mel(device)
     return {
-        # Audio that was heard before is not heard again.
+        # Audio heard before is not encoded again.
         "hear 30 s": lambda: decoder.hear(time.perf_counter_ns().to_bytes(8, "little") * 30_000),
         **_reading_and_writing(decoder, rows),
         **{f"products of write {count}": _products(decoder, bucket(count, MIN_ROWS, decoder.slots)) for count in rows},
@@ -76,7 +77,7 @@ def _reading_and_writing(decoder: Decoder, rows: list[int]) -> Cases:
 
 
 def _products(decoder: Decoder, rows: int) -> Callable[[], torch.Tensor]:
-    """The matrix products of a step alone: what is left of its time are the operations between them."""
+    """Only the matrix products of a step: the rest of its time is spent between them."""
     layers = decoder._layers._layers
     sizes = (weight.shape[1] for weight in (layers[0].states, layers[0].out, layers[0].down))
     inputs = [torch.randn(rows, size).to(decoder.device, layers[0].out.dtype) for size in sizes]
@@ -103,11 +104,11 @@ def _measure(cases: Cases, device: torch.device) -> dict[str, Any]:
 
 
 def agree(decoder: Decoder) -> bool:
-    """Whether prompts and words of several rows come out alike with and without CUDA graphs, and so does the cache."""
+    """Whether prompts, words and the cache of several rows come out alike with and without CUDA graphs."""
     graphs = decoder._graphs
     for (
         layer
-    ) in decoder._model.model.language_model.layers:  # which say nothing in a checkpoint that always says the same
+    ) in decoder._model.model.language_model.layers:  # which mean nothing in a checkpoint that always says the same
         layer.self_attn.o_proj.weight.normal_(std=0.02)
     said, kept = [], []
     for each in (graphs, Graphs(decoder.device, enabled=False)):

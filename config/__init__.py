@@ -1,4 +1,4 @@
-"""Settings, agents and logging, read by both halves."""
+"""Settings, agents and logging, used by both halves."""
 
 from config.privacy import silence
 

@@ -22,7 +22,7 @@ from config.exceptions import SettingsError
 _NUMBER = re.compile(r"\+[1-9]\d{6,14}|sip:[^\s@<>\"]+@[^\s@<>\"]+")
 _FILE = re.compile(r"[\w-][\w.-]*")
 MAX_BYTES = 1 << 20  # of an agent's file
-FAILED_REQUESTS = "failed_requests.jsonl"  # what callers asked for and a tool could not do, for a person to see to
+FAILED_REQUESTS = "failed_requests.jsonl"  # what callers asked for and a tool could not do, for a person to follow up
 
 
 def _dialable(number: str) -> str:

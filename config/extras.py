@@ -1,4 +1,4 @@
-"""The optional parts of voxline: which command adds one to the environment that runs."""
+"""The optional parts of voxline, and the command that adds one to the running environment."""
 
 import sys
 from importlib.metadata import requires

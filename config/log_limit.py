@@ -1,10 +1,10 @@
-"""A bound on log lines that strangers cause, so that a flood of requests is no flood of the log as well."""
+"""Limits log lines that strangers cause, so that a flood of requests does not flood the log as well."""
 
 import logging
 import time
 from collections.abc import Callable, Collection
 
-MAX_KINDS = 200  # that are told apart; the code has fewer, but a library may fill in its messages by itself
+MAX_KINDS = 200  # told apart at most; the code has fewer, but a library may format its messages itself
 
 
 class LogLimit(logging.Filter):
@@ -48,7 +48,7 @@ class LogLimit(logging.Filter):
         return True
 
     def _kind(self, message: str, now_s: float) -> "_Kind":
-        """Its kind; beyond MAX_KINDS all new ones are one."""
+        """The kind of a line; beyond MAX_KINDS all new ones count as one."""
         kind = self._kinds.get(message)
         if kind is None:
             if len(self._kinds) >= MAX_KINDS:

@@ -9,7 +9,7 @@ from pythonjsonlogger.json import JsonFormatter
 from config.log_limit import LogLimit
 from config.settings import LogSettings
 
-# Loggers of lines that others can cause, as often as they like.
+# Loggers whose lines strangers can cause, as often as they like.
 LIMITED = ("voxline.refused", "voxline.sip", "uvicorn.error")
 
 
@@ -17,15 +17,15 @@ class Log(logging.LoggerAdapter[logging.Logger]):
     """A logger whose lines all carry the same fields, such as the call's id, beside their own."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Join the fields."""
+        """Merge the fields."""
         kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
         return msg, kwargs
 
 
 class TextFormatter(logging.Formatter):
-    """A line for a person: time, level, call, message and the further fields.
+    """A line for people: time, level, call, message and the other fields.
 
-    What a peer has sent may be in any of them, so control characters are shown and not obeyed by a terminal.
+    Any of them may contain what a peer has sent, so control characters are escaped: no terminal obeys them.
     """
 
     _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "call", "taskName", "color_message"}
@@ -65,6 +65,6 @@ def configure_logging(settings: LogSettings) -> None:
         handler.setFormatter(TextFormatter())
     handler.addFilter(LogLimit(LIMITED))
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
-    # Their lines per request and per socket would drown the calls'.
+    # Their lines for every request and socket would drown the calls'.
     for name in ("uvicorn", "websockets", "httpx", "httpcore", "twilio.http_client"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Who calls whom, as the carrier tells it; and how much of a number the log shows."""
+"""Who calls whom, as reported by the carrier, and how much of a number the log shows."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ import msgspec
 
 Numbers = Literal["full", "masked", "off"]
 
-MAX_CHARS = 128  # of each; a longer one is not taken
+MAX_CHARS = 128  # of each; longer ones are not accepted
 FIELDS = ("caller", "called", "caller_name", "forwarded_from")  # {caller} and the like in an agent's file
 UNKNOWN = "unknown"
 SHOWN = 3  # digits of a masked number
@@ -17,14 +17,14 @@ _USER = re.compile(r"((?:sips?|tel):)?([^@]*)(@.*)?", re.DOTALL)
 
 
 class Parties(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is not known is empty. Made by `parties`, which refuses what no number or name can be."""
+    """Unknown fields are empty. Made by `parties`, which refuses anything that cannot be a number or a name."""
 
     caller: str = ""  # a number, or a SIP address
     called: str = ""
     caller_name: str = ""
     forwarded_from: str = ""  # who was called first
-    verified: bool = False  # told by a carrier that is trusted, not by the caller alone
-    ids: dict[str, str] = {}  # the carrier's own, by its names for them
+    verified: bool = False  # reported by a trusted carrier, not only by the caller
+    ids: dict[str, str] = {}  # the carrier's own ids, by its names for them
 
     def fill(self, text: str) -> str:
         """A text with its {caller} and so on filled in."""
@@ -33,12 +33,12 @@ class Parties(msgspec.Struct, frozen=True, omit_defaults=True):
         return text
 
     def record(self) -> dict[str, str | bool]:
-        """For what is kept of a call, such as a booking; empty where nothing is known."""
+        """For records of a call, such as a booking; empty if nothing is known."""
         known: dict[str, str | bool] = {field: value for field in FIELDS if (value := getattr(self, field))}
         return known | {"verified": self.verified} if known else {}
 
     def known(self, numbers: Numbers) -> "Parties":
-        """What may be known of them: all, numbers with most digits masked and no name, or nothing."""
+        """The fields that may be shown: all, only numbers with most digits masked, or none."""
         if numbers == "full":
             return self
         if numbers == "off":
@@ -46,7 +46,7 @@ class Parties(msgspec.Struct, frozen=True, omit_defaults=True):
         return Parties(masked(self.caller), masked(self.called), "", masked(self.forwarded_from), self.verified)
 
     def shown(self, numbers: Numbers) -> dict[str, str]:
-        """That for the log."""
+        """The fields for the log."""
         known = self.known(numbers)
         return {field: value for field in FIELDS if (value := getattr(known, field))}
 
@@ -55,7 +55,7 @@ NOBODY = Parties()  # nothing is known
 
 
 def parties(*, verified: bool, ids: dict[str, str] | None = None, **told: str) -> Parties:
-    """From what a carrier told. What is too long or holds control characters is not taken."""
+    """Made from what a carrier reports. Fields that are too long or contain control characters are dropped."""
     known = {name: value for name, value in (ids or {}).items() if _is_plain(value)}
     return Parties(
         **{name: value.strip() for name, value in told.items() if _is_plain(value)}, verified=verified, ids=known
@@ -63,7 +63,7 @@ def parties(*, verified: bool, ids: dict[str, str] | None = None, **told: str) -
 
 
 def masked(number: str) -> str:
-    """Without most of its digits; the host of an address stays."""
+    """A number without most of its digits; the host of an address stays."""
     match = _USER.fullmatch(number)
     assert match is not None  # it matches anything
     scheme, user, host = match[1] or "", match[2], match[3] or ""
@@ -72,7 +72,7 @@ def masked(number: str) -> str:
 
 
 def is_filled(text: str) -> bool:
-    """Whether a text has a field that differs from call to call."""
+    """Whether a text contains a field that differs from call to call."""
     return any(f"{{{field}}}" in text for field in FIELDS)
 
 

@@ -1,6 +1,6 @@
-"""Nothing leaves the host: packages that phone home are told not to, before any of them is imported.
+"""Nothing leaves the host: tells packages that phone home not to, before any of them is imported.
 
-Importing `config`, `agent` or `telephony` does it, for the process and for those that it starts:
+Importing `config`, `agent` or `telephony` does this, for the process and its children:
 
 - onnxruntime (1.31) keeps an identifier of the device and a database of events in the user's cache, and sends them;
 - huggingface_hub, and transformers through it, tell the hub what is used and look for newer versions of themselves.
@@ -18,12 +18,12 @@ SILENCED = {
 
 
 def silence() -> None:
-    """Tell them, whatever the environment says."""
+    """Set the variables, whatever the environment says."""
     os.environ.update(SILENCED)
 
 
 def leave_the_hub() -> None:
-    """Once all models are loaded this process asks the hub for nothing more."""
+    """From now on, with all models loaded, this process asks the hub for nothing."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     if constants := sys.modules.get("huggingface_hub.constants"):
         constants.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]

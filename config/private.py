@@ -1,11 +1,11 @@
-"""Files about calls are for the server's user alone: 0600, in folders of 0700. What was there before keeps its mode."""
+"""Files about calls are private to the server's user: 0600, in folders with 0700. Existing ones keep their mode."""
 
 import os
 from pathlib import Path
 
 
 def make_folder(path: Path) -> None:
-    """The folder and those above it, where they are missing. Raises OSError."""
+    """Create the folder and its missing parents. Raises OSError."""
     if not path.parent.exists():
         make_folder(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
@@ -17,13 +17,13 @@ def opener(path: str, flags: int) -> int:
 
 
 def write_all(file: int, data: bytes) -> None:
-    """All of it: a full disk takes a part, and fails only when it is given the rest. Raises OSError."""
+    """Write everything: a full disk takes a part, and fails only when given the rest. Raises OSError."""
     while data:
         data = data[os.write(file, data) :]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a whole file, and its folder where that is missing. Raises OSError."""
+    """Write a whole file, creating its folder if missing. Raises OSError."""
     make_folder(path.parent)
     with open(path, "wb", opener=opener) as file:
         file.write(data)

@@ -33,7 +33,7 @@ from config.stream import StreamSettings
 HERE = Path(__file__).parent
 DEFAULT_FILE = HERE / "voxline.yaml"
 ENV_PREFIX = "VOXLINE_"
-# Read by the command line, not settings of the server.
+# Read by the command line; not settings of the server.
 OTHER_VARIABLES = {"VOXLINE_CONFIG"}
 
 
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
 
     @property
     def secured(self) -> bool:
-        """Whether callers must prove that they are Twilio."""
+        """Whether webhooks must prove that they come from Twilio."""
         return bool(self.twilio.auth_token.get_secret_value() or self.twilio.shared_keys)
 
     @model_validator(mode="after")
@@ -226,7 +226,7 @@ class Settings(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a bind address is reached from this machine only."""
+    """Whether a bind address can be reached only from this machine."""
     if host == "localhost":
         return True
     try:
@@ -252,7 +252,7 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
 
 
 def from_sources(sources: Sequence[Source]) -> Settings:
-    """Settings from groups of values, each laid over those before it; SettingsError names the source and the key."""
+    """Settings from several sources, each overriding those before it; SettingsError names the source and the key."""
     try:
         return Settings(**reduce(merged, (source.values for source in sources)))
     except ValidationError as error:
@@ -262,7 +262,7 @@ def from_sources(sources: Sequence[Source]) -> Settings:
 def _environment() -> Source:
     try:
         return Source("the environment", EnvSettingsSource(Settings)(), ENV_PREFIX, "__")
-    except NotJson as error:  # it names the group, and no value
+    except NotJson as error:  # it names the group but no value
         group = str(error).split('"')[1].upper()
         what = f"{ENV_PREFIX}{group}__...: lists and mappings are written as JSON: {error.__cause__}"
         raise SettingsError(f"the environment: {what}") from None

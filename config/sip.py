@@ -1,4 +1,4 @@
-"""The settings of the SIP line, and of the trunks that it uses."""
+"""The settings of the SIP line and its trunks."""
 
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal, Self
@@ -12,19 +12,19 @@ _SERVER = rf"^sips?:{_HOST}(?::[0-9]{{1,5}})?(?:;transport=(?:udp|tcp|tls))?$"
 
 
 def networks(value: tuple[str, ...]) -> tuple[str, ...]:
-    """The same; ValueError for what is neither a network nor an address."""
+    """The same value. Raises ValueError for anything but networks and addresses."""
     for network in value:
         ip_network(network)
     return value
 
 
 class TrunkSettings(Group):
-    """A provider or PBX that calls go out by and come in from."""
+    """A provider or PBX for calls out and in."""
 
     server: str = Field(pattern=_SERVER)
     user: str = Field(default="", pattern=r"^[^\s@<>\"]*$")
     password: SecretStr = SecretStr("")
-    registers: bool = Field(default=False, alias="register")  # a word that pydantic keeps for itself
+    registers: bool = Field(default=False, alias="register")  # `register` is reserved by pydantic
     expires_s: int = Field(default=3600, ge=10, le=86_400)
     caller: str = Field(default="", alias="from", pattern=r"^(sips?:[^\s@<>\"]+@[^\s@<>\"]+)?$")
     agent: str = ""
@@ -79,7 +79,7 @@ class SipSettings(Group):
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Those that may call without a password: `trusted`, and the trunks'."""
+        """The networks that may call without a password: `trusted`, and the trunks'."""
         return self.trusted + tuple(network for trunk in self.trunks.values() for network in trunk.trusted)
 
     @field_validator("host", "advertised")

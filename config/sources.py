@@ -1,4 +1,4 @@
-"""Where settings come from, and what a wrong one is blamed on: the file, the environment, or --set."""
+"""Where settings come from, and which source a wrong one is blamed on: the file, the environment, or --set."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -16,16 +16,16 @@ SECRET_GROUPS = ("sip.users", "twilio.shared_keys")
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Some values, in groups, and what people call the place they come from; `prefix` and `joint` make a key's name."""
+    """Values in groups, and the name of their source; `prefix` and `joint` spell a key as that source does."""
 
     name: str
     values: Values
     prefix: str = ""
     joint: str = "."
-    secret: bool = False  # all that it says
+    secret: bool = False  # all its values
 
     def has(self, path: Path) -> bool:
-        """Whether it says anything there."""
+        """Whether it has a value there."""
         inner: Any = self.values
         for part in path:
             if not isinstance(inner, dict) or part not in inner:
@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True):
         return True
 
     def called(self, path: Path) -> str:
-        """A key as it is written here."""
+        """The key as this source spells it."""
         key = self.joint.join(map(str, path))
         return self.prefix + key.upper() if self.prefix else key
 
@@ -57,7 +57,7 @@ def merged(values: Values, over: Values) -> Values:
 
 
 def describe(error: ValidationError, model: type[BaseModel], sources: Sequence[Source]) -> str:
-    """For each wrong key: the source that said it last, the key, what is wrong, and the value unless it is secret."""
+    """For each wrong key: the last source that has it, the key, what is wrong, and the value unless it is secret."""
     return "; ".join(_line(detail, model, sources) for detail in error.errors())
 
 
@@ -65,7 +65,7 @@ def _line(detail: Any, model: type[BaseModel], sources: Sequence[Source]) -> str
     path: Path = detail["loc"]
     message = detail["msg"].removeprefix("Value error, ")
     key = ".".join(map(str, path))
-    if not path:  # the whole does not fit together; such a message begins with the key that it is about
+    if not path:  # values that do not fit together; such a message begins with the key it is about
         path = tuple(message.partition(":")[0].split("."))
     source = next((source for source in reversed(sources) if source.has(path)), None)
     source = source or next((source for source in reversed(sources) if source.has(path[:-1])), sources[0])
@@ -79,7 +79,7 @@ def _line(detail: Any, model: type[BaseModel], sources: Sequence[Source]) -> str
 
 
 def _valid(model: type[BaseModel], path: Path) -> str:
-    """The keys that may stand where the last part of the path does, those like it first."""
+    """The valid keys in place of the path's last part, similar ones first."""
     inner: Any = model
     for part in path[:-1]:
         inner = _type_of(inner, part)

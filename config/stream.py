@@ -1,4 +1,4 @@
-"""The limits of every line that streams audio over a WebSocket: each carrier's own group of settings has them."""
+"""The limits of a line that streams audio over a WebSocket; each such carrier's group of settings derives from them."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""YAML as people write it: yes, no, on and off are words, and a key that stands twice is an error."""
+"""YAML as people write it: yes, no, on and off are words, and a repeated key is an error."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ import yaml
 
 DEEPEST = 50
 
-# libyaml's parser, where PyYAML was built with it: the shipped files take a fifteenth of the time.
+# libyaml's parser, if PyYAML was built with it: it reads the shipped files in a fifteenth of the time.
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -30,10 +30,10 @@ _Loader.add_implicit_resolver(_TRUTH, re.compile("true|false"), list("tf"))
 
 
 def load(text: str) -> Any:
-    """What the text says. Raises yaml.YAMLError."""
+    """Parse the text. Raises yaml.YAMLError."""
     depth = 0
     for event in yaml.parse(text, _Safe):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:  # libyaml's loader would use up the stack
+        if depth > DEEPEST:  # libyaml's loader would overflow the stack
             raise yaml.YAMLError(f"nested more than {DEEPEST} deep")
     return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)

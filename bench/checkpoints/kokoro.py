@@ -1,6 +1,6 @@
 """A Kokoro checkpoint with random weights, in the genuine format: config.json, kokoro-v1_0.pth, voices/*.pt.
 
-It says nothing that a person understands, but loads, runs and costs what the genuine one does.
+Its speech is unintelligible, but it loads, runs and costs what the genuine one does.
 """
 
 import json
@@ -36,7 +36,7 @@ def build(
     pace: float = FRAMES_A_PHONEME,
     rates: Sequence[int] = (),
 ) -> Path:
-    """Write a checkpoint: `full`, with the sizes of Kokoro-82M (330 MB), or a small and fast one. Gives the folder.
+    """Write a checkpoint: `full`, with the sizes of Kokoro-82M (330 MB), or a small and fast one. Returns the folder.
 
     `rates` are those by which the sound is made finer, 60 in all; the genuine ones are 10 and 6, the small model's
     are in more stages, which are cheaper.
@@ -123,7 +123,7 @@ def _thin(part: nn.Module) -> None:
 
 @torch.no_grad()
 def _set_pace(parts: dict[str, Any], pace: float) -> None:
-    """Let phonemes last for so many frames on average, and each for more or less."""
+    """Make phonemes last this many frames on average, each somewhat more or less."""
     for part in parts.values():
         part.eval()
     texts, length = 16, 32

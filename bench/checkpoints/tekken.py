@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-SPECIAL = 1000  # tokens that are no text come first, as in the genuine tokenizer
+SPECIAL = 1000  # special tokens come first, as in the genuine tokenizer
 BOS, EOS, PAD = 1, 2, 11
 FIRST_NAMES = (
     "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] [TOOL_CALLS] "

@@ -1,5 +1,5 @@
 """Voxtral Mini checkpoints with random weights in the genuine format: tiny ones for tests, narrow ones of the real
-depth and full-size ones for benchmarks. What is measured on them says how fast the model is, not how good."""
+depth and full-size ones for benchmarks. Measurements on them say how fast the model is, not how good."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ def build(
     device: str = "cpu",
     seed: int = 0,
 ) -> Path:
-    """Write a checkpoint into `folder`, which it gives back: config, weights, tokenizer.
+    """Write a checkpoint into `folder` and return it: config, weights, tokenizer.
 
     `full` is the real size (9.4 GB in bf16; `device` may be a GPU, which draws the weights much faster), else `depth`
     layers of `width` in encoder and language model, float32. With `says` it pays no attention to anything but the last

@@ -1,6 +1,6 @@
 """JSON Schemas of the settings and of agents' files, from which editors complete keys and explain them.
 
-`python -m config.schema` (or `make schema`) writes them anew from the models; a test holds the files equal to that.
+`python -m config.schema` (or `make schema`) writes them from the models; a test checks that the files are up to date.
 """
 
 import inspect
@@ -42,7 +42,7 @@ def write(folder: Path = FOLDER) -> list[Path]:
 
 
 class _Schema(GenerateJsonSchema):
-    """Without a title for each field, which would only repeat its name."""
+    """Leaves out the title of each field, which would only repeat its name."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
@@ -59,7 +59,7 @@ def _plain(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _explain_settings(schema: dict[str, Any]) -> None:
-    """Give each setting the comment that stands beside it in voxline.yaml."""
+    """Give each setting its comment from voxline.yaml."""
     for path, comment in _comments(DEFAULT_FILE.read_text(encoding="utf-8")).items():
         definition = schema
         for part in path[:-1]:
@@ -85,7 +85,7 @@ def _comments(text: str) -> dict[tuple[str, ...], str]:
 
 
 def _explain_models(schema: dict[str, Any], module: Any) -> None:
-    """Give each field the comment that stands beside it in the module's classes."""
+    """Give each field its comment from the module's classes."""
     for name, model in inspect.getmembers(module, inspect.isclass):
         definition = schema if name == schema["title"] else schema["$defs"].get(name)
         if definition is None:

@@ -20,7 +20,9 @@ FADE_MS = 20  # after `clear` the agent's voice fades out
 def add_parser(commands: Commands) -> None:
     """Its options."""
     parser = commands.add_parser(
-        "demo", help="a server and one call to it", description="Start a server, make one call, show what happened."
+        "demo",
+        help="start a server and make one call to it",
+        description="Start a server, make one call, show what happened.",
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the recording and the report")
     parser.set_defaults(run=run)

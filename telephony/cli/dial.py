@@ -1,4 +1,4 @@
-"""`voxline dial`: has the running server call somebody, and tells how the call goes."""
+"""`voxline dial`: has the running server call somebody, and reports how the call goes."""
 
 import argparse
 import sys
@@ -21,18 +21,20 @@ def add_parser(commands: Commands) -> None:
     """Its options."""
     parser = commands.add_parser(
         "dial",
-        help="let the running server call somebody",
-        description="Let the running server call somebody by SIP, and tell how the call goes. Ctrl-C gives it up. "
-        "Exit status 0: it was answered and has ended well; 1: anything else.",
+        help="have the running server call somebody",
+        description="Have the running server call somebody by SIP, and report how the call goes. Ctrl-C gives it up. "
+        "Exit status 0: it was answered and ended well; 1: anything else.",
     )
     parser.add_argument("to", help="a SIP address, such as sip:bob@example.com, or with --trunk a number")
-    parser.add_argument("--agent", default="", help="who talks (default: the trunk's agent, else call.agent)")
-    parser.add_argument("--trunk", default="", help="by which of sip.trunks, with its credentials (default: directly)")
+    parser.add_argument(
+        "--agent", default="", help="the agent that talks (default: the trunk's agent, else call.agent)"
+    )
+    parser.add_argument("--trunk", default="", help="one of sip.trunks, whose credentials to use (default: directly)")
     parser.add_argument(
         "--keys",
         default="",
-        help="pressed once it is answered, before the agent speaks: 0-9 * # A-D, w waits half a second and W a whole "
-        "one, such as ww104# for an extension",
+        help="keys to press once it is answered, before the agent speaks: 0-9 * # A-D; w waits half a second, W a "
+        "whole one; such as ww104# for an extension",
     )
     parser.add_argument("--url", default=DEFAULT_URL, help=f"the server (default {DEFAULT_URL})")
     add_config(parser, "its settings, in YAML")

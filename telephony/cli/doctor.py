@@ -9,9 +9,9 @@ def add_parser(commands: Commands) -> None:
     """Its options."""
     parser = commands.add_parser(
         "doctor",
-        help="say whether calls will come in",
-        description="Look at the settings and at this machine, change nothing, and say what keeps calls from coming in "
-        "and being answered. Exit status 1 if there is a problem.",
+        help="check whether calls will come in",
+        description="Check the settings and this machine, change nothing, and say what keeps calls from coming in and "
+        "being answered. Exit status 1 if there is a problem.",
     )
     add_config(parser)
     add_set(parser)

@@ -10,11 +10,11 @@ def add_parser(commands: Commands) -> None:
     """Its options."""
     parser = commands.add_parser("load", help="make many simulated calls at once", description="Load a running server.")
     add_caller(parser, "load.yaml")
-    parser.add_argument("--calls", type=int, default=10, metavar="N", help="calls at once (default 10)")
+    parser.add_argument("--calls", type=int, default=10, metavar="N", help="concurrent calls (default 10)")
     parser.add_argument(
-        "--ramp", type=float, default=5.0, metavar="S", help="seconds over which they begin (default 5)"
+        "--ramp", type=float, default=5.0, metavar="S", help="seconds over which calls are started (default 5)"
     )
-    parser.add_argument("--duration", type=float, metavar="S", help="begin calls anew until this many seconds are over")
+    parser.add_argument("--duration", type=float, metavar="S", help="keep starting calls for this many seconds")
     parser.add_argument("--out", type=Path, help="write the report here as JSON")
     parser.set_defaults(run=run)
 

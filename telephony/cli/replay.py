@@ -9,13 +9,13 @@ def add_parser(commands: Commands) -> None:
     """Its options."""
     parser = commands.add_parser(
         "replay",
-        help="feed tapes to fresh sessions and compare",
+        help="replay tapes and compare the decisions",
         description="Feed tapes to fresh sessions: the same decisions, or the first difference (exit status 1; "
         "2: one cannot be replayed). Many tapes get a summary, then those that differ.",
     )
     add_tapes(parser)
-    parser.add_argument("--vad", action="store_true", help="compute the speech probabilities anew from the audio")
-    parser.add_argument("--all", action="store_true", help="show every call, not only a summary and those that differ")
+    parser.add_argument("--vad", action="store_true", help="compute the speech probabilities again from the audio")
+    parser.add_argument("--all", action="store_true", help="show every call, not just a summary and those that differ")
     add_set(parser, "show what would have happened with this setting")
     parser.set_defaults(run=run)
 

@@ -10,9 +10,9 @@ def add_parser(commands: Commands) -> None:
     """Its options."""
     parser = commands.add_parser(
         "report",
-        help="a page of one call, or of a folder of them",
-        description="Make an HTML page of a tape, or one of each tape in a folder and an index of them, calls with "
-        "problems first (exit status 1: one of them cannot be read).",
+        help="make a page of one call, or pages of a folder",
+        description="Make an HTML page of a tape, or of each tape in a folder, with an index that lists calls with "
+        "problems first (exit status 1: a tape cannot be read).",
     )
     parser.add_argument("tape", type=Path, metavar="TAPE", help="a tape, or a folder of them")
     parser.add_argument(

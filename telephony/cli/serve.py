@@ -15,8 +15,8 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "serve",
         help="answer calls",
-        description="Answer calls until SIGTERM or Ctrl-C: then running calls may "
-        "last server.drain_s more. A second signal ends them at once.",
+        description="Answer calls until SIGTERM or Ctrl-C. Running calls may then "
+        "last server.drain_s more; a second signal ends them at once.",
     )
     add_config(parser)
     add_set(parser)

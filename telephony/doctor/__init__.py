@@ -1,4 +1,4 @@
-"""`voxline doctor`: whether calls will come in and be answered, told before the first one. It changes nothing."""
+"""`voxline doctor`: says before the first call whether calls will come in and be answered. It changes nothing."""
 
 from collections.abc import Iterator
 
@@ -12,12 +12,12 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to ask wh
 
 
 def diagnose(settings: Settings) -> list[Finding]:
-    """All findings, from the settings and from what this machine shows."""
+    """All findings, from the settings and from the state of this machine."""
     return list(_findings(settings, running=is_running(settings)))
 
 
 def is_running(settings: Settings) -> bool:
-    """Whether a voxline with these settings answers already: then its ports are taken by itself."""
+    """Whether a voxline with these settings is already running; then it is the one that has the ports."""
     host = EVERYWHERE.get(settings.server.host, settings.server.host)
     where = f"[{host}]" if ":" in host else host
     try:

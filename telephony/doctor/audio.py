@@ -1,4 +1,4 @@
-"""The UDP ports of SIP calls' audio: enough of them, free, and with buffers."""
+"""The UDP ports of SIP calls' audio: whether there are enough, and whether they are free and have buffers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +8,12 @@ from telephony.doctor.finding import Finding, Level
 from telephony.lines.sip.media.ports import RECEIVE_BUFFER, MediaSockets, NoPort
 
 SAMPLE = 32  # pairs that are tried
-SPARE = 10  # calls for each further pair: a pair is drawn, and drawn again where it is taken
+SPARE = 10  # calls per spare pair: pairs are drawn at random, and drawn again when taken
 RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
 
 def check(sip: SipSettings, capacity: int, *, running: bool = False, rmem_max: Path = RMEM_MAX) -> Iterator[Finding]:
-    """The range against the calls there may be at once, and against this machine."""
+    """Check the range against the capacity for calls, and against this machine."""
     first = (sip.rtp_first_port + 1) // 2 * 2
     pairs = (sip.rtp_last_port + 1 - first) // 2
     ports = f"UDP {sip.rtp_first_port}-{sip.rtp_last_port}"

@@ -1,4 +1,4 @@
-"""The certificate for TLS as a phone sees it: by handshakes in memory, with OpenSSL's own judgement."""
+"""The TLS certificate as a phone sees it: handshakes in memory, judged by OpenSSL itself."""
 
 import ssl
 import time
@@ -16,7 +16,7 @@ EXPIRED, NOT_YET = 10, 9  # X509_V_ERR_...
 
 
 def check(sip: SipSettings) -> Iterator[Finding]:
-    """Whether it loads, for how long it is good, for which names, and who vouches for it."""
+    """Check that it loads, how long it is valid, for which names, and who signed it."""
     try:
         ours = server_context(sip)
     except SettingsError as error:
@@ -42,7 +42,7 @@ def check(sip: SipSettings) -> Iterator[Finding]:
 
 
 def check_authorities(sip: SipSettings) -> Iterator[Finding]:
-    """Whether the operator's own authorities are some, and for how long they are good."""
+    """Check that the operator's own authorities are certificates, and how long they are valid."""
     try:
         client_context(sip)
     except SettingsError as error:
@@ -77,7 +77,7 @@ def handshake(ours: ssl.SSLContext, theirs: ssl.SSLContext, name: str | None = N
 
 
 def _knowing(file: str) -> ssl.SSLContext:
-    """A client that trusts this very certificate."""
+    """A client that trusts this certificate itself."""
     context = checking_context(file)
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     context.check_hostname = False
@@ -94,7 +94,7 @@ def _lifetime(shown: dict[str, Any]) -> Finding:
 
 
 def _names(sip: SipSettings, ours: ssl.SSLContext, shown: dict[str, Any]) -> Finding:
-    """Callers compare the name or address that they dial."""
+    """Check the names: callers compare them with the name or address that they dial."""
     address = sip.advertised or sip.host
     names = ", ".join(value for _, value in shown.get("subjectAltName", ()))
     theirs = _knowing(sip.tls_cert)

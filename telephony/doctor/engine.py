@@ -1,4 +1,4 @@
-"""The engine: the agents, the packages of its profile, its models, a GPU. Nothing is loaded."""
+"""The engine: agents, the packages of its profile, its models, a GPU. It loads nothing."""
 
 import socket
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ CONNECT_S = 1.0
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """All of the engine."""
+    """Check all of the engine."""
     engine = settings.engine
     try:
         agents = load_agents(settings.agents_folder)
@@ -53,7 +53,7 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 
 def parts_of(engine: EngineSettings) -> list[str]:
-    """What hears, thinks and speaks in a profile, with what callers fall back on."""
+    """The parts of a profile that hear, think and speak, and those that calls fall back on."""
     match engine.profile:
         case "gpu":
             realtime = ["realtime"] if engine.voxtral.transcripts == "realtime" else []
@@ -128,7 +128,7 @@ def _espeak(agents: list[AgentSettings]) -> Finding:
 
 
 def _kokoro(kokoro: KokoroSettings, agents: list[AgentSettings]) -> Iterator[Finding]:
-    """What it has is looked at, and is tried when the server starts: its packages take many seconds to load."""
+    """Only looks at its files; they are tried when the server starts, since its packages take many seconds to load."""
     from agent.engine.kokoro.phonemes import LANGUAGES  # noqa: PLC0415 (an extra)
 
     folder = _locate(kokoro.model, "engine.kokoro")
@@ -179,7 +179,7 @@ def _weights(model: str, setting: str) -> Finding:
 
 
 def _locate(model: str, setting: str) -> Path | Finding:
-    """A model's folder, or why there is none yet."""
+    """A model's folder, or why there is none."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 (an extra)
     from huggingface_hub.constants import HF_HUB_OFFLINE  # noqa: PLC0415
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415
@@ -201,7 +201,7 @@ def _locate(model: str, setting: str) -> Path | Finding:
 
 
 def _api(engine: EngineSettings) -> Finding:
-    """A server on this machine is knocked at, one elsewhere is not."""
+    """Try to connect to a server on this machine, but not to one elsewhere."""
     url = urlsplit(engine.openai.url)
     host = url.hostname or ""
     if not is_loopback(host):

@@ -1,4 +1,4 @@
-"""The folder for tapes and bookings, the room on its disk, and the number of files and sockets."""
+"""The folder for tapes and bookings, the free space on its disk, and the limit of open files."""
 
 import os
 import resource
@@ -12,13 +12,13 @@ from pathlib import Path
 from config.settings import Settings
 from telephony.doctor.finding import Finding, Level
 
-LEAST_MB = 500  # free, for what is written besides tapes
-MOST_LOOKED_AT = 10_000  # files whose modes are looked at
+LEAST_MB = 500  # free, for whatever is written besides tapes
+MOST_LOOKED_AT = 10_000  # files whose modes are checked
 OTHER_FILES = 200  # libraries, logs, models, HTTP
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """All of it."""
+    """Check all of it."""
     folder = settings.server.data.absolute()
     above = next(path for path in (folder, *folder.parents) if path.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
@@ -34,9 +34,9 @@ def check(settings: Settings) -> Iterator[Finding]:
 
 
 def _readers(folder: Path) -> Finding:
-    """New files are for the server's user alone; those of before keep the mode they have."""
+    """New files are readable by the server's user alone; older ones keep their mode."""
     opened = 0
-    with suppress(OSError):  # tapes come and go while a server runs
+    with suppress(OSError):  # tapes come and go while the server runs
         if folder.stat().st_mode & stat.S_IXOTH:
             files = (path for path in islice(folder.rglob("*"), MOST_LOOKED_AT) if path.is_file())
             opened = sum(bool(path.stat().st_mode & stat.S_IROTH) for path in files)
@@ -57,7 +57,7 @@ def _room(settings: Settings, folder: Path) -> Finding:
 
 
 def _open_files(settings: Settings) -> Finding:
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # as far as `voxline serve` raises its own limit
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # the value to which `voxline serve` raises its own limit
     wanted = OTHER_FILES + settings.call.capacity * (4 if settings.sip.enabled else 2)
     wanted += settings.sip.connections if settings.sip.enabled else 0
     wanted += settings.call.capacity if settings.tape.mode != "off" else 0

@@ -1,4 +1,4 @@
-"""One thing that the doctor has found, and all of them as a person or a program reads them."""
+"""One finding of the doctor, and all findings as text for people or JSON for programs."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -10,7 +10,8 @@ Area = Literal["http and twilio", "sip", "sip audio", "engine", "files"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`warning`: calls come, but not all or not as they should; `problem`: the server does not start, or none come."""
+    """`warning`: calls come in, but not all or not as they should; `problem`: the server does not start, or none come
+    in."""
 
     level: Level
     area: Area
@@ -19,7 +20,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """A line for each, by area, with what to do below it; the last line counts."""
+    """A line for each, by area, with advice below it; the last line counts them."""
     lines: list[str] = []
     area = ""
     for finding in findings:

@@ -1,4 +1,4 @@
-"""Whether a port can be listened on, and what to do where it cannot."""
+"""Checks whether a port can be listened on, and says what to do if not."""
 
 import errno
 import socket
@@ -19,7 +19,7 @@ ADVICE = {
 
 
 def try_port(area: Area, name: str, host: str, port: int, bind: Bind, *, running: bool) -> Finding:
-    """Listen there for a moment. `running`: voxline itself may have the port."""
+    """Listen there for a moment. `running`: voxline itself may be holding the port."""
     where = f"{name} {show(host, port)}"
     try:
         bind(host, port).close()
@@ -40,7 +40,7 @@ def is_local(address: str) -> bool:
 
 
 def leaves_from(version: int) -> str:
-    """The address of this machine that packets to elsewhere leave from; empty without a way there. Sends nothing."""
+    """The address of this machine from which packets leave; empty without a route. Sends nothing."""
     with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as one:
         try:
             one.connect((NOBODY[version], 9))

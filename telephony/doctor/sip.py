@@ -1,4 +1,4 @@
-"""SIP: what is listened on, where callers reach it, and who may call."""
+"""SIP: what it listens on, where callers reach it, and who may call."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
@@ -13,12 +13,12 @@ from telephony.lines.rtp import opus, srtp
 from telephony.lines.sip.network.sockets import bind_tcp, bind_udp
 from telephony.lines.sip.trunks import Trunk
 
-SHORT = 8  # characters; a password below this is guessed
-WIDE = {4: 16, 6: 32}  # networks wider than this are more than a provider's
+SHORT = 8  # characters; shorter passwords are guessed
+WIDE = {4: 16, 6: 32}  # prefix lengths; a provider's networks are not wider than this
 
 
 def check(settings: Settings, *, running: bool = False) -> Iterator[Finding]:
-    """All of SIP."""
+    """Check all of SIP."""
     sip = settings.sip
     if not sip.enabled:
         yield _found("ok", "off: sip.enabled is false")
@@ -34,7 +34,7 @@ def check(settings: Settings, *, running: bool = False) -> Iterator[Finding]:
 
 
 def to_forward(sip: SipSettings) -> str:
-    """The ports that a router has to lead to this machine."""
+    """The ports that a router must forward to this machine."""
     ports = [f"{name.upper()} {sip.port}" for name in ("udp", "tcp") if name in sip.transports]
     ports += [f"TCP {sip.tls_port} (TLS)"] if "tls" in sip.transports else []
     return ", ".join([*ports, f"UDP {sip.rtp_first_port}-{sip.rtp_last_port} (audio)"])

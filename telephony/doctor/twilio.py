@@ -1,4 +1,4 @@
-"""HTTP and Twilio: what is listened on, what Twilio calls, and how that gets here."""
+"""HTTP and Twilio: what the server listens on, what Twilio requests, and how that gets here."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ NOT_PUBLIC = ("localhost", ".local", ".internal", ".lan")
 
 
 def check(settings: Settings, *, running: bool = False) -> Iterator[Finding]:
-    """All of HTTP and Twilio."""
+    """Check all of HTTP and Twilio."""
     server = settings.server
     yield _listening(server.host, server.port, running=running)
     if not settings.secured:
@@ -47,7 +47,7 @@ def _listening(host: str, port: int, *, running: bool) -> Finding:
 
 
 def _url(settings: Settings) -> Iterator[Finding]:
-    """What is wrong with server.public_url."""
+    """Check server.public_url."""
     public_url = settings.server.public_url
     try:
         Signature("any", public_url)
@@ -68,7 +68,7 @@ def _url(settings: Settings) -> Iterator[Finding]:
 
 
 def _way(settings: Settings) -> Iterator[Finding]:
-    """From Twilio to here."""
+    """The route from Twilio to here."""
     server = settings.server
     base, path = server.public_url.rstrip("/"), urlsplit(server.public_url).path.rstrip("/")
     yield _found(

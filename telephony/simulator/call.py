@@ -1,4 +1,4 @@
-"""One simulated phone call and what is left of it: a report, a recording."""
+"""Makes one simulated phone call, and leaves a report and a recording."""
 
 import asyncio
 from collections.abc import Callable
@@ -36,15 +36,14 @@ async def run_call(
 ) -> CallReport:
     """Make one call and report it.
 
-    `url` is called by SIP when it is a SIP address, with `user` and `password` where they are asked for, and with
-    `codec` (opus, PCMU or PCMA; "": both kinds of G.711). Else it is called as Twilio does: the server's base address,
-    its voice webhook, or (ws:// or wss://) its media socket itself; `auth_token` signs every request, over `public_url`
-    where the server is known to Twilio by another address.
-    `speak` gives the caller its voice. `out` is a folder that gets `call.wav` (stereo, 8 kHz: caller left, agent
-    right, on one time axis) and `report.json`. `on_line` is told the call as it happens. `ticker` is the caller's
-    clock, where that is not the machine's.
+    A SIP address in `url` is called by SIP, with `user` and `password` where the server asks for them, and with `codec`
+    (opus, PCMU or PCMA; "": both kinds of G.711). Anything else is called as Twilio calls: the server's base address,
+    its voice webhook, or its media socket itself (ws:// or wss://). `auth_token` signs every request, for `public_url`
+    if Twilio knows the server by another address. `speak` gives the caller its voice. `out` is a folder that gets
+    `call.wav` (stereo, 8 kHz: caller left, agent right, on one time axis) and `report.json`. `on_line` is given the
+    story of the call as it happens. `ticker` is the caller's clock, if not the machine's.
 
-    Raises ScriptError when a sound of the script cannot be made, and SettingsError for an address that is none.
+    Raises ScriptError when a sound of the script cannot be made, and SettingsError for an invalid address.
     """
     identity = Identity(from_, to, auth_token, public_url, user, password, codec)
     carrier = carrier_of(url, identity)

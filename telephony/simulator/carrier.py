@@ -1,4 +1,4 @@
-"""Whoever carries calls to a server: Twilio, or SIP."""
+"""The carriers that bring simulated calls to a server: Twilio and SIP."""
 
 from typing import Protocol
 
@@ -11,16 +11,16 @@ from telephony.simulator.twilio.carrier import Twilio
 class Carrier(Protocol):
     """Serves one call, or all calls of a load."""
 
-    url: str  # what is called
+    url: str  # the address to call
 
     async def open(self) -> None:
-        """Be ready for calls. Raises SettingsError where that cannot be."""
+        """Get ready for calls. Raises SettingsError if that is impossible."""
 
     def call(self, caller: Caller) -> PhoneCall:
-        """A new call, which has yet to be run."""
+        """A new call, not yet run."""
 
     async def close(self) -> None:
-        """When all calls are over."""
+        """Release everything, once all calls are over."""
 
 
 def carrier_of(url: str, identity: Identity) -> Carrier:

@@ -14,11 +14,11 @@ from telephony.simulator.script import Interrupt, Interruption, Noise, NoiseSour
 FloatArray = NDArray[np.float32]
 Speak = Callable[[str, str, float], tuple[FloatArray, int]]  # text, voice, speed → mono float32, Hz
 
-BLOCK = 10 * SAMPLES_PER_MS  # speech is looked for in blocks of 10 ms
+BLOCK = 10 * SAMPLES_PER_MS  # speech is detected in blocks of 10 ms
 SPEECH_RANGE_DB = 28.0  # a block is speech when its RMS is within this of the loudest block's
 FLOOR_SHARE, ABOVE_FLOOR_DB = 0.1, 6.0  # and this far above the recording's own noise: its quietest tenth
-LEAST_RANGE_DB = 18.0  # where there is no pause, the quietest tenth is speech
-ONSET_BLOCKS = 3  # speech begins with so many speech blocks in a row
+LEAST_RANGE_DB = 18.0  # without a pause the quietest tenth is speech
+ONSET_BLOCKS = 3  # speech begins with this many speech blocks in a row
 FLOOR_S = 5.0  # the line's noise repeats after this
 BABBLE = (
     ("We could take the early train and be there before lunch, I suppose.", "en-us+m3", 1.0),
@@ -31,7 +31,7 @@ BABBLE = (
 
 
 class Clip(msgspec.Struct, frozen=True):
-    """A sound of the caller. `onset` and `end` are its first and behind its last sample of speech."""
+    """One of the caller's sounds. `onset` is its first sample of speech, `end` the one after its last."""
 
     text: str  # what is said, or the name of the sound
     frames: tuple[bytes, ...]  # 20 ms of mu-law each
@@ -42,7 +42,7 @@ class Clip(msgspec.Struct, frozen=True):
 
 
 def render(script: Script, speak: Speak = say) -> list[Clip | None]:
-    """The clip of each step, None where it has no sound; `speak` is the caller's voice. Raises ScriptError naming the
+    """The clip of each step, None for steps without sound; `speak` is the caller's voice. Raises ScriptError naming the
     step."""
     clips: list[Clip | None] = []
     for number, step in enumerate(script.steps, 1):
@@ -111,13 +111,13 @@ def find_speech(audio: FloatArray) -> tuple[int, int]:
 
 
 def _noise(noise: NoiseSource, speak: Speak) -> FloatArray:
-    """The noise at any level, always the same one for the same settings."""
+    """The noise, not yet scaled to its level; the same settings always give the same noise."""
     rng = np.random.default_rng(20)
     count = noise.ms * SAMPLES_PER_MS
     if noise.kind == "babble":
         return _babble(count, speak)
     samples = rng.standard_normal(count).astype(np.float32)
-    if noise.kind == "cough":  # a hard attack that dies away, low in pitch, and a second, weaker one
+    if noise.kind == "cough":  # a hard, low attack that dies away, and a second, weaker one
         samples = np.convolve(samples, np.hanning(9), "same").astype(np.float32)
         time = np.arange(count) / count
         samples *= np.exp(-8 * time) + 0.6 * (time > 0.45) * np.exp(-10 * np.maximum(time - 0.45, 0))
@@ -130,7 +130,7 @@ def _babble(count: int, speak: Speak) -> FloatArray:
     for index, (text, voice, speed) in enumerate(BABBLE):
         audio, rate = speak(text, voice, speed)
         voice_8k = resample.resample(audio, rate, RATE)
-        mix += np.resize(np.roll(voice_8k, -index * 1777), count)  # each starts elsewhere and goes on
+        mix += np.resize(np.roll(voice_8k, -index * 1777), count)  # each starts at a different place and wraps around
     return mix
 
 

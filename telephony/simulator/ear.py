@@ -11,10 +11,10 @@ import numpy as np
 from audio import g711
 from audio.rate import SAMPLES_PER_MS
 
-LOUD_DBFS = -40.0  # a sample above this is heard; line noise and comfort noise stay below
-JOIN = 300 * SAMPLES_PER_MS  # pauses up to this lie within a talkspurt
-BREAK = 30 * SAMPLES_PER_MS  # silence within a word, such as before a plosive, is no longer
-SLICE = 100 * SAMPLES_PER_MS  # long payloads are looked at in slices, so that their pauses are seen
+LOUD_DBFS = -40.0  # samples above this are audible; line noise and comfort noise stay below
+JOIN = 300 * SAMPLES_PER_MS  # pauses up to this belong to the talkspurt
+BREAK = 30 * SAMPLES_PER_MS  # silence within a word, such as before a plosive, is at most this long
+SLICE = 100 * SAMPLES_PER_MS  # long payloads are examined in slices, so that their pauses are found
 
 
 def _quiet_codes() -> bytes:
@@ -42,17 +42,17 @@ class Ear:
         self._ahead: deque[tuple[int, int]] = deque()  # loud pieces not yet heard to their end
 
     def schedule(self, start: int, payload: bytes) -> None:
-        """mu-law audio will be played from `start` on."""
+        """Schedule mu-law audio to be played from `start` on."""
         for offset in range(0, len(payload), SLICE):
             piece = payload[offset : offset + SLICE]
-            rest = piece.lstrip(QUIET)  # at C speed: no arithmetic per sample
+            rest = piece.lstrip(QUIET)  # runs at C speed: no arithmetic per sample
             if rest:
                 begin = start + offset + len(piece) - len(rest)
                 self._ahead.append((begin, begin + len(rest.rstrip(QUIET))))
 
     def unbroken(self, now: int) -> tuple[int, int]:
-        """Since when the agent has been heard without a break, and until when it will be, as far as it has been sent.
-        Both are `now` where it is silent."""
+        """Since when and until when the agent is heard without a break, as far as its audio has been sent. Both are
+        `now` while it is silent."""
         until = now
         for start, end in self._ahead:
             if start - until > BREAK:
@@ -62,12 +62,12 @@ class Ear:
         return (now, now) if silent else (self._unbroken.start, until)
 
     def clear(self, now: int) -> None:
-        """What was scheduled from now on is not played."""
+        """Discard what was scheduled from now on."""
         self.listen(now)
         self._ahead.clear()
 
     def listen(self, now: int) -> None:
-        """Time goes on: hear what was played until now."""
+        """Advance the time: hear what has been played until now."""
         while self._ahead and self._ahead[0][0] < now:
             start, end = self._ahead[0]
             heard = min(end, now)

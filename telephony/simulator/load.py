@@ -20,16 +20,16 @@ from telephony.simulator.ticker import Ticker
 
 PAUSE_S = 0.5  # between two calls of one caller
 MOST_GAPS = 5_000_000
-BUSY_SHARE = 0.01  # of late frames; above it the figures say more about this machine than about the server
+BUSY_SHARE = 0.01  # share of late frames above which the figures say more about this machine than about the server
 
 
 class Generator(msgspec.Struct, frozen=True):
-    """How well the callers themselves kept time."""
+    """How well the callers kept time themselves."""
 
     cpu_s: float
     cpu_s_per_call_minute: float
     frames_sent: int
-    frames_late: int  # sent more than 10 ms after their time
+    frames_late: int  # sent more than 10 ms late
     latest_frame_ms: float
     kept_up: bool  # False: do not blame the server for these figures
 
@@ -41,12 +41,12 @@ class LoadReport(msgspec.Struct, kw_only=True):
     url: str
     callers: int
     wall_s: float
-    most_at_once: int  # streams open at one time
-    calls: int  # placed, all told
+    most_at_once: int  # streams open at the same time
+    calls: int  # originated, in total
     succeeded: int
     cut_short: int  # of these: hung up because the load was over
     failed: int
-    failures: dict[str, int]  # what went wrong → how often
+    failures: dict[str, int]  # reason → how often
     call_minutes: float
     start_to_first_audio_ms: Distribution
     voice_to_voice_ms: Distribution
@@ -74,14 +74,14 @@ class Load:
 
     def __init__(self, carrier: Carrier, caller: Caller, on_line: Callable[[str], None] | None) -> None:
         self.reports: list[CallReport] = []
-        self.gaps = array("f")  # ms between what came, of all calls
+        self.gaps = array("f")  # ms between arrivals, of all calls
         self.most_at_once = 0
         self._carrier, self._caller, self._on_line = carrier, caller, on_line
         self._calls: set[PhoneCall] = set()
         self._over = False
 
     async def run(self, callers: int, ramp_s: float, duration_s: float | None) -> None:
-        """Let the callers call: once each, or again and again until `duration_s` is over."""
+        """Run the callers: once each, or again and again until `duration_s` is over."""
         async with asyncio.TaskGroup() as group:
             for number in range(callers):
                 group.create_task(self._call_again(ramp_s * number / callers, once=duration_s is None))
@@ -115,7 +115,7 @@ class Load:
 
 
 def failure(report: CallReport) -> str:
-    """Why a call did not go as it should, without what is different in each."""
+    """Why a call failed, without the details that differ between calls."""
     if report.error:
         return report.error.replace(report.call_sid, "…") if report.call_sid else report.error
     said = "; ".join([*report.said_by_line, *report.notes])
@@ -139,10 +139,10 @@ async def run_load(
     duration_s: float | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> LoadReport:
-    """Let `calls` callers call at once, the first ones `ramp_s` seconds before the last, and report them together.
+    """Run `calls` callers at once, the first `ramp_s` seconds before the last, and report them together.
 
-    Without `duration_s` each makes one call; with it each calls again until the time is up, and calls that are
-    running then are hung up. `on_line` is told of every call that fails. Best run under uvloop.
+    Without `duration_s` each makes one call; with it each calls again until the time is up, and calls still running
+    then are hung up. `on_line` is given a line for every call that fails. Best run under uvloop.
 
     Raises ScriptError when a sound of the script cannot be made, and SettingsError for an address that is none.
     """

@@ -11,7 +11,7 @@ from telephony.simulator.talk import Talk
 
 
 def measure(report: CallReport, talk: Talk, now: int) -> None:
-    """Fill in what the talk knows; it ended at `now`."""
+    """Fill in the report from the talk, which ended at `now`."""
     said = talk.runner.said
     report.steps_done = talk.runner.steps_done
     report.duration_ms = _ms(now)
@@ -30,7 +30,7 @@ def _ms(samples: int) -> float:
 
 
 def _answers(gap: Underrun, said: Sequence[Utterance]) -> bool:
-    """The caller finished a turn while the buffer was empty: what came next was an answer."""
+    """Where the caller finished a turn while the buffer was empty, what came next was an answer."""
     return any(gap.at <= item.end <= gap.at + gap.length for item in said if item.answer)
 
 
@@ -40,11 +40,11 @@ def _next_onset(item: Utterance, said: Sequence[Utterance]) -> float:
 
 
 def _interruption(item: Utterance, said: Sequence[Utterance], talk: Talk, now: int) -> Interruption | None:
-    """How the agent took it that the caller made a sound; None when the agent was not speaking."""
+    """How the agent reacted to a sound of the caller; None when the agent was not speaking."""
     onset, until = item.onset, _next_onset(item, said)
     spurt = next((spurt for spurt in reversed(talk.ear.spurts) if spurt.start < onset), None)
     clear = next((clear for clear in talk.clears if onset <= clear.at < until), None)
-    # At a pause within its talkspurt the agent may be silent, with more to come.
+    # The agent may be in a pause within its talkspurt, with more to come.
     pausing = spurt is not None and onset - spurt.end <= JOIN and clear is not None and clear.dropped > 0
     if spurt is None or not (spurt.end > onset or pausing):
         return None
@@ -64,7 +64,7 @@ def _interruption(item: Utterance, said: Sequence[Utterance], talk: Talk, now: i
 
 def _turn(item: Utterance, interruption: Interruption | None, said: Sequence[Utterance], talk: Talk) -> Turn:
     after = item.onset
-    if interruption is not None:  # what was spoken on is no answer
+    if interruption is not None:  # going on speaking is no answer
         cleared = interruption.clear_ms
         after = item.end if cleared is None else item.onset + round(cleared * SAMPLES_PER_MS)
     answer = _first_after(after, talk.ear.spurts)
@@ -113,7 +113,7 @@ def _summary(report: CallReport, *, waited: bool) -> Summary:
         ),
         unheard_barge_ins=sum(item.clear_ms is None for item in barge_ins),
         early_answers=sum(gap < 0 for gap in gaps),
-        # Whoever hangs up after his last words wants no answer.
+        # Callers who hang up after their last words want no answer.
         missing_answers=sum(turn.voice_to_voice_ms is None for turn in report.turns[: None if waited else -1]),
         stray_ms=round(sum(item.stray_ms for item in report.interruptions), 1),
         underruns=len(report.underruns),

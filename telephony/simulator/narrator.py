@@ -1,20 +1,20 @@
-"""Tells a call as it happens, line by line, for a person to read. Sans-I/O."""
+"""Narrates a call as it happens, line by line, for people to read. Sans-I/O."""
 
 from audio.rate import RATE, SAMPLES_PER_MS
 from telephony.simulator.talk import Cleared, Talk
 
 
 class Narrator:
-    """Watches a talk; a line tells one utterance of the caller, when it begins, or of the agent, when it is over."""
+    """Watches a talk. Each line tells one utterance: the caller's when it begins, the agent's when it is over."""
 
     def __init__(self, talk: Talk, quiet_ms: int) -> None:
         self._talk = talk
         self._quiet = quiet_ms * SAMPLES_PER_MS
-        self._said = 0  # utterances of the caller that are told
-        self._heard = 0  # talkspurts of the agent that are told
+        self._said = 0  # utterances of the caller told so far
+        self._heard = 0  # talkspurts of the agent told so far
 
     def look(self, now: int, *, over: bool = False) -> list[str]:
-        """What is to be told now; when the talk is over, the rest."""
+        """The lines to tell now; once the talk is over, the rest."""
         said = self._talk.runner.said
         lines = self._agent(now, over=over)
         for item in said[self._said :]:
@@ -24,7 +24,7 @@ class Narrator:
         return lines
 
     def _agent(self, now: int, *, over: bool) -> list[str]:
-        """Utterances of the agent that are over: talkspurts with neither a `clear` nor a long silence between them."""
+        """Finished utterances of the agent: talkspurts with neither a `clear` nor a long silence between them."""
         spurts, lines = self._talk.ear.spurts, []
         while self._heard < len(spurts):
             start, last = spurts[self._heard].start, self._heard

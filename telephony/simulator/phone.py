@@ -1,6 +1,6 @@
-"""One simulated phone call, whoever carries it: the talk in real time, its end, its report.
+"""One simulated phone call over any carrier: the talk in real time, its end, its report.
 
-Nothing here raises for what the agent's side does: whatever goes wrong on the line stands in the report.
+Nothing here raises because of the agent's side: whatever goes wrong on the line goes into the report.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class CallFailed(LineError):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls: what is said and when, and who is told of it. The calls of a load share one."""
+    """The caller: what they say and when, and who is told about it. The calls of a load share one."""
 
     script: Script
     clips: Sequence[Clip | None]
@@ -39,7 +39,8 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class PhoneCall(ABC):
-    """One call; each carrier has its own kind. `run` is awaited once; then `talk` is the record, if there was one."""
+    """One call; each carrier has its own kind. `run` is awaited once; afterwards `talk` is the record, if there was a
+    talk."""
 
     def __init__(self, caller: Caller, url: str, call_sid: str) -> None:
         self.talk: Talk | None = None
@@ -57,7 +58,7 @@ class PhoneCall(ABC):
         self._origin = 0.0
 
     def hang_up(self) -> None:
-        """The caller hangs up now, wherever the script stands: no fault of the agent."""
+        """Hang up now, wherever the script stands: that is no fault of the agent."""
         self.report.cut_short = True
         self._end(HUNG_UP)
 
@@ -75,11 +76,11 @@ class PhoneCall(ABC):
 
     @abstractmethod
     async def _converse(self) -> None:
-        """Call, talk by way of `_carry`, and set the outcome. Raises LineError when the call fails."""
+        """Call, talk through `_carry`, and set the outcome. Raises LineError when the call fails."""
 
     @abstractmethod
     def _exchange(self, now: int) -> str:
-        """Send and hear what is due; why the line is of no more use, "" while it is."""
+        """Send and receive what is due. Returns why the line can no longer be used, "" while it can."""
 
     @property
     @abstractmethod
@@ -92,18 +93,18 @@ class PhoneCall(ABC):
     # What they all share
 
     def _expect_end(self) -> None:
-        """A line is being opened, which may end at any time."""
+        """A line is being opened; it may end at any time."""
         self._ended = asyncio.get_running_loop().create_future()
 
     async def _carry(self, talk: Talk, welcome: str) -> None:
-        """Go through the script until one side ends it. Raises CallFailed unless one side hung up."""
+        """Run the script until one side ends the call. Raises CallFailed unless one side hung up."""
         ticker, script = self._caller.ticker, self._caller.script
         assert self._ended is not None
         self.talk, self._origin = talk, ticker.clock()
         self._narrator = Narrator(talk, script.quiet_ms) if self._caller.on_line else None
         self._tell(f"{0:7.2f}  line   ▸ {welcome}")
         member = ticker.add(self._tick, self._origin)
-        if self.report.cut_short:  # hung up while it still rang
+        if self.report.cut_short:  # hung up while it was still ringing
             self._end(HUNG_UP)
         try:
             async with asyncio.timeout(script.longest_call_s):
@@ -120,7 +121,7 @@ class PhoneCall(ABC):
 
     @property
     def _on(self) -> bool:
-        """Whether the talk is on: begun, and not ended yet."""
+        """Whether the talk has begun and not yet ended."""
         return self.talk is not None and self._ended is not None and not self._ended.done()
 
     def _end(self, why: str) -> None:
@@ -140,7 +141,7 @@ class PhoneCall(ABC):
 
     def _tick(self, _: float) -> None:
         if not self._on:
-            return  # the end is dealt with when its turn comes, which may take a while among many calls
+            return  # the end is handled in its turn, which may take a while among many calls
         assert self.talk is not None
         now = self._now()
         trouble = self._exchange(now)

@@ -1,7 +1,7 @@
-"""Twilio's playback side: a buffer that is played at real time, marks, `clear`, and what ran dry.
+"""Twilio's playback side: a buffer played in real time, marks, `clear`, and underruns.
 
-Sans-I/O. All times are in samples of the line (8 kHz) since the start of the stream; the caller of a method
-tells the time, which must not run backwards.
+Sans-I/O. All times are in samples of the line (8 kHz) since the start of the stream; callers of a method pass the time,
+which must not run backwards.
 """
 
 from collections import deque
@@ -11,10 +11,10 @@ import msgspec
 from audio.rate import RATE, SAMPLES_PER_MS
 from telephony.lines.exceptions import LineError
 
-LONGEST_BUFFER = 600 * RATE  # samples; an agent that sends more ahead is refused
+LONGEST_BUFFER = 600 * RATE  # samples; an agent that sends further ahead is refused
 MOST_MARKS = 10_000  # outstanding at once
-UNDERRUN_WINDOW = 500 * SAMPLES_PER_MS  # a longer gap is a pause of the agent
-UNDERRUN_LEAST = SAMPLES_PER_MS  # a shorter gap cannot be heard
+UNDERRUN_WINDOW = 500 * SAMPLES_PER_MS  # a longer gap counts as a pause of the agent
+UNDERRUN_LEAST = SAMPLES_PER_MS  # a shorter gap is inaudible
 
 
 class Underrun(msgspec.Struct, frozen=True):
@@ -25,16 +25,16 @@ class Underrun(msgspec.Struct, frozen=True):
 
 
 class Overflow(LineError):
-    """The agent sent more than the buffer takes; the message says of what."""
+    """The agent sent more than the buffer holds; the message says of what."""
 
 
 class Playback:
-    """What the agent sends, as it is played to the caller."""
+    """The agent's audio as it is played to the caller."""
 
     def __init__(self, *, keep_audio: bool = True) -> None:
         self.end = 0  # when the buffer runs dry; in the past while it is empty
-        self.received = 0  # samples, all told
-        self.cleared = 0  # samples that `clear` threw away before they were played
+        self.received = 0  # samples, in total
+        self.cleared = 0  # samples that `clear` discarded before they were played
         self.underruns: list[Underrun] = []
         self.pieces: list[tuple[int, bytes]] = []  # (start, mu-law) of everything played or buffered
         self._keep_audio = keep_audio
@@ -42,11 +42,11 @@ class Playback:
         self._marks: deque[tuple[int, str]] = deque()
 
     def buffered(self, now: int) -> int:
-        """Samples that are not played yet."""
+        """Samples not yet played."""
         return max(0, self.end - now)
 
     def played(self, now: int) -> int:
-        """Samples that the caller has heard."""
+        """Samples played to the caller."""
         return self.received - self.cleared - self.buffered(now)
 
     def play(self, payload: bytes, now: int) -> int:
@@ -67,14 +67,14 @@ class Playback:
         return start
 
     def mark(self, name: str, now: int) -> list[str]:
-        """Set a mark behind all audio so far; returns the marks that are reached already, it among them."""
+        """Set a mark after all audio so far; returns the marks already reached, perhaps this one too."""
         if len(self._marks) >= MOST_MARKS:
             raise Overflow("more than 10,000 marks outstanding")
         self._marks.append((self.end, name))
         return self.advance(now)
 
     def clear(self, now: int) -> list[str]:
-        """Throw away what is not played yet; returns all outstanding marks, as Twilio does."""
+        """Discard what is not yet played; returns all outstanding marks, as Twilio does."""
         dropped = self.buffered(now)
         self.cleared += dropped
         self.end -= dropped
@@ -88,7 +88,7 @@ class Playback:
         return names
 
     def advance(self, now: int) -> list[str]:
-        """The marks reached by now, in order, each once."""
+        """The marks reached until now, in order, each once."""
         names = []
         while self._marks and self._marks[0][0] <= now:
             names.append(self._marks.popleft()[1])

@@ -10,7 +10,7 @@ from telephony.simulator.talk import Talk
 
 
 def write_recording(path: Path, talk: Talk) -> None:
-    """Write a WAV of 8 kHz: the caller left, the agent as it was played right, on the talk's time axis."""
+    """Write a WAV at 8 kHz, on the talk's time axis: the caller left, the agent as it was played right."""
     caller = b"".join(talk.sent)
     agent = bytearray(g711.SILENCE * talk.playback.end)
     for start, payload in talk.playback.pieces:

@@ -1,4 +1,4 @@
-"""What came of one call: its figures, for a machine (JSON) and for a person. All times are ms."""
+"""The result of one call: its figures, for programs (JSON) and for people. All times are ms."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -18,7 +18,7 @@ class Outcome(StrEnum):
 
 
 class Distribution(msgspec.Struct, frozen=True):
-    """Figures at a glance; None where there were none."""
+    """Statistics of some figures; None where there were none."""
 
     count: int = 0
     p50: float | None = None
@@ -28,7 +28,7 @@ class Distribution(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """A turn of the caller that asks for an answer, and how soon the answer was heard."""
+    """A turn of the caller that calls for an answer, and how soon the answer was heard."""
 
     step: int
     text: str
@@ -41,8 +41,8 @@ class Turn(msgspec.Struct, frozen=True):
 class Interruption(msgspec.Struct, frozen=True):
     """A sound of the caller while the agent spoke.
 
-    SIP knows no `clear`: there it is the agent's last audible sample before it fell silent under the caller's words, as
-    it was heard through the caller's jitter buffer; `clear_ms` and `heard_ms` are then the same.
+    SIP has no `clear`: its place is taken by the agent's last audible sample before it fell silent under the caller's
+    words, as heard through the caller's jitter buffer; `clear_ms` and `heard_ms` are then the same.
     """
 
     step: int
@@ -56,7 +56,7 @@ class Interruption(msgspec.Struct, frozen=True):
 
 
 class Dry(msgspec.Struct, frozen=True):
-    """The playback ran dry within the agent's speech."""
+    """The playback ran dry in the middle of the agent's speech."""
 
     at_ms: float
     length_ms: float
@@ -66,7 +66,7 @@ class Summary(msgspec.Struct, frozen=True):
     """The figures of one call."""
 
     voice_to_voice_ms: Distribution = Distribution()
-    barge_in_to_clear_ms: Distribution = Distribution()  # of speech that asks for an answer; on the wire
+    barge_in_to_clear_ms: Distribution = Distribution()  # of speech that calls for an answer; on the wire
     barge_in_to_clear_audio_ms: Distribution = Distribution()
     unheard_barge_ins: int = 0  # no `clear` came
     early_answers: int = 0  # before the caller had finished
@@ -85,7 +85,7 @@ class Traffic(msgspec.Struct, frozen=True):
     media_received: int = 0  # messages, or packets
     audio_received_ms: float = 0.0
     audio_played_ms: float = 0.0
-    audio_cut_off_ms: float = 0.0  # not played yet when the stream ended
+    audio_cut_off_ms: float = 0.0  # not yet played when the stream ended
     marks_received: int = 0
     clears_received: int = 0
     arrival_gap_ms: Distribution = Distribution()  # between media messages of one talkspurt, or packets
@@ -118,12 +118,12 @@ class CallReport(msgspec.Struct, kw_only=True):
     underruns: list[Dry] = []
     summary: Summary = Summary()
     traffic: Traffic = Traffic()
-    keys_heard: str = ""  # that the agent pressed, as events of RTP; tones in the audio are not looked for
+    keys_heard: str = ""  # pressed by the agent, as RTP events; tones in the audio are not detected
     recording: str = ""  # the stereo WAV: caller left, agent right
 
     @property
     def ok(self) -> bool:
-        """The line held, the script was gone through to its end (unless cut short), the call ended as expected."""
+        """The line held, the script ran to its end (unless cut short), and the call ended as expected."""
         if self.cut_short and self.outcome is Outcome.HUNG_UP_BY_CALLER:
             return True
         expected = self.expected in ("", self.outcome)

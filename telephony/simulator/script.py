@@ -1,4 +1,4 @@
-"""A caller's script: who calls, what is said and done, step by step. YAML in, checked settings out."""
+"""A caller's script: what they say and do, step by step. YAML in, checked settings out."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,7 +26,7 @@ class _Part(BaseModel):
 
 
 class _Speech(_Part):
-    """What every step with speech may set beside it; unset: as the script says."""
+    """What every step with speech may also set; unset: as the script says."""
 
     voice: str | None = None  # the synthesizer's name for it
     speed: Speed | None = None
@@ -64,7 +64,7 @@ class Interruption(_Speech):
     """Talk over the agent, `after_ms` after it starts its next utterance: one of say, wav, noise."""
 
     after_ms: Milliseconds = 1000
-    mid_word: bool = False  # not before the agent is within a word, so that it is heard to stop
+    mid_word: bool = False  # not before the agent is in mid-word, so that one can hear it stop
     timeout_ms: Milliseconds | None = None  # for the agent to start
     say: Words | None = None
     wav: Path | None = None
@@ -84,7 +84,7 @@ class Interrupt(_Part):
 
 
 class Waiting(_Part):
-    """The agent has finished when it has spoken and was silent for `quiet_ms`; unset: as the script says."""
+    """The agent has finished once it has spoken and then been silent for `quiet_ms`; unset: as the script says."""
 
     quiet_ms: Annotated[int, Field(ge=20, le=60_000)] | None = None
     timeout_ms: Milliseconds | None = None
@@ -102,7 +102,7 @@ class Wait(_Part):
 
 
 class Silence(_Part):
-    """Say nothing for so many milliseconds."""
+    """Say nothing for this many milliseconds."""
 
     silence: Milliseconds
 
@@ -158,7 +158,7 @@ Step = Annotated[
 class Script(_Part):
     """One caller."""
 
-    name: str = ""  # the file's name where none is given
+    name: str = ""  # default: the file's name
     voice: str = "en-us"  # the synthesizer's name for the caller's voice
     speed: Speed = 1.0  # 1.0 is the voice's usual pace
     level_dbfs: Level = -22.0  # RMS of the caller's active speech
@@ -166,7 +166,7 @@ class Script(_Part):
     quiet_ms: Annotated[int, Field(ge=20, le=60_000)] = 700  # after this silence the agent has finished
     timeout_ms: Milliseconds = 20_000  # the longest wait for the agent
     longest_call_s: Annotated[int, Field(ge=1, le=3600)] = 300
-    repeat: Annotated[int, Field(ge=1, le=1000)] = 1  # how often the steps are gone through in one call
+    repeat: Annotated[int, Field(ge=1, le=1000)] = 1  # how often the steps are run in one call
     expect: Literal["hung_up_by_agent", "hung_up_by_caller", "transferred"] | None = None
     steps: Annotated[list[Step], Field(min_length=1, max_length=1000)]
 
@@ -216,7 +216,7 @@ def _explain(path: Path, error: Any) -> str:
 
 
 def _locate(path: Path, number: int, step: Step) -> Step:
-    """Make the step's WAV path absolute and see that the file is there."""
+    """Make the step's WAV path absolute and check that the file exists."""
     sound = step.interrupt if isinstance(step, Interrupt) else step
     if not isinstance(sound, Wav | Interruption) or sound.wav is None:
         return step

@@ -12,12 +12,12 @@ from telephony.simulator.clip import Clip
 from telephony.simulator.ear import Ear, Talkspurt
 from telephony.simulator.script import Dtmf, HangUp, Interrupt, Noise, Say, Script, Silence, Step, Wait, Wav
 
-MID_WORD = 100 * SAMPLES_PER_MS  # of the agent's voice before and behind the moment it is talked over in mid-word
+MID_WORD = 100 * SAMPLES_PER_MS  # of the agent's voice before and after the moment of a mid-word interruption
 KEY_EVERY = 250 * SAMPLES_PER_MS  # between two keys of a `dtmf` step
 
 
 class Utterance(msgspec.Struct, frozen=True):
-    """Something the caller said, and where it lies in the stream."""
+    """Something the caller said, and its place in the stream."""
 
     step: int  # number in the script, from 1
     text: str
@@ -33,7 +33,7 @@ class ScriptRunner:
 
     def __init__(self, script: Script, clips: Sequence[Clip | None], floor: Sequence[bytes]) -> None:
         self.said: list[Utterance] = []
-        self.keys: list[str] = []  # pressed with the last frame; whoever sends them empties the list
+        self.keys: list[str] = []  # pressed with the last frame; the sender empties the list
         self.hangs_up = False  # the caller puts the receiver down
         self.error = ""  # why the script cannot go on
         self.steps_done = 0
@@ -43,8 +43,8 @@ class ScriptRunner:
         self._steps = len(script.steps) * script.repeat
         self._clip: Clip | None = None
         self._frame = 0  # of the clip
-        self._entered = 0  # when the present step began
-        self._since = -1  # what the agent begins to say after this is its next utterance
+        self._entered = 0  # when the current step began
+        self._since = -1  # anything the agent begins to say after this is its next utterance
         self._heard_out = False  # the caller has waited for the agent, and done nothing since
         self._keys_sent = 0
 
@@ -54,7 +54,7 @@ class ScriptRunner:
         return self.steps_done == self._steps
 
     def next_frame(self, position: int, ear: Ear) -> bytes:
-        """The frame from `position` on; `ear` has heard the agent until now."""
+        """The frame at `position`; `ear` has heard the agent until now."""
         if self._clip is None:
             self._act(position, ear)
         clip = self._clip
@@ -67,11 +67,11 @@ class ScriptRunner:
         return frame
 
     def cleared(self, now: int) -> None:
-        """The agent gave up its utterance: what comes next is another one."""
+        """The agent gave up its utterance: whatever comes next is a new one."""
         self._since = max(self._since, now)
 
     def agent_left(self) -> None:
-        """The agent has hung up: a caller who only waits for it to finish has nothing more to do."""
+        """The agent has hung up: a caller who was only waiting for it to finish is done."""
         last = self.steps_done == self._steps - 1 and isinstance(self._script.steps[-1], Wait)
         self.steps_done += last and self._clip is None
 
@@ -87,7 +87,7 @@ class ScriptRunner:
             self._entered = position if self._clip is None else position + len(self._clip.frames) * FRAME
 
     def _step(self, step: Step, clip: Clip | None, position: int, ear: Ear) -> bool:
-        """Begin the step or go on with it; True when the next one may begin (a clip is played out before it does)."""
+        """Begin or continue the step; True when the next one may begin (a clip is played out before it does)."""
         match step:
             case Say() | Wav() | Noise():
                 assert clip is not None
@@ -157,14 +157,14 @@ class ScriptRunner:
         return False
 
     def _stay(self, position: int) -> None:
-        """The script is at its end: hang up, unless the agent is expected to end the call."""
+        """The script has ended: hang up, unless the agent is expected to end the call."""
         if self._script.expect in (None, "hung_up_by_caller"):
             self.hangs_up = True
         elif position - self._entered > self._script.timeout_ms * SAMPLES_PER_MS:
             self.error = f"the script is over, but the agent did not end the call in {self._script.timeout_ms} ms"
 
     def _next_utterance(self, ear: Ear, *, first: bool = False) -> Talkspurt | None:
-        """The last (or the first) talkspurt of what the agent says next."""
+        """The last (or first) talkspurt of the agent's next utterance."""
         if not ear.spurts or ear.spurts[-1].start <= self._since:
             return None
         if not first:

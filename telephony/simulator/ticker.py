@@ -11,18 +11,18 @@ from collections.abc import Callable
 PERIOD = 0.020  # s
 SLOTS = 10
 SLOT = PERIOD / SLOTS
-EARLY = 0.0005  # s; a timer may fire so much before its time
+EARLY = 0.0005  # s; a timer may fire this much early
 
 
 class Ticker:
-    """Calls back everyone who was added, once a period."""
+    """Calls back every member once a period."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._base = clock()
         self._slots: list[dict[int, Callable[[float], None]]] = [{} for _ in range(SLOTS)]
         self._place: dict[int, int] = {}
-        self._next = 0  # the beat that comes next, counted in slots from the base
+        self._next = 0  # the next beat, counted in slots from the base
         self._timer: asyncio.TimerHandle | None = None
         self._ids = 0
 
@@ -38,7 +38,7 @@ class Ticker:
         return self._ids
 
     def remove(self, member: int) -> None:
-        """No more beats; unknown members are ignored."""
+        """Stop a member's beats; unknown members are ignored."""
         slot = self._place.pop(member, None)
         if slot is not None:
             del self._slots[slot][member]
@@ -47,9 +47,8 @@ class Ticker:
             self._timer = None
 
     def _schedule(self) -> None:
-        """Set the timer for the next slot that anybody is in; beats that are over are not caught up with.
-
-        Whoever is called late sees it by the time and sends what is due.
+        """Set the timer for the next slot with a member. Missed beats are not made up for: members called late see it
+        by the time and send what is due.
         """
         now = self.clock()
         self._next = max(self._next, math.floor((now - self._base) / SLOT))
@@ -65,7 +64,7 @@ class Ticker:
             for tick in list(self._slots[self._next % SLOTS].values()):
                 tick(self.clock())
             self._next += 1
-            if now - (self._base + self._next * SLOT) > PERIOD:  # held up: everyone's turn comes at once
+            if now - (self._base + self._next * SLOT) > PERIOD:  # held up: all members are called at once
                 self._next = math.floor((now - self._base) / SLOT) - SLOTS + 1
         if self._place and self._timer is None:
             self._schedule()

@@ -1,4 +1,4 @@
-"""Puts the lines that tell the story of a call into the order of time, wherever they come from."""
+"""Sorts the lines that tell the story of a call by time, wherever they come from."""
 
 import heapq
 import itertools
@@ -9,17 +9,17 @@ from typing import Self
 
 
 class Timeline:
-    """Passes lines on in order; each begins with its time in seconds. What the agent said is told when it is over, so a
-    line waits for the next of these, or for the end."""
+    """Passes lines on in order; each begins with its time in seconds. What the agent said is told only once it is over,
+    so each line waits for the next of these, or for the end."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._waiting: list[tuple[float, int, str]] = []
         self._order = itertools.count()
-        self._lock = threading.Lock()  # a server's log is read by a thread of its own
+        self._lock = threading.Lock()  # a server's log is read in its own thread
 
     def add(self, line: str) -> None:
-        """The next line that was told."""
+        """Take the next line."""
         at = float(line.split(maxsplit=1)[0])
         with self._lock:
             heapq.heappush(self._waiting, (at, next(self._order), line))
@@ -32,7 +32,7 @@ class Timeline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """The call is over: pass on the rest."""
+        """The call is over: pass the rest on."""
         with self._lock:
             self._pass_on(float("inf"))
 

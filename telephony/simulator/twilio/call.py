@@ -1,4 +1,4 @@
-"""A call as Twilio makes one: asks the webhook, talks over the socket, follows what comes after it."""
+"""A call as Twilio makes it: asks the webhook, talks over the socket, does what follows."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from telephony.simulator.twilio.webhooks import Webhooks
 from telephony.simulator.twilio.websocket import MOST_UNSENT, Socket
 
 OPEN_TIMEOUT_S = 10.0
-LOOK = 100 * SAMPLES_PER_MS  # a look into the socket is not older than this
+LOOK = 100 * SAMPLES_PER_MS  # the socket has been read within this time
 MOST_DOCUMENTS = 10  # TwiML documents in one call
 ORDERLY = (CloseCode.NORMAL, CloseCode.GOING_AWAY, CloseCode.NO_STATUS)  # close codes after which the call goes on
 
@@ -56,7 +56,7 @@ class TwilioCall(PhoneCall):
             self.report.notes.append(f"status callback: {error}")
 
     async def _perform(self, verbs: Sequence[twiml.Verb], url: str) -> str | None:
-        """Do what the TwiML says; returns where it goes on, or None when the call is over."""
+        """Do what the TwiML says; returns the address of the next TwiML, or None when the call is over."""
         for verb in verbs:
             match verb:
                 case twiml.Stream():
@@ -85,7 +85,7 @@ class TwilioCall(PhoneCall):
         return None
 
     async def _talk(self, verb: twiml.Stream) -> None:
-        """Go through the script over the socket. Raises CallFailed or SocketError."""
+        """Run the script over the socket. Raises CallFailed or SocketError."""
         self._expect_end()
         caller, identity = self._caller, self._webhooks.identity
         messages = StreamMessages(call_sid=identity["CallSid"], account_sid=identity["AccountSid"])
@@ -127,7 +127,7 @@ class TwilioCall(PhoneCall):
 
     def _looked(self, at: float) -> None:
         if self._looking is not None and self._now() - self._looking > LOOK:
-            self._look(at)  # held up once more
+            self._look(at)  # held up again
         else:
             self._looking = None
             super()._tick(at)
@@ -144,7 +144,7 @@ class TwilioCall(PhoneCall):
 
 
 def _check_close(socket: Socket) -> None:
-    """Raises CallFailed unless the server closed the socket in good order."""
+    """Raises CallFailed unless the server closed the socket properly."""
     if socket.lost:
         raise CallFailed("the connection broke without a closing handshake: has the server died?")
     if socket.close_code not in ORDERLY:

@@ -1,4 +1,4 @@
-"""Twilio, for one or many calls: their web client, and who they say they are."""
+"""Twilio, for one or many calls: their HTTP client and their identity."""
 
 from telephony.simulator.identity import Identity
 from telephony.simulator.phone import Caller
@@ -11,7 +11,7 @@ class Twilio:
     """See Carrier. `url` is the server's base address, its voice webhook, or (ws:// or wss://) its media socket."""
 
     def __init__(self, url: str, identity: Identity) -> None:
-        """Raises SettingsError for an address that is none."""
+        """Raises SettingsError for an invalid address."""
         self.url = webhook_of(url)
         self._identity = identity
         self._http = new_client()

@@ -39,14 +39,14 @@ class Media(msgspec.Struct, frozen=True, tag_field="event", tag="media", rename=
 
 
 class Mark(msgspec.Struct, frozen=True, tag_field="event", tag="mark", rename={"stream_sid": "streamSid"}):
-    """To be returned when everything before it has been played."""
+    """Return this when everything before it has been played."""
 
     mark: MarkName
     stream_sid: str
 
 
 class Clear(msgspec.Struct, frozen=True, tag_field="event", tag="clear", rename={"stream_sid": "streamSid"}):
-    """Throw away what is not played yet."""
+    """Discard what is not yet played."""
 
     stream_sid: str
 
@@ -55,7 +55,7 @@ _decoder: msgspec.json.Decoder[Media | Mark | Clear] = msgspec.json.Decoder(Medi
 
 
 def parse(message: bytes) -> Media | Mark | Clear:
-    """Read a message of the agent. Raises ValueError, saying what Twilio would reject."""
+    """Read a message from the agent. Raises ValueError for what Twilio would reject."""
     try:
         return _decoder.decode(message)
     except msgspec.DecodeError as error:  # ValidationError is one
@@ -90,7 +90,7 @@ class StreamMessages:
         return self._message("start", start=body)
 
     def media(self, payload: bytes, timestamp_ms: int) -> bytes:
-        """One frame of mu-law. Put together by hand, as it is sent 50 times a second."""
+        """One frame of mu-law. Built by hand, as it is sent 50 times a second."""
         self._sequence += 1
         self._chunk += 1
         return (
@@ -103,7 +103,7 @@ class StreamMessages:
         return self._message("dtmf", dtmf={"track": "inbound_track", "digit": digit})
 
     def mark(self, name: str) -> bytes:
-        """The playback has reached a mark."""
+        """Playback has reached a mark."""
         return self._message("mark", mark={"name": name})
 
     def stop(self) -> bytes:

@@ -1,6 +1,6 @@
 """The caller's end of one media stream: what Twilio and the caller do between the socket and the ear.
 
-Sans-I/O: told the time in samples (8 kHz) since the start of the stream, it answers with messages to send.
+Sans-I/O: given the time in samples (8 kHz) since the start of the stream, it returns messages to send.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from telephony.simulator.talk import Cleared, Talk
 from telephony.simulator.twilio import messages
 from telephony.simulator.twilio.messages import Clear, Mark, StreamMessages
 
-STRAY_WINDOW = 300 * SAMPLES_PER_MS  # media so soon after `clear` belongs to what was cleared
+STRAY_WINDOW = 300 * SAMPLES_PER_MS  # media this soon after `clear` belongs to what was cleared
 
 
 class TwilioTalk(Talk):
@@ -37,16 +37,16 @@ class TwilioTalk(Talk):
         return [self.out.connected(), self.out.start(parameters)]
 
     def tick(self, now: int) -> list[bytes]:
-        """Marks that are reached and frames that are due."""
+        """The marks reached and the frames due."""
         out = [self.out.mark(name) for name in self.playback.advance(now)]
-        self.ear.listen(now + 1)  # what begins to be played just now is heard too
+        self.ear.listen(now + 1)  # what starts to play just now is heard too
         for position, frame, keys in self.due(now):
             out += [self.out.dtmf(key) for key in keys]
             out.append(self.out.media(frame, position // SAMPLES_PER_MS))
         return out
 
     def receive(self, message: bytes, now: int) -> list[bytes]:
-        """A message of the agent; returns the marks that go back at once."""
+        """Take a message from the agent; returns the marks that go back at once."""
         try:
             parsed = messages.parse(message)
             if parsed.stream_sid != self.out.stream_sid:

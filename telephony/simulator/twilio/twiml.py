@@ -1,4 +1,4 @@
-"""TwiML, as far as a phone call to an agent needs it: XML in, verbs out. Sans-I/O."""
+"""The part of TwiML that calls to an agent need: XML in, verbs out. Sans-I/O."""
 
 from xml.etree import ElementTree
 
@@ -8,7 +8,7 @@ LONGEST = 64 * 1024  # characters; Twilio's own limit
 
 
 class Stream(msgspec.Struct, frozen=True):
-    """`<Connect><Stream>`: talk over this socket; `action` is asked what comes after it (empty: the next verb)."""
+    """`<Connect><Stream>`: talk over this socket; `action` is requested for what follows (empty: the next verb)."""
 
     url: str
     parameters: dict[str, str]
@@ -28,7 +28,7 @@ class Dial(msgspec.Struct, frozen=True):
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """Go on with the TwiML at another address."""
+    """Continue with the TwiML at another address."""
 
     url: str
 
@@ -38,13 +38,13 @@ class Hangup(msgspec.Struct, frozen=True):
 
 
 class Reject(msgspec.Struct, frozen=True):
-    """The call is not taken; `reason` is "busy" or "rejected"."""
+    """The call is rejected; `reason` is "busy" or "rejected"."""
 
     reason: str
 
 
 class Other(msgspec.Struct, frozen=True):
-    """A verb that this caller steps over."""
+    """A verb that the simulator ignores."""
 
     name: str
 
@@ -53,7 +53,7 @@ Verb = Stream | Say | Dial | Redirect | Hangup | Reject | Other
 
 
 def parse(document: str) -> list[Verb]:
-    """The verbs of a TwiML document. Raises ValueError, saying what Twilio would reject."""
+    """The verbs of a TwiML document. Raises ValueError for what Twilio would reject."""
     if len(document) > LONGEST:
         raise ValueError(f"the TwiML has {len(document)} characters; Twilio takes {LONGEST}")
     if "<!" in document.replace("<!--", ""):  # a DTD could blow up the parser, and TwiML has none
@@ -94,6 +94,6 @@ def _stream(connect: ElementTree.Element) -> Stream:
     url = stream.get("url", "")
     if not url.startswith(("ws://", "wss://")):  # ws:// is for servers on this machine; Twilio wants wss://
         raise ValueError(f"<Stream url={url!r}> is no ws:// or wss:// address")
-    url = url.partition("?")[0]  # Twilio passes no query on
+    url = url.partition("?")[0]  # Twilio does not pass the query on
     parameters = {item.get("name", ""): item.get("value", "") for item in stream.findall("Parameter")}
     return Stream(url=url, parameters=parameters, action=connect.get("action", ""))

@@ -16,7 +16,7 @@ HTTP_TIMEOUT_S = 15.0  # Twilio's own
 
 
 def webhook_of(url: str) -> str:
-    """The webhook's address, or the socket's, from what a person gives. Raises SettingsError for any other."""
+    """The address of the webhook or the socket, from what the user has given. Raises SettingsError for any other."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
         raise SettingsError(f"{url!r} is no http, https, ws or wss address")
@@ -26,7 +26,7 @@ def webhook_of(url: str) -> str:
 
 
 def new_client() -> httpx.AsyncClient:
-    """For the webhooks of one or many calls."""
+    """An HTTP client for the webhooks of one or many calls."""
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
     return httpx.AsyncClient(
         timeout=HTTP_TIMEOUT_S, limits=limits, trust_env=False, headers={"User-Agent": "TwilioProxy/1.1"}
@@ -36,7 +36,7 @@ def new_client() -> httpx.AsyncClient:
 class Webhooks:
     """The webhooks of one call.
 
-    Twilio signs over the address it knows, `public_url`; the requests themselves go to the host of `url`.
+    Twilio signs the address it knows, `public_url`; the requests themselves go to the host of `url`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Webhooks:
         return _swap(url, self._public.netloc, self._local.netloc, self._local.scheme)
 
     def sign(self, url: str, form: dict[str, str]) -> dict[str, str]:
-        """The header that proves to be Twilio; none without a token."""
+        """The header that proves the request is Twilio's; none without a token."""
         if self._validator is None:
             return {}
         return {"X-Twilio-Signature": self._validator.compute_signature(url, form)}
@@ -76,7 +76,7 @@ class Webhooks:
             raise CallFailed(f"POST {url}: {error}") from error
 
     async def completed(self, duration_s: int) -> None:
-        """Tell the status callback, which stands beside the voice webhook, that the call is over.
+        """Tell the status callback, beside the voice webhook, that the call is over.
 
         Raises CallFailed.
         """
@@ -101,7 +101,7 @@ class Webhooks:
 
 
 def _swap(url: str, host: str, other: str, scheme: str) -> str:
-    """Put another host into a URL of `host`, and its scheme's security with it; ws stays ws, http stays http."""
+    """Replace `host` in a URL by another host and take over its scheme's security; ws stays ws, http stays http."""
     parts = urlsplit(url)
     if parts.netloc != host or host == other:
         return url

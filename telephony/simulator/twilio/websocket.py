@@ -19,7 +19,7 @@ from websockets.uri import parse_uri
 from telephony.lines.close_codes import CloseCode
 from telephony.lines.exceptions import LineError
 
-MOST_UNSENT = 1_000_000  # bytes; a server that reads no more is given up
+MOST_UNSENT = 1_000_000  # bytes unsent at which a server that does not read is given up
 MOST_RECEIVED = 1 << 20  # bytes, of one message
 CLOSE_TIMEOUT_S = 5.0
 
@@ -71,7 +71,7 @@ class Socket(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Messages can be sent."""
+        """Whether messages can be sent."""
         return self._protocol.state is State.OPEN
 
     @property
@@ -81,16 +81,16 @@ class Socket(asyncio.Protocol):
 
     @property
     def close_reason(self) -> str:
-        """What the side that closed said."""
+        """The reason given by the side that closed."""
         return self._protocol.close_reason or ""
 
     @property
     def unsent(self) -> int:
-        """Bytes that the server has not taken yet."""
+        """Bytes that the server has not yet read."""
         return self._transport.get_write_buffer_size() if self._transport else 0
 
     def send(self, messages: list[bytes]) -> None:
-        """Send text messages in one write; nothing is sent once the socket is not open any more."""
+        """Send text messages in one write; sends nothing once the socket is no longer open."""
         if not messages or not self.is_open:
             return
         for message in messages:
@@ -98,7 +98,7 @@ class Socket(asyncio.Protocol):
         self._flush()
 
     async def close(self) -> None:
-        """Close in good order, or after 5 s anyhow."""
+        """Close with a handshake, or after 5 s without one."""
         if self.is_open:
             self._protocol.send_close(CloseCode.NORMAL)
             self._flush()
@@ -126,7 +126,7 @@ class Socket(asyncio.Protocol):
                 self._frame(event)
             elif isinstance(event, Response):
                 self._handshake(event)
-        if self._protocol.close_expected():  # a server that does not hang up then is hung up on
+        if self._protocol.close_expected():  # if the server does not close the connection then, we do
             asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
 
     def eof_received(self) -> bool:
@@ -136,7 +136,7 @@ class Socket(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Part of asyncio.Protocol: the end, however it came."""
+        """Part of asyncio.Protocol: the end, however it came about."""
         if self._protocol.state is not State.CLOSED:
             self._protocol.receive_eof()
         self.lost = self._protocol.close_rcvd is None
