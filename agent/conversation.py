@@ -5,7 +5,7 @@ from collections.abc import Callable
 from agent import events as e
 from agent.engine.base import Engine
 from agent.session import Session
-from agent.speaking.generation import Replies
+from agent.speaking.generation import Generation
 from agent.state import State
 from agent.tools import Tools
 from config.agent import AgentSettings
@@ -41,7 +41,7 @@ class Conversation:
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
         self._record = record
-        self._replies = Replies(
+        self._generation = Generation(
             call,
             agent,
             engine,
@@ -53,7 +53,7 @@ class Conversation:
 
     def start(self, *, wide: bool = False) -> None:
         """Greet the caller; `wide` is whether the line is wide-band."""
-        self._replies.wide = wide
+        self._generation.wide = wide
         commands = self.session.start()
         if self._record:
             self._record(self.session.now_ms, None, commands, self.session.state)
@@ -72,29 +72,29 @@ class Conversation:
     async def close(self) -> None:
         """The line is gone; ends the engine's work on this call."""
         self.handle(e.HungUp())
-        await self._replies.close()
+        await self._generation.close()
 
     def _do(self, commands: list[e.Command]) -> None:
         for command in commands:
             match command:
                 case e.Hear():
-                    self._replies.hear(command)
+                    self._generation.hear(command)
                 case e.ForgetUtterance():
-                    self._replies.forget(command.utterance)
+                    self._generation.forget(command.utterance)
                 case e.Transcribe():
-                    self._replies.transcribe(command.utterance)
+                    self._generation.transcribe(command.utterance)
                 case e.StartReply():
-                    self._replies.start(command)
+                    self._generation.start(command)
                 case e.CancelReply():
-                    self._replies.cancel(command.reply)
+                    self._generation.cancel(command.reply)
                 case e.RunTools():
-                    self._replies.run_tools(command)
+                    self._generation.run_tools(command)
                 case _:
                     self._on_command(command)
 
     def _pace(self) -> None:
         """Let the engine make more audio only while little of it is waiting to be heard and no hold is on."""
         if self.session.state is not State.HOLD and self.session.unheard_ms < self._buffer_ms:
-            self._replies.room.set()
+            self._generation.room.set()
         else:
-            self._replies.room.clear()
+            self._generation.room.clear()

@@ -5,7 +5,7 @@ from typing import Any
 from agent import events as e
 from agent.engine.base import Cue, Done, Expect, ReplyRequest, ToolResult, Turn
 from agent.history import History
-from agent.listening.caller_turn import Caller
+from agent.listening.caller_turn import CallerTurn
 from agent.speaking.reply import Reply
 from config.parties import NOBODY, Parties
 
@@ -57,7 +57,7 @@ class Memory:
         self._results = ()
         self.history.add(Turn("keys", keys))
 
-    def request(self, reply: Reply, cue: Cue, caller: Caller, paused: Reply | None) -> ReplyRequest:
+    def request(self, reply: Reply, cue: Cue, caller: CallerTurn, paused: Reply | None) -> ReplyRequest:
         """What a model is asked. What was heard of a paused reply counts as if the caller had cut it off there."""
         history = self.history.turns()
         if paused and (heard := paused.heard.text()):
@@ -75,6 +75,6 @@ class Memory:
             history=history,
             state=self._state,
             tool_results=self._results,
-            early=reply.held,
+            early=reply.speculative,
             parties=self._parties,
         )

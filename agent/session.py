@@ -10,15 +10,15 @@ idle ──reply──▶ processing ──audio──▶ speaking ──speech�
 
 every state from listening on ──held──▶ hold ──retrieved──▶ where it was
 
-While the caller has only paused, a reply is made early and held: it is played when the turn is decided, or thrown away
+While the caller may only be pausing, a speculative reply is made: it is played when the turn is decided, or discarded
 without a trace when the caller goes on.
 
-On hold nobody listens, nothing is said and no tool begins. What the caller was saying or dialling is thrown away; a
+On hold nobody listens, nothing is said and no tool begins. What the caller was saying or dialling is discarded; a
 turn that was decided is answered afterwards, and a reply goes on from the sample that was heard last.
 
 Keys are the end of a reply: they are pressed once its last word has been heard. From the moment the model asks for them
 no speech pauses it, as with a goodbye, so that they go out exactly once. A reply that was paused before and is cut off,
-or that is thrown away, has pressed nothing, and the history tells the model so.
+or that is discarded, has pressed nothing, and the history tells the model so.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,11 @@ from agent import events as e
 from agent.engine.base import TRANSFER, Cue, Next, ToolResult
 from agent.exceptions import IllegalEvent
 from agent.hold import Hold
-from agent.listening.caller_turn import Caller
+from agent.listening.caller_turn import CallerTurn
 from agent.listening.turn_detector import Change
 from agent.memory import Memory
-from agent.speaking.agent_turn import Commands, OfReply, Replying
-from agent.speaking.barge_in import Burst
+from agent.speaking.agent_turn import AgentTurn, Commands, OfReply
+from agent.speaking.barge_in import BargeIn
 from agent.speaking.interruption import Verdict, meaning_of
 from agent.speaking.reply import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
@@ -65,10 +65,10 @@ class Session:
         self._settings = settings.turn
         self._transfers = transfers or {}
         self._keys = keys
-        self._caller = Caller(settings.turn)
-        self._replying = Replying(self._caller, self.memory)
+        self._caller = CallerTurn(settings.turn)
+        self._agent_turn = AgentTurn(self._caller, self.memory)
         self._pausing = False  # `Pause` was given, and its answer comes next
-        self._burst: Burst | None = None  # what has paused the reply
+        self._barge_in: BargeIn | None = None  # what has paused the reply
         self._hold: Hold | None = None
         self._connecting_to = ""  # whom the caller was to be put through to last
         self._timers = Timers()
@@ -87,7 +87,7 @@ class Session:
             e.CallerSaid: self._on_reply,
             e.Transcribed: lambda event: self.memory.transcribed(event.utterance, event.text, self.now_ms),
             e.ReplyText: self._on_reply,
-            e.ReplyUnfinished: self._on_unfinished,
+            e.ReplyUnfinished: self._on_incomplete,
             e.ReplyAudio: self._on_reply,
             e.ReplyDone: self._on_reply,
             e.ReplyEnded: self._on_reply,
@@ -99,12 +99,12 @@ class Session:
     @property
     def unheard_ms(self) -> float:
         """Audio that was made and not yet heard."""
-        return self._replying.unheard_ms
+        return self._agent_turn.unheard_ms
 
     @property
-    def wasted(self) -> int:
-        """Early replies thrown away."""
-        return self._replying.wasted
+    def discarded(self) -> int:
+        """Speculative replies discarded."""
+        return self._agent_turn.discarded
 
     @property
     def utterance(self) -> int:
@@ -118,7 +118,7 @@ class Session:
         if not self._keys:
             return self._start_reply(Cue.GREET)
         self._move(Trigger.REPLY)
-        self._replying.begin(Cue.GREET).keys.append(self._keys)  # one without words
+        self._agent_turn.begin(Cue.GREET).keys.append(self._keys)  # one without words
         return self._follow()
 
     def handle(self, event: e.Event) -> Commands:
@@ -142,7 +142,7 @@ class Session:
         self._caller.hear(event.pcm, event.wide)
         commands = self._due() if self.now_ms >= self._timers.next_ms else []
         if self._caller.utterance.open and (block := self._caller.utterance.block()):
-            commands.append(self._replying.hear(*block))
+            commands.append(self._agent_turn.hear(*block))
         if self.state is State.LISTENING and self._caller.pausing:
             commands += self._silence()
         return commands
@@ -167,17 +167,17 @@ class Session:
 
     def _speech_without_turn(self, change: Change) -> Commands:
         """Speech begins, or one goes on that was not taken for a turn."""
-        detector, reply = self._caller.detector, self._replying.current
+        detector, reply = self._caller.detector, self._agent_turn.current
         if self.state is State.SPEAKING and reply and reply.interruptible:
             loud = detector.silence_ms == 0 and self._caller.near_now()
-            if loud if reply.wary else change is not Change.NONE:
+            if loud if reply.paused_by_noise else change is not Change.NONE:
                 return self._pause(reply, detector.started_ms if change is Change.STARTED else self.now_ms)
             return self._let_pass()
         if self.state in (State.LISTENING, State.PROCESSING) and change is not Change.NONE:
             self._timers.unset(Timer.SILENCE)
             if self.state is State.PROCESSING and self._caller.utterance.open:
                 self._caller.went_on_late()
-            commands = self._throw_away()
+            commands = self._discard_reply()
             self._begin_turn()
             return commands
         return self._let_pass()
@@ -188,47 +188,47 @@ class Session:
         return []
 
     def _speech_goes_on(self) -> Commands:
-        """After a pause: what was held is of no use any more."""
+        """After a pause: the speculative reply is of no use any more."""
         if self.state is State.LISTENING:
             self._caller.paused_and_went_on()
-        return self._replying.drop_held()
+        return self._agent_turn.discard_speculative()
 
     def _silence(self) -> Commands:
-        """The caller's turn is open, and he is silent."""
-        caller, held = self._caller, self._replying.held
+        """The caller's turn is open, and they are silent."""
+        caller, speculative = self._caller, self._agent_turn.speculative
         silence_ms = self.now_ms - caller.speech_end_ms
         if caller.turn_speech_ms < self._settings.min_speech_ms and not caller.digits:
             return self._forget_noise() if silence_ms >= self._settings.endpoint_ms else []
-        answered = None if held is None else False if held.unfinished else bool(held.text) or None
+        answered = None if speculative is None else False if speculative.incomplete else bool(speculative.text) or None
         if caller.is_over(silence_ms, caller.wait_ms(self.memory.expect, answered=answered)):
             return self._forget_noise() if caller.was_music(self.now_ms) else self._decide()
-        if held is None and not self._replying.closing and caller.early(silence_ms):
+        if speculative is None and not self._agent_turn.closing and caller.early(silence_ms):
             if caller.was_music(self.now_ms):
                 return []
             caller.attempts += 1
-            return self._replying.hold()
+            return self._agent_turn.speculate()
         return []
 
     def _decide(self) -> Commands:
         """The caller's turn is over."""
-        held = self._replying.held
+        speculative = self._agent_turn.speculative
         self._caller.decided()
         self._caller.level.learn()
-        if held is None or held.unfinished:
+        if speculative is None or speculative.incomplete:
             return self._start_reply(Cue.ANSWER)
-        self._agents_turn()
-        return self._replying.release(self.now_ms) + self._follow()
+        self._begin_agent_turn()
+        return self._agent_turn.accept(self.now_ms) + self._follow()
 
     def _forget_noise(self) -> Commands:
         """What was heard was no speech: drop it, and say again what it cut off."""
-        commands = self._replying.forget_turn()
+        commands = self._agent_turn.forget_turn()
         self._caller.detector.end()
         self._timers.unset(Timer.TURN)
         return commands + self._listen_again()
 
     def _listen_again(self) -> Commands:
         """Nothing has come of what cut the agent off, if it was: say that again."""
-        if self._replying.cut:
+        if self._agent_turn.cut:
             return self._start_reply(Cue.REPROMPT)
         self._timers.set(Timer.SILENCE, self.now_ms + self._settings.reprompt_ms)
         return []
@@ -242,7 +242,7 @@ class Session:
         if self.state is State.CONNECTING:
             return []
         commands: Commands = []
-        reply = self._replying.current
+        reply = self._agent_turn.current
         answering = self.state is State.PROCESSING and reply and reply.cue is Cue.ANSWER
         if event.digit == "#" and answering and not self._caller.digits:
             return []  # it ends what was said, which is being answered
@@ -253,8 +253,8 @@ class Session:
         elif self.state is State.INTERRUPTED:
             commands = self._interrupt()
         else:
-            commands = self._throw_away()
-        commands += self._replying.drop_held()
+            commands = self._discard_reply()
+        commands += self._agent_turn.discard_speculative()
         self._timers.unset(Timer.SILENCE)
         if event.digit != "#":
             self._caller.dial(event.digit)
@@ -269,44 +269,44 @@ class Session:
         """Silence at once; the line then says what was heard."""
         self._move(Trigger.SPEECH)
         self._pausing = True
-        self._burst = Burst(self._caller, onset_ms, certain=not speech or not self._settings.resume)
+        self._barge_in = BargeIn(self._caller, onset_ms, certain=not speech or not self._settings.resume)
         if speech:
             self._caller.begin(over=True)
         return [e.Pause(reply.number, self.now_ms, onset_ms)]
 
     def _on_paused(self, event: e.Paused) -> Commands:
-        reply = self._replying.current
+        reply = self._agent_turn.current
         if not self._pausing or reply is None or event.reply != reply.number:
             raise IllegalEvent(f"Paused({event.reply}) in state {self.state}")
         self._pausing = False
         reply.heard.played(event.ms)
         if self._hold:
             return []
-        assert self._burst is not None
-        # Who speaks in the silence after the last word answers, and need not prove it.
-        return self._interrupt() if self._burst.certain or reply.said else []
+        assert self._barge_in is not None
+        # A caller who speaks in the silence after the last word is answering, and need not prove it.
+        return self._interrupt() if self._barge_in.certain or reply.said else []
 
     def _judge(self) -> Commands:
         """What the speech over the paused reply is: time, level and words together."""
-        caller, burst = self._caller, self._burst
-        assert burst is not None
+        caller, barge_in = self._caller, self._barge_in
+        assert barge_in is not None
         if caller.detector.silence_ms < self._settings.eager_ms:
-            verdict = burst.verdict(self._settings.interrupt_ms)
+            verdict = barge_in.verdict(self._settings.interrupt_ms)
             music = verdict is Verdict.INTERRUPT and caller.seems_music(self.now_ms)
             return [] if music else self._act_on(verdict)
-        if self._replying.held is None:
-            short = burst.speech_ms < self._settings.min_speech_ms
+        if self._agent_turn.speculative is None:
+            short = barge_in.speech_ms < self._settings.min_speech_ms
             if short or not caller.near() or caller.was_music(self.now_ms):
                 return self._resume()
-            return self._replying.hold()
+            return self._agent_turn.speculate()
         if caller.detector.silence_ms >= self._settings.endpoint_max_ms:
             return self._interrupt()  # an engine that takes so long is no reason to leave the caller in silence
         return self._judge_answer()
 
     def _judge_answer(self) -> Commands:
         """What the engine makes of it, as far as it has said."""
-        burst, held = self._burst, self._replying.held
-        return self._act_on(burst.verdict_of(held)) if burst and held else []
+        barge_in, speculative = self._barge_in, self._agent_turn.speculative
+        return self._act_on(barge_in.verdict_of(speculative)) if barge_in and speculative else []
 
     def _act_on(self, verdict: Verdict) -> Commands:
         if verdict is Verdict.INTERRUPT:
@@ -315,19 +315,19 @@ class Session:
 
     def _interrupt(self) -> Commands:
         """The caller wants to speak."""
-        burst = self._burst
-        assert burst is not None
+        barge_in = self._barge_in
+        assert barge_in is not None
         self._move(Trigger.CUT)
         if self._caller.utterance.open:
             self._timers.set(Timer.TURN, self.now_ms + self._settings.max_utterance_ms)
-        return self._replying.interrupt(burst.onset_ms, self.now_ms)
+        return self._agent_turn.interrupt(barge_in.onset_ms, self.now_ms)
 
     def _resume(self) -> Commands:
         """It was nothing to stop for: go on from the sample that was heard last."""
-        reply, caller = self._replying.current, self._caller
+        reply, caller = self._agent_turn.current, self._caller
         assert reply is not None
-        reply.wary = reply.wary or not caller.near()
-        commands = self._replying.forget_turn()
+        reply.paused_by_noise = reply.paused_by_noise or not caller.near()
+        commands = self._agent_turn.forget_turn()
         if caller.detector.silence_ms >= self._settings.eager_ms:
             caller.detector.end()
         self._move(Trigger.RESUME)
@@ -336,7 +336,7 @@ class Session:
     # The line
 
     def _on_played(self, event: e.Played) -> Commands:
-        self._replying.played(event)
+        self._agent_turn.played(event)
         return self._follow()
 
     def _on_transfer_failed(self, event: e.TransferFailed) -> Commands:
@@ -347,16 +347,16 @@ class Session:
         return self._start_reply(Cue.UNREACHED)
 
     def _on_held(self, _: e.Held) -> Commands:
-        before, reply = self.state, self._replying.current
+        before, reply = self.state, self._agent_turn.current
         self._move(Trigger.HOLD)
         for timer in (Timer.SILENCE, Timer.DIGITS, Timer.TURN):
             self._timers.unset(timer)
         commands: Commands = []
         if before in (State.LISTENING, State.INTERRUPTED):
-            commands = self._replying.forget_turn()
+            commands = self._agent_turn.forget_turn()
             self._caller.end()
         self._caller.hold()
-        self._replying.reprompts = 0
+        self._agent_turn.reprompts = 0
         if before is State.SPEAKING and reply and not reply.pressing:  # keys wait by themselves
             self._pausing = True
             commands.append(e.Pause(reply.number, self.now_ms, None))
@@ -364,14 +364,14 @@ class Session:
         return commands
 
     def _on_retrieved(self, _: e.Retrieved) -> Commands:
-        hold, self._hold, reply = self._hold, None, self._replying.current
+        hold, self._hold, reply = self._hold, None, self._agent_turn.current
         if hold is None:
             raise IllegalEvent(f"Retrieved in state {self.state}")
         self._move(hold.back)
         self._caller.retrieve(self.now_ms)
         commands: Commands = [e.Resume(reply.number)] if hold.paused and reply else []
-        if self._replying.closing:  # the call is to end, and nobody was there to be told
-            commands += self._close(self._replying.closing)
+        if self._agent_turn.closing:  # the call is to end, and nobody was there to be told
+            commands += self._close(self._agent_turn.closing)
         elif hold.back is Trigger.RETRIEVE:
             commands += self._listen_again()
         commands += self._follow()
@@ -381,7 +381,7 @@ class Session:
 
     def _on_hung_up(self, _: e.HungUp) -> Commands:
         self._move(Trigger.END)
-        return self._replying.hang_up(self.now_ms)
+        return self._agent_turn.hang_up(self.now_ms)
 
     # The engine
 
@@ -394,31 +394,31 @@ class Session:
         return self._judge() if self.state is State.INTERRUPTED else []
 
     def _on_reply(self, event: OfReply) -> Commands:
-        """Something came of a reply: it may settle what a burst of speech was, else the state follows it."""
-        commands = self._replying.take(event, self.now_ms)
+        """Something came of a reply: it may settle what the barge-in is, otherwise the state follows it."""
+        commands = self._agent_turn.take(event, self.now_ms)
         return commands + (self._judge_answer() if self.state is State.INTERRUPTED else self._follow())
 
-    def _on_unfinished(self, event: e.ReplyUnfinished) -> Commands:
-        reply = self._replying.find(event.reply)
+    def _on_incomplete(self, event: e.ReplyUnfinished) -> Commands:
+        reply = self._agent_turn.find(event.reply)
         if self.state is not State.PROCESSING or reply is None or reply.cue is not Cue.ANSWER:
             return self._on_reply(event)
         # The turn was decided before the model had said so: it is asked again, and must answer now.
-        commands = self._throw_away()
+        commands = self._discard_reply()
         if self._caller.utterance.open:
             self._caller.listen_again()
         return commands + self._start_reply(Cue.ANSWER)
 
     def _on_failed(self, event: e.ReplyFailed) -> Commands:
-        reply = self._replying.find(event.reply)
+        reply = self._agent_turn.find(event.reply)
         if reply is None:
             return []
-        if reply.held:  # it was only early; the turn will be asked about again
-            return self._resume() if self.state is State.INTERRUPTED else self._replying.drop_held()
-        commands = self._replying.fail(reply)
+        if reply.speculative:  # it was only early; the turn will be asked about again
+            return self._resume() if self.state is State.INTERRUPTED else self._agent_turn.discard_speculative()
+        commands = self._agent_turn.fail(reply)
         if reply.begun:
             return commands + self._follow()
         self._move(Trigger.FINISHED)
-        if self._replying.failures >= MAX_FAILURES:
+        if self._agent_turn.failures >= MAX_FAILURES:
             return self._end(e.HangUp(failed=True))
         if self._caller.utterance.open:
             self._caller.listen_again()
@@ -428,35 +428,35 @@ class Session:
 
     def _start_reply(self, cue: Cue) -> Commands:
         """The agent's turn: an answer, or whatever else is to be said now."""
-        if self._replying.closing and cue not in LAST_WORDS:
-            cue = self._replying.closing
-        self._agents_turn()
-        return self._replying.ask(cue, self.now_ms)
+        if self._agent_turn.closing and cue not in LAST_WORDS:
+            cue = self._agent_turn.closing
+        self._begin_agent_turn()
+        return self._agent_turn.ask(cue, self.now_ms)
 
-    def _agents_turn(self) -> None:
+    def _begin_agent_turn(self) -> None:
         for timer in (Timer.SILENCE, Timer.DIGITS, Timer.TURN):
             self._timers.unset(timer)
         self._move(Trigger.REPLY)
 
-    def _throw_away(self) -> Commands:
+    def _discard_reply(self) -> Commands:
         """The caller goes on before a reply was heard."""
         if self.state is not State.PROCESSING:
             return []
         self._move(Trigger.SPEECH)
-        return self._replying.throw_away()
+        return self._agent_turn.discard()
 
     def _follow(self) -> Commands:
         """The state goes where the reply has gone; one that is paused goes nowhere."""
-        reply = self._replying.current
+        reply = self._agent_turn.current
         if reply is None or self._hold or self.state is State.INTERRUPTED:
             return []
-        commands = self._replying.press(reply, self.now_ms) if reply.over and reply.keys else []
+        commands = self._agent_turn.press(reply, self.now_ms) if reply.over and reply.keys else []
         if reply.begun and self.state is State.PROCESSING:
             self._move(Trigger.AUDIO)
         return self._finish(reply) if reply.over else commands
 
     def _finish(self, reply: Reply) -> Commands:
-        commands = self._replying.finish(reply, self.now_ms)
+        commands = self._agent_turn.finish(reply, self.now_ms)
         self._move(Trigger.FINISHED)
         if reply.cue in LAST_WORDS or reply.done.next is Next.HANG_UP:
             return commands + self._end(e.HangUp())
@@ -466,7 +466,7 @@ class Session:
             return [*commands, e.Transfer(self._transfers.get(reply.done.transfer_to, ""))]
         first = Cue.GREET if self._keys else None  # those before the greeting are out
         self._keys = ""
-        if cue := self._replying.closing or first:
+        if cue := self._agent_turn.closing or first:
             return commands + self._start_reply(cue)
         return commands + self._listen()
 
@@ -500,25 +500,25 @@ class Session:
         if self._caller.hears_music(self.now_ms):  # somebody has put us on hold: nobody is there to be asked
             self._timers.set(Timer.SILENCE, self.now_ms + self._settings.reprompt_ms)
             return []
-        self._replying.reprompts += 1
-        enough = self._replying.reprompts > self._settings.max_reprompts
+        self._agent_turn.reprompts += 1
+        enough = self._agent_turn.reprompts > self._settings.max_reprompts
         return self._start_reply(Cue.FAREWELL if enough else Cue.REPROMPT)
 
     def _hang_up(self) -> Commands:
         """At once: nobody hears a farewell."""
-        return [*self._replying.hang_up(self.now_ms), *self._end(e.HangUp())]
+        return [*self._agent_turn.hang_up(self.now_ms), *self._end(e.HangUp())]
 
     def _close(self, cue: Cue) -> Commands:
         """End the call with a last word, after what is being said now."""
-        replying = self._replying
-        replying.closing = cue
+        agent_turn = self._agent_turn
+        agent_turn.closing = cue
         commands: Commands = []
-        if self.state is State.PROCESSING and replying.current and replying.current.cue not in LAST_WORDS:
-            commands = self._throw_away()
+        if self.state is State.PROCESSING and agent_turn.current and agent_turn.current.cue not in LAST_WORDS:
+            commands = self._discard_reply()
         if self.state is State.INTERRUPTED:
             commands = self._interrupt()
         if self.state is State.LISTENING:
-            commands += replying.forget_turn() + self._start_reply(cue)
+            commands += agent_turn.forget_turn() + self._start_reply(cue)
         return commands
 
     def _move(self, trigger: Trigger) -> None:

@@ -15,7 +15,7 @@ import torch
 from agent import events as e
 from agent.engine.base import Cue, Engine, ReplyRequest
 from agent.records import Records
-from agent.speaking.generation import Replies
+from agent.speaking.generation import Generation
 from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log
@@ -53,7 +53,7 @@ class Conversation:
         self._text = ""
         self._heard = asyncio.Event()  # the reply's first audio
         self._over = asyncio.Event()
-        self._replies = Replies(
+        self._generation = Generation(
             self._call,
             AGENT,
             engine,
@@ -78,18 +78,18 @@ class Conversation:
             audio=(noise * 2000).astype("<i2").tobytes(),
         )
         self._decided = time.perf_counter()
-        self._replies.start(e.StartReply(self._count, request, None))
+        self._generation.start(e.StartReply(self._count, request, None))
         try:
             async with asyncio.timeout(REPLY_S):
                 await self._over.wait()
         except TimeoutError:
-            self._replies.cancel(self._count)
+            self._generation.cancel(self._count)
             self.figures.failed += 1
 
     async def close(self) -> None:
         """Cancel the reply in progress, and measure how long that takes."""
         begin = time.perf_counter()
-        await self._replies.close()
+        await self._generation.close()
         self.figures.cancel.append(1000 * (time.perf_counter() - begin))
 
     def _emit(self, event: e.Event) -> None:

@@ -99,7 +99,7 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     history: tuple[Turn, ...] = ()  # without the caller's present turn
     state: dict[str, Any] = {}  # what the model's last `Done` that counted carried
     tool_results: tuple[ToolResult, ...] = ()  # that the caller was not told yet
-    early: bool = False  # the caller may still go on: the model may say so (`Unfinished`, `Aside`)
+    early: bool = False  # the caller may still go on: the model may say so (`Incomplete`, `Backchannel`)
     wide: bytes = b""  # `audio` at 16 kHz, on a wide-band line
     parties: Parties = NOBODY  # who calls whom
 
@@ -110,15 +110,15 @@ class Text(msgspec.Struct, frozen=True, tag="text"):
     text: str
 
 
-class Unfinished(msgspec.Struct, frozen=True, tag="unfinished"):
+class Incomplete(msgspec.Struct, frozen=True, tag="incomplete"):
     """In place of a first word: what the caller has said so far is not finished; wait for more before asking again."""
 
 
-class Aside(msgspec.Struct, frozen=True, tag="aside"):
+class Backchannel(msgspec.Struct, frozen=True, tag="backchannel"):
     """In place of a first word: the caller only shows that he listens ("uh-huh"); there is nothing to answer."""
 
 
-class Heard(msgspec.Struct, frozen=True, tag="heard"):
+class OwnTranscript(msgspec.Struct, frozen=True, tag="own_transcript"):
     """What the caller's turn says, from a model that was not told and has found out before its first word."""
 
     text: str
@@ -135,7 +135,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     keys: str = ""  # to be pressed after the last word, as config.keys has them; the words are then heard to their end
 
 
-ModelEvent = Text | ToolCall | Unfinished | Aside | Heard | Done
+ModelEvent = Text | ToolCall | Incomplete | Backchannel | OwnTranscript | Done
 
 
 class SpeechBlock(msgspec.Struct, frozen=True):
@@ -244,14 +244,14 @@ class Synthesizer(Protocol):
 class Engine(msgspec.Struct, frozen=True):
     """The three parts a profile consists of.
 
-    Where the model hears by itself, `recognizer` is None, or one that is not waited for (`beside`): it writes the
-    caller's words into the history when it has them.
+    Where the model hears by itself, `recognizer` is None, or one that is not waited for (`transcribes_in_background`):
+    it writes the caller's words into the history when it has them.
     """
 
     model: SpeechModel
     synthesizer: Synthesizer
     recognizer: Recognizer | None = None
-    beside: bool = False
+    transcribes_in_background: bool = False
 
     def parts(self) -> list[Recognizer | SpeechModel | Synthesizer]:
         """The parts to load and close."""

@@ -92,7 +92,7 @@ def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
         from agent.engine.voxtral.streaming_mel import Overhearing  # noqa: PLC0415
 
         recognizer = Overhearing(_recognizer("realtime", settings, agents), model.listening)
-    return Engine(model, _synthesizer("kokoro", settings), recognizer, beside=True)
+    return Engine(model, _synthesizer("kokoro", settings), recognizer, transcribes_in_background=True)
 
 
 def _cascade(settings: EngineSettings, agents: Agents) -> Engine:
@@ -103,7 +103,7 @@ def _cascade(settings: EngineSettings, agents: Agents) -> Engine:
         ChatModel(settings.openai.model_copy(update={"audio": cascade.audio}), agents),
         _synthesizer(cascade.synthesizer, settings),
         None if cascade.recognizer == "embedded" else _recognizer(cascade.recognizer, settings, agents),
-        beside=cascade.audio,
+        transcribes_in_background=cascade.audio,
     )
 
 
@@ -114,7 +114,7 @@ def _openai(settings: EngineSettings, agents: Agents) -> Engine:
         ChatModel(settings.openai, agents),
         _synthesizer("openai", settings),
         _recognizer("openai", settings, agents),
-        beside=settings.openai.audio,
+        transcribes_in_background=settings.openai.audio,
     )
 
 

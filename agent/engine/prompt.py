@@ -13,19 +13,19 @@ from config.agent import AgentSettings
 from config.keys import ALLOWED, MOST, checked
 from config.parties import NOBODY, Parties
 
-UNFINISHED = "…"  # a whole reply: the caller is not finished
-ASIDE = "~"  # a whole reply: the caller only shows that he listens
+INCOMPLETE = "…"  # a whole reply: the caller is not finished
+BACKCHANNEL = "~"  # a whole reply: the caller only shows that he listens
 HANG_UP, PRESS_KEYS = "hang_up", "press_keys"
 
 MANNERS = (
     "You are on the telephone, and what you write is spoken: one or two short sentences, no lists, no symbols, "
     "no emojis. Never say that something was done before its tool has answered; when it answers with an error, say "
     "that it could not be done, without technical words. A turn of yours that ends in "
-    f"{UNFINISHED} was cut off by the caller there; he has not heard the rest."
+    f"{INCOMPLETE} was cut off by the caller there; he has not heard the rest."
 )
 MARKERS = (
-    f"If the caller has clearly not finished his sentence, answer {UNFINISHED} and nothing else. "
-    f"If he only shows that he is listening, as with uh-huh, answer {ASIDE} and nothing else."
+    f"If the caller has clearly not finished his sentence, answer {INCOMPLETE} and nothing else. "
+    f"If he only shows that he is listening, as with uh-huh, answer {BACKCHANNEL} and nothing else."
 )
 CUES = {
     Cue.GREET: "(The call has just begun. Greet the caller and ask how you can help.)",
@@ -61,7 +61,7 @@ def turns(request: ReplyRequest) -> list[tuple[str, str]]:
     alternating: list[tuple[str, str]] = []
     for turn in request.history:
         role = "assistant" if turn.role == "agent" else "user"
-        text = turn.text + (UNFINISHED if turn.interrupted else "") or UNKNOWN_WORDS
+        text = turn.text + (INCOMPLETE if turn.interrupted else "") or UNKNOWN_WORDS
         if turn.role == "keys":
             text = f"(You have pressed {' '.join(turn.text)}.)"
         if alternating and alternating[-1][0] == role:

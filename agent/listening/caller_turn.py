@@ -22,7 +22,7 @@ AFTER_MUSIC_MS = 10_000  # how long it may go on after it was last noticed
 RISING_MS = 200  # a turn that is over waits at most so long for what may be speech going on
 
 
-class Caller:
+class CallerTurn:
     """What the caller is saying or dialling now."""
 
     def __init__(self, settings: TurnSettings) -> None:

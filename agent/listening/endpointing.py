@@ -11,7 +11,7 @@ from config.settings import TurnSettings
 
 QUESTION = {Expect.OPEN: 1.0, Expect.YES_NO: 0.8, Expect.DIGITS: 2.0, Expect.SPELLING: 2.0}
 COMPLETE, INCOMPLETE = 0.8, 2.2
-ANSWERED, UNFINISHED = 0.9, 2.2
+ANSWERED, INCOMPLETE = 0.9, 2.2
 PAUSES_KEPT = 12
 PAUSE_MARGIN = 1.15
 
@@ -49,7 +49,7 @@ def by_words(wait: float, complete: bool | None) -> float:
 
 def by_reply(wait: float, answered: bool | None) -> float:
     """The model, asked early, has begun to answer, or has said that the turn is not finished."""
-    return wait if answered is None else wait * (ANSWERED if answered else UNFINISHED)
+    return wait if answered is None else wait * (ANSWERED if answered else INCOMPLETE)
 
 
 def by_pauses(wait: float, pauses: Sequence[float]) -> float:

@@ -1,5 +1,5 @@
-"""The agent's side of a conversation: the reply that is being made or heard, the one made early, and what the engine's
-events do to them. Sans-I/O.
+"""The agent's side of a conversation: the reply that is being made or heard, the speculative one, and what the
+engine's events do to them. Sans-I/O.
 
 It gives commands and never moves the state: the session sees by the reply how far it has come.
 """
@@ -7,7 +7,7 @@ It gives commands and never moves the state: the session sees by the reply how f
 from agent import events as e
 from agent.engine.base import Cue, ToolCall
 from agent.history import Heard
-from agent.listening.caller_turn import Caller
+from agent.listening.caller_turn import CallerTurn
 from agent.memory import Memory
 from agent.speaking.interruption import meaning_of
 from agent.speaking.reply import Reply
@@ -19,17 +19,17 @@ Commands = list[e.Command]
 OfReply = e.CallerSaid | e.ReplyText | e.ReplyUnfinished | e.ReplyAudio | e.ReplyDone | e.ReplyEnded | e.ToolsFinished
 
 
-class Replying:
-    """What the agent is saying, and what it was asked for early."""
+class AgentTurn:
+    """What the agent is saying, and its speculative reply."""
 
-    def __init__(self, caller: Caller, memory: Memory) -> None:
+    def __init__(self, caller: CallerTurn, memory: Memory) -> None:
         self.current: Reply | None = None  # being made, spoken or paused
-        self.held: Reply | None = None  # made early
+        self.speculative: Reply | None = None  # made while the caller may only be pausing
         self.cut = False  # the caller interrupted the last reply
         self.closing: Cue | None = None  # the last word, which is said next
         self.reprompts = 0  # times in a row that a silence was asked about
         self.failures = 0  # replies in a row that failed
-        self.wasted = 0  # early replies thrown away
+        self.discarded = 0  # speculative replies
         self._caller = caller
         self._memory = memory
         self._number = 0  # the last given out
@@ -37,11 +37,11 @@ class Replying:
     @property
     def unheard_ms(self) -> float:
         """Audio that was made and not yet heard."""
-        return sum(reply.unheard_ms for reply in (self.current, self.held) if reply)
+        return sum(reply.unheard_ms for reply in (self.current, self.speculative) if reply)
 
     def find(self, number: int) -> Reply | None:
         """The reply an engine's event belongs to, unless it was cancelled meanwhile."""
-        return next((reply for reply in (self.current, self.held) if reply and reply.number == number), None)
+        return next((reply for reply in (self.current, self.speculative) if reply and reply.number == number), None)
 
     # Asking
 
@@ -52,20 +52,20 @@ class Replying:
 
     def ask(self, cue: Cue, now_ms: float) -> Commands:
         """Ask for a reply to the caller's turn (Cue.ANSWER), or for another reason."""
-        commands = [*self.drop_held(), *self._rest_of_turn()]
+        commands = [*self.discard_speculative(), *self._rest_of_turn()]
         reply = self.begin(cue)
         return [*commands, self._decided(reply, now_ms), self._ask(reply)]
 
-    def hold(self) -> Commands:
-        """Ask early; while a reply is paused, to find out what the speech over it is."""
-        self.held = Reply(self._next_number(), Cue.ANSWER, held=True)
-        return [*self._rest_of_turn(), self._ask(self.held)]
+    def speculate(self) -> Commands:
+        """Ask for a speculative reply; while a reply is paused, to find out what the speech over it is."""
+        self.speculative = Reply(self._next_number(), Cue.ANSWER, speculative=True)
+        return [*self._rest_of_turn(), self._ask(self.speculative)]
 
-    def release(self, now_ms: float) -> Commands:
-        """The caller's turn is over, and what was held is the reply to it."""
-        reply = self.held
+    def accept(self, now_ms: float) -> Commands:
+        """The caller's turn is over, and the speculative reply is the answer to it."""
+        reply = self.speculative
         assert reply is not None
-        self.current, self.held, reply.held = reply, None, False
+        self.current, self.speculative, reply.speculative = reply, None, False
         commands: Commands = [self._decided(reply, now_ms)]
         if reply.calls:
             commands += self._run_tools(reply, reply.calls, now_ms)
@@ -89,7 +89,7 @@ class Replying:
     def _ask(self, reply: Reply, cue: Cue | None = None) -> e.StartReply:
         cue = cue or reply.cue
         reply.generating = True
-        request = self._memory.request(reply, cue, self._caller, self.current if reply.held else None)
+        request = self._memory.request(reply, cue, self._caller, self.current if reply.speculative else None)
         utterance = self._caller.utterance if self._caller.utterance.open and cue is Cue.ANSWER else None
         return e.StartReply(reply.number, request, utterance.number if utterance else None)
 
@@ -113,14 +113,14 @@ class Replying:
             case e.ReplyText():
                 reply.text += event.text
             case e.ReplyUnfinished():
-                reply.unfinished = True
+                reply.incomplete = True
             case e.ReplyAudio():
                 return self._on_audio(reply, event, now_ms)
             case e.ReplyDone():
                 return self._on_done(reply, event, now_ms)
             case e.ReplyEnded():
                 reply.generating = False
-                return [] if reply.held else self._all_made(reply)
+                return [] if reply.speculative else self._all_made(reply)
             case e.ToolsFinished():
                 reply.running_tools = False
                 reply.rounds += 1
@@ -130,7 +130,7 @@ class Replying:
     def _on_audio(self, reply: Reply, piece: e.ReplyAudio, now_ms: float) -> Commands:
         if not piece.pcm:
             return []
-        if reply.held:
+        if reply.speculative:
             reply.waiting.append(piece)
             return []
         return self._speak(reply, piece, now_ms)
@@ -139,7 +139,7 @@ class Replying:
         reply.done = event.done
         if event.done.keys:
             reply.keys.append(event.done.keys)
-        if reply.held:
+        if reply.speculative:
             reply.calls = event.calls
         elif event.calls:
             return self._run_tools(reply, event.calls, now_ms)
@@ -244,7 +244,7 @@ class Replying:
         self.current = None
         return []
 
-    def throw_away(self) -> Commands:
+    def discard(self) -> Commands:
         """The caller goes on before the reply was heard: forget it; its turn grows."""
         reply, self.current = self.current, None
         assert reply is not None
@@ -252,20 +252,20 @@ class Replying:
             self.closing = self.closing or Cue.FAREWELL
         return [e.CancelReply(reply.number), *self._forget()]
 
-    def drop_held(self) -> Commands:
-        """What was made early is not wanted; the recognizer hears the turn again if it goes on."""
-        held, self.held = self.held, None
-        if held is None:
+    def discard_speculative(self) -> Commands:
+        """The speculative reply is not wanted; the recognizer hears the turn again if it goes on."""
+        speculative, self.speculative = self.speculative, None
+        if speculative is None:
             return []
-        self.wasted += 1
-        commands: Commands = [e.CancelReply(held.number), e.ForgetUtterance(self._caller.utterance.number)]
+        self.discarded += 1
+        commands: Commands = [e.CancelReply(speculative.number), e.ForgetUtterance(self._caller.utterance.number)]
         if self._caller.utterance.open:
             self._caller.listen_again()
         return commands
 
     def forget_turn(self) -> Commands:
         """What the caller is saying is no turn, or is not to be answered."""
-        commands = self.drop_held() + self._forget()
+        commands = self.discard_speculative() + self._forget()
         if self._caller.utterance.open:
             self._caller.end()
         return commands
@@ -273,7 +273,7 @@ class Replying:
     def hang_up(self, now_ms: float) -> Commands:
         """The line is gone: nothing more is made."""
         reply = self.current
-        commands = self.drop_held()
+        commands = self.discard_speculative()
         if reply:
             commands += [e.CancelReply(reply.number)]
             if reply.begun:

@@ -1,16 +1,16 @@
 """Speech over the agent's, while the agent has paused to find out what it is. Sans-I/O."""
 
 from agent.engine.base import Meaning, Next
-from agent.listening.caller_turn import Caller
+from agent.listening.caller_turn import CallerTurn
 from agent.speaking.interruption import Verdict, after_it, while_speaking
 from agent.speaking.reply import Reply
 from audio.rate import WINDOW_MS
 
 
-class Burst:
-    """One burst of it. `certain`: whatever it is, the reply is not to go on."""
+class BargeIn:
+    """One stretch of it. `certain`: whatever it is, the reply is not to go on."""
 
-    def __init__(self, caller: Caller, onset_ms: float, *, certain: bool) -> None:
+    def __init__(self, caller: CallerTurn, onset_ms: float, *, certain: bool) -> None:
         self.onset_ms = onset_ms
         self.certain = certain
         self._caller = caller
@@ -26,11 +26,11 @@ class Burst:
         caller = self._caller
         return while_speaking(caller.meaning, near=caller.near(), speech_ms=self.speech_ms, interrupt_ms=interrupt_ms)
 
-    def verdict_of(self, held: Reply) -> Verdict:
+    def verdict_of(self, speculative: Reply) -> Verdict:
         """It has ended, and the engine was asked: what the answer says so far."""
-        meaning = held.meaning
-        if held.text or held.unfinished or held.calls or held.done.next is not Next.LISTEN:
+        meaning = speculative.meaning
+        if speculative.text or speculative.incomplete or speculative.calls or speculative.done.next is not Next.LISTEN:
             meaning = meaning or Meaning.TURN
-        elif not held.generating:
+        elif not speculative.generating:
             meaning = Meaning.NOTHING  # it had nothing to say
         return after_it(meaning, speech_ms=self.speech_ms)

@@ -8,12 +8,13 @@ import msgspec
 
 from agent import events as e
 from agent.engine.base import (
-    Aside,
+    Backchannel,
     Done,
     Engine,
     FloatArray,
-    Heard,
+    Incomplete,
     Meaning,
+    OwnTranscript,
     Recognizer,
     ReplyRequest,
     SpeakRequest,
@@ -21,10 +22,9 @@ from agent.engine.base import (
     Text,
     ToolCall,
     Transcript,
-    Unfinished,
 )
 from agent.exceptions import EngineError
-from agent.speaking.synthesis import Speaking
+from agent.speaking.synthesis import Synthesis
 from agent.tools import Tools
 from audio.resample import to_both, to_line
 from config.agent import AgentSettings
@@ -35,7 +35,7 @@ MAX_WAITING_BLOCKS = 256  # of 200 ms; speech the recognizer has not yet taken
 CLOSE_S = 5.0  # that a closing call waits for what it has cancelled, beside the tools that run
 
 
-class Replies:
+class Generation:
     """Runs the engine for one call. `emit` gives events to the session."""
 
     def __init__(
@@ -103,7 +103,7 @@ class Replies:
 
     def transcribe(self, utterance: int) -> None:
         """A turn of the caller's is over: a recognizer that nobody waits for writes it down."""
-        if self._engine.beside:
+        if self._engine.transcribes_in_background:
             self._spawn(self._transcribe(utterance), f"transcribe {utterance}")
 
     def cancel(self, reply: int) -> None:
@@ -159,14 +159,14 @@ class Replies:
             async with asyncio.timeout(timeout) as deadline:
                 request = await self._understand(command)
                 async with asyncio.TaskGroup() as group:
-                    speaking = Speaking(
+                    synthesis = Synthesis(
                         SpeakRequest(request.id, "", self._agent.voice, self._agent.speed, self._agent.language),
                         self._engine.synthesizer,
                         self._settings,
                         group,
                     )
-                    group.create_task(self._think(reply, request, speaking))
-                    await self._deliver(reply, speaking, deadline)
+                    group.create_task(self._think(reply, request, synthesis))
+                    await self._deliver(reply, synthesis, deadline)
             self._replies.pop(reply, None)
             self._emit(e.ReplyEnded(reply))
         except asyncio.CancelledError as error:
@@ -187,7 +187,7 @@ class Replies:
         self._emit(e.ReplyFailed(reply, str(cause)))
 
     async def _understand(self, command: e.StartReply) -> ReplyRequest:
-        if self._engine.recognizer is None or command.utterance is None or self._engine.beside:
+        if self._engine.recognizer is None or command.utterance is None or self._engine.transcribes_in_background:
             return command.request
         transcript = await self._finish(self._engine.recognizer, command.utterance)
         self._emit(e.CallerSaid(command.reply, transcript.text, transcript.meaning))
@@ -216,7 +216,7 @@ class Replies:
             recognizer.cancel(name)
             raise
 
-    async def _think(self, reply: int, request: ReplyRequest, speaking: Speaking) -> None:
+    async def _think(self, reply: int, request: ReplyRequest, synthesis: Synthesis) -> None:
         """The model's events to the session, and its words to speech as they come."""
         calls: list[ToolCall] = []
         done = Done()
@@ -225,24 +225,24 @@ class Replies:
                 match event:
                     case Text():
                         self._emit(e.ReplyText(reply, event.text))
-                        await speaking.add(event.text)
+                        await synthesis.add(event.text)
                     case ToolCall():
                         calls.append(event)
-                    case Unfinished():
+                    case Incomplete():
                         self._emit(e.ReplyUnfinished(reply))
-                    case Aside():
+                    case Backchannel():
                         self._emit(e.CallerSaid(reply, "", Meaning.BACKCHANNEL))
-                    case Heard():
+                    case OwnTranscript():
                         self._emit(e.CallerSaid(reply, event.text))
                     case Done():
                         done = event
         self._emit(e.ReplyDone(reply, done, tuple(calls)))
-        await speaking.finish()
+        await synthesis.finish()
 
-    async def _deliver(self, reply: int, speaking: Speaking, deadline: asyncio.Timeout) -> None:
+    async def _deliver(self, reply: int, synthesis: Synthesis, deadline: asyncio.Timeout) -> None:
         """The reply's audio, no more than the line has room for."""
         loop = asyncio.get_running_loop()
-        async with aclosing(speaking.audio()) as pieces:
+        async with aclosing(synthesis.audio()) as pieces:
             async for piece in pieces:
                 deadline.reschedule(None)  # the caller's ear may take its time
                 await self.room.wait()

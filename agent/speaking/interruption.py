@@ -37,7 +37,7 @@ def meaning_of(text: str) -> Meaning:
 
 
 def while_speaking(meaning: Meaning | None, *, near: bool, speech_ms: float, interrupt_ms: float) -> Verdict:
-    """The burst goes on. `meaning` is that of its words so far, `near` whether it is as loud as the caller."""
+    """The speech goes on. `meaning` is that of its words so far, `near` whether it is as loud as the caller."""
     if not near:
         return Verdict.RESUME if speech_ms >= interrupt_ms else Verdict.WAIT
     if meaning is Meaning.TURN or speech_ms >= interrupt_ms:
@@ -46,7 +46,7 @@ def while_speaking(meaning: Meaning | None, *, near: bool, speech_ms: float, int
 
 
 def after_it(meaning: Meaning | None, *, speech_ms: float) -> Verdict:
-    """A burst as loud as the caller has ended, and the engine was asked what it was; None until it has answered.
+    """Speech as loud as the caller has ended, and the engine was asked what it was; None until it has answered.
 
     What is no backchannel and long enough for a word is taken for one that the engine does not know: being asked to
     repeat it is better than not being heard.

@@ -10,10 +10,10 @@ LAST_WORDS = frozenset({Cue.FAREWELL, Cue.SHUTDOWN})  # replies after which the 
 class Reply:
     """One request to the model, and one more for each round of tools.
 
-    An early reply is `held`: what it brings waits here until the caller's turn is decided, and no tool runs.
+    While it is `speculative`, what it brings waits here until the caller's turn is decided, and no tool runs.
     """
 
-    def __init__(self, number: int, cue: Cue, *, held: bool = False) -> None:
+    def __init__(self, number: int, cue: Cue, *, speculative: bool = False) -> None:
         self.number = number
         self.cue = cue
         self.heard = Heard()
@@ -21,18 +21,18 @@ class Reply:
         self.transcript: str | None = None  # of the turn it answers; None where the model hears by itself
         self.meaning: Meaning | None = None  # of the transcript
         self.done = Done()
-        self.calls: tuple[ToolCall, ...] = ()  # tools it wants, while it is held
+        self.calls: tuple[ToolCall, ...] = ()  # tools it wants, while it is speculative
         self.rounds = 0
         self.committed = False  # the turn it answers is in the history
         self.begun = False  # something of it has gone to the line
-        self.wary = False  # something in the background has paused it before
+        self.paused_by_noise = False  # something in the background has paused it before
         self.generating = False
         self.running_tools = False
-        self.held = held
-        self.unfinished = False  # the model wants more of the caller's turn first
+        self.speculative = speculative
+        self.incomplete = False  # the model wants more of the caller's turn first
         self.keys: list[str] = []  # to be pressed when its words have been heard, of each round of tools
         self.pressing = 0  # the number under which keys are on their way
-        self.waiting: list[e.ReplyAudio] = []  # while it is held
+        self.waiting: list[e.ReplyAudio] = []  # while it is speculative
 
     @property
     def over(self) -> bool:

@@ -33,7 +33,7 @@ class Chunk:
         return msgspec.structs.replace(piece, words=(*piece.words[:-1], last))
 
 
-class Speaking:
+class Synthesis:
     """Takes the text of one reply and gives its audio. `request` tells how it is spoken; its id is that of the reply.
 
     Its tasks belong to `group`; who cancels that stops the synthesizer.

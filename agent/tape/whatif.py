@@ -40,7 +40,7 @@ class Outcome(msgspec.Struct):
     pauses: int = 0
     interruptions: int = 0
     resumes: int = 0
-    wasted: int = 0
+    discarded: int = 0
 
     def add(self, other: "Outcome") -> None:
         """Sum up over calls."""
@@ -50,7 +50,7 @@ class Outcome(msgspec.Struct):
         self.pauses += other.pauses
         self.interruptions += other.interruptions
         self.resumes += other.resumes
-        self.wasted += other.wasted
+        self.discarded += other.discarded
 
 
 def what_if(head: Header, steps: Iterable[Step], changes: dict[str, Any] | None = None) -> Outcome:
@@ -156,7 +156,7 @@ class _Again:
         except Exception as error:  # a tape may be made by hand
             raise impossible(step, error) from error
         self._outcome.cut_offs = len(self._cut_offs.ends_ms)
-        self._outcome.wasted = self._session.wasted
+        self._outcome.discarded = self._session.discarded
         return self._outcome
 
     def _from_caller(self, event: e.Event) -> None:

@@ -1,9 +1,9 @@
 """One page about one call, made from its tape: what was said, what was heard, and where the time went; of a folder of
 tapes an index besides.
 
-tape.py reads the file, story.py follows the replies and speech.py the caller, timeline.py and transcript.py tell what
-the page shows of them, sound.py makes the two audio tracks, rows.py the table of events, figures.py what is to be seen
-at a glance, page.py puts all of it into assets/, index.py lists the calls of a folder.
+tape.py reads the file, story.py follows the replies (replies.py) and caller_speech.py the caller, timeline.py and
+transcript.py tell what the page shows of them, sound.py makes the two audio tracks, rows.py the table of events,
+figures.py what is to be seen at a glance, page.py puts all of it into assets/, index.py lists the calls of a folder.
 """
 
 from telephony.report.index import INDEX, page_name, write_reports

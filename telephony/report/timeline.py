@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 from audio.rate import SAMPLES_PER_MS
-from telephony.report.story import Break, Reply, Story
+from telephony.report.replies import Break, Reply
+from telephony.report.story import Story
 from telephony.report.tape import Item, Line, Tape, Tool, Wire
 
 HOLD_NOTES = {"Held": "The caller put the call on hold", "Retrieved": "The call was off hold again"}

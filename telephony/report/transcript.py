@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from telephony.report.story import Break, Reply, Story
+from telephony.report.replies import Break, Reply
+from telephony.report.story import Story
 from telephony.report.tape import Item, Tape
 from telephony.report.timeline import HOLD_NOTES, tool_runs
 

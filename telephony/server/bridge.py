@@ -167,7 +167,7 @@ class Bridge(Listener):
         self._on_closed(self)  # before the socket is closed: Twilio then asks at once what follows
         await self._conversation.close()
         self._end_tape()
-        self._shared.metrics.wasted.inc(self._conversation.session.wasted)
+        self._shared.metrics.wasted.inc(self._conversation.session.discarded)
 
     def _end_tape(self) -> None:
         line = self.line

@@ -134,7 +134,7 @@ def _figures(outcome: Outcome) -> list[Any]:
     gaps = sorted(outcome.gaps)
     p95 = round(gaps[int(0.95 * (len(gaps) - 1))]) if gaps else "-"
     p50 = round(median(outcome)) if gaps else "-"
-    counts = [outcome.cut_offs, outcome.pauses, outcome.interruptions, outcome.resumes, outcome.wasted]
+    counts = [outcome.cut_offs, outcome.pauses, outcome.interruptions, outcome.resumes, outcome.discarded]
     return [outcome.turns, p50, p95, *counts]
 
 

@@ -110,7 +110,7 @@ def test_silence_after_a_hold_is_asked_about_in_its_time() -> None:
     call.send(e.Retrieved())
     call.time(5100)
     assert call.last(e.StartReply).request.cue is Cue.REPROMPT
-    assert call.session._replying.reprompts == 1
+    assert call.session._agent_turn.reprompts == 1
 
 
 @pytest.mark.parametrize("begin", [talking, dialling])

@@ -2,7 +2,7 @@
 
 from agent import events as e
 from agent.engine.base import Cue, Done, Expect, ToolResult, Turn, Word
-from agent.listening.caller_turn import Caller
+from agent.listening.caller_turn import CallerTurn
 from agent.memory import Memory
 from agent.speaking.reply import Reply
 from config.settings import TurnSettings
@@ -10,8 +10,8 @@ from config.settings import TurnSettings
 RESULT = ToolResult("book", {"day": "monday"}, {"ok": True})
 
 
-def caller_with(pcm: bytes, digits: str = "", wide: bytes = b"") -> Caller:
-    caller = Caller(TurnSettings())
+def caller_with(pcm: bytes, digits: str = "", wide: bytes = b"") -> CallerTurn:
+    caller = CallerTurn(TurnSettings())
     caller.hear(pcm, wide)
     caller.begin()
     caller.digits = digits
@@ -23,7 +23,7 @@ def memory() -> Memory:
 
 
 def test_an_answer_has_the_turns_audio_and_digits_and_other_requests_have_not() -> None:
-    pcm, reply = bytes(range(256)) * 10, Reply(3, Cue.ANSWER, held=True)
+    pcm, reply = bytes(range(256)) * 10, Reply(3, Cue.ANSWER, speculative=True)
     reply.rounds = 2
     answer = memory().request(reply, Cue.ANSWER, caller_with(pcm, "12"), None)
     assert (answer.id, answer.call, answer.agent, answer.early) == ("CA1/3.2", "CA1", "desk", True)

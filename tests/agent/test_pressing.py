@@ -88,7 +88,7 @@ def test_an_early_reply_presses_nothing_until_the_turn_is_decided() -> None:
     call.answer("", heard="press two", done=Done(keys="2"))
     assert not call.all(e.Press)
     call.say(608)  # the menu goes on: nobody has heard of it
-    assert call.session.wasted == 1
+    assert call.session.discarded == 1
     call.until(e.StartReply)
     call.answer("", heard="press two or three", done=Done(keys="3"))
     commands = call.until(e.TurnDecided)

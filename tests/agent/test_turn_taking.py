@@ -92,7 +92,7 @@ def test_a_held_reply_is_played_at_once_when_the_turn_is_decided() -> None:
     assert len(call.all(e.StartReply)) == 2  # the greeting and this
     call.play_out()
     assert call.history[1:] == [("caller", "hello"), ("agent", "Of course.")]
-    assert call.session.wasted == 0
+    assert call.session.discarded == 0
 
 
 def test_a_reply_that_is_still_being_made_when_the_turn_is_decided_goes_on() -> None:
@@ -119,7 +119,7 @@ def test_a_caller_who_goes_on_is_heard_again_from_the_beginning() -> None:
     assert len(again.request.audio) > len(early.request.audio) + 16 * 304
     joined = b"".join(hear.pcm for hear in call.all(e.Hear) if hear.utterance == again.utterance)
     assert joined == again.request.audio
-    assert call.session.wasted == 1
+    assert call.session.discarded == 1
     call.answer("All of it.", heard="hello it is me")
     call.until(e.TurnDecided)
     call.play_out()
@@ -147,7 +147,7 @@ def test_early_replies_of_one_turn_are_limited(attempts: int) -> None:
         call.time(240)
     early = [start for start in call.all(e.StartReply) if start.request.early]
     assert len(early) == attempts
-    assert call.session.wasted == max(0, attempts - (attempts == 5))
+    assert call.session.discarded == max(0, attempts - (attempts == 5))
     call.until(e.TurnDecided)
     assert call.last(e.StartReply).request.early is False
     call.answer("Well.", heard="so long")

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from agent.engine.base import Done, ModelEvent, ReplyRequest, Text, Unfinished
-from agent.engine.embedded.script import Script, State
+from agent.engine.base import Done, Incomplete, ModelEvent, ReplyRequest, Text
+from agent.engine.embedded.dialogue_script import DialogueScript, DialogueState
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 
@@ -18,7 +18,7 @@ class DialogueModel:
     """The scripted dialogues of all agents that have one."""
 
     def __init__(self, agents: dict[str, AgentSettings]) -> None:
-        self._scripts = {name: Script(agent.dialogue) for name, agent in agents.items() if agent.dialogue}
+        self._scripts = {name: DialogueScript(agent.dialogue) for name, agent in agents.items() if agent.dialogue}
 
     async def load(self) -> None:
         """See SpeechModel."""
@@ -30,9 +30,9 @@ class DialogueModel:
         script = self._scripts.get(request.agent)
         if script is None:
             raise EngineError(f"the agent {request.agent!r} has no `dialogue`, which the embedded engine needs")
-        if script.unfinished(request):
-            yield Unfinished()
-            yield Done(request.state, script.expect(msgspec.convert(request.state, State)))
+        if script.incomplete(request):
+            yield Incomplete()
+            yield Done(request.state, script.expect(msgspec.convert(request.state, DialogueState)))
             return
         answer, state = script.answer(request)
         if text := " ".join(answer.texts):

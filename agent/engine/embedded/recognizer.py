@@ -36,7 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Utterance:
+class DecodedUtterance:
     """The audio of one utterance, and the decoder it has got hold of."""
 
     def __init__(self, first: SpeechBlock) -> None:
@@ -69,7 +69,7 @@ class Utterance:
             self.audio += audio[: self.bytes(MAX_MS) - len(self.audio)]
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Hypothesis(msgspec.Struct, frozen=True):
     """What a decoder makes of an utterance (so far)."""
 
     text: str
@@ -86,7 +86,7 @@ class PocketsphinxRecognizer:
         self._pools: dict[str, asyncio.Queue[Decoder]] = {}
         self._turnstiles: dict[str, asyncio.Lock] = {}  # whoever waits for a decoder waits in a queue
         self._waiting: Counter[str] = Counter()  # utterances of an agent that are over and have no decoder yet
-        self._utterances: dict[str, Utterance] = {}
+        self._utterances: dict[str, DecodedUtterance] = {}
         # One thread: they would not work at once anyway, and each more that waits for the interpreter delays the audio.
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="pocketsphinx")
 
@@ -150,24 +150,24 @@ class PocketsphinxRecognizer:
             self.cancel(name)
         await asyncio.to_thread(self._threads.shutdown)
 
-    def _open(self, first: SpeechBlock) -> Utterance:
+    def _open(self, first: SpeechBlock) -> DecodedUtterance:
         if first.agent not in self._pools:
             raise EngineError(f"the agent {first.agent!r} has no `dialogue`, which the recognizer needs")
         if len(self._utterances) >= MAX_UTTERANCES:
             raise EngineError("too many utterances at once")
-        utterance = self._utterances[first.utterance] = Utterance(first)
+        utterance = self._utterances[first.utterance] = DecodedUtterance(first)
         return utterance
 
     # Decoders
 
-    def _take_free(self, utterance: Utterance) -> Decoder | None:
+    def _take_free(self, utterance: DecodedUtterance) -> Decoder | None:
         """A decoder for an utterance that goes on, if nobody else needs it more."""
         pool = self._pools[utterance.agent]
         if utterance.robbed or self._waiting[utterance.agent] or pool.empty():
             return None
         return self._lend(pool.get_nowait(), utterance)
 
-    async def _wait_for_decoder(self, utterance: Utterance) -> Decoder:
+    async def _wait_for_decoder(self, utterance: DecodedUtterance) -> Decoder:
         """A decoder for an utterance that is over, in the order in which they end."""
         pool = self._pools[utterance.agent]
         self._waiting[utterance.agent] += 1
@@ -193,17 +193,17 @@ class PocketsphinxRecognizer:
                 if not longest.finishing:  # else it gives its decoder back in a moment
                     self._release(longest)
 
-    def _lend(self, decoder: Decoder, utterance: Utterance) -> Decoder:
+    def _lend(self, decoder: Decoder, utterance: DecodedUtterance) -> Decoder:
         utterance.decoder, utterance.decoded = decoder, 0
         decoder.start(utterance.expect, over=utterance.over, rate=utterance.rate)
         return decoder
 
-    def _release(self, utterance: Utterance) -> None:
+    def _release(self, utterance: DecodedUtterance) -> None:
         if decoder := utterance.decoder:
             utterance.decoder = None
             self._pools[utterance.agent].put_nowait(decoder)
 
-    async def _decode(self, utterance: Utterance, decoder: Decoder) -> Heard:
+    async def _decode(self, utterance: DecodedUtterance, decoder: Decoder) -> Hypothesis:
         """Decode what has come in, with turns for the others where that is much."""
         while True:
             audio = bytes(utterance.audio[utterance.decoded : utterance.decoded + utterance.bytes(TURN_MS)])
@@ -214,7 +214,7 @@ class PocketsphinxRecognizer:
 
     # What it means
 
-    def _transcript(self, utterance: Utterance, heard: Heard, *, final: bool) -> Transcript:
+    def _transcript(self, utterance: DecodedUtterance, heard: Hypothesis, *, final: bool) -> Transcript:
         before = utterance.transcript
         if heard.text == before.text:
             complete = before.complete
@@ -222,7 +222,7 @@ class PocketsphinxRecognizer:
             complete = self._understandings[utterance.agent].complete(heard.text, utterance.expect)
         return Transcript(heard.text, final, self._meaning(utterance, heard, final=final), complete)
 
-    def _meaning(self, utterance: Utterance, heard: Heard, *, final: bool) -> Meaning:
+    def _meaning(self, utterance: DecodedUtterance, heard: Hypothesis, *, final: bool) -> Meaning:
         """What was said over the agent's voice ends its reply, so that must be certain, and stays so."""
         before = utterance.transcript
         if utterance.over and before.meaning is Meaning.TURN:
@@ -254,16 +254,16 @@ def _goes_on(words: list[str], before: list[str]) -> bool:
     return words[:kept] == before[:kept]
 
 
-def _hear_all(decoder: Decoder, audio: bytes, utterance: Utterance) -> Heard:
+def _hear_all(decoder: Decoder, audio: bytes, utterance: DecodedUtterance) -> Hypothesis:
     decoder.learn_level(audio)
     size = utterance.bytes(PIECE_MS)
     for start in range(0, len(audio), size):
         if utterance.cancelled:
-            return Heard("")
+            return Hypothesis("")
         decoder.hear(audio[start : start + size])
-    return Heard(decoder.text(), decoder.fit() if utterance.over else 0.0)
+    return Hypothesis(decoder.text(), decoder.fit() if utterance.over else 0.0)
 
 
-def _end(decoder: Decoder) -> Heard:
+def _end(decoder: Decoder) -> Hypothesis:
     decoder.end()
-    return Heard(decoder.text(), decoder.fit())
+    return Hypothesis(decoder.text(), decoder.fit())

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from agent.engine.base import FloatArray, SpeakRequest, Speech, Word
 from agent.engine.embedded.voices import Voices
-from agent.engine.keypad import spell_keys
+from agent.engine.spoken_keys import spell_keys
 from agent.exceptions import EngineError
 from config.extras import install_command
 

@@ -16,11 +16,11 @@ def with_fallback(
     raise there passes through. A recognizer beside the model stays as it is: nobody waits for it."""
     mind, voice, ears = (Health(part, settings.lost_s) for part in ("model", "synthesizer", "recognizer"))
     recognizer = models.recognizer
-    if recognizer and embedded.recognizer and not models.beside:
+    if recognizer and embedded.recognizer and not models.transcribes_in_background:
         recognizer = FallbackRecognizer(recognizer, embedded.recognizer, ears, agents)
     return Engine(
         FallbackModel(models.model, embedded, settings, agents, health=mind, ears=ears),
         FallbackSynthesizer(models.synthesizer, embedded.synthesizer, voice),
         recognizer,
-        models.beside,
+        models.transcribes_in_background,
     )

@@ -14,22 +14,22 @@ from typing import Any
 import msgspec
 
 from agent.engine.base import (
-    Aside,
+    Backchannel,
     Cue,
     Done,
     Engine,
     Expect,
-    Heard,
+    Incomplete,
     Meaning,
     ModelEvent,
     Next,
+    OwnTranscript,
     ReplyRequest,
     SpeechBlock,
     SpeechModel,
     Text,
     ToolCall,
     Transcript,
-    Unfinished,
 )
 from agent.engine.fallback.health import Health
 from agent.engine.fallback.patience import Reading
@@ -128,7 +128,7 @@ class FallbackModel:
                     self.fillers += 1
                     yield Text(f"{self._settings.filler} ")
                 while event := await events.next():
-                    if filled and isinstance(event, Unfinished | Aside):
+                    if filled and isinstance(event, Incomplete | Backchannel):
                         break
                     text = event.text if isinstance(event, Text) else text or ""
                     yield event
@@ -202,10 +202,10 @@ class FallbackModel:
             heard = await self._hear(request, expect, over=over)
             if over and heard.meaning in (Meaning.BACKCHANNEL, Meaning.NOTHING):
                 if heard.meaning is Meaning.BACKCHANNEL:
-                    yield Aside()
+                    yield Backchannel()
                 yield Done({KEY: fallen}, expect)
                 return
-            yield Heard(heard.text)
+            yield OwnTranscript(heard.text)
             request = msgspec.structs.replace(request, transcript=heard.text)
         async with aclosing(self._dialogue.reply(request)) as events:
             async for event in events:

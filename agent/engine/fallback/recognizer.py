@@ -19,7 +19,7 @@ NOTHING = Transcript("", final=True)
 logger = logging.getLogger("voxline.engine.fallback")
 
 
-class Utterance:
+class KeptUtterance:
     """One that is being heard. Its audio is kept while the models hear it."""
 
     def __init__(self, first: SpeechBlock) -> None:
@@ -54,7 +54,7 @@ class FallbackRecognizer:
         self._recognizer = recognizer
         self._embedded = embedded
         self._scripted = {name for name, agent in agents.items() if agent.dialogue}
-        self._utterances: dict[str, Utterance] = {}
+        self._utterances: dict[str, KeptUtterance] = {}
 
     async def load(self) -> None:
         """See Recognizer."""
@@ -109,14 +109,14 @@ class FallbackRecognizer:
         """See Recognizer."""
         await self._recognizer.close()
 
-    def _open(self, first: SpeechBlock) -> Utterance:
+    def _open(self, first: SpeechBlock) -> KeptUtterance:
         if len(self._utterances) >= MAX_UTTERANCES:
             raise EngineError("too many utterances at once")
-        said = self._utterances[first.utterance] = Utterance(first)
+        said = self._utterances[first.utterance] = KeptUtterance(first)
         said.moved = not self.health.may_be_asked()
         return said
 
-    def _move(self, said: Utterance, error: Exception) -> SpeechBlock:
+    def _move(self, said: KeptUtterance, error: Exception) -> SpeechBlock:
         self.health.failed(said.first.call, error)
         self._recognizer.cancel(said.first.utterance)
         return said.move()

@@ -12,8 +12,8 @@ import spacy
 from misaki import en, espeak  # type: ignore[import-untyped]
 from phonemizer.backend import EspeakBackend  # type: ignore[import-untyped]
 
-from agent.engine.keypad import spell_keys
 from agent.engine.kokoro.normalization import read_out
+from agent.engine.spoken_keys import spell_keys
 
 TAGGER = "en_core_web_sm"
 _MARKS = {",": ",", ".": ".", "!": ".", "?": ".", "$": "$", "£": "$", "€": "$", "#": "#", "(": "-LRB-", ")": "-RRB-"}

@@ -11,7 +11,7 @@ import re
 from misaki.espeak import EspeakG2P  # type: ignore[import-untyped]
 from phonemizer.backend.espeak.wrapper import EspeakWrapper  # type: ignore[import-untyped]
 
-from agent.engine.keypad import spell_keys
+from agent.engine.spoken_keys import spell_keys
 
 _MARKS = re.escape(';:,.!?…—"“”()[]{}¿¡')
 _OPENING = "“([{¿¡"

@@ -10,7 +10,17 @@ from typing import Any
 import msgspec
 
 from agent.engine import prompt
-from agent.engine.base import Aside, Cue, ModelEvent, ReplyRequest, Text, ToolCall, ToolResult, Unfinished, clearest
+from agent.engine.base import (
+    Backchannel,
+    Cue,
+    Incomplete,
+    ModelEvent,
+    ReplyRequest,
+    Text,
+    ToolCall,
+    ToolResult,
+    clearest,
+)
 from agent.engine.openai.audio import to_wav
 from agent.engine.openai.client import UNREADABLE, Cancelled, Client, Failure, ServerError
 from agent.engine.openai.sse import EventStream
@@ -21,7 +31,7 @@ from config.engine import OpenAISettings
 DONE = "[DONE]"
 MAX_BYTES = 8 << 20  # of one streamed answer
 MAX_CALLS = 16  # of tools in one answer
-MARKERS: dict[str, ModelEvent] = {prompt.UNFINISHED: Unfinished(), prompt.ASIDE: Aside()}
+MARKERS: dict[str, ModelEvent] = {prompt.INCOMPLETE: Incomplete(), prompt.BACKCHANNEL: Backchannel()}
 
 Message = dict[str, Any]
 logger = logging.getLogger("voxline.engine.openai")

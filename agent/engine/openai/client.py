@@ -52,7 +52,7 @@ class Cancelled(EngineError):
     """The request was cancelled by its id."""
 
 
-class Stream:
+class RequestUnderWay:
     """One request that is under way: a task that reads, and what it has read."""
 
     def __init__(self, items: "asyncio.Queue[Any]", task: "asyncio.Task[None]") -> None:
@@ -94,7 +94,7 @@ class Client:
             ),
             trust_env=not is_loopback(url.host),  # calls do not leave the host through a proxy of the environment's
         )
-        self._streams: dict[str, Stream] = {}
+        self._streams: dict[str, RequestUnderWay] = {}
 
     async def load(self, model: str, setting: str) -> None:
         """Check that the server is there and knows the model; EngineError says what to do. One without a list of its
@@ -138,7 +138,7 @@ class Client:
         `cancel` is called with the same name; closing this generator closes the connection."""
         items: asyncio.Queue[T | Exception | None] = asyncio.Queue(MAX_WAITING)
         task = asyncio.create_task(self._pump(items, attempt), name=f"openai {name}")
-        stream = self._streams[name] = Stream(items, task)
+        stream = self._streams[name] = RequestUnderWay(items, task)
         try:
             while (item := await items.get()) is not None:
                 if isinstance(item, Exception):

@@ -36,10 +36,10 @@ class Shape(msgspec.Struct, frozen=True):
     """Which parts a profile has; see Engine."""
 
     recognizer: bool
-    beside: bool
+    transcribes_in_background: bool
 
 
-class Stream:
+class AnswerStream:
     """The answer to one request, item by item."""
 
     def __init__(self, child: "Child", number: int) -> None:
@@ -81,7 +81,7 @@ class Child:
         self._gone = asyncio.Event()
         self._refusal = ""
         self._answered = False  # the last ping
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, AnswerStream] = {}
         self._numbers = itertools.count(1)
 
     @property
@@ -123,13 +123,13 @@ class Child:
             self._kill()
             await asyncio.wait([self._exit], timeout=KILLED_S)
 
-    def open(self, ask: Callable[[int, T], wire.Request], what: T) -> Stream:
+    def open(self, ask: Callable[[int, T], wire.Request], what: T) -> AnswerStream:
         """Send a request; EngineError when it cannot travel."""
         if self._channel.waiting > MAX_WAITING:
             raise EngineError(f"the engine's process has {MAX_WAITING >> 20} MB of requests waiting: it is too slow")
         number = next(self._numbers)
         self._channel.send(ask(number, what))
-        stream = self._streams[number] = Stream(self, number)
+        stream = self._streams[number] = AnswerStream(self, number)
         return stream
 
     def acknowledge(self, number: int, count: int) -> None:
@@ -165,7 +165,7 @@ class Child:
 
     def _receive(self, frame: wire.FromWorker) -> None:
         match frame:
-            case wire.Said() | wire.Spoken() | wire.Heard():
+            case wire.Said() | wire.Spoken() | wire.Recognized():
                 if stream := self._streams.get(frame.id):
                     stream.put(frame.item)
             case wire.Ended() | wire.Failed():
@@ -174,7 +174,7 @@ class Child:
             case wire.Pong():
                 self._answered = True
             case wire.Ready():
-                if Shape(frame.recognizer, frame.beside) != self._shape:
+                if Shape(frame.recognizer, frame.transcribes_in_background) != self._shape:
                     self._refusal = f"the engine's process has built other parts than {self._shape}"
                 self._settled.set()
             case wire.Refused():

@@ -35,11 +35,13 @@ def shape_of(settings: EngineSettings) -> Shape:
     """What `profiles.build_models` gives for these settings, told without importing any model's packages."""
     match settings.profile:
         case "gpu":
-            return Shape(recognizer=settings.voxtral.transcripts != "off", beside=True)
+            return Shape(recognizer=settings.voxtral.transcripts != "off", transcribes_in_background=True)
         case "cascade":
-            return Shape(recognizer=settings.cascade.recognizer != "embedded", beside=settings.cascade.audio)
+            return Shape(
+                recognizer=settings.cascade.recognizer != "embedded", transcribes_in_background=settings.cascade.audio
+            )
         case "openai":
-            return Shape(recognizer=True, beside=settings.openai.audio)
+            return Shape(recognizer=True, transcribes_in_background=settings.openai.audio)
         case _:
             raise EngineError(f"the profile {settings.profile!r} has no models")
 
@@ -52,7 +54,7 @@ def in_process(
     shape = shape_of(settings)
     process = EngineProcess(factory, pickle.dumps((settings, agents)), shape, limits or Limits())
     recognizer = RemoteRecognizer(process) if shape.recognizer else None
-    return Engine(RemoteModel(process), RemoteSynthesizer(process), recognizer, shape.beside)
+    return Engine(RemoteModel(process), RemoteSynthesizer(process), recognizer, shape.transcribes_in_background)
 
 
 class EngineProcess:

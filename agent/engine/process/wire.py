@@ -5,8 +5,8 @@ travel as they stand in `base`, audio as raw float32. `encode` and `Frames` do n
 
 Towards the worker: Start once, then requests (Reply, Speak, Hear, Finish) under ids of the connection's own, Cancel by
 the id of a request or an utterance, Stop and Ack for a stream, and Ping. Back come Ready or Refused once, then items
-(Said, Spoken, Heard), each stream's last word (Ended or Failed), and Pong. A stream has at most WINDOW items on the way
-that are not acknowledged, so whoever reads slowly holds up that one stream and fills nobody's memory.
+(Said, Spoken, Recognized), each stream's last word (Ended or Failed), and Pong. A stream has at most WINDOW items on
+the way that are not acknowledged, so whoever reads slowly holds up that one stream and fills nobody's memory.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ class Ready(_Frame, frozen=True):
     """Everything is loaded."""
 
     recognizer: bool  # whether there is one
-    beside: bool  # see Engine
+    transcribes_in_background: bool  # see Engine
 
 
 class Refused(_Frame, frozen=True):
@@ -122,7 +122,7 @@ class Spoken(_Frame, frozen=True):
     item: Speech
 
 
-class Heard(_Frame, frozen=True):
+class Recognized(_Frame, frozen=True):
     """The item of Hear or Finish."""
 
     id: int
@@ -148,7 +148,7 @@ class Pong(_Frame, frozen=True):
 
 Request = Reply | Speak | Hear | Finish
 ToWorker = Start | Request | Cancel | Stop | Ack | Ping
-FromWorker = Ready | Refused | Said | Spoken | Heard | Ended | Failed | Pong
+FromWorker = Ready | Refused | Said | Spoken | Recognized | Ended | Failed | Pong
 Frame = ToWorker | FromWorker
 
 

@@ -39,12 +39,12 @@ from config.logging import configure_logging
 from config.privacy import leave_the_hub
 from config.settings import LogSettings
 
-Answer = type[wire.Said] | type[wire.Spoken] | type[wire.Heard]
+Answer = type[wire.Said] | type[wire.Spoken] | type[wire.Recognized]
 
 logger = logging.getLogger("voxline.engine.worker")
 
 
-class Stream:
+class OutgoingStream:
     """One request that is being answered."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Worker:
         self.channel = wire.Channel(wire.ToWorker, self._receive, self.over.set)
         self._engine: Engine | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, OutgoingStream] = {}
 
     async def close(self) -> None:
         """Stop what goes on and give everything back."""
@@ -89,7 +89,7 @@ class Worker:
                     for _ in range(frame.count):
                         stream.window.release()
             case _:
-                stream = self._streams[frame.id] = Stream()
+                stream = self._streams[frame.id] = OutgoingStream()
                 stream.task = asyncio.create_task(self._answer(frame, stream), name=f"stream {frame.id}")
                 stream.task.add_done_callback(lambda _: self._streams.pop(frame.id))
 
@@ -109,7 +109,7 @@ class Worker:
             leave_the_hub()
             gc.collect()
             gc.freeze()  # what is loaded now stays: the collector need not walk through it while calls are on
-            self.channel.send(wire.Ready(engine.recognizer is not None, engine.beside))
+            self.channel.send(wire.Ready(engine.recognizer is not None, engine.transcribes_in_background))
 
     async def _build(self, start: wire.Start) -> Engine:
         settings, agents = pickle.loads(start.settings)  # noqa: S301 (from the server, over a socket only it has)
@@ -124,7 +124,7 @@ class Worker:
 
     # Requests
 
-    async def _answer(self, request: wire.Request, stream: Stream) -> None:
+    async def _answer(self, request: wire.Request, stream: OutgoingStream) -> None:
         try:
             answer, items = self._items(request)
             async with aclosing(items):
@@ -157,8 +157,8 @@ class Worker:
         if engine.recognizer is None:
             raise EngineError("the engine's process has no recognizer")
         if isinstance(request, wire.Hear):
-            return wire.Heard, _once(engine.recognizer.hear(request.block))
-        return wire.Heard, _once(engine.recognizer.finish(request.utterance))
+            return wire.Recognized, _once(engine.recognizer.hear(request.block))
+        return wire.Recognized, _once(engine.recognizer.finish(request.utterance))
 
     def _cancel(self, frame: wire.Cancel) -> None:
         part = getattr(self._engine, frame.part, None)

@@ -11,7 +11,7 @@ from transformers import VoxtralRealtimeProcessor
 from agent.engine.base import SpeechBlock, Transcript, clearest
 from agent.engine.faults import judge
 from agent.engine.realtime.model import RealtimeModel, Work
-from agent.engine.realtime.utterance import Answer, Utterance
+from agent.engine.realtime.utterance import Answer, RealtimeUtterance
 from agent.exceptions import EngineError, OutOfMemory
 
 MAX_UTTERANCES = 1000  # at once, those included that wait for a slot
@@ -26,8 +26,8 @@ class Transcriber:
         self._model = model
         self._tokenizer = processor.tokenizer
         self._free = list(range(slots))  # a heap: low slots first, so that a step works on few rows
-        self._utterances: dict[str, Utterance] = {}
-        self._kept: dict[str, Utterance] = {}  # the last one of each call, over, still in its slot
+        self._utterances: dict[str, RealtimeUtterance] = {}
+        self._kept: dict[str, RealtimeUtterance] = {}  # the last one of each call, over, still in its slot
         self._count = 0
 
     def hear(self, block: SpeechBlock, answer: Answer) -> None:
@@ -95,7 +95,7 @@ class Transcriber:
             self._release(utterance, error)
         self._utterances.clear()
 
-    def _open(self, block: SpeechBlock) -> Utterance:
+    def _open(self, block: SpeechBlock) -> RealtimeUtterance:
         """A new utterance, or the call's last one if the caller goes on with it."""
         number = self._count
         self._count += 1
@@ -106,11 +106,11 @@ class Transcriber:
                 self._model.rewind(kept.slot)
                 return longer
             heapq.heappush(self._free, kept.slot)
-        utterance = Utterance(number, block.call, self._model.layout, rate)
+        utterance = RealtimeUtterance(number, block.call, self._model.layout, rate)
         utterance.add(audio)
         return utterance
 
-    def _ready(self, utterance: Utterance) -> bool:
+    def _ready(self, utterance: RealtimeUtterance) -> bool:
         """Whether it has a slot and audio for a step; silence at its end included."""
         if utterance.slot is None:
             return False
@@ -132,7 +132,7 @@ class Transcriber:
                 assert utterance.slot is not None
                 self._model.open(utterance.slot)
 
-    def _settle(self, utterance: Utterance) -> None:
+    def _settle(self, utterance: RealtimeUtterance) -> None:
         """Answer who waits for a partial transcript, if all audio has been heard."""
         if utterance.answers and not utterance.ready():
             transcript = Transcript(self._text(utterance))
@@ -140,7 +140,7 @@ class Transcriber:
                 answer(transcript)
             utterance.answers.clear()
 
-    def _release(self, utterance: Utterance, outcome: Transcript | EngineError) -> None:
+    def _release(self, utterance: RealtimeUtterance, outcome: Transcript | EngineError) -> None:
         """Nothing more is to be heard of it."""
         self._give_back(utterance)
         for answer in utterance.answers:
@@ -149,11 +149,11 @@ class Transcriber:
         if utterance.last_answer is not None:
             utterance.last_answer(outcome)
 
-    def _give_back(self, utterance: Utterance) -> None:
+    def _give_back(self, utterance: RealtimeUtterance) -> None:
         """Its slot is free, or kept for the case that the caller goes on."""
         if utterance.slot is None:
             return
-        freed: Utterance | None = utterance
+        freed: RealtimeUtterance | None = utterance
         if utterance.marked and not utterance.failed:
             freed = self._kept.pop(utterance.call, None)
             self._kept[utterance.call] = utterance
@@ -161,7 +161,7 @@ class Transcriber:
             heapq.heappush(self._free, freed.slot)
             freed.slot = None
 
-    def _shed(self, utterance: Utterance, error: Exception) -> None:
+    def _shed(self, utterance: RealtimeUtterance, error: Exception) -> None:
         """A step has failed: let the newest utterance go, so that the others can go on."""
         utterance.failed = judge(error, "Voxtral Realtime", "lower engine.realtime.streams")
         log.error("%s", utterance.failed, exc_info=None if isinstance(utterance.failed, OutOfMemory) else error)
@@ -170,12 +170,12 @@ class Transcriber:
         self._release(utterance, utterance.failed)
         self._admit()
 
-    def _text(self, utterance: Utterance) -> str:
+    def _text(self, utterance: RealtimeUtterance) -> str:
         """Its words so far; a letter of which bytes are still missing is left out."""
         text: str = self._tokenizer.decode(utterance.tokens, skip_special_tokens=True)
         return text.rstrip("\ufffd").strip()
 
 
-def _work(utterance: Utterance) -> Work:
+def _work(utterance: RealtimeUtterance) -> Work:
     assert utterance.slot is not None
     return Work(utterance.slot, utterance.token(), utterance.frame())

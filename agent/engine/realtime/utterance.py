@@ -27,7 +27,7 @@ class Mark(NamedTuple):
     upsampler: Upsampler
 
 
-class Utterance:
+class RealtimeUtterance:
     """Audio is cut into the model's frames; silence is added at the end until the last words are out."""
 
     def __init__(self, number: int, call: str, layout: Layout, rate: int = RATE) -> None:
@@ -114,11 +114,11 @@ class Utterance:
         """Whether it can be gone on with from where its audio was over."""
         return self._mark is not None
 
-    def goes_on(self, number: int, pcm: bytes, rate: int = RATE) -> "Utterance | None":
+    def goes_on(self, number: int, pcm: bytes, rate: int = RATE) -> "RealtimeUtterance | None":
         """The utterance that begins with `pcm`, if that is this one's audio and more: it need not be heard again."""
         if self._mark is None or rate != self._rate or pcm[: len(self._pcm)] != self._pcm:
             return None
-        longer = Utterance(number, self.call, self._layout, rate)
+        longer = RealtimeUtterance(number, self.call, self._layout, rate)
         longer.slot = self.slot
         longer.tokens = self.tokens[: self._mark.tokens]
         longer._steps, longer._audio = self._mark.steps, self._mark.audio

@@ -13,7 +13,7 @@ from mistral_common.protocol.instruct.tool_calls import FunctionCall, Tool, Tool
 from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV7
 
 from agent.engine.base import Cue, ReplyRequest, ToolResult
-from agent.engine.prompt import UNFINISHED, UNKNOWN_WORDS, instructions, present, result_text, tools, turns
+from agent.engine.prompt import INCOMPLETE, UNKNOWN_WORDS, instructions, present, result_text, tools, turns
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.parties import Parties, is_filled
@@ -83,7 +83,7 @@ class Prompts:
             results = self._results(words, request.tool_results)
             if request.cue is Cue.TOOL:
                 return [*self._said(said), Message("assistant", results)], False
-            results += self._assistant(UNFINISHED)
+            results += self._assistant(INCOMPLETE)
         audio = bool(request.audio) and request.transcript is None
         text = present(request) or ("" if audio else UNKNOWN_WORDS)
         if said and said[-1][0] == "user" and not results:

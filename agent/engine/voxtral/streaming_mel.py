@@ -9,7 +9,7 @@ from audio.rate import RATE
 MAX_UTTERANCES = 256  # of 3 MB at most each; the oldest one's call must have been lost
 
 
-class Utterance:
+class UtteranceMel:
     """One that goes on."""
 
     def __init__(self, block: SpeechBlock, mel: Mel) -> None:
@@ -23,8 +23,8 @@ class Listening:
 
     def __init__(self) -> None:
         self._mel = Mel(torch.device("cpu"))
-        self._utterances: dict[str, Utterance] = {}
-        self._last: dict[str, Utterance] = {}  # of each call
+        self._utterances: dict[str, UtteranceMel] = {}
+        self._last: dict[str, UtteranceMel] = {}  # of each call
 
     def hear(self, block: SpeechBlock) -> None:
         """The next block of an utterance."""
@@ -32,10 +32,10 @@ class Listening:
         if utterance is None:
             if len(self._utterances) >= MAX_UTTERANCES:
                 self.forget(next(iter(self._utterances)))
-            utterance = self._utterances[block.utterance] = self._last[block.call] = Utterance(block, self._mel)
+            utterance = self._utterances[block.utterance] = self._last[block.call] = UtteranceMel(block, self._mel)
         utterance.mel.add(clearest(block)[0])
 
-    def get(self, name: str) -> Utterance | None:
+    def get(self, name: str) -> UtteranceMel | None:
         """An utterance by its id."""
         return self._utterances.get(name)
 
@@ -44,7 +44,7 @@ class Listening:
         utterance = self._last.get(call)
         return utterance.mel.bands(audio) if utterance and utterance.mel.rate == rate else None
 
-    def forget(self, name: str) -> Utterance | None:
+    def forget(self, name: str) -> UtteranceMel | None:
         """An utterance is over, or was none; gives it if it was known."""
         utterance = self._utterances.pop(name, None)
         if utterance and self._last.get(utterance.call) is utterance:

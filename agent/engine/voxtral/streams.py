@@ -8,7 +8,7 @@ from agent.engine.voxtral.loop import DecodeLoop, Event, Job
 from agent.exceptions import EngineError
 
 
-class Stream:
+class TokenStream:
     """What comes of one job. It holds no more than the job's `max_tokens`."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Streams:
 
     def __init__(self, build: Callable[..., DecodeLoop]) -> None:
         """`build` makes the decode loop; what it lacks is `deliver`."""
-        self._streams: dict[Job, Stream] = {}
+        self._streams: dict[Job, TokenStream] = {}
         self._loop = build(deliver=self._deliver)
 
     def start(self) -> None:
@@ -35,7 +35,7 @@ class Streams:
     async def tokens(self, job: Job) -> AsyncGenerator[int, None]:
         """The tokens of a job as they come; it is cancelled when they are not wanted any more. Raises EngineError when
         it fails."""
-        stream = self._streams[job] = Stream()
+        stream = self._streams[job] = TokenStream()
         ended = False
         try:
             self._loop.submit(job)

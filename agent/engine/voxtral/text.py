@@ -9,14 +9,19 @@ from typing import Any
 from mistral_common.tokens.tokenizers.instruct import InstructTokenizerV7
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
-from agent.engine.base import Aside, Text, ToolCall, Unfinished
-from agent.engine.prompt import ASIDE, UNFINISHED
+from agent.engine.base import Backchannel, Incomplete, Text, ToolCall
+from agent.engine.prompt import BACKCHANNEL, INCOMPLETE
 from agent.exceptions import EngineError
 
 log = logging.getLogger(__name__)
 
+Marker = Incomplete | Backchannel
 # Three dots are what a model may write for the one character that it was told.
-MARKERS: dict[str, Unfinished | Aside] = {UNFINISHED: Unfinished(), "...": Unfinished(), ASIDE: Aside()}
+MARKERS: dict[str, Marker] = {
+    INCOMPLETE: Incomplete(),
+    "...": Incomplete(),
+    BACKCHANNEL: Backchannel(),
+}
 MAX_CALLS = 8  # of one reply
 
 
@@ -64,7 +69,7 @@ class Reading:
         self._calls: list[list[bytes]] = []  # of each: the parts between special tokens
         self.said = False  # whether there was any text but blanks
 
-    def add(self, token: int) -> Iterator[Text | Unfinished | Aside]:
+    def add(self, token: int) -> Iterator[Text | Marker]:
         """What a further token gives, if anything. After a marker nothing else is of interest."""
         if token == self._vocabulary.calls:
             self._calls.append([b""])
@@ -75,7 +80,7 @@ class Reading:
         else:
             yield from self._text(self._characters.decode(self._vocabulary.bytes(token)))
 
-    def end(self) -> Iterator[Text | Unfinished | Aside]:
+    def end(self) -> Iterator[Text | Marker]:
         """What is left at the end of the reply."""
         self._markers = False
         yield from self._text(self._characters.decode(b"", final=True))
@@ -92,7 +97,7 @@ class Reading:
             raise EngineError("the model wanted a tool, but did not say which")
         return calls[:MAX_CALLS]
 
-    def _text(self, text: str) -> Iterator[Text | Unfinished | Aside]:
+    def _text(self, text: str) -> Iterator[Text | Marker]:
         self._held += text
         begun = self._held.lstrip()
         if not begun and not self.said:

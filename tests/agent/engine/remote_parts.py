@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from agent.engine.base import (
-    Aside,
+    Backchannel,
     Done,
     Engine,
     Expect,
+    Incomplete,
     Meaning,
     ModelEvent,
     Next,
@@ -27,7 +28,6 @@ from agent.engine.base import (
     Text,
     ToolCall,
     Transcript,
-    Unfinished,
     Word,
     clearest,
 )
@@ -37,8 +37,8 @@ from agent.exceptions import EngineError
 
 RATE = 24_000
 ALL = (
-    Unfinished(),
-    Aside(),
+    Incomplete(),
+    Backchannel(),
     Text("Grüezi, 你好 "),
     ToolCall("book", {"day": "monday", "seats": 2, "names": ["a", None]}),
     Done({"slots": {"n": [1, 2.5, None, True]}}, Expect.DIGITS, Next.TRANSFER, "desk", interruptible=False),
@@ -194,11 +194,11 @@ class Ears:
 
 
 def build(settings: Any, agents: Any) -> Engine:
-    return Engine(Model(), Voice(), Ears(), beside=True)
+    return Engine(Model(), Voice(), Ears(), transcribes_in_background=True)
 
 
 def build_without_ears(settings: Any, agents: Any) -> Engine:
-    return Engine(Model(), Voice(), None, beside=True)
+    return Engine(Model(), Voice(), None, transcribes_in_background=True)
 
 
 class Unloadable(Model):
@@ -207,7 +207,7 @@ class Unloadable(Model):
 
 
 def build_unloadable(settings: Any, agents: Any) -> Engine:
-    return Engine(Unloadable(), Voice(), Ears(), beside=True)
+    return Engine(Unloadable(), Voice(), Ears(), transcribes_in_background=True)
 
 
 class Broken(Model):
@@ -216,7 +216,7 @@ class Broken(Model):
 
 
 def build_broken(settings: Any, agents: Any) -> Engine:
-    return Engine(Broken(), Voice(), Ears(), beside=True)
+    return Engine(Broken(), Voice(), Ears(), transcribes_in_background=True)
 
 
 class Deadly(Model):
@@ -225,7 +225,7 @@ class Deadly(Model):
 
 
 def build_deadly(settings: Any, agents: Any) -> Engine:
-    return Engine(Deadly(), Voice(), Ears(), beside=True)
+    return Engine(Deadly(), Voice(), Ears(), transcribes_in_background=True)
 
 
 class Hung(Model):
@@ -234,7 +234,7 @@ class Hung(Model):
 
 
 def build_hung(settings: Any, agents: Any) -> Engine:
-    return Engine(Hung(), Voice(), Ears(), beside=True)
+    return Engine(Hung(), Voice(), Ears(), transcribes_in_background=True)
 
 
 def build_missing(settings: Any, agents: Any) -> Engine:
@@ -256,7 +256,7 @@ class Late(Model):
 
 
 def build_late(settings: Any, agents: Any) -> Engine:
-    return Engine(Late(Path(settings.voxtral.model)), Voice(), Ears(), beside=True)
+    return Engine(Late(Path(settings.voxtral.model)), Voice(), Ears(), transcribes_in_background=True)
 
 
 class Clinging(Model):
@@ -265,7 +265,7 @@ class Clinging(Model):
 
 
 def build_clinging(settings: Any, agents: Any) -> Engine:
-    return Engine(Clinging(), Voice(), Ears(), beside=True)
+    return Engine(Clinging(), Voice(), Ears(), transcribes_in_background=True)
 
 
 class Tidy(Model):
@@ -280,7 +280,7 @@ class Tidy(Model):
 
 
 def build_tidy(settings: Any, agents: Any) -> Engine:
-    return Engine(Tidy(Path(settings.voxtral.model)), Voice(), Ears(), beside=True)
+    return Engine(Tidy(Path(settings.voxtral.model)), Voice(), Ears(), transcribes_in_background=True)
 
 
 def build_told(settings: Any, agents: Any) -> Engine:
@@ -290,4 +290,4 @@ def build_told(settings: Any, agents: Any) -> Engine:
 
 def build_embedded(_: Any, agents: Any) -> Engine:
     """The real dialogue and the real espeak-ng; pocketsphinx would take its time to load."""
-    return Engine(DialogueModel(agents), EspeakSynthesizer(), Ears(), beside=True)
+    return Engine(DialogueModel(agents), EspeakSynthesizer(), Ears(), transcribes_in_background=True)

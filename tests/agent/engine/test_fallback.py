@@ -119,7 +119,7 @@ async def test_a_call_outlives_its_models(tmp_path: Path, caplog: pytest.LogCapt
     gpu = Gpu()
     embedded = Engine(DialogueModel(AGENTS), EspeakSynthesizer(), PocketsphinxRecognizer(AGENTS, decoders=1))
     settings = FallbackSettings()
-    engine = with_fallback(Engine(gpu, gpu, None, beside=True), embedded, settings, AGENTS)
+    engine = with_fallback(Engine(gpu, gpu, None, transcribes_in_background=True), embedded, settings, AGENTS)
     for part in engine.parts():
         await part.load()
     phone = Phone(engine, tmp_path)
@@ -157,9 +157,9 @@ def test_each_profiles_parts_are_wrapped_as_it_needs_them() -> None:
     embedded = Engine(DialogueModel(AGENTS), EspeakSynthesizer(), PocketsphinxRecognizer(AGENTS))
     deaf, beside, waited_for = (
         with_fallback(models, embedded, FallbackSettings(), AGENTS)
-        for models in (Engine(gpu, gpu), Engine(gpu, gpu, ears, beside=True), Engine(gpu, gpu, ears))
+        for models in (Engine(gpu, gpu), Engine(gpu, gpu, ears, transcribes_in_background=True), Engine(gpu, gpu, ears))
     )
-    assert (deaf.recognizer, deaf.beside) == (None, False)
-    assert (beside.recognizer, beside.beside) == (ears, True)
+    assert (deaf.recognizer, deaf.transcribes_in_background) == (None, False)
+    assert (beside.recognizer, beside.transcribes_in_background) == (ears, True)
     assert isinstance(waited_for.recognizer, FallbackRecognizer)
-    assert not waited_for.beside
+    assert not waited_for.transcribes_in_background

@@ -100,7 +100,7 @@ def build(settings: EngineSettings, agents: Any) -> Any:
             file.unlink()
             raise torch.AcceleratorError(CUDA.format("device-side assert triggered"))
 
-    return Engine(Model(settings.voxtral, agents), Voice(), Ears(), beside=True)
+    return Engine(Model(settings.voxtral, agents), Voice(), Ears(), transcribes_in_background=True)
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ def test_the_agents_first_words_answer_the_call_itself_and_cut_ones_say_so() -> 
         ("user", prompt.CUES[Cue.GREET]),
         ("assistant", "Welcome."),
         ("user", prompt.UNKNOWN_WORDS),
-        ("assistant", "We open at" + prompt.UNFINISHED),
+        ("assistant", "We open at" + prompt.INCOMPLETE),
     ]
 
 

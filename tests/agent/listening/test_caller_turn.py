@@ -3,7 +3,7 @@
 import pytest
 
 from agent.engine.base import Expect, Meaning
-from agent.listening.caller_turn import MAX_DIGITS, Caller
+from agent.listening.caller_turn import MAX_DIGITS, CallerTurn
 from audio.rate import WINDOW_MS
 from config.settings import TurnSettings
 from tests.agent.phone import frame
@@ -13,7 +13,7 @@ class Talk:
     """A caller whose audio and windows of speech go on in step."""
 
     def __init__(self, **turn: object) -> None:
-        self.caller = Caller(TurnSettings.model_validate({"endpoint_min_ms": 50} | turn))
+        self.caller = CallerTurn(TurnSettings.model_validate({"endpoint_min_ms": 50} | turn))
         self.windows = 0
 
     def windows_of(self, count: int, *, speech: bool, db: float = -20) -> None:

@@ -3,9 +3,9 @@ dropped."""
 
 from agent import events as e
 from agent.engine.base import Cue, Done, Next, ToolCall, ToolResult, Turn, Word
-from agent.listening.caller_turn import Caller
+from agent.listening.caller_turn import CallerTurn
 from agent.memory import Memory
-from agent.speaking.agent_turn import MAX_ROUNDS, OfReply, Replying
+from agent.speaking.agent_turn import MAX_ROUNDS, AgentTurn, OfReply
 from agent.speaking.reply import Reply
 from config.settings import TurnSettings
 from tests.agent.phone import FRAME
@@ -18,19 +18,19 @@ class Desk:
     """An agent whose caller has just said something."""
 
     def __init__(self) -> None:
-        self.caller = Caller(TurnSettings())
+        self.caller = CallerTurn(TurnSettings())
         self.memory = Memory("CA1", "desk", 20)
-        self.replying = Replying(self.caller, self.memory)
+        self.agent_turn = AgentTurn(self.caller, self.memory)
         self.caller.begin()
         self.caller.hear(FRAME)
 
     def ask(self, cue: Cue = Cue.ANSWER) -> Reply:
-        self.replying.ask(cue, NOW_MS)
-        assert self.replying.current is not None
-        return self.replying.current
+        self.agent_turn.ask(cue, NOW_MS)
+        assert self.agent_turn.current is not None
+        return self.agent_turn.current
 
     def take(self, *events: OfReply) -> list[e.Command]:
-        return [command for event in events for command in self.replying.take(event, NOW_MS)]
+        return [command for event in events for command in self.agent_turn.take(event, NOW_MS)]
 
     def speaking(self, text: str = "We are open.", done: Done | None = None) -> Reply:
         """An answer of which everything was made, and nothing heard."""
@@ -52,7 +52,7 @@ def word(reply: Reply, text: str) -> e.ReplyAudio:
 
 def test_asking_gives_the_rest_of_the_turn_away_first() -> None:
     desk = Desk()
-    hear, decided, start = desk.replying.ask(Cue.ANSWER, NOW_MS)
+    hear, decided, start = desk.agent_turn.ask(Cue.ANSWER, NOW_MS)
     assert isinstance(hear, e.Hear)
     assert hear.pcm == FRAME
     assert decided == e.TurnDecided(1, Cue.ANSWER, NOW_MS, desk.caller.speech_end_ms)
@@ -61,7 +61,7 @@ def test_asking_gives_the_rest_of_the_turn_away_first() -> None:
 
 
 def test_only_an_answer_is_given_what_the_caller_said() -> None:
-    start = Desk().replying.ask(Cue.REPROMPT, NOW_MS)[-1]
+    start = Desk().agent_turn.ask(Cue.REPROMPT, NOW_MS)[-1]
     assert isinstance(start, e.StartReply)
     assert (start.utterance, start.request.cue, start.request.audio) == (None, Cue.REPROMPT, b"")
 
@@ -81,36 +81,36 @@ def test_the_turn_goes_into_the_history_with_the_first_piece_of_audio() -> None:
 
 def test_what_is_held_waits_and_runs_no_tool() -> None:
     desk = Desk()
-    start = desk.replying.hold()[-1]
-    held = desk.replying.held
+    start = desk.agent_turn.speculate()[-1]
+    speculative = desk.agent_turn.speculative
     assert isinstance(start, e.StartReply)
     assert start.request.early
-    assert held is not None
-    said = e.CallerSaid(held.number, "book monday")
-    assert desk.take(said, word(held, "Wait."), e.ReplyDone(held.number, Done(), (BOOKING,))) == []
-    assert desk.replying.unheard_ms == 300
-    commands = desk.replying.release(NOW_MS)
+    assert speculative is not None
+    said = e.CallerSaid(speculative.number, "book monday")
+    assert desk.take(said, word(speculative, "Wait."), e.ReplyDone(speculative.number, Done(), (BOOKING,))) == []
+    assert desk.agent_turn.unheard_ms == 300
+    commands = desk.agent_turn.accept(NOW_MS)
     assert [type(command) for command in commands] == [e.TurnDecided, e.Said, e.RunTools, e.Play]
-    assert (desk.replying.current, desk.replying.held, held.held) == (held, None, False)
-    assert desk.replying.unheard_ms == 300
+    assert (desk.agent_turn.current, desk.agent_turn.speculative, speculative.speculative) == (speculative, None, False)
+    assert desk.agent_turn.unheard_ms == 300
 
 
 def test_what_is_held_and_not_wanted_is_wasted_and_the_turn_heard_again() -> None:
     desk = Desk()
-    desk.replying.hold()
+    desk.agent_turn.speculate()
     utterance = desk.caller.utterance.number
-    assert desk.replying.drop_held() == [e.CancelReply(1), e.ForgetUtterance(utterance)]
-    assert (desk.replying.wasted, desk.caller.utterance.number) == (1, utterance + 1)
-    assert desk.replying.drop_held() == []
-    assert desk.replying.wasted == 1
+    assert desk.agent_turn.discard_speculative() == [e.CancelReply(1), e.ForgetUtterance(utterance)]
+    assert (desk.agent_turn.discarded, desk.caller.utterance.number) == (1, utterance + 1)
+    assert desk.agent_turn.discard_speculative() == []
+    assert desk.agent_turn.discarded == 1
 
 
 def test_while_a_reply_is_paused_what_was_heard_of_it_is_told_with_the_early_question() -> None:
     desk = Desk()
     reply = desk.speaking()
-    desk.replying.played(e.Played(reply.number, 590))
+    desk.agent_turn.played(e.Played(reply.number, 590))
     desk.caller.begin(over=True)
-    start = desk.replying.hold()[-1]
+    start = desk.agent_turn.speculate()[-1]
     assert isinstance(start, e.StartReply)
     assert start.request.history[-1] == Turn("agent", "We are", interrupted=True)
     assert desk.history == [Turn("caller", "hello")]
@@ -120,11 +120,11 @@ def test_of_a_reply_that_was_thrown_away_only_its_tools_still_count() -> None:
     desk = Desk()
     reply = desk.ask()
     utterance = desk.caller.utterance.number
-    assert desk.replying.throw_away() == [e.CancelReply(reply.number), e.ForgetUtterance(utterance)]
+    assert desk.agent_turn.discard() == [e.CancelReply(reply.number), e.ForgetUtterance(utterance)]
     assert desk.take(word(reply, "late"), e.ReplyEnded(reply.number)) == []
     result = ToolResult("book", {}, {"ok": True})
     assert desk.take(e.ToolsFinished(reply.number, (result,))) == []
-    start = desk.replying.ask(Cue.ANSWER, NOW_MS)[-1]
+    start = desk.agent_turn.ask(Cue.ANSWER, NOW_MS)[-1]
     assert isinstance(start, e.StartReply)
     assert start.request.tool_results == (result,)
 
@@ -133,8 +133,8 @@ def test_a_goodbye_that_was_thrown_away_is_said_later() -> None:
     desk = Desk()
     reply = desk.ask()
     desk.take(e.ReplyDone(reply.number, Done(next=Next.HANG_UP)))
-    desk.replying.throw_away()
-    assert desk.replying.closing is Cue.FAREWELL
+    desk.agent_turn.discard()
+    assert desk.agent_turn.closing is Cue.FAREWELL
 
 
 def test_tools_lead_to_another_round_of_the_same_reply_and_not_for_ever() -> None:
@@ -158,10 +158,10 @@ def test_a_models_state_counts_once_its_reply_is_for_real() -> None:
     desk = Desk()
     reply = desk.ask()
     desk.take(e.ReplyDone(reply.number, Done(state={"step": "lost"})))
-    desk.replying.throw_away()
+    desk.agent_turn.discard()
     reply = desk.ask()
     desk.take(word(reply, "Yes."), e.ReplyDone(reply.number, Done(state={"step": "kept"})))
-    start = desk.replying.ask(Cue.REPROMPT, NOW_MS)[-1]
+    start = desk.agent_turn.ask(Cue.REPROMPT, NOW_MS)[-1]
     assert isinstance(start, e.StartReply)
     assert start.request.state == {"step": "kept"}
 
@@ -169,14 +169,14 @@ def test_a_models_state_counts_once_its_reply_is_for_real() -> None:
 def test_keys_are_on_their_way_until_they_are_out() -> None:
     desk = Desk()
     reply = desk.speaking("I dial.", Done(keys="12"))
-    desk.replying.played(e.Played(reply.number, 600))
+    desk.agent_turn.played(e.Played(reply.number, 600))
     assert reply.over
-    commands = desk.replying.press(reply, NOW_MS)
+    commands = desk.agent_turn.press(reply, NOW_MS)
     assert commands == [e.Said("agent", "I dial.", False, NOW_MS), e.Press(reply.number + 1, "12")]
     assert not reply.over
-    desk.replying.played(e.Played(reply.number + 1, 0.0))
+    desk.agent_turn.played(e.Played(reply.number + 1, 0.0))
     assert reply.over
-    assert desk.replying.finish(reply, NOW_MS) == []  # its words are in the history already
+    assert desk.agent_turn.finish(reply, NOW_MS) == []  # its words are in the history already
     assert desk.history[1:] == [Turn("agent", "I dial."), Turn("keys", "12")]
 
 
@@ -185,62 +185,62 @@ def test_a_reply_without_words_is_finished_with_the_turn_it_answers() -> None:
     reply = desk.ask()
     desk.take(e.CallerSaid(reply.number, "thanks"), e.ReplyDone(reply.number, Done()), e.ReplyEnded(reply.number))
     assert reply.over
-    assert desk.replying.finish(reply, NOW_MS) == [e.Said("caller", "thanks", False, NOW_MS)]
-    assert desk.replying.current is None
+    assert desk.agent_turn.finish(reply, NOW_MS) == [e.Said("caller", "thanks", False, NOW_MS)]
+    assert desk.agent_turn.current is None
 
 
 def test_an_interruption_keeps_what_was_heard() -> None:
     desk = Desk()
     reply = desk.speaking()
-    desk.replying.played(e.Played(reply.number, 590))
-    assert desk.replying.interrupt(4900, NOW_MS) == [
+    desk.agent_turn.played(e.Played(reply.number, 590))
+    assert desk.agent_turn.interrupt(4900, NOW_MS) == [
         e.Drop(reply.number),
         e.CancelReply(reply.number),
         e.Interrupted(reply.number, NOW_MS, 4900, "We are"),
         e.Said("agent", "We are", True, NOW_MS),
     ]
-    assert (desk.replying.current, desk.replying.cut) == (None, True)
+    assert (desk.agent_turn.current, desk.agent_turn.cut) == (None, True)
 
 
 def test_who_speaks_after_the_last_word_has_cut_nothing_off() -> None:
     desk = Desk()
     reply = desk.speaking()
-    desk.replying.played(e.Played(reply.number, 895))
-    assert desk.replying.interrupt(4900, NOW_MS)[-1] == e.Said("agent", "We are open.", False, NOW_MS)
-    assert not desk.replying.cut
+    desk.agent_turn.played(e.Played(reply.number, 895))
+    assert desk.agent_turn.interrupt(4900, NOW_MS)[-1] == e.Said("agent", "We are open.", False, NOW_MS)
+    assert not desk.agent_turn.cut
 
 
 def test_a_reply_that_fails_is_over_unless_the_line_has_something_of_it() -> None:
     desk = Desk()
-    assert desk.replying.fail(desk.ask()) == []
-    assert (desk.replying.current, desk.replying.failures) == (None, 1)
+    assert desk.agent_turn.fail(desk.ask()) == []
+    assert (desk.agent_turn.current, desk.agent_turn.failures) == (None, 1)
     reply = desk.ask()
     desk.take(word(reply, "Well"))
-    (rest,) = desk.replying.fail(reply)
+    (rest,) = desk.agent_turn.fail(reply)
     assert rest == e.Play(reply.number, b"", (300.0,))
-    assert (desk.replying.current, desk.replying.failures) == (reply, 2)
-    desk.replying.played(e.Played(reply.number, 300))
+    assert (desk.agent_turn.current, desk.agent_turn.failures) == (reply, 2)
+    desk.agent_turn.played(e.Played(reply.number, 300))
     assert reply.over
 
 
 def test_what_was_no_turn_is_forgotten_with_what_was_made_for_it() -> None:
     desk = Desk()
-    desk.replying.hold()
+    desk.agent_turn.speculate()
     number = desk.caller.utterance.number
-    commands = desk.replying.forget_turn()
+    commands = desk.agent_turn.forget_turn()
     assert commands == [e.CancelReply(1), e.ForgetUtterance(number), e.ForgetUtterance(number + 1)]
     assert not desk.caller.utterance.open
-    assert desk.replying.forget_turn() == []
+    assert desk.agent_turn.forget_turn() == []
 
 
 def test_when_the_line_is_gone_everything_is_cancelled_and_what_was_heard_kept() -> None:
     desk = Desk()
     reply = desk.speaking()
-    desk.replying.played(e.Played(reply.number, 290))
+    desk.agent_turn.played(e.Played(reply.number, 290))
     desk.caller.begin(over=True)
-    desk.replying.hold()
+    desk.agent_turn.speculate()
     number = desk.caller.utterance.number
-    assert desk.replying.hang_up(NOW_MS) == [
+    assert desk.agent_turn.hang_up(NOW_MS) == [
         e.CancelReply(reply.number + 1),
         e.ForgetUtterance(number),
         e.CancelReply(reply.number),

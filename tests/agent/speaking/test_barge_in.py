@@ -3,19 +3,19 @@
 import pytest
 
 from agent.engine.base import Cue, Done, Meaning, Next, ToolCall
-from agent.listening.caller_turn import Caller
-from agent.speaking.barge_in import Burst
+from agent.listening.caller_turn import CallerTurn
+from agent.speaking.barge_in import BargeIn
 from agent.speaking.interruption import UNKNOWN_WORD_MS, Verdict
 from agent.speaking.reply import Reply
 from audio.rate import WINDOW_MS
 from config.settings import TurnSettings
 
 
-class Speaking:
+class Synthesis:
     """A caller whose detector is told that he speaks."""
 
     def __init__(self) -> None:
-        self.caller = Caller(TurnSettings())
+        self.caller = CallerTurn(TurnSettings())
         self.windows = 0
 
     def speak(self, ms: float) -> None:
@@ -25,24 +25,24 @@ class Speaking:
 
 
 def test_speech_before_the_pause_does_not_count() -> None:
-    case = Speaking()
+    case = Synthesis()
     case.speak(320)
-    burst = Burst(case.caller, onset_ms=288, certain=False)
-    assert burst.speech_ms == WINDOW_MS  # the window that gave rise to it
+    barge_in = BargeIn(case.caller, onset_ms=288, certain=False)
+    assert barge_in.speech_ms == WINDOW_MS  # the window that gave rise to it
     case.speak(320)
-    assert burst.speech_ms == 320 + WINDOW_MS
+    assert barge_in.speech_ms == 320 + WINDOW_MS
 
 
 def test_while_it_goes_on_words_decide_or_its_length() -> None:
-    case = Speaking()
+    case = Synthesis()
     case.speak(WINDOW_MS)
-    burst = Burst(case.caller, onset_ms=0, certain=False)
-    assert burst.verdict(900) is Verdict.WAIT
+    barge_in = BargeIn(case.caller, onset_ms=0, certain=False)
+    assert barge_in.verdict(900) is Verdict.WAIT
     case.caller.meaning = Meaning.TURN
-    assert burst.verdict(900) is Verdict.INTERRUPT
+    assert barge_in.verdict(900) is Verdict.INTERRUPT
     case.caller.meaning = None
     case.speak(960)
-    assert burst.verdict(900) is Verdict.INTERRUPT
+    assert barge_in.verdict(900) is Verdict.INTERRUPT
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_while_it_goes_on_words_decide_or_its_length() -> None:
         ({"generating": True}, Verdict.WAIT),
         ({"generating": False}, Verdict.RESUME),  # the engine had nothing to say to a short sound
         ({"generating": True, "text": "Of course"}, Verdict.INTERRUPT),
-        ({"generating": True, "unfinished": True}, Verdict.INTERRUPT),
+        ({"generating": True, "incomplete": True}, Verdict.INTERRUPT),
         ({"generating": True, "calls": (ToolCall("book", {}),)}, Verdict.INTERRUPT),
         ({"generating": False, "done": Done(next=Next.HANG_UP)}, Verdict.INTERRUPT),
         ({"generating": True, "text": "Yes?", "meaning": Meaning.BACKCHANNEL}, Verdict.RESUME),
@@ -59,17 +59,17 @@ def test_while_it_goes_on_words_decide_or_its_length() -> None:
     ],
 )
 def test_afterwards_the_engines_answer_tells(told: dict[str, object], verdict: Verdict) -> None:
-    case = Speaking()
+    case = Synthesis()
     case.speak(WINDOW_MS)
-    burst, held = Burst(case.caller, onset_ms=0, certain=False), Reply(2, Cue.ANSWER, held=True)
+    barge_in, speculative = BargeIn(case.caller, onset_ms=0, certain=False), Reply(2, Cue.ANSWER, speculative=True)
     for name, value in told.items():
-        setattr(held, name, value)
-    assert burst.verdict_of(held) is verdict
+        setattr(speculative, name, value)
+    assert barge_in.verdict_of(speculative) is verdict
 
 
 def test_a_long_sound_without_words_is_taken_for_a_word_that_is_not_known() -> None:
-    case = Speaking()
+    case = Synthesis()
     case.speak(WINDOW_MS)
-    burst, held = Burst(case.caller, onset_ms=0, certain=False), Reply(2, Cue.ANSWER, held=True)
+    barge_in, speculative = BargeIn(case.caller, onset_ms=0, certain=False), Reply(2, Cue.ANSWER, speculative=True)
     case.speak(UNKNOWN_WORD_MS)
-    assert burst.verdict_of(held) is Verdict.INTERRUPT
+    assert barge_in.verdict_of(speculative) is Verdict.INTERRUPT

@@ -11,7 +11,7 @@ import pytest
 
 from agent import events as e
 from agent.engine.base import (
-    Aside,
+    Backchannel,
     Cue,
     Done,
     Engine,
@@ -31,7 +31,7 @@ from agent.engine.base import (
 from agent.exceptions import EngineError
 from agent.records import Records
 from agent.speaking import generation as reply_module
-from agent.speaking.generation import Replies
+from agent.speaking.generation import Generation
 from agent.tools import Tools
 from config.agent import AgentSettings, ToolSettings
 from config.logging import Log
@@ -134,17 +134,17 @@ class Bench:
         ears: Ears | None,
         folder: Path,
         *,
-        beside: bool = False,
+        transcribes_in_background: bool = False,
         wide: bool = False,
         **settings: Any,
     ) -> None:
         self.events: list[e.Event] = []
         self._news = asyncio.Event()
         agent = AgentSettings(name="desk", voice="v", tools={"note": ToolSettings(file="notes.jsonl")})
-        self.replies = Replies(
+        self.replies = Generation(
             "CA1",
             agent,
-            Engine(model, voice, ears, beside),
+            Engine(model, voice, ears, transcribes_in_background),
             Tools(agent.tools, Records(folder)),
             ReplySettings(**settings),
             emit=self._emit,
@@ -384,7 +384,7 @@ async def test_a_reply_that_is_cancelled_or_given_up_leaves_nothing_with_the_rec
 async def test_a_recognizer_beside_the_model_is_not_waited_for(bench: Callable[..., Bench]) -> None:
     ears, model = Ears(), Model(Text("Yes."), Done())
     ears.gate = asyncio.Event()
-    case = bench(model, None, ears, beside=True)
+    case = bench(model, None, ears, transcribes_in_background=True)
     case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
     case.replies.start(start(utterance=7))
     await case.until(e.ReplyEnded)
@@ -401,7 +401,7 @@ async def test_a_recognizer_beside_the_model_is_not_waited_for(bench: Callable[.
 async def test_a_transcript_does_not_wait_for_what_is_said_later(bench: Callable[..., Bench]) -> None:
     ears = Ears()
     ears.gates["CA1/u8"] = asyncio.Event()
-    case = bench(Model(Done()), None, ears, beside=True)
+    case = bench(Model(Done()), None, ears, transcribes_in_background=True)
     case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
     case.replies.transcribe(7)
     await asyncio.sleep(0)
@@ -412,7 +412,7 @@ async def test_a_transcript_does_not_wait_for_what_is_said_later(bench: Callable
 
 
 async def test_a_turn_that_was_never_heard_has_an_empty_transcript(bench: Callable[..., Bench]) -> None:
-    case = bench(Model(Done()), None, Ears(), beside=True)
+    case = bench(Model(Done()), None, Ears(), transcribes_in_background=True)
     case.replies.transcribe(7)
     assert (await case.until(e.Transcribed)).text == "all 0"
 
@@ -423,7 +423,7 @@ async def test_a_transcript_that_fails_or_takes_too_long_is_given_up(
     bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, failure: Exception | None
 ) -> None:
     ears = Ears()
-    case = bench(Model(Done()), None, ears, beside=True, timeout_s=0.05)
+    case = bench(Model(Done()), None, ears, transcribes_in_background=True, timeout_s=0.05)
     case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
     await settle()
     ears.error = failure
@@ -443,7 +443,7 @@ async def test_a_transcript_that_is_on_its_way_ends_with_the_call(bench: Callabl
     ears = Ears()
     ears.gates["CA1/u7"] = asyncio.Event()
     before = asyncio.all_tasks()
-    case = bench(Model(Done()), None, ears, beside=True)
+    case = bench(Model(Done()), None, ears, transcribes_in_background=True)
     case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
     case.replies.transcribe(7)
     await settle()
@@ -461,7 +461,7 @@ async def test_nobody_writes_down_what_the_model_was_told_in_words(bench: Callab
 
 
 async def test_who_only_listens_is_told_to_the_session(bench: Callable[..., Bench]) -> None:
-    case = bench(Model(Aside(), Done()))
+    case = bench(Model(Backchannel(), Done()))
     case.replies.start(start())
     await case.until(e.ReplyEnded)
     assert case.events == [

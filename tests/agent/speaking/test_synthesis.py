@@ -10,7 +10,7 @@ import pytest
 from agent.engine.base import SpeakRequest, Speech, Word
 from agent.exceptions import EngineError
 from agent.speaking.chunks import LATEST
-from agent.speaking.synthesis import Speaking
+from agent.speaking.synthesis import Synthesis
 from config.settings import ReplySettings
 
 pytestmark = pytest.mark.looptime
@@ -50,7 +50,7 @@ class Reply:
 
     def __init__(self, voice: Voice, group: asyncio.TaskGroup, **settings: Any) -> None:
         request = SpeakRequest("CA1/1.0", "", "v", 1.5, "en-gb")
-        self.speaking = Speaking(request, voice, ReplySettings(**settings), group)
+        self.speaking = Synthesis(request, voice, ReplySettings(**settings), group)
         self.words: list[str] = []
         self.came = asyncio.Event()
         self.task = group.create_task(self._listen())

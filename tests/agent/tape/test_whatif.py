@@ -103,8 +103,8 @@ def test_talking_over_the_agent_is_counted_under_the_new_settings() -> None:
 
 def test_early_replies_that_were_for_nothing_are_counted() -> None:
     head, steps = taped()
-    assert what_if(head, steps).wasted == 1
-    assert what_if(head, steps, {"turn.eager_attempts": 0}).wasted == 0
+    assert what_if(head, steps).discarded == 1
+    assert what_if(head, steps, {"turn.eager_attempts": 0}).discarded == 0
 
 
 def test_a_transfer_that_came_to_nothing_does_so_again() -> None:
@@ -141,7 +141,7 @@ def test_figures_of_many_calls_add_up() -> None:
     for _ in range(3):
         total.add(what_if(head, steps))
     once = what_if(head, steps)
-    assert (total.turns, total.gaps, total.wasted) == (3 * once.turns, 3 * once.gaps, 3 * once.wasted)
+    assert (total.turns, total.gaps, total.discarded) == (3 * once.turns, 3 * once.gaps, 3 * once.discarded)
 
 
 def test_a_model_that_wanted_more_answers_a_turn_that_is_decided_sooner() -> None:

@@ -15,13 +15,13 @@ from agent.engine.base import (
     Cue,
     Done,
     Expect,
+    Incomplete,
     Next,
     ReplyRequest,
     Text,
     ToolCall,
     ToolResult,
     Turn,
-    Unfinished,
 )
 from agent.engine.embedded.dialogue import DialogueModel
 from agent.exceptions import EngineError
@@ -314,8 +314,8 @@ def test_who_has_not_finished_is_waited_for_once() -> None:
     caller = Caller()
     caller.says("cancel my appointment")
     early = events(caller.model, caller.state, "one two", early=True)
-    assert early == [Unfinished(), Done(caller.state, Expect.DIGITS)]
-    assert not any(isinstance(event, Unfinished) for event in events(caller.model, caller.state, "one two"))
+    assert early == [Incomplete(), Done(caller.state, Expect.DIGITS)]
+    assert not any(isinstance(event, Incomplete) for event in events(caller.model, caller.state, "one two"))
     assert "1 2 3 4" in caller.ask(Cue.ANSWER, transcript="one two three four", early=True)
 
 

@@ -11,14 +11,15 @@ import pytest_asyncio
 
 import config
 from agent.engine.base import (
-    Aside,
+    Backchannel,
     Cue,
     Done,
     Engine,
     Expect,
-    Heard,
+    Incomplete,
     ModelEvent,
     Next,
+    OwnTranscript,
     ReplyRequest,
     SpeechBlock,
     Text,
@@ -26,7 +27,6 @@ from agent.engine.base import (
     ToolResult,
     Transcript,
     Turn,
-    Unfinished,
 )
 from agent.engine.embedded.dialogue import DialogueModel
 from agent.engine.embedded.recognizer import PocketsphinxRecognizer
@@ -148,7 +148,7 @@ async def test_a_model_that_works_says_everything_itself() -> None:
 
 
 async def test_an_early_reply_may_say_that_it_waits_for_more() -> None:
-    for event in (Unfinished(), Aside()):
+    for event in (Incomplete(), Backchannel()):
         call = Call(fallback(Model(event, Done())))
         await call.ask(transcript="well", early=True)
         assert call.events == [event, Done()]
@@ -201,7 +201,7 @@ async def test_an_early_reply_has_until_after_the_turn(monkeypatch: pytest.Monke
 
 
 @pytest.mark.looptime
-@pytest.mark.parametrize("event", [Unfinished(), Aside()])
+@pytest.mark.parametrize("event", [Incomplete(), Backchannel()])
 async def test_who_was_told_to_wait_gets_an_answer(monkeypatch: pytest.MonkeyPatch, event: ModelEvent) -> None:
     monkeypatch.setattr(module, "EARLY_MS", 1)
 
@@ -320,7 +320,7 @@ async def test_an_early_reply_that_waits_for_more_says_nothing_yet() -> None:
     call = Call(fallback(Model(GONE)))
     call.state = {"mind": 1}
     await call.ask(transcript="cancel appointment one two", early=True)
-    assert isinstance(call.events[0], Unfinished)
+    assert isinstance(call.events[0], Incomplete)
     assert not any(isinstance(event, Text) for event in call.events)
 
 
@@ -402,7 +402,7 @@ async def test_it_knows_which_answer_is_expected(
     call = Call(fallback(Model(GONE), recognizer))
     assert "four digit number" in await call.ask(audio=spoken("cancel my appointment"))
     await call.ask(audio=spoken("one two"), early=True)
-    assert call.events[:2] == [Heard("one two"), Unfinished()]
+    assert call.events[:2] == [OwnTranscript("one two"), Incomplete()]
     assert "1 2 3 4" in await call.ask(audio=spoken("one two three four"))
     assert "cancelled" not in await call.ask(audio=spoken("yes"))
     assert [block.expect for block in heard] == [Expect.OPEN, Expect.DIGITS, Expect.DIGITS, Expect.YES_NO]
@@ -415,7 +415,7 @@ async def test_speech_over_the_agents_voice_is_judged(recognizer: PocketsphinxRe
     state = call.state
     paused = (Turn("agent", "Which day", interrupted=True),)
     await call.ask(audio=spoken("uh huh"), early=True, history=paused)
-    assert [type(event) for event in call.events] == [Aside, Done]
+    assert [type(event) for event in call.events] == [Backchannel, Done]
     assert call.state == state
     await call.ask(audio=bytes(16_000), early=True, history=paused)
     assert [type(event) for event in call.events] == [Done]

@@ -15,7 +15,7 @@ from agent.engine.openai.chat import ChatModel
 from agent.engine.openai.speech import OpenAISynthesizer
 from agent.engine.openai.transcription import OpenAIRecognizer
 from agent.records import Records
-from agent.speaking.generation import Replies
+from agent.speaking.generation import Generation
 from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log
@@ -35,7 +35,7 @@ class Talk:
         self.engine = Engine(*parts)
         self.events: list[e.Event] = []
         self._news = asyncio.Event()
-        self.replies = Replies(
+        self.replies = Generation(
             "CA1",
             AGENT,
             self.engine,

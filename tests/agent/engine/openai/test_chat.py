@@ -14,9 +14,10 @@ import pytest
 
 from agent.engine import prompt
 from agent.engine.base import (
-    Aside,
+    Backchannel,
     Cue,
     Done,
+    Incomplete,
     ModelEvent,
     Next,
     ReplyRequest,
@@ -24,7 +25,6 @@ from agent.engine.base import (
     ToolCall,
     ToolResult,
     Turn,
-    Unfinished,
 )
 from agent.engine.openai.chat import MAX_BYTES, MAX_CALLS, ChatModel, messages
 from agent.exceptions import EngineError
@@ -205,9 +205,9 @@ async def test_events_without_a_choice_and_unknown_fields_are_skipped(server: Se
 @pytest.mark.parametrize(
     ("pieces", "early", "events"),
     [
-        (["…"], True, [Unfinished()]),
-        ([" …", "\n"], True, [Unfinished()]),
-        (["~"], True, [Aside()]),
+        (["…"], True, [Incomplete()]),
+        ([" …", "\n"], True, [Incomplete()]),
+        (["~"], True, [Backchannel()]),
         (["…"], False, []),
         (["~"], False, []),
         (["…", "well"], True, [Text("…well")]),

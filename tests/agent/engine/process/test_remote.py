@@ -152,7 +152,10 @@ def test_its_shape_is_that_of_the_models(values: dict[str, Any]) -> None:
         models = build_models(settings, {})
     except ModuleNotFoundError as error:
         pytest.skip(f"{error.name} is not installed")
-    assert (engine.recognizer is None, engine.beside) == (models.recognizer is None, models.beside)
+    assert (engine.recognizer is None, engine.transcribes_in_background) == (
+        models.recognizer is None,
+        models.transcribes_in_background,
+    )
 
 
 @pytest.mark.parametrize("profile", ["embedded", "simulated"])

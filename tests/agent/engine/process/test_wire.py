@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine.base import (
-    Aside,
+    Backchannel,
     Cue,
     Done,
     Expect,
+    Incomplete,
     Meaning,
     Next,
     ReplyRequest,
@@ -27,7 +28,6 @@ from agent.engine.base import (
     ToolResult,
     Transcript,
     Turn,
-    Unfinished,
     Word,
 )
 from agent.engine.process import wire
@@ -61,14 +61,14 @@ TO_WORKER = [
     wire.Ping(),
 ]
 FROM_WORKER = [
-    wire.Ready(recognizer=True, beside=False),
+    wire.Ready(recognizer=True, transcribes_in_background=False),
     wire.Refused("no weights"),
     wire.Said(1, Text("Well, ")),
     wire.Said(1, ToolCall("book", {"day": "monday", "list": [{"a": 1}]})),
-    wire.Said(1, Unfinished()),
-    wire.Said(1, Aside()),
+    wire.Said(1, Incomplete()),
+    wire.Said(1, Backchannel()),
     wire.Said(1, Done({"n": 1}, Expect.YES_NO, Next.TRANSFER, "desk", interruptible=False)),
-    wire.Heard(4, Transcript("no", final=True, meaning=Meaning.TURN, complete=False)),
+    wire.Recognized(4, Transcript("no", final=True, meaning=Meaning.TURN, complete=False)),
     wire.Ended(1),
     wire.Failed(2, "lost"),
     wire.Pong(),

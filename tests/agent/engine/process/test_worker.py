@@ -115,13 +115,15 @@ def worker() -> Iterator[Callable[..., Process]]:
 def loaded(worker: Callable[..., Process]) -> Process:
     """One that serves several tests."""
     process = worker()
-    assert process.start() == wire.Ready(recognizer=True, beside=True)
+    assert process.start() == wire.Ready(recognizer=True, transcribes_in_background=True)
     return process
 
 
 def test_it_loads_answers_and_ends_with_its_socket(worker: Callable[..., Process], tmp_path: Path) -> None:
     process = worker()
-    assert process.start("build_tidy", str(tmp_path / "closed")) == wire.Ready(recognizer=True, beside=True)
+    assert process.start("build_tidy", str(tmp_path / "closed")) == wire.Ready(
+        recognizer=True, transcribes_in_background=True
+    )
     number = process.ask("count 2")
     assert process.answer(number) == [
         wire.Said(number, Text("1")),
@@ -139,7 +141,7 @@ def test_what_it_has_not_got_is_refused(worker: Callable[..., Process]) -> None:
     process = worker()
     number = process.ask("count 1")
     assert process.answer(number) == [wire.Failed(number, "the engine's process has not loaded its engine")]
-    assert process.start("build_without_ears") == wire.Ready(recognizer=False, beside=True)
+    assert process.start("build_without_ears") == wire.Ready(recognizer=False, transcribes_in_background=True)
     process.send(wire.Cancel("recognizer", "u1"), wire.Finish(99, "u1"))
     assert process.answer(99) == [wire.Failed(99, "the engine's process has no recognizer")]
 

@@ -12,7 +12,7 @@ from agent.engine.base import FloatArray, SpeechBlock, Transcript
 from agent.engine.realtime.layout import Layout
 from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.upsample import Upsampler
-from agent.engine.realtime.utterance import Utterance
+from agent.engine.realtime.utterance import RealtimeUtterance
 from agent.exceptions import EngineError
 from audio.rate import RATE
 
@@ -75,7 +75,7 @@ def heard(
 ) -> dict[int, list[int]]:
     """The tokens of utterances by slot; each gets its next piece whenever it has no audio left for a step."""
     rates = rates or {}
-    utterances = {slot: Utterance(slot, str(slot), model.layout, rates.get(slot, RATE)) for slot in pieces}
+    utterances = {slot: RealtimeUtterance(slot, str(slot), model.layout, rates.get(slot, RATE)) for slot in pieces}
     for slot, utterance in utterances.items():
         utterance.slot = slot
         model.open(slot)

@@ -9,7 +9,7 @@ import torch
 
 from agent.engine.realtime.model import Mel, RealtimeModel, Work
 from agent.engine.realtime.upsample import Upsampler
-from agent.engine.realtime.utterance import Utterance
+from agent.engine.realtime.utterance import RealtimeUtterance
 from audio.rate import WIDE_RATE
 from tests.agent.engine.realtime.conftest import Parts
 from tests.agent.engine.realtime.hearing import blocks, generated, heard, tones
@@ -108,7 +108,7 @@ def test_a_step_that_fails_moves_nobody_on(parts: Parts, monkeypatch: pytest.Mon
 def test_what_was_heard_before_rewinding_leaves_no_trace(parts: Parts, model: RealtimeModel) -> None:
     pcm = tones(4, 2.5)
     noise = np.random.default_rng(0).normal(0, 0.3, (parts.layout.flush, parts.layout.frame)).astype(np.float32)
-    utterance = Utterance(0, "call", parts.layout)
+    utterance = RealtimeUtterance(0, "call", parts.layout)
     utterance.add(pcm)
     model.open(0)
     step = 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agent.engine.realtime.layout import FLUSH_TOKENS, LONGEST_S, Layout
-from agent.engine.realtime.utterance import MAX_WAITING_S, Utterance
+from agent.engine.realtime.utterance import MAX_WAITING_S, RealtimeUtterance
 from audio.rate import RATE, WIDE_RATE
 from tests.agent.engine.realtime.hearing import tones
 
@@ -15,13 +15,13 @@ WORD = 1300
 on_both_lines = pytest.mark.parametrize("rate", [RATE, WIDE_RATE])
 
 
-def utterance(pcm: bytes = b"", rate: int = RATE) -> Utterance:
-    made = Utterance(0, "call", LAYOUT, rate)
+def utterance(pcm: bytes = b"", rate: int = RATE) -> RealtimeUtterance:
+    made = RealtimeUtterance(0, "call", LAYOUT, rate)
     made.add(pcm)
     return made
 
 
-def run(item: Utterance, token: int) -> int:
+def run(item: RealtimeUtterance, token: int) -> int:
     """Steps until there is nothing to hear."""
     steps = 0
     while item.ready():

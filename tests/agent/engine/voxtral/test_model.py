@@ -8,7 +8,18 @@ import pytest_asyncio
 import torch
 from torch.overrides import TorchFunctionMode
 
-from agent.engine.base import Aside, Cue, Done, ModelEvent, Next, ReplyRequest, Text, ToolCall, ToolResult, Unfinished
+from agent.engine.base import (
+    Backchannel,
+    Cue,
+    Done,
+    Incomplete,
+    ModelEvent,
+    Next,
+    ReplyRequest,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from agent.engine.voxtral.model import VoxtralModel
 from agent.exceptions import EngineError
 from bench.checkpoints.voxtral import build
@@ -143,7 +154,7 @@ async def events_stop(model: VoxtralModel) -> None:
     await reply.aclose()
 
 
-@pytest.mark.parametrize(("marker", "event"), [("…", Unfinished()), ("~", Aside())])
+@pytest.mark.parametrize(("marker", "event"), [("…", Incomplete()), ("~", Backchannel())])
 async def test_early_the_model_may_say_that_no_answer_is_due(tmp_path: Path, marker: str, event: ModelEvent) -> None:
     model = await saying(tmp_path, marker)
     early = await events(model, request("8", audio=pcm(1), early=True))

@@ -14,7 +14,7 @@ from mistral_common.tokens.tokenizers.audio import Audio
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
 from agent.engine.base import TRANSFER, Cue, ReplyRequest, ToolResult, Turn
-from agent.engine.prompt import CUES, UNFINISHED, UNKNOWN_WORDS, instructions, tools
+from agent.engine.prompt import CUES, INCOMPLETE, UNKNOWN_WORDS, instructions, tools
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.prompt import AUDIO_TOKENS, Prompts, transcription
 from agent.exceptions import EngineError
@@ -87,7 +87,7 @@ def test_a_later_turn_is_heard_and_those_before_it_are_read(prompts: Prompts, mi
         UserMessage(content=TOLD + CUES[Cue.GREET]),
         AssistantMessage(content="Hello, this is the dentist."),
         UserMessage(content="When are you open?"),
-        AssistantMessage(content="From nine" + UNFINISHED),
+        AssistantMessage(content="From nine" + INCOMPLETE),
         UserMessage(content=[heard()]),
     )
     assert prompt.ids[: len(prompts.prefix)] == prompts.prefix
@@ -139,7 +139,7 @@ def test_what_came_of_a_tool(prompts: Prompts, mistral: Any) -> None:
         UserMessage(content=TOLD + CUES[Cue.GREET]),
         AssistantMessage(content="Hello, this is the dentist."),
         UserMessage(content="When are you open?"),
-        AssistantMessage(content="From nine" + UNFINISHED),
+        AssistantMessage(content="From nine" + INCOMPLETE),
         UserMessage(content="Tuesday please"),
         CALLED,
         TOLD_BACK,
@@ -173,7 +173,7 @@ def test_a_transfer_that_came_to_nothing(prompts: Prompts, mistral: Any) -> None
         UserMessage(content="A person please"),
         AssistantMessage(content="One moment.", tool_calls=[call]),
         ToolMessage(content='{"error":"busy"}', tool_call_id="call00000", name=TRANSFER),
-        AssistantMessage(content=UNFINISHED),
+        AssistantMessage(content=INCOMPLETE),
         UserMessage(content=CUES[Cue.UNREACHED]),
     )
 
@@ -187,7 +187,7 @@ def test_results_that_the_caller_has_not_heard_of_yet(prompts: Prompts, mistral:
         UserMessage(content="Tuesday please"),
         CALLED,
         TOLD_BACK,
-        AssistantMessage(content=UNFINISHED),
+        AssistantMessage(content=INCOMPLETE),
         UserMessage(content=[heard()]),
     )
 

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from agent.engine.base import Aside, Text, ToolCall, Unfinished
+from agent.engine.base import Backchannel, Incomplete, Text, ToolCall
 from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.text import Reading, Vocabulary, parse_calls
 from agent.exceptions import EngineError
@@ -44,7 +44,7 @@ def test_special_tokens_are_dropped(voxtral: Checkpoint, vocabulary: Vocabulary)
     assert text(read(Reading(vocabulary, markers=True), [24, *encode(voxtral, "yes"), 3, 999])) == "yes"
 
 
-MARKED = [("…", Unfinished()), ("~", Aside()), ("  …", Unfinished()), ("...", Unfinished())]
+MARKED = [("…", Incomplete()), ("~", Backchannel()), ("  …", Incomplete()), ("...", Incomplete())]
 
 
 @pytest.mark.parametrize(("marker", "event"), MARKED)
@@ -55,7 +55,7 @@ def test_a_marker_decides_at_once(voxtral: Checkpoint, vocabulary: Vocabulary, m
 
 def test_a_marker_in_single_bytes(vocabulary: Vocabulary) -> None:
     reading = Reading(vocabulary, markers=True)
-    assert [list(reading.add(1000 + byte)) for byte in "…".encode()] == [[], [], [Unfinished()]]
+    assert [list(reading.add(1000 + byte)) for byte in "…".encode()] == [[], [], [Incomplete()]]
 
 
 def test_what_only_begins_like_a_marker_is_said(voxtral: Checkpoint, vocabulary: Vocabulary) -> None:

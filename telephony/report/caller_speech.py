@@ -9,7 +9,7 @@ from agent.tape.format import Header
 from audio.rate import WINDOW_MS
 
 
-class Speech:
+class CallerSpeech:
     """Follows the probabilities of a call, and the turns that were decided of them."""
 
     def __init__(self, header: Header) -> None:

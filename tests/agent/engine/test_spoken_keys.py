@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.engine.keypad import STAR_AND_POUND, spell_keys
+from agent.engine.spoken_keys import STAR_AND_POUND, spell_keys
 
 
 @pytest.mark.parametrize(

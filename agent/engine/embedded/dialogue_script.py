@@ -13,7 +13,7 @@ CONFIRM, ANYTHING_ELSE = "?confirm", "?anything_else"  # open questions that are
 OPERATOR_KEY = "0"
 
 
-class State(msgspec.Struct):
+class DialogueState(msgspec.Struct):
     """Where a conversation stands; what changes is put into a copy."""
 
     task: str = ""  # the intent whose slots are being filled
@@ -44,7 +44,7 @@ class Answer(msgspec.Struct):
     repeated: bool = False  # says again what was said, which changes nothing
 
 
-class Script:
+class DialogueScript:
     """One agent's dialogue. Pure: the same request always gives the same answer."""
 
     def __init__(self, dialogue: Dialogue) -> None:
@@ -52,9 +52,9 @@ class Script:
         self._texts = dialogue.texts
         self._understanding = Understanding(dialogue)
 
-    def answer(self, request: ReplyRequest) -> tuple[Answer, State]:
+    def answer(self, request: ReplyRequest) -> tuple[Answer, DialogueState]:
         """What is said and done now, and where the conversation stands after it."""
-        state = msgspec.convert(request.state, State)
+        state = msgspec.convert(request.state, DialogueState)
         answer = Answer()
         self._tell(answer, state, request.tool_results)
         match request.cue:
@@ -77,18 +77,18 @@ class Script:
             state.said = " ".join(answer.texts)
         return answer, state
 
-    def unfinished(self, request: ReplyRequest) -> bool:
+    def incomplete(self, request: ReplyRequest) -> bool:
         """Whether the caller will surely go on, and there is time to wait for it."""
         if not request.early or request.cue is not Cue.ANSWER or request.digits:
             return False
-        expect = self.expect(msgspec.convert(request.state, State))
+        expect = self.expect(msgspec.convert(request.state, DialogueState))
         return self._understanding.complete(request.transcript or "", expect) is False
 
     def protects(self, answer: Answer) -> bool:
         """Whether something in the answer is to be heard to its end, whatever the caller says meanwhile."""
         return any(map(self._dialogue.is_uninterruptible, answer.texts))
 
-    def expect(self, state: State) -> Expect:
+    def expect(self, state: DialogueState) -> Expect:
         """What kind of answer the open question asks for."""
         slot = self._dialogue.slots.get(state.question)
         if slot and slot.digits:
@@ -97,7 +97,7 @@ class Script:
 
     # The caller's turn
 
-    def _answer_caller(self, answer: Answer, state: State, request: ReplyRequest) -> None:
+    def _answer_caller(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
         understood = self._understanding.read(request.transcript or "")
         if request.digits:
             understood = self._dialled(understood, state, request.digits)
@@ -110,13 +110,13 @@ class Script:
         elif not answer.repeated:
             state.misses = 0
 
-    def _dialled(self, understood: Understood, state: State, digits: str) -> Understood:
+    def _dialled(self, understood: Understood, state: DialogueState, digits: str) -> Understood:
         slot = self._dialogue.slots.get(state.question)
         if slot and slot.digits == len(digits) and digits.isdecimal():
             return Understood(understood.intent, understood.built_in, {**understood.slots, state.question: digits})
         return Understood(built_in="person") if digits == OPERATOR_KEY else understood
 
-    def _react(self, answer: Answer, state: State, understood: Understood) -> bool:
+    def _react(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
         """Do what the caller wants; False when that is nothing we know, or nothing that fits here."""
         match understood.built_in:
             case "repeat" if state.said:
@@ -138,7 +138,7 @@ class Script:
                 return self._wish(answer, state, understood)
         return True
 
-    def _yes_or_no(self, answer: Answer, state: State, understood: Understood) -> bool:
+    def _yes_or_no(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
         """An answer to the open yes/no question; False when there is more to it, or no such question."""
         yes = understood.built_in == "yes"
         if understood.intent and not self._dialogue.intents[understood.intent].courtesy:
@@ -158,7 +158,7 @@ class Script:
             self._ask_for_correction(answer, state)
         return True
 
-    def _wish(self, answer: Answer, state: State, understood: Understood) -> bool:
+    def _wish(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
         """An intent, or slots of one: answer it, or go on filling it."""
         intents = self._dialogue.intents
         wanted = understood.intent
@@ -179,14 +179,14 @@ class Script:
         self._go_on(answer, state)
         return True
 
-    def _changes(self, state: State, slots: dict[str, str]) -> dict[str, str]:
+    def _changes(self, state: DialogueState, slots: dict[str, str]) -> dict[str, str]:
         """Those of the slots that the task asks for and does not know yet, or knows otherwise."""
         ask = self._dialogue.intents[state.task].ask if state.task else {}
         return {name: value for name, value in slots.items() if name in ask and state.slots.get(name) != value}
 
     # Tasks
 
-    def _go_on(self, answer: Answer, state: State) -> None:
+    def _go_on(self, answer: Answer, state: DialogueState) -> None:
         """Ask for what is missing, else for the confirmation, else carry it out."""
         intent = self._dialogue.intents[state.task]
         missing = next((name for name in intent.ask if name not in state.slots), "")
@@ -196,7 +196,7 @@ class Script:
         else:
             self._carry_out(answer, state)
 
-    def _carry_out(self, answer: Answer, state: State) -> None:
+    def _carry_out(self, answer: Answer, state: DialogueState) -> None:
         intent = self._dialogue.intents[state.task]
         if intent.tool:
             # Its result comes with the next request; `_tell` then answers with these slots.
@@ -214,7 +214,7 @@ class Script:
             answer.texts.append(_filled(intent.answer, slots))
         answer.keys = intent.press or answer.keys
 
-    def _ask_for_correction(self, answer: Answer, state: State) -> None:
+    def _ask_for_correction(self, answer: Answer, state: DialogueState) -> None:
         """A bare "no" to what was read back."""
         intent = self._dialogue.intents[state.task]
         if intent.correct:
@@ -225,7 +225,7 @@ class Script:
             state.slots = {}
             self._go_on(answer, state)
 
-    def _tell(self, answer: Answer, state: State, results: tuple[ToolResult, ...]) -> None:
+    def _tell(self, answer: Answer, state: DialogueState, results: tuple[ToolResult, ...]) -> None:
         """What became of the tools."""
         for result in results:
             if result.name == TRANSFER:
@@ -240,32 +240,32 @@ class Script:
                     state.drop_task()
                     break
 
-    def _inform(self, answer: Answer, state: State, intent: Intent) -> None:
+    def _inform(self, answer: Answer, state: DialogueState, intent: Intent) -> None:
         """Answer a plain question, and return to what was open."""
         self._conclude(answer, intent, {})
         self._return(answer, state)
 
-    def _return(self, answer: Answer, state: State) -> None:
+    def _return(self, answer: Answer, state: DialogueState) -> None:
         """To the task that was open, if there was one."""
         if state.task:
             self._go_on(answer, state)
         else:
             self._hand_over(answer, state)
 
-    def _hand_over(self, answer: Answer, state: State) -> None:
+    def _hand_over(self, answer: Answer, state: DialogueState) -> None:
         """The caller's turn is next: offer more, unless keys were the answer, which want no question after them."""
         if answer.keys:
             state.ask("")
         else:
             self._anything_else(answer, state)
 
-    def _anything_else(self, answer: Answer, state: State) -> None:
+    def _anything_else(self, answer: Answer, state: DialogueState) -> None:
         state.ask(ANYTHING_ELSE)
         answer.texts.append(self._question(state))
 
     # When nothing was understood, or nothing is left
 
-    def _not_understood(self, answer: Answer, state: State) -> None:
+    def _not_understood(self, answer: Answer, state: DialogueState) -> None:
         state.misses += 1
         if state.misses >= MAX_MISSES:
             self._person(answer, self._texts.way_out)
@@ -275,7 +275,7 @@ class Script:
         state.ask(state.question)
         answer.texts.append(self._question(state))
 
-    def _reprompt(self, answer: Answer, state: State, request: ReplyRequest) -> None:
+    def _reprompt(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
         """After silence ask again; after a noise that cut us off, say it again."""
         if request.history and request.history[-1].interrupted and state.said:
             answer.texts.append(state.said)
@@ -296,7 +296,7 @@ class Script:
         answer.texts.append(text)
         answer.next = Next.HANG_UP
 
-    def _question(self, state: State) -> str:
+    def _question(self, state: DialogueState) -> str:
         """The open question, worded anew each time it is asked."""
         if state.question == ANYTHING_ELSE:
             return _wording(self._texts.anything_else, state.times)
