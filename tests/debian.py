@@ -31,7 +31,7 @@ PACKAGES = sorted(PROGRAMS | LIBRARIES | FILES)
 
 
 def is_missing(package: str) -> bool:
-    """Whether what the tests use of a package is not on this machine, however it would have come there."""
+    """Whether what the tests need from a package is missing on this machine, however it would be installed."""
     if library := LIBRARIES.get(package):
         return ctypes.util.find_library(library) is None
     if file := FILES.get(package):

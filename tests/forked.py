@@ -1,6 +1,6 @@
-"""`voxline` as a process of its own that begins at once: forked from one that has imported everything already.
+"""`voxline` as a process of its own that starts at once: forked from one that has already imported everything.
 
-Started anew it spends 1 s of a core on imports, every time. That `python -m telephony.cli` does the same is seen by
+A new process would spend 1 s of a core on imports, every time. That `python -m telephony.cli` does the same is seen by
 `tests/telephony/cli/test_serve.py` and the demo.
 """
 
@@ -39,8 +39,8 @@ class Forked:
         main: Callable[[list[str]], int] = cli.main,
         output: bool = False,
     ) -> None:
-        """In the environment of this process but for settings, unless one is given. Its standard output is kept only
-        where that is asked for."""
+        """Without `environment`, in that of this process without its settings. Standard output is kept only with
+        `output`."""
         if environment is None:
             environment = {key: os.environ[key] for key in os.environ if not key.startswith(("VOXLINE_", "TWILIO_"))}
         self.stderr: IO[str] | None
@@ -70,7 +70,7 @@ class Forked:
         return status
 
     def communicate(self, timeout: float) -> tuple[str, str]:
-        """The rest of what it says. It is little, so that one pipe may be read after the other."""
+        """The rest of its output. There is so little of it that the pipes can be read one after the other."""
         assert self.stdout
         assert self.stderr
         with self.stdout, self.stderr:
@@ -89,7 +89,7 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill it if it has not ended, and let go of it."""
+        """Kill it if it has not ended, and close its pipes."""
         self.kill()
         self.wait()
         for pipe in (self.stdout, self.stderr):
@@ -98,7 +98,7 @@ class Forked:
 
 
 def _pipe() -> tuple[IO[str], Connection]:
-    """Where it is read, and the end for the process."""
+    """The end to read from, and the end for the process."""
     read, write = os.pipe()
     return os.fdopen(read), Connection(write, readable=False)
 

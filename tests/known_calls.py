@@ -1,5 +1,5 @@
-"""Calls of which everything is known, since they are made: real speech with pauses to the sample, judged by the real
-voice detector, answered over a real playout, in virtual time. For what is told of tapes."""
+"""Constructed calls of which everything is known: real speech with pauses exact to the sample, judged by the real voice
+detector, answered over a real playout, in virtual time. For tests of what is read from tapes."""
 
 import heapq
 import itertools

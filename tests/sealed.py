@@ -1,7 +1,8 @@
-"""A room that nothing leaves unseen: a network namespace with a resolver that records what is asked, and a default
-route to an interface on which every packet is recorded.
+"""A room that nothing leaves unseen: a network namespace with a resolver that records every query, and a default route
+to an interface that records every packet.
 
-`run` starts a command in it. The resolver knows every name: whoever asks one is led out, and is seen again there.
+`run` starts a command in it. The resolver knows every name: a program that looks one up is led out, and seen again
+there.
 """
 
 import json

@@ -6,7 +6,7 @@ SIP = {"sip.enabled": True, "sip.port": 0}
 
 
 def quick(words: int = 4, word_ms: int = 100) -> dict[str, Any]:
-    """An engine that answers at once, with so many words of so many ms."""
+    """An engine that answers at once, with `words` of `word_ms` each."""
     return {
         "engine.profile": "simulated",
         "engine.simulated.first_word_ms": 0,

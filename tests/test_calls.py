@@ -1,6 +1,8 @@
-"""What callers complain of, one call each: the scripts in tests/calls against a server of this process, all at once.
+"""The things that callers complain about, one call each: the scripts in tests/calls against a server in this process,
+all at once.
 
-Beside each script stands what must hold of its report and its tape. Every tape must then replay to the same decisions.
+Each script is listed with what must hold for its report and its tape. Every tape must then replay to the same
+decisions.
 """
 
 import asyncio
@@ -77,7 +79,7 @@ class Call(msgspec.Struct):
         return [item["text"] + "..." * item["interrupted"] for item in self.commands("Said") if item["role"] == role]
 
     def answers(self) -> list[Line]:
-        """The turns of the caller's that were answered."""
+        """The caller's turns that were answered."""
         return [item for item in self.commands("TurnDecided") if item["cue"] == "answer"]
 
     def words(self, reply: int) -> list[tuple[str, float]]:
@@ -97,7 +99,7 @@ Check = Callable[[Call], None]
 
 
 def goes_well(call: Call) -> None:
-    """The line held, and the script was gone through to its end."""
+    """The line held, and the script ran to its end."""
     report = call.report
     assert report.ok, (report.outcome, report.error)
     assert report.traffic.rejected == 0, report.traffic.rejected_examples
@@ -115,7 +117,7 @@ def one_answer_at_a_time(call: Call) -> None:
 
 
 def is_answered(call: Call) -> None:
-    """Every turn of the caller's got its answer, the last one too."""
+    """Every turn of the caller got an answer, including the last one."""
     assert [turn.text for turn in call.report.turns if turn.answer_ms is None] == []
 
 
@@ -136,7 +138,7 @@ def agent_says(*texts: str) -> Check:
 
 
 def caller_says(*texts: str) -> Check:
-    """These turns of the caller's were heard."""
+    """These turns of the caller were heard."""
 
     def caller_says_so(call: Call) -> None:
         assert call.said("caller") == list(texts)
@@ -145,7 +147,7 @@ def caller_says(*texts: str) -> Check:
 
 
 def is_talked_over(call: Call) -> None:
-    """The script did what it is for: there was a sound of the caller's over the agent's voice."""
+    """The script did its job: the caller made a sound over the agent's voice."""
     assert len(call.report.interruptions) == 1
 
 
@@ -210,7 +212,7 @@ def cancels(number: str | None) -> Check:
 
 
 def is_one_turn(call: Call) -> None:
-    """A pause of the caller's did not make two turns of one."""
+    """The caller's pause did not split one turn into two."""
     assert len(call.answers()) == len(call.report.turns)
 
 
@@ -228,7 +230,7 @@ def keeps_still_for_noise(call: Call) -> None:
 
 
 def asks_before_it_leaves(call: Call) -> None:
-    """A silent caller is asked whether he is there, with time to answer, and then said goodbye to."""
+    """The agent asks a silent caller whether they are there, gives them time to answer, and then says goodbye."""
     cues = [(item["cue"], item["at_ms"]) for item in call.commands("TurnDecided")]
     assert [cue for cue, _ in cues] == ["greet", "reprompt", "farewell"]
     assert all(later - earlier > SETTINGS["turn.reprompt_ms"] for (_, earlier), (_, later) in pairwise(cues))

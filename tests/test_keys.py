@@ -1,4 +1,4 @@
-"""Keys that an agent presses, end to end: a real server, a caller that plays a menu and hears them, on each line."""
+"""Keys that an agent presses, end to end on each line: a real server, and a caller that plays a menu and hears them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What voxline brings along: every licence is known, and the files of a release name what is tested."""
+"""voxline's dependencies: every licence is known, and the files of a release name the tested versions."""
 
 import re
 from functools import cache

@@ -100,7 +100,7 @@ def test_a_caller_is_greeted_heard_and_answered(host: Host) -> None:
     assert turn.voice_to_voice_ms is not None
 
 
-def test_who_talks_over_the_models_is_heard_and_the_call_replays(host: Host) -> None:
+def test_callers_who_talk_over_the_models_are_heard_and_the_call_replays(host: Host) -> None:
     over = {"interrupt": {"after_ms": 500, "say": "No, wait, I would like to ask for something else."}}
     report, tape = host.call({"say": "When are they open?"}, over, QUIET)
     assert report.ok, (report.outcome, report.error)

@@ -1,4 +1,5 @@
-"""Nothing leaves the host: whatever voxline does, no name is asked, no packet goes out, nothing is left in HOME."""
+"""Nothing leaves the host: whatever voxline does, no name is looked up, no packet goes out, and nothing is left in
+HOME."""
 
 import json
 import sys

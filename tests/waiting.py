@@ -1,4 +1,4 @@
-"""Waiting for what nobody tells of, and for a server in this process."""
+"""Waiting for conditions that have no event, and for a server in this process."""
 
 import asyncio
 import inspect
@@ -15,7 +15,7 @@ LOOK_S = 0.01
 
 
 async def until(condition: Callable[[], Any | Awaitable[Any]], wait_s: float = WAIT_S) -> Any:
-    """Wait until it holds, and return what it gave; it may be a coroutine. TimeoutError where it does not."""
+    """Wait until the condition holds, and return its value; it may be a coroutine. Raises TimeoutError."""
     async with asyncio.timeout(wait_s):
         while True:
             found = condition()
@@ -27,7 +27,7 @@ async def until(condition: Callable[[], Any | Awaitable[Any]], wait_s: float = W
 
 
 def until_here(condition: Callable[[], Any], wait_s: float = WAIT_S) -> Any:
-    """The same where there is no event loop."""
+    """The same without an event loop."""
     end = time.monotonic() + wait_s
     while not (found := condition()):
         if time.monotonic() > end:
@@ -38,7 +38,7 @@ def until_here(condition: Callable[[], Any], wait_s: float = WAIT_S) -> Any:
 
 @asynccontextmanager
 async def running(server: "DrainingServer") -> AsyncGenerator[int, None]:
-    """A server of this process; gives its port."""
+    """Run a server in this process; yields its port."""
     task = asyncio.create_task(server.serve())
     await until(lambda: server.started or task.done())
     if task.done():

@@ -1,4 +1,4 @@
-"""A small Media Streams client over a real socket: what Twilio sends, and what it does with what it gets."""
+"""A small Media Streams client over a real socket: what Twilio sends, and what it does with messages."""
 
 import asyncio
 import base64
@@ -126,7 +126,7 @@ class Phone:
         await self.closed()
 
     async def get(self, event: str, count: int = 1, timeout_s: float = WAIT_S) -> dict[str, Any]:
-        """The count-th message of a kind, waited for if need be."""
+        """The count-th message of a kind; waits for it."""
 
         def found() -> list[dict[str, Any]]:
             return [message for message in self.received if message["event"] == event]
@@ -138,14 +138,14 @@ class Phone:
         return found()[count - 1]
 
     async def heard(self, marks: int, timeout_s: float = WAIT_S) -> None:
-        """Wait until so many marks were returned."""
+        """Wait until this many marks were returned."""
         async with asyncio.timeout(timeout_s):
             while len(self.returned) < marks:
                 self._news.clear()
                 await self._news.wait()
 
     async def closed(self, timeout_s: float = WAIT_S) -> tuple[int, str]:
-        """Wait until the server closes the socket; gives code and reason."""
+        """Wait until the server closes the socket; returns code and reason."""
         async with asyncio.timeout(timeout_s):
             await self._socket.wait_closed()
         return self._socket.close_code or 1006, self._socket.close_reason or ""
@@ -244,7 +244,8 @@ async def dial() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
 
 @pytest.fixture
 def in_thread() -> Callable[..., Awaitable[Any]]:
-    """Runs what blocks, such as `server.wait_for`, while calls go on: `await in_thread(server.wait_for, "ended")`."""
+    """Runs blocking functions, such as `server.wait_for`, while calls go on: `await in_thread(server.wait_for,
+    "ended")`."""
     return asyncio.to_thread
 
 
@@ -253,7 +254,7 @@ MakeCertificate = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def make_certificate(tmp_path: Path) -> MakeCertificate:
-    """Makes certificates that sign themselves, as settings: `make_certificate("DNS:voice.example.com", days=2)`."""
+    """Makes self-signed certificates, as settings: `make_certificate("DNS:voice.example.com", days=2)`."""
     require("openssl")
 
     def make(names: str = "IP:127.0.0.1,IP:::1", *, days: int = 60, name: str = "sip") -> dict[str, str]:

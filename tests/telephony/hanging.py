@@ -1,4 +1,4 @@
-"""A server with a part that never lets go, as a program: `main([what hangs, its data folder])`."""
+"""A server with a part that hangs forever, as a program: `main([what hangs, its data folder])`."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ def for_ever() -> None:
 
 
 class Model(SimulatedModel):
-    """One whose thread never comes back."""
+    """A model whose thread never returns."""
 
     def __init__(self, settings: SimulatedSettings, hangs: str) -> None:
         super().__init__(settings)
@@ -61,7 +61,7 @@ class Model(SimulatedModel):
 
 
 def flood() -> None:
-    """The log goes into a pipe that nobody reads, until whoever logs waits for ever."""
+    """Fill the log's pipe, which nobody reads, until logging blocks forever."""
     count = 0
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""A disk that hangs under what callers book: they are told, their calls end, and so does the server."""
+"""A disk that hangs while callers book: they are told, their calls end, and so does the server."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """What calls leave behind when they are over: nothing, or a server that runs for a month grows for a month.
 
-Memory is counted in blocks of Python's, after a collection: a single object kept for each call is seen in a few hundred
-calls, which no figure of the operating system's would show before thousands. `python -m bench.memory` looks at that.
+Memory is counted in Python's blocks, after a collection: a single object kept per call shows within a few hundred
+calls, where the operating system's figures would need thousands. `python -m bench.memory` looks at that.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Place:
         self.sip = sip
 
     async def over(self) -> None:
-        """All calls are, and their transactions, which SIP keeps for 32 s."""
+        """Wait until all calls are over, and their transactions, which SIP keeps for 32 s."""
         assert self.app.sip
         assert self.app.sip._ua
         user_agent = self.app.sip._ua
@@ -136,7 +136,7 @@ async def by_sip(at: Place, number: int) -> None:
 
 
 async def calls(at: Place, call: Callable[[Place, int], Awaitable[None]], numbers: range) -> None:
-    """Make them, so many at once, and wait until all are over."""
+    """Make them, AT_ONCE at a time, and wait until all are over."""
     waiting = iter(numbers)
 
     async def caller() -> None:
@@ -148,13 +148,13 @@ async def calls(at: Place, call: Callable[[Place, int], Awaitable[None]], number
 
 
 def blocks() -> int:
-    """In use now."""
+    """Blocks in use now."""
     gc.collect()
     return sys.getallocatedblocks()
 
 
 async def settled() -> int:
-    """What is in use when nothing more comes free: timers of connections that have ended hold them for a moment."""
+    """Blocks in use once no more are being freed: timers hold on to closed connections for a moment."""
     now, before = blocks(), sys.maxsize
     while now < before - LEFT * CALLS:
         await asyncio.sleep(2 * MOMENT_S)

@@ -61,7 +61,7 @@ def bob() -> Iterator[Bob]:
 
 @pytest.fixture
 def start(ours: Any) -> Iterator[Callable[..., Forked]]:
-    """Starts `voxline dial`; what has not ended is killed."""
+    """Starts `voxline dial`; kills processes that have not ended."""
     started: list[Forked] = []
 
     def begin(*arguments: str) -> Forked:
@@ -108,7 +108,9 @@ def test_ctrl_c_gives_the_call_up(ours: Any, start: Callable[..., Any], bob: Bob
 @pytest.mark.parametrize(
     ("status", "said"), [(486, "busy: 486 Busy Here"), (603, "declined: 603 Decline"), (404, "failed: 404 Not Found")]
 )
-def test_who_does_not_answer(ours: Any, start: Callable[..., Any], bob: Bob, status: int, said: str) -> None:
+def test_a_call_that_is_not_answered_says_why(
+    ours: Any, start: Callable[..., Any], bob: Bob, status: int, said: str
+) -> None:
     dial = start(bob.uri, *where(ours))
     bob.take("INVITE", status)
     out, _ = dial.communicate(timeout=50)

@@ -1,4 +1,4 @@
-"""What `voxline serve` says to whoever set it up wrongly: one clear line, and status 2."""
+"""What `voxline serve` says when it is set up wrongly: one clear line, and status 2."""
 
 import os
 import socket
@@ -41,7 +41,7 @@ def complaint_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings of whoever runs the tests do not count."""
+    """Settings in the environment of the tests do not count."""
     for name in os.environ:
         if name.startswith(("VOXLINE_", "TWILIO_")):
             monkeypatch.delenv(name)

@@ -10,7 +10,7 @@ OPEN = {"sip.enabled": True, "sip.port": 0, "sip.tls_port": 0}
 
 
 def settings(**changes: Any) -> Settings:
-    """The shipped ones with SIP on. Underscores twice are dots."""
+    """The shipped settings with SIP enabled. Double underscores stand for dots."""
     return load_settings(None, OPEN | {key.replace("__", "."): value for key, value in changes.items()})
 
 

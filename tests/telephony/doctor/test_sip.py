@@ -89,7 +89,7 @@ def test_an_address_of_this_machine_needs_no_router() -> None:
     assert "port 0 is another one at each start, which nobody elsewhere knows" in of("warning", found)
 
 
-def test_who_may_call_is_said_and_what_is_too_open() -> None:
+def test_it_says_who_may_call_and_what_is_too_open() -> None:
     users = settings(
         sip__users={"ann": "short", "bob": "long-enough-to-hold"}, sip__trusted=["0.0.0.0/0", "54.0.0.0/8"]
     )

@@ -76,7 +76,7 @@ def test_one_stream_a_call(clock: Clock) -> None:
     assert admission.active == 1
 
 
-def test_draining_lets_in_only_who_has_a_seat(clock: Clock) -> None:
+def test_draining_admits_only_calls_with_a_seat(clock: Clock) -> None:
     admission = Admission(3, RESERVE_S, clock)
     admission.claim("a")
     admission.reserve("b")

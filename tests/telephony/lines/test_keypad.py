@@ -1,4 +1,4 @@
-"""Each press of a key counts once, by however many ways it comes."""
+"""Each press of a key counts once, in however many ways it comes."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""What /metrics tells of a server and its calls."""
+"""What /metrics says about a server and its calls."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

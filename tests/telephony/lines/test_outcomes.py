@@ -1,4 +1,4 @@
-"""What follows a stream: told as often as it is asked for, not kept for ever."""
+"""What follows a stream: answered as often as asked, but not kept forever."""
 
 from telephony.lines.ending import Failed, HangUp, Transfer
 from telephony.lines.outcomes import Outcomes

@@ -39,7 +39,7 @@ def sign(url: str, form: Mapping[str, Any] | None = None, token: str = TOKEN) ->
 
 
 def post(server: Any, path: str, form: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
-    """A webhook, signed as Twilio does it unless headers are given."""
+    """Post a webhook, signed as Twilio does unless headers are given."""
     headers = sign(PUBLIC + path, form) if headers is None else headers
     return httpx.post(server.url + path, data=form, headers=headers, timeout=15)
 
@@ -194,7 +194,7 @@ async def test_token_of_another_call_is_refused(secured: Any, dial: Dial, in_thr
 
 
 async def test_token_is_refused_after_a_restart(serve: Callable[..., Any], dial: Dial, in_thread: Dial) -> None:
-    """Which tokens were used the new process cannot know."""
+    """The new process cannot know which tokens were used."""
     settings = QUICK | {"server.public_url": PUBLIC}
     first = await in_thread(serve, settings, TWILIO_AUTH_TOKEN=TOKEN)
     phone = await dial(first.url, headers=upgrade(), start=False)
@@ -366,7 +366,7 @@ async def test_after_a_failure_the_caller_is_told(serve: Callable[..., Any], dia
 
 
 class Operator:
-    """A model that puts every caller through."""
+    """A model that transfers every caller."""
 
     async def load(self) -> None:
         """Nothing to load."""
@@ -385,7 +385,7 @@ class Operator:
 
 @asynccontextmanager
 async def in_this_process(model: Any) -> AsyncGenerator[str, None]:
-    """A server of this process, with a model of ours; gives its URL."""
+    """A server in this process, with this model; yields its URL."""
     settings = load_settings(None, {"server.port": 0} | QUICK)
     app = App(settings, Engine(model, SimulatedSynthesizer(settings.engine.simulated)))
     server = build_server(app, settings)

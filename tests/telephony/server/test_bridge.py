@@ -113,7 +113,7 @@ class Line:
 
 
 class Joined:
-    """A call whose time the test makes."""
+    """A call whose time the test controls."""
 
     def __init__(self, rate: int, folder: Path) -> None:
         self.folder = folder
@@ -134,7 +134,7 @@ class Joined:
                 await self.line.news.wait()
 
     async def hears(self, pcm: bytes, wide: bytes) -> None:
-        """The caller's audio, frame by frame, with the voice detector's word on it as the ticker asks for it."""
+        """The caller's audio, frame by frame, with the voice detector's result, as the ticker would ask for it."""
         size = FRAME_MS * RATE // 1000 * 2
         for at in range(0, len(pcm), size):
             heard = decode(encode(pcm[at : at + size]))  # as lines give it
@@ -190,7 +190,7 @@ async def test_the_line_plays_and_the_engine_hears_at_the_lines_rate(joined: Joi
 
 @pytest.mark.parametrize("shift_ms", [0, 7, 13])
 async def test_keys_as_tones_are_keys_and_no_speech(joined: Joined, shift_ms: int) -> None:
-    """The detector of voices is not told of them, nor is the engine."""
+    """Neither the voice detector nor the engine hears them."""
     joined.bridge.start()
     await joined.until(lambda: joined.bridge._conversation.session.state == "listening")
     pressed = np.frombuffer(tones("14", WIDE_RATE), "<i2").astype(np.float32) / 32_768

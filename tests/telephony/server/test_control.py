@@ -1,4 +1,4 @@
-"""Calls out over HTTP: who may ask, what for, and what is answered."""
+"""Outbound calls over HTTP: access, requests and answers."""
 
 import stat
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""How a server ends: drained in peace, stopped at once, or killed; and how it comes back."""
+"""How a server ends: drained gracefully, stopped at once, or killed; and how it comes back."""
 
 import asyncio
 import signal

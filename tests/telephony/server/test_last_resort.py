@@ -1,4 +1,4 @@
-"""Whatever hangs, SIGTERM ends the server: real processes with parts that never let go."""
+"""Whatever hangs, SIGTERM ends the server: real processes with parts that hang forever."""
 
 import signal
 from pathlib import Path

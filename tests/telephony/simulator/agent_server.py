@@ -1,4 +1,4 @@
-"""A small agent that speaks the media protocol with a tone: the other side in the caller's tests.
+"""A small agent that speaks the media protocol with a tone: the other side in the simulator's tests.
 
 Run as a program it prints its address and serves until it is stopped. How it behaves is in the webhook's query:
 `talk` names the behaviour on the socket, `after` the TwiML that follows.

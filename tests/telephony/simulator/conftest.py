@@ -1,4 +1,4 @@
-"""For the caller's tests: an agent in a process of its own, and a voice that needs no synthesizer."""
+"""For the simulator's tests: an agent in a process of its own, and a voice that needs no synthesizer."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What must be in the recording of a call, whoever carried it."""
+"""What the recording of a call must contain, on any carrier."""
 
 import wave
 

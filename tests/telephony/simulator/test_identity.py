@@ -1,4 +1,4 @@
-"""Who the caller says to be."""
+"""Who the caller claims to be."""
 
 from telephony.simulator.identity import Identity
 

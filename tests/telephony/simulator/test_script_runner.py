@@ -1,4 +1,4 @@
-"""The caller acting out a script, in virtual time."""
+"""A caller's script, run in virtual time."""
 
 from collections.abc import Callable
 from typing import Any

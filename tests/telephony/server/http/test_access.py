@@ -1,4 +1,4 @@
-"""Who may ask at all: no browser's page, and for some things this machine only. Over real sockets."""
+"""Which requests are served at all: none from pages in browsers, and some only from this machine. Over real sockets."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

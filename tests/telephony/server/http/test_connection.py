@@ -1,4 +1,4 @@
-"""The bounds of one HTTP connection: time, bytes, headers, requests in flight, answers that nobody reads."""
+"""The limits of one HTTP connection: time, bytes, headers, requests in flight, answers that nobody reads."""
 
 import asyncio
 import socket
@@ -240,7 +240,7 @@ async def test_an_upgrade_may_follow_an_answer(server: Any) -> None:
 
 @pytest.mark.parametrize("between", [b"\r\n", b"x"])
 async def test_nothing_keeps_an_answered_connection_open(server: Any, between: bytes) -> None:
-    """Neither empty lines nor what follows an upgrade to something that we do not know."""
+    """Neither empty lines nor bytes after an upgrade to an unknown protocol."""
     reader, writer = await connect(server)
     head = HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" if between == b"x" else REQUEST
     writer.write(head)
@@ -287,7 +287,7 @@ async def test_a_peer_that_leaves_before_its_answers_leaves_no_traceback(server:
 
 
 async def test_connections_are_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In this process, so that a few are too many."""
+    """In this process, with a low limit."""
     settings = load_settings(None, {"engine.profile": "simulated", "server.port": 0, "server.data": str(tmp_path)})
     app = App(settings)
     server = build_server(app, settings)
