@@ -1,4 +1,4 @@
-"""The jitter buffer: one frame each 20 ms whatever comes, nothing twice, nothing changed that arrived in time."""
+"""The jitter buffer: one frame every 20 ms whatever arrives, nothing twice, nothing changed that arrived in time."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""One call's media: who is listened to, what is sent each 20 ms, keys, hold, reports, encryption."""
+"""One call's media: accepted sources, what is sent every 20 ms, keys, hold, reports, encryption."""
 
 import itertools
 import random

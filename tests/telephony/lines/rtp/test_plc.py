@@ -1,4 +1,4 @@
-"""What is heard in place of lost audio: by the codec or from before, never too long, and fading."""
+"""Packet loss concealment: by the codec or from earlier audio, never too long, and fading."""
 
 import numpy as np
 import pytest

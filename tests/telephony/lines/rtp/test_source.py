@@ -1,4 +1,4 @@
-"""Whose RTP is the peer's: as agreed, learned, and what others send first."""
+"""The source of the peer's RTP: as agreed, learned, and with stray packets first."""
 
 from hypothesis import given
 from hypothesis import strategies as st

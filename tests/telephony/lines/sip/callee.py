@@ -1,4 +1,4 @@
-"""Somebody to be called over a real UDP socket, for tests: answers, rings, refuses, or says nothing at all."""
+"""A called party on a real UDP socket, for tests: answers, rings, refuses, or stays silent."""
 
 import asyncio
 from collections.abc import Callable

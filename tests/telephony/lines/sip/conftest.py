@@ -34,7 +34,7 @@ async def phone() -> AsyncIterator[Open]:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What conversations have given to their lines."""
+    """The audio that conversations gave to their lines."""
     pieces: list[bytes] = []
     play = SipCall.play
 
@@ -48,13 +48,13 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What lines have told their conversations: the caller's audio."""
+    """The caller's audio that lines passed to their conversations."""
     return _overheard(monkeypatch, "audio")
 
 
 @pytest.fixture
 def pressed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys that lines have told their conversations."""
+    """The keys that lines passed to their conversations."""
     return _overheard(monkeypatch, "dtmf")
 
 
@@ -72,7 +72,7 @@ def _overheard(monkeypatch: pytest.MonkeyPatch, method: str) -> list[Any]:
 
 @pytest.fixture
 async def nameserver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[NameServer]:
-    """A DNS server that everybody asks, and a hosts file with a few names."""
+    """A DNS server that all lookups go to, and a hosts file with a few names."""
     (tmp_path / "hosts").write_text("# names\n127.0.0.1 localhost\n192.0.2.77 pbx PBX.example.net # ours\n::1 pbx\n")
     monkeypatch.setattr("telephony.lines.sip.network.locator.HOSTS", tmp_path / "hosts")
     server = NameServer({})
@@ -83,7 +83,7 @@ async def nameserver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIt
 
 @pytest.fixture
 async def callee() -> AsyncIterator[Callable[..., Awaitable[Callee]]]:
-    """Opens people to be called; closes them afterwards."""
+    """Opens called parties; closes them afterwards."""
     async with AsyncExitStack() as stack:
 
         async def begin(*args: Any, **options: Any) -> Callee:

@@ -89,7 +89,7 @@ class Bench:
         self.sent: list[Send] = []
 
     def give(self, received: Message, source: Address | None = None) -> list[Message]:
-        """Let the user agent receive a message, as parsed from the wire; what it sends at once."""
+        """Let the user agent receive a message, as parsed from the wire; returns what it sends at once."""
         self.ua.receive(parse(encode(received)), source or self.source, self.now)
         return self.take()
 
@@ -102,7 +102,7 @@ class Bench:
         return [parse(item.data) for item in sent]
 
     def run(self, ms: float) -> list[tuple[float, Message]]:
-        """Let time pass; what is sent, and after how many ms."""
+        """Let time pass; returns what is sent, and after how many ms."""
         start, out = self.now, []
         while self.ua.next_ms <= start + ms:
             self.now = max(self.now, self.ua.next_ms)
@@ -140,7 +140,7 @@ def ack(response: Response, branch: str = "z9hG4bK-ack", body: bytes = b"", sequ
 
 
 def within(method: str, response: Response, sequence: int, branch: str, body: bytes = b"", add: str = "") -> Request:  # noqa: PLR0917
-    """A request of the caller's in the dialog that `response` (2xx or 18x) has opened."""
+    """A request from the caller in the dialog that `response` (2xx or 18x) has opened."""
     target = response.headers.get("Contact").strip("<>") or "sip:1000@10.0.0.1:5060"
     text = f"""\
 {method} {target} SIP/2.0
@@ -156,7 +156,7 @@ Max-Forwards: 70
 
 
 def answered(bench: Bench, **changes: str) -> Response:
-    """A call that was accepted; gives our 200, which is not acknowledged yet."""
+    """An accepted call; returns our 200, which is not acknowledged yet."""
     assert statuses(bench.give(invite(**changes))) == [100]
     bench.call(Invited).accept(OURS, bench.now)
     (ok,) = bench.take()
@@ -215,7 +215,7 @@ class Network:
         self._ends[address] = ua, told
 
     def flush(self) -> None:
-        """Send and tell what the user agents give out, until they give no more."""
+        """Send and tell the output of the user agents, until there is no more."""
         busy = True
         while busy:
             busy = False

@@ -1,4 +1,4 @@
-"""A SIP phone over real sockets, for tests: the user agent as the caller, and media that is kept packet by packet."""
+"""A SIP phone over real sockets, for tests: the user agent as the caller, with media recorded packet by packet."""
 
 import asyncio
 import ssl
@@ -75,8 +75,8 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         says: str = "",
         authority: str = "",
     ) -> None:
-        """`says` is the address that it takes for its own, where that is not `host`; `authority` is the file of who
-        has signed the server's certificate."""
+        """`says` is the address that it believes to be its own, if not `host`; `authority` is the certificate of the
+        authority that signed the server's."""
         self.transport = transport
         self.host = host
         self.says = says or host
@@ -85,7 +85,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self.heard: list[tuple[float, Packet]] = []
         self.call: UacCall | None = None
         self.media: Media | None = None
-        self.talking = True  # whether RTP is sent
+        self.talking = True  # RTP is being sent
         self._credentials = credentials
         self._authority = authority
         self._sockets = MediaSockets(host, 31_000, 32_699)
@@ -105,7 +105,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         return await self.open_at(app.sip.ports[self.transport])
 
     async def open_at(self, port: int) -> "Phone":
-        """Open it towards a server that need not be in this process."""
+        """Open it for a server that may be in another process."""
         if self.transport == "UDP":
             self._connection, _ = await self._loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
             self.server = Address("UDP", self.host, port)
@@ -126,7 +126,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self._sockets.close()
         self._connection.close()
 
-    # What a caller does
+    # Actions of the caller
 
     def dial(self, user: str = "1000", body: bytes | None = None) -> None:
         where = f"[{self.host}]" if ":" in self.host else self.host
@@ -142,7 +142,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self.flush()
 
     async def talk(self, user: str = "1000") -> "Phone":
-        """Dial, and wait until somebody speaks."""
+        """Dial, and wait for speech."""
         self.dial(user)
         await self.wait(Answered)
         await self.until(lambda: len(self.speech()) > 0)
@@ -154,7 +154,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self.flush()
 
     def direct(self, direction: Any) -> None:
-        """Re-INVITE for another direction: sendonly or inactive hold the agent."""
+        """Re-INVITE with another direction: sendonly or inactive puts the agent on hold."""
         assert self.call
         self.negotiation.direction = direction
         self.call.reinvite(self.negotiation.offer(), self._now_ms())
@@ -169,13 +169,13 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         self.media.press(keys)
 
     def send(self, data: bytes) -> None:
-        """Anything, on the socket."""
+        """Send raw bytes on the socket."""
         if self.transport == "UDP":
             self._connection.sendto(data, (self.host, self.server.port))
         else:
             self._connection.write(data)
 
-    # What it notices
+    # Observations
 
     async def wait(self, kind: type) -> Any:
         await self.until(lambda: any(isinstance(event, kind) for event in self.events))
@@ -194,7 +194,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         return b"".join(PCMU.decode(item.payload) for _, item in self.heard)
 
     def speech(self) -> list[int]:
-        """The numbers of the packets that are no silence."""
+        """The numbers of the packets that are not silence."""
         return [n for n, (_, item) in enumerate(self.heard) if item.payload != PCMU.silence]
 
     # Sockets
@@ -216,7 +216,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
     scheme = "sip"
     secure: Any = "off"
     codecs: tuple[Codec, ...] = (PCMU, PCMA)
-    obliging = True  # does what it is asked to by REFER
+    obliging = True  # obeys REFER
     patient = False  # leaves that to the test
 
     def _message(self, message: Message) -> None:
@@ -287,7 +287,7 @@ async def over(app: App) -> None:
 
 
 def likeness(sent: bytes, heard: bytes) -> float:
-    """The correlation of what was heard with what was sent, at the best place; 0 to 1."""
+    """The best correlation of the heard audio with the sent one; 0 to 1."""
     ours, theirs = (np.frombuffer(pcm, "<i2").astype(float) for pcm in (sent, heard))
     size = 1 << (len(ours) + len(theirs)).bit_length()
     crossed = np.fft.irfft(np.fft.rfft(theirs, size) * np.conj(np.fft.rfft(ours, size)), size)
@@ -299,6 +299,6 @@ def likeness(sent: bytes, heard: bytes) -> float:
 
 
 def likenesses(sent: bytes, heard: bytes, piece_ms: int = 200) -> list[float]:
-    """The same of each piece for itself: a jitter buffer stretches pauses, so that longer ones fit nowhere."""
+    """The same for each piece by itself: a jitter buffer stretches pauses, so that longer pieces fit nowhere."""
     size = 16 * piece_ms
     return [likeness(sent[at : at + size], heard) for at in range(0, len(sent) - size, size)]

@@ -15,12 +15,12 @@ class Registrar(asyncio.DatagramProtocol):
     """`bindings` holds Contacts by address of record, `seen` the Expires of every REGISTER, `answered` all statuses."""
 
     def __init__(self, passwords: dict[str, str] | None = None, *, least_s: int = 1, grant_s: int = 0) -> None:
-        """`least_s`: what is shorter hears 423; `grant_s`: what is granted instead of what is asked for."""
+        """`least_s`: a shorter expiry gets 423; `grant_s`: the expiry granted instead of the requested one."""
         self.bindings: dict[str, str] = {}
         self.seen: list[str] = []
         self.answered: list[int] = []
         self.silent = False
-        self.spoiled = 0  # so many nonces count as stale
+        self.spoiled = 0  # how many nonces count as stale
         self.least_s = least_s
         self.port = 0
         self._grant_s = grant_s

@@ -1,4 +1,5 @@
-"""Nobody can use us to send others more than they send us: who is not sure to be where they say gets short answers."""
+"""Nobody can use us to send others more than they send us: a sender whose address is unproven gets short answers
+only."""
 
 import pytest
 from hypothesis import given

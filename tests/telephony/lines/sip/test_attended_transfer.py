@@ -1,4 +1,4 @@
-"""Attended transfers over real sockets: somebody is rung for the caller, and answers or does not."""
+"""Attended transfers over real sockets: the other person is rung, and answers or does not."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ APOLOGY = "Nobody is there. What else?"
 
 
 class Operator:
-    """A model that puts every caller through, and waits for what he wants where that fails."""
+    """A model that transfers every caller, and waits for what they want if that fails."""
 
     def __init__(self, to: str) -> None:
         self.to = to
@@ -64,7 +64,7 @@ class Operator:
 
 
 def agents_with(folder: Path, target: str) -> str:
-    """The agents that ship; whoever asks for a person is put through to `target`."""
+    """The agents that ship; callers who ask for a person are transferred to `target`."""
     shipped = Path(__file__).parents[4] / "config" / "agents" / "front_desk.yaml"
     folder.mkdir(exist_ok=True)
     (folder / "front_desk.yaml").write_text(shipped.read_text().replace('"+15550100199"', f'"{target}"'))
@@ -73,7 +73,7 @@ def agents_with(folder: Path, target: str) -> str:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Any:
-    """A server whose agent puts every caller through to `target`."""
+    """A server whose agent transfers every caller to `target`."""
 
     @asynccontextmanager
     async def begin(target: str, to: str = "reception", **more: Any) -> Any:
@@ -89,7 +89,7 @@ def desk(tmp_path: Path) -> Any:
 
 
 def results(app: App) -> dict[str, float]:
-    """What came of transfers."""
+    """The results of transfers."""
     found = {}
     for metric in app.metrics.transfers.collect():
         found |= {s.labels["result"]: s.value for s in metric.samples if s.name == "voxline_transfers_total"}
@@ -97,7 +97,7 @@ def results(app: App) -> dict[str, float]:
 
 
 async def over_with(app: App) -> None:
-    """Wait until neither a call is on nor anybody is rung."""
+    """Wait until no call is up and nobody is being rung."""
     await over(app)
     assert app.sip
     async with asyncio.timeout(15):
@@ -120,7 +120,7 @@ def unreached(app: App) -> list[ReplyRequest]:
 
 
 def connected(one: Phone, referred: Referred) -> None:
-    """The caller's phone has reached whom it was sent to."""
+    """The caller's phone has reached the person."""
     one.ua.call(referred.call).accept_refer(one._now_ms())
     one.ua.call(referred.call).tell_refer(200, one._now_ms())
     one.flush()
@@ -257,7 +257,7 @@ async def test_who_answered_is_hung_up_on_when_the_caller_cannot_be_connected(
 
 
 async def test_a_person_who_hangs_up_first_may_have_been_connected(phone: Open, callee: Somebody, desk: Any) -> None:
-    """Whose call is taken over hangs up on us; only the caller's phone can tell."""
+    """The person whose call is taken over hangs up on us; only the caller's phone can report."""
     person = await callee()
     async with desk(person.uri) as app:
         one = await phone(app)
@@ -404,7 +404,7 @@ async def test_what_a_person_offers_anew_is_answered(phone: Open, callee: Somebo
         assert results(app) == {"connected": 1}
 
 
-async def test_a_blind_transfer_stays_blind(phone: Open, callee: Somebody, desk: Any) -> None:
+async def test_a_cold_transfer_stays_cold(phone: Open, callee: Somebody, desk: Any) -> None:
     person = await callee()
     async with desk(person.uri) as app:
         assert app.sip

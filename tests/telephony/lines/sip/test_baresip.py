@@ -1,4 +1,4 @@
-"""Calls by baresip, a telephone that is not ours; skipped where it is not installed (Debian: baresip-core)."""
+"""Calls by baresip, a third-party telephone; skipped if it is not installed (Debian: baresip-core)."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Calls out to telephones that are not ours, sipp and baresip, and by Kamailio; skipped where they are absent."""
+"""Calls out to third-party telephones, sipp and baresip, and by Kamailio; skipped if they are absent."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A few seconds of `make fuzz`; skipped where atheris is not installed (the extra `fuzz`)."""
+"""A few seconds of `make fuzz`; skipped if atheris is not installed (the extra `fuzz`)."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Calls through Kamailio, a proxy that stays in the way (Record-Route); skipped where it is not installed."""
+"""Calls through Kamailio, a proxy that stays in the way (Record-Route); skipped if it is not installed."""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.telephony.lines.sip.clients import kamailio, scenarios
 from tests.telephony.lines.sip.clients.kamailio import needs_kamailio
 from tests.telephony.lines.sip.clients.notes import singing
 from tests.telephony.lines.sip.clients.sipp import call, needs_sipp
-from tests.telephony.lines.sip.peers.matrix import BLIND, SPEECH
+from tests.telephony.lines.sip.peers.matrix import COLD, SPEECH
 from tests.telephony.lines.sip.phone import likenesses, over, server
 from tests.waiting import until
 
@@ -33,7 +33,7 @@ async def test_a_call_through_a_proxy(sent: list[bytes], heard: list[bytes], tmp
     assert median(likenesses(b"".join(sent), b"".join(heard))) > 0.9
 
 
-@pytest.mark.peer("Kamailio", BLIND)
+@pytest.mark.peer("Kamailio", COLD)
 async def test_a_transfer_through_a_proxy(sent: list[bytes], tmp_path: Path) -> None:
     """REFER and the BYE behind it follow the route, as the caller's NOTIFY does."""
     async with server() as app:

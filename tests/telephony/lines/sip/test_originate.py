@@ -1,4 +1,4 @@
-"""How a call is placed: as whom, by which server, and what is left where it cannot be."""
+"""Originating a call: the identity, the server, and that nothing is left if it fails."""
 
 import logging
 from collections.abc import Awaitable, Callable

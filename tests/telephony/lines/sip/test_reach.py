@@ -1,4 +1,4 @@
-"""Calls over TLS, over IPv6 and from behind NATs, over real sockets: who is addressed, and that both sides hear."""
+"""Calls over TLS, over IPv6 and from behind NATs, over real sockets: the addresses used, and that both sides hear."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Registering at registrars that are not ours, sipp and Kamailio; skipped where they are not installed."""
+"""Registering at third-party registrars, sipp and Kamailio; skipped if they are not installed."""
 
 from pathlib import Path
 from typing import Any

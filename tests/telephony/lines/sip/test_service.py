@@ -1,4 +1,4 @@
-"""SIP as a whole over real sockets: who may call, how many, and what strangers and floods come to."""
+"""SIP as a whole over real sockets: the right to call, capacity, strangers and floods."""
 
 import asyncio
 import logging
@@ -51,7 +51,7 @@ async def refused(one: Phone) -> Any:
 
 
 async def asked(one: Phone) -> tuple[int, str]:
-    """Ask by OPTIONS: the status, and when to come again."""
+    """Ask by OPTIONS: the status, and when to try again."""
     one.send(options(one))
     await one.until(lambda: answers(one))
     (answer,) = one.messages

@@ -1,4 +1,4 @@
-"""Callers who send nothing, over real sockets: by right, since they are gone, or for no reason."""
+"""Callers who send nothing, over real sockets: by right, because they are gone, or for no reason."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

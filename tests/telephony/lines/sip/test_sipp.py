@@ -1,4 +1,4 @@
-"""Calls by sipp, a SIP stack that is not ours; skipped where it is not installed (Debian: sip-tester)."""
+"""Calls by sipp, a third-party SIP stack; skipped if it is not installed (Debian: sip-tester)."""
 
 import os
 from pathlib import Path

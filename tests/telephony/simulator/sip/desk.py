@@ -62,11 +62,11 @@ class Desk:
         await self._transports.close()
 
     def url(self, kind: str = "UDP") -> str:
-        """Where it is called."""
+        """The address to call it at."""
         return f"sip:desk@{HOST}:{self._transports.ports[kind]};transport={kind.lower()}"
 
     def speak(self, ms: int) -> None:
-        """Say so much more."""
+        """Speak for so many ms more."""
         self._frames.extend(TONE[at : at + 2 * FRAME] for at in range(0, ms * 16, 2 * FRAME))
 
     def hang_up(self) -> None:
@@ -75,13 +75,13 @@ class Desk:
         self._do(self.call.hang_up)
 
     def refer(self, target: str) -> None:
-        """The agent puts the caller through."""
+        """The agent transfers the caller."""
         assert self.call
         assert "REFER" in self.call.peer_allows
         self._do(self.call.refer, target)
 
     def hold(self, body: bytes | None = None) -> None:
-        """The agent wants other media."""
+        """The agent offers other media."""
         assert self.call
         self.negotiation.direction = "sendonly"
         self._do(self.call.reinvite, self.negotiation.offer() if body is None else body)

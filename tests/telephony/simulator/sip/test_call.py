@@ -183,7 +183,7 @@ async def test_a_person_is_asked_for_by_a_key(serve: Any, script: Any) -> None:
 
 
 def attended(folder: Path, person: Callee) -> dict[str, Any]:
-    """Settings: the shipped agent, which rings this person for callers who ask for one."""
+    """Settings: the shipped agent, which rings this person when callers ask for one."""
     shipped = (HERE / "agents" / "front_desk.yaml").read_text(encoding="utf-8")
     (folder / "front_desk.yaml").write_text(shipped.replace('"+15550100199"', f'"{person.uri}"'), encoding="utf-8")
     return SIP | {"engine.profile": "embedded", "sip.transfer": "attended", "agents": str(folder), "log.words": True}

@@ -1,4 +1,4 @@
-"""The user agent of simulated callers: whom it calls, and that nobody calls it."""
+"""The user agent of simulated callers: it calls one server, and takes no calls."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who may call, by network and by password; the rest is in test_guard.py and test_digest.py."""
+"""The right to call, by network and by password; the rest is in test_guard.py and test_digest.py."""
 
 import pytest
 
@@ -75,7 +75,7 @@ def test_guesses_are_counted_and_stale_nonces_are_not() -> None:
 
 
 def test_what_anybody_can_send_in_anothers_name_bans_nobody() -> None:
-    """By UDP, that is all but an answer to a nonce that was sent to this address."""
+    """By UDP, that is anything but an answer to a nonce that was sent to this address."""
     strict = authentication(users={"ann": "s3cret"}, ban_failures=2)
     elsewhere = credentials(challenged(strict, 0, Address("UDP", "203.0.113.5", 5060)), "ann", "guess")
     thought_up = credentials('Digest realm="voxline", nonce="x", qop="auth"', "ann", "guess")
@@ -109,7 +109,7 @@ def test_by_a_stream_everything_counts(add: str) -> None:
 
 
 def test_who_asks_by_options_without_a_password_is_challenged_and_not_counted() -> None:
-    """Exchanges do all the time, and take any answer for a sign of life."""
+    """Exchanges do it all the time, and take any answer as a sign of life."""
     strict = authentication(users={"ann": "s3cret"}, ban_failures=2)
     asks = message("OPTIONS sip:192.0.2.1 SIP/2.0\nVia: SIP/2.0/TCP a;branch=z9hG4bK1\nFrom: <sip:a>;tag=1\n"
                    "To: <sip:b>\nCall-ID: 1\nCSeq: 1 OPTIONS\n")  # fmt: skip
@@ -121,7 +121,7 @@ def test_who_asks_by_options_without_a_password_is_challenged_and_not_counted() 
 
 
 def test_sha_256_is_offered_where_it_is_asked_for_only() -> None:
-    """Telephones with libre 1 (baresip 1) give up where it is offered, beside MD5 too; sipp looks at the first."""
+    """Telephones with libre 1 (baresip 1) give up if it is offered, even beside MD5; sipp reads only the first."""
     for algorithms in (("MD5",), ("SHA-256", "MD5")):
         one = authentication(users={"ann": "s3cret"}, digest=algorithms)
         asked = one.authorized(invite(), STRANGER, 0)

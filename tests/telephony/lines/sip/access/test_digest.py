@@ -168,7 +168,7 @@ def test_a_nonce_is_for_one_address_and_one_server() -> None:
 
 
 def test_who_thinks_up_a_nonce_learns_nothing_of_the_password() -> None:
-    """Else passwords could be guessed from anywhere, without a nonce of ours and without being counted."""
+    """Otherwise passwords could be guessed from anywhere, without a nonce of ours and without being counted."""
     server = Server()
     thought_up = 'Digest realm="voxline", nonce="x", qop="auth", algorithm=SHA-256'
     assert server.check(credentials(thought_up)) == server.check(credentials(thought_up, password="guess")) == Stale()
@@ -179,7 +179,7 @@ def test_who_thinks_up_a_nonce_learns_nothing_of_the_password() -> None:
 
 
 def test_a_nonce_is_short() -> None:
-    """The answer that holds it goes to whom nothing is known of, and must not be longer than the request was."""
+    """The answer that holds it goes to an unknown sender, and must not be longer than the request."""
     assert len(parse_auth(Server().challenge())["nonce"]) == 28
 
 

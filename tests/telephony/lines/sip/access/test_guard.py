@@ -1,4 +1,4 @@
-"""Who may talk to the SIP port: the allow-list, buckets, bans, and that none of it grows."""
+"""Access to the SIP port: the allow-list, buckets and bans, none of which grows without bound."""
 
 import time
 import tracemalloc
@@ -100,7 +100,7 @@ def test_who_is_called_has_room_of_their_own() -> None:
 
 @pytest.mark.parametrize("known", [False, True])
 def test_what_was_turned_away_is_let_in_when_it_comes_again(known: bool) -> None:
-    """As a telephone sends it again: the same after half a second, one, two, four."""
+    """As a telephone retransmits it: the same after half a second, one, two, four."""
     gate = guard(stranger=RateLimit(0, 0), known=RateLimit(0, 0))
     if known:
         gate.succeeded(udp(STRANGER), 0)

@@ -1,4 +1,4 @@
-"""Whom an INVITE says that it comes from, and whom we believe."""
+"""The caller that an INVITE names, and which peers we trust for it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""baresip (Debian: baresip-core), a telephone that is not ours, told what to do by its control port."""
+"""baresip (Debian: baresip-core), a third-party telephone, driven through its control port."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ class Baresip:
     """A running telephone."""
 
     def __init__(self, folder: Path, port: int, writer: asyncio.StreamWriter) -> None:
-        self.port = port  # where it is called
+        self.port = port  # where to call it
         self.events: list[dict[str, Any]] = []
         self._folder = folder
         self._writer = writer
@@ -76,7 +76,7 @@ class Baresip:
         self._writer.write(f"{len(text)}:{text},".encode())
 
     async def event(self, kind: str, **fields: str) -> dict[str, Any]:
-        """The next event of that kind with these fields, waited for if need be; it is not found again."""
+        """The next event of that kind with these fields, awaited if necessary; each is found once."""
         wanted = {"type": kind, **fields}
 
         def found() -> dict[str, Any] | None:
@@ -92,7 +92,7 @@ class Baresip:
         self.events.remove(event)
         return event
 
-    # As a telephone like others, see ../peers/cases.py
+    # The interface of ../peers/cases.py
 
     user = "bob"
 
@@ -126,7 +126,7 @@ class Baresip:
         return b"".join(pcm_of(file) for file in sorted(self._folder.glob("dump-*-dec.wav")))
 
     async def read(self, reader: asyncio.StreamReader) -> None:
-        """Take what it tells: JSON in netstrings."""
+        """Read its events: JSON in netstrings."""
         while size := (await reader.readuntil(b":"))[:-1]:
             message = json.loads(await reader.readexactly(int(size)))
             await reader.readexactly(1)
@@ -138,7 +138,7 @@ class Baresip:
 async def running(
     folder: Path, microphone: bytes, account: str, certificate: Path, *, rate: int = RATE
 ) -> AsyncIterator[Baresip]:
-    """A telephone that says `microphone` (PCM16 at `rate`) in each call and hangs up behind it. `account` are the
+    """A telephone that speaks `microphone` (PCM16 at `rate`) in each call and then hangs up. `account` are the
     parameters of its address; `certificate` is a PEM file with a key. At 16 kHz it can speak Opus and G.722."""
     port, control = free_port(), free_port()
     wide = "" if rate == RATE else "\n".join(f"module {file.name}" for file in (OPUS, G722) if file.exists())
@@ -213,5 +213,5 @@ def write_wav(file: Path, pcm: bytes, rate: int) -> None:
 
 
 def pcm_of(file: Path) -> bytes:
-    """The samples of such a file, also of one whose writer has not closed it."""
+    """The samples of such a file, even if its writer has not closed it."""
     return file.read_bytes()[44:]

@@ -1,4 +1,4 @@
-"""Kamailio, a SIP proxy and registrar that is not ours."""
+"""Kamailio, a third-party SIP proxy and registrar."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -61,7 +61,7 @@ request_route {{
 }}
 """
 
-# Audio goes by rtpengine: it puts its own ports into offers and answers.
+# Audio goes through rtpengine, which puts its own ports into offers and answers.
 RELAY = """
 loadmodule "rtpengine.so"
 modparam("rtpengine", "rtpengine_sock", "udp:{host}:{ng}")
@@ -86,7 +86,7 @@ class Kamailio:
         self._log = log
 
     def log(self, text: str) -> list[str]:
-        """The lines of its log that hold a text."""
+        """The lines of its log that contain a text."""
         return [line for line in self._log.read_text(errors="replace").splitlines() if text in line]
 
 
@@ -94,9 +94,9 @@ class Kamailio:
 async def running(
     folder: Path, behind: int = 0, nonce_s: int = 300, expires_s: int = 60, ng: int = 0
 ) -> AsyncIterator[Kamailio]:
-    """A proxy that stays in the way (Record-Route). Calls go to whoever has registered by the name that is called
-    (`USER` with `PASSWORD`), others to the port `behind`. Its registrar takes a nonce for `nonce_s`, and knows who is
-    where for `expires_s`. With `ng`, the control port of an rtpengine, audio goes by that."""
+    """A proxy that stays in the way (Record-Route). Calls to a registered name (`USER` with `PASSWORD`) go there,
+    others to the port `behind`. Its registrar accepts a nonce for `nonce_s`, and keeps bindings for `expires_s`.
+    With `ng`, the control port of an rtpengine, audio goes through that."""
     proxy = Kamailio(free_port(), folder / "log.txt")
     _configure(folder, port=proxy.port, behind=behind, nonce_s=nonce_s, expires_s=expires_s, ng=ng)
     with (folder / "log.txt").open("wb") as output:

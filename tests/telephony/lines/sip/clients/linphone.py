@@ -1,4 +1,4 @@
-"""linphonec (Debian: linphone-cli), a telephone that is not ours, at a terminal."""
+"""linphonec (Debian: linphone-cli), a third-party telephone, at a terminal."""
 
 import re
 from collections.abc import AsyncIterator
@@ -69,8 +69,8 @@ class Linphone:
         await self.terminal.says("Media streams established")
 
     async def press(self, key: str) -> None:
-        """Press a key. The next one may be pressed once it has read our answer to its INFO: until then it would wait
-        with its own, while its events go out."""
+        """Press a key. Press the next one only after it has read our answer to its INFO: until then it would delay its
+        own INFO, while its events go out."""
         answered = self._answered_infos()
         self.terminal.type(key)
         if self._info:
@@ -88,7 +88,7 @@ class Linphone:
         return len(re.findall(r"^SIP/2\.0 200 .*\n(?:.+\n)*?CSeq: \d+ INFO", log, re.MULTILINE))
 
     def heard(self) -> bytes:
-        """What came out of its decoder in its last call, PCM16 at 8 kHz where the codec is of that rate."""
+        """The output of its decoder in its last call, PCM16 at 8 kHz if the codec has that rate."""
         file = self._folder / "speaker.wav"
         return pcm_of(file) if file.exists() else b""
 
@@ -97,8 +97,8 @@ class Linphone:
 async def running(
     folder: Path, microphone: bytes, certificate: Path | str = "", keys: str = "events", narrow: bool = False
 ) -> AsyncIterator[Linphone]:
-    """A telephone that says `microphone` (PCM16 at 8 kHz) in each call."""
-    (folder / ".local" / "share" / "linphone").mkdir(parents=True)  # opens no port without it
+    """A telephone that speaks `microphone` (PCM16 at 8 kHz) in each call."""
+    (folder / ".local" / "share" / "linphone").mkdir(parents=True)  # without it no port is opened
     port, tls, rtp = free_port(), free_port(), free_port()
     values = {"info": int(keys == "info"), "encryption": "srtp" if certificate else "none"}
     text = CONFIG.format(host=HOST, port=port, tls=tls, rtp=rtp, certificate=certificate, **values)

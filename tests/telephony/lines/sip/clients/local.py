@@ -1,4 +1,4 @@
-"""What the tests' programs share: free ports, and ends that leave nothing running."""
+"""Shared by the test programs: free ports, and clean termination."""
 
 import asyncio
 import atexit
@@ -10,8 +10,8 @@ from pathlib import Path
 from tests.debian import require
 
 HOST = "127.0.0.1"
-FIRST, LAST = 10_000, 19_999  # neither the kernel's choice nor voxline's RTP nor the tests' own phones
-BLOCK = 7  # for RTP and RTCP of a few calls, and for what programs open beside the port that they are told
+FIRST, LAST = 10_000, 19_999  # outside the kernel's ephemeral ports, voxline's RTP and the tests' own phones
+BLOCK = 7  # for RTP and RTCP of a few calls, and for ports that programs open beside the given one
 STOP_S = 5
 
 
@@ -25,7 +25,7 @@ def _give_back() -> None:
 
 
 def free_port() -> int:
-    """The first of `BLOCK` ports that are free for UDP and TCP, and that no other process of tests is given."""
+    """The first of `BLOCK` ports that are free for UDP and TCP, and not given to another test process."""
     while True:
         port = random.randrange(FIRST, LAST, BLOCK + 1)
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -50,7 +50,7 @@ def _is_free(port: int) -> bool:
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
-    """End a program, by force if it does not end by itself."""
+    """Terminate a program, by force if necessary."""
     if process.returncode is None:
         process.terminate()
     try:

@@ -1,4 +1,4 @@
-"""Replies that are sounds, no two alike, which no detector takes for speech: echoed, they interrupt nothing."""
+"""Replies made of sounds, no two alike, that no detector takes for speech: echoed, they do not interrupt."""
 
 import asyncio
 from collections.abc import AsyncGenerator

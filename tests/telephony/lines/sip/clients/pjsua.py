@@ -1,4 +1,4 @@
-"""pjsua2 (PyPI: pjsua2-python, GPL), a telephone that is not ours, in a process and an environment of its own."""
+"""pjsua2 (PyPI: pjsua2-python, GPL), a third-party telephone, in a process and an environment of its own."""
 
 import json
 import re
@@ -58,7 +58,7 @@ class Pjsua:
         await self.terminal.says("state DISCONNECTED")
 
     def heard(self) -> bytes:
-        """What came out of its decoder in all its calls, PCM16 at 8 kHz."""
+        """The output of its decoder in all its calls, PCM16 at 8 kHz."""
         return b"".join(pcm_of(file) for file in sorted(self._folder.glob("speaker-*.wav")))
 
 
@@ -66,7 +66,7 @@ class Pjsua:
 async def running(
     folder: Path, microphone: bytes, certificate: Path | str = "", keys: str = "events"
 ) -> AsyncIterator[Pjsua]:
-    """A telephone that says `microphone` (PCM16 at 8 kHz) from its first call on."""
+    """A telephone that speaks `microphone` (PCM16 at 8 kHz) from its first call on."""
     options = {"certificate": str(certificate), "keys": keys}
     port = _configure(folder, microphone)
     options |= {"host": HOST, "port": port, "rtp": free_port(), "folder": str(folder)}

@@ -1,5 +1,5 @@
-"""A telephone of pjsua2, in a process and an environment of its own: told by lines on standard input what to do, and
-telling by lines what happens. Its arguments are a JSON object; see pjsua.py."""
+"""A telephone of pjsua2, in a process and an environment of its own: it reads commands as lines on standard input, and
+writes events as lines. Its arguments are a JSON object; see pjsua.py."""
 
 import json
 import select
@@ -17,13 +17,13 @@ AUDIBLE = {pj.PJSUA_CALL_MEDIA_ACTIVE: "active", pj.PJSUA_CALL_MEDIA_LOCAL_HOLD:
 
 
 def tell(*words: Any) -> None:
-    """A line about what has happened."""
+    """Write an event as a line."""
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
 
 class Call(pj.Call):
-    """One call: the microphone's file goes out, and what comes is kept in a file, once there is audio."""
+    """One call: once there is audio, it sends the microphone's file and records the received audio to a file."""
 
     def onCallState(self, prm: Any) -> None:  # noqa: N802
         info = self.getInfo()
@@ -79,7 +79,7 @@ class Phone:
         endpoint.libInit(config)
         self._listen()
         endpoint.libStart()
-        endpoint.codecSetPriority("PCMU/8000", 255)  # the first; it offers all it has
+        endpoint.codecSetPriority("PCMU/8000", 255)  # the first; it offers all its codecs
         endpoint.audDevManager().setNullDev()
         self._player = pj.AudioMediaPlayer()
         self._started = False
@@ -87,7 +87,7 @@ class Phone:
         self.account.create(self._account())
 
     def run(self) -> None:
-        """Do what the lines say until there are no more."""
+        """Run the commands until there are no more lines."""
         tell("ready", self._endpoint.libVersion().full)
         while True:
             self._endpoint.libHandleEvents(10)
@@ -101,12 +101,12 @@ class Phone:
         self._endpoint.libDestroy()
 
     def new(self) -> Call:
-        """A call that is about to be made."""
+        """Prepare a new call."""
         self.calls.append(Call(self.account))
         return self.calls[-1]
 
     def connect(self, call: Call, audio: Any) -> None:
-        """Its audio is there, or there again."""
+        """Its audio has started, or resumed."""
         if not self._started:
             self._started = True
             self._player.createPlayer(str(FOLDER / "microphone.wav"), pj.PJMEDIA_FILE_NO_LOOP)

@@ -1,4 +1,4 @@
-"""PulseAudio with two sinks that nobody hears: one is a telephone's microphone, the other its speaker."""
+"""PulseAudio with two null sinks: one is a telephone's microphone, the other its speaker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,17 +30,17 @@ class Pulse:
         self._programs: list[asyncio.subprocess.Process] = []
 
     async def speak(self, pcm: bytes) -> None:
-        """From now on this is what the microphone hears, PCM16 at 8 kHz."""
+        """Play this to the microphone from now on, PCM16 at 8 kHz."""
         (self._folder / "microphone.raw").write_bytes(pcm)
         await self._run("pacat", "--playback", "--device=microphone", *FORMAT, str(self._folder / "microphone.raw"))
 
     async def listen(self) -> None:
-        """From now on what the speaker says is kept."""
+        """Record the speaker from now on."""
         await self._run("pacat", "--record", "--device=speaker.monitor", *FORMAT, str(self._folder / "speaker.raw"))
         await until(self.heard)
 
     def heard(self) -> bytes:
-        """What the speaker has said, PCM16 at 8 kHz."""
+        """The recording of the speaker, PCM16 at 8 kHz."""
         file = self._folder / "speaker.raw"
         data = file.read_bytes() if file.exists() else b""
         return data[: len(data) // 2 * 2]
@@ -56,7 +56,7 @@ class Pulse:
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Pulse]:
-    """A daemon of one's own."""
+    """A private daemon."""
     pulse = Pulse(folder)
     sinks = [f"module-null-sink sink_name={name} rate={RATE} channels=1" for name in ("microphone", "speaker")]
     modules = [f"module-native-protocol-unix socket={folder}/socket auth-anonymous=1", *sinks]

@@ -1,4 +1,4 @@
-"""A bad network between two ends that talk by UDP: it loses packets, and brings others late, so out of order."""
+"""A bad network between two ends on UDP: it loses packets, and delays others, so that they arrive out of order."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,16 +8,16 @@ from typing import Any
 
 from tests.telephony.lines.sip.clients.local import HOST
 
-IN_A_ROW = 2  # packets lost, at most: what is said again arrives in the end
+IN_A_ROW = 2  # the most packets lost: retransmissions arrive in the end
 
 
 class _Way(asyncio.DatagramProtocol):
-    """One direction: what comes to this socket leaves by the other one's."""
+    """One direction: packets that arrive at this socket leave by the other one."""
 
     def __init__(self, random: Random, loss: float, late: float, late_ms: float) -> None:
         self.lost = self.delayed = self.passed = 0
-        self.source: Any = None  # who sent the last packet
-        self.to: Any = None  # where packets of the other way go; None: to whoever sent last
+        self.source: Any = None  # the sender of the last packet
+        self.to: Any = None  # where packets of the other direction go; None: to the last sender
         self.other: _Way
         self._random = random
         self._loss, self._late, self._late_ms = loss, late, late_ms
@@ -56,14 +56,14 @@ class _Way(asyncio.DatagramProtocol):
 
 
 class Relay:
-    """`port` is what the one end takes for the other's."""
+    """`port` stands in for the far end's port."""
 
     def __init__(self, near: _Way, far: _Way) -> None:
         self.near, self.far = near, far
 
     @property
     def port(self) -> int:
-        """Where the near end sends to."""
+        """The port that the near end sends to."""
         return self.near.port
 
     def counts(self) -> list[tuple[int, int]]:
@@ -73,7 +73,7 @@ class Relay:
 
 @asynccontextmanager
 async def relay(to: int, *, seed: int, loss: float, late: float, late_ms: float) -> AsyncIterator[Relay]:
-    """Relay between whoever sends and the port `to`, losing and delaying such shares of the packets each way."""
+    """Relay between the sender and the port `to`, losing and delaying these shares of the packets each way."""
     loop = asyncio.get_running_loop()
     ways = [_Way(Random(seed + n), loss, late, late_ms) for n in range(2)]
     for way in ways:

@@ -1,4 +1,4 @@
-"""rtpengine (Debian: rtpengine-daemon), a relay of audio that is not ours, behind Kamailio, in user space."""
+"""rtpengine (Debian: rtpengine-daemon), a third-party audio relay, behind Kamailio, in user space."""
 
 import asyncio
 import socket
@@ -55,7 +55,7 @@ async def _listening(port: int) -> None:
 
 
 class Behind:
-    """A telephone whose calls go by Kamailio and rtpengine, both ways."""
+    """A telephone whose calls go through Kamailio and rtpengine, both ways."""
 
     def __init__(self, phone: Any, port: int, proxy: Any) -> None:
         self.port = port  # of the proxy in front of it
@@ -66,13 +66,13 @@ class Behind:
         return getattr(self._phone, name)
 
     async def dial(self, uri: str) -> None:
-        """Call a server of this machine, by a proxy in front of that."""
+        """Call a server on this machine, through a proxy in front of it."""
         user, port = uri.removeprefix("sip:").removesuffix(";transport=udp").split(f"@{HOST}:")
         await self._phone.dial(f"sip:{user}@{HOST}:{await self._proxy(int(port))}")
 
 
 def behind(phones: Any) -> Any:
-    """The same telephones behind a relay: for `running`."""
+    """The same telephones behind a relay, as a value for `running`."""
 
     @asynccontextmanager
     async def run(folder: Path, *args: Any, **more: Any) -> AsyncIterator[Behind]:

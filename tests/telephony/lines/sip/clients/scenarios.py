@@ -1,4 +1,4 @@
-"""What sipp is to do: its XML, put together from the messages that one caller sends."""
+"""Scenarios for sipp: its XML, assembled from the messages of one caller."""
 
 SDP = """
 v=0
@@ -36,7 +36,7 @@ def request(
     body: str = "",
     kind: str = "application/sdp",
 ) -> str:
-    """A message of the caller's; `tag` is that of the peer, known from its answer on."""
+    """A message from the caller; `tag` is the peer's, known from its answer on."""
     content = (f"Content-Type: {kind}",) if body else ()
     lines = (
         f"{method} {to} SIP/2.0",
@@ -58,7 +58,7 @@ def request(
 
 
 def send(message: str, attributes: str = 'retrans="500"') -> str:
-    """Send it; sipp repeats it by UDP."""
+    """Send it; sipp retransmits it over UDP."""
     return f"<send {attributes}><![CDATA[\n{message}\n]]></send>"
 
 
@@ -68,7 +68,7 @@ def invite(cseq: int = 1, *headers: str, attributes: str = 'retrans="500"') -> s
 
 
 def ack(cseq: int = 1) -> str:
-    """For a 200, by the route that it has brought."""
+    """For a 200, along its route set."""
     return send(request("ACK", cseq, "[routes]", to="[next_url]"), "")
 
 
@@ -93,7 +93,7 @@ def play(*files: str, gap_ms: int = 600) -> str:
 
 
 def hang_up(cseq: int = 2) -> str:
-    """BYE. Without the name of a transaction sipp takes an INVITE's 200 that comes again for its answer."""
+    """BYE. Without the name of a transaction sipp mistakes a repeated 200 to the INVITE for its answer."""
     bye = send(request("BYE", cseq, "[routes]", to="[next_url]"), 'retrans="500" start_txn="bye"')
     return bye + '<recv response="200" response_txn="bye"/>'
 
@@ -112,7 +112,7 @@ _CHALLENGED = (
 DIGEST = scenario(*_CHALLENGED, answered(), ack(2), pause(200), hang_up(3))
 DIGEST_REFUSED = scenario(*_CHALLENGED, '<recv response="100" optional="true"/><recv response="401"/>', ack_refusal(2))
 
-# A CANCEL that the 200 has crossed: both ends have the call, and it goes on until somebody hangs up.
+# A CANCEL that crosses the 200: both ends have the call, and it goes on until one hangs up.
 CANCEL = scenario(
     invite(attributes='start_txn="invite"'),
     '<recv response="100" optional="true" response_txn="invite"/>',
@@ -124,7 +124,7 @@ CANCEL = scenario(
 )
 
 
-# A gateway that passes on what came with the call from the telephone network.
+# A gateway that passes on the signalling of the telephone network.
 _ISUP = """
 --isup
 Content-Type: application/isup;version=itu-t92+
@@ -150,7 +150,7 @@ def reinvite(cseq: int, direction: str, name: str) -> str:
     return send(offer, f'retrans="500" start_txn="{name}"') + taken
 
 
-# A network that requires reliable provisional answers (RFC 3262), and acknowledges them.
+# A network that requires reliable provisional answers (RFC 3262) and acknowledges them.
 RELIABLE = scenario(
     invite(1, "Require: 100rel", attributes='retrans="500" start_txn="invite"'),
     '<recv response="100" optional="true" response_txn="invite"/>',
@@ -165,7 +165,7 @@ RELIABLE = scenario(
     hang_up(3),
 )
 
-# A caller whose ACK of the hold comes only after the call was taken off hold.
+# A caller whose ACK of the hold arrives only after the call is off hold.
 HELD_WITH_A_LATE_ACK = scenario(
     invite(),
     answered(),
@@ -181,14 +181,14 @@ HELD_WITH_A_LATE_ACK = scenario(
 
 
 def answer(status: str, *headers: str, tag: bool = False, body: str = "") -> str:
-    """Answer the request that came last; `tag` is ours, where it began a dialog."""
+    """Answer the last request; `tag` is ours, if it began a dialog."""
     to = "[last_To:];tag=[pid]SIPp[call_number]" if tag else "[last_To:]"
     lines = ("[last_Via:]", "[last_Record-Route:]", "[last_From:]", to, "[last_Call-ID:]", "[last_CSeq:]", *headers)
     content = ("Content-Type: application/sdp",) if body else ()
     return send("\n".join([f"SIP/2.0 {status}", *lines, *content, "Content-Length: [len]", "", body]), "")
 
 
-# A caller who is transferred, says that the call to the target was answered, and is hung up on.
+# A caller who is transferred, reports that the target answered, and is hung up on.
 REFERRED = scenario(
     invite(),
     answered(),
@@ -225,7 +225,7 @@ def challenge(nonce: str, more: str = "") -> str:
     return f'WWW-Authenticate: Digest realm="pbx", nonce="{nonce}", algorithm=MD5, qop="auth", opaque="xyz"{more}'
 
 
-# Somebody who is called: after a 407 and good credentials it rings, is answered, and the caller hangs up.
+# A called party: after a 407 and good credentials it rings, answers, and the caller hangs up.
 _RINGS = (
     '<recv request="INVITE" rrs="true"/>',
     answer("180 Ringing", f"Contact: {ME}", tag=True),
@@ -244,7 +244,7 @@ ASKING_CALLED = scenario(
     *_RINGS,
     *_ANSWERS,
 )
-# Somebody whose answer comes with a ringing that is to be acknowledged, and not again with the 200.
+# A called party whose SDP answer comes in a reliable provisional response, and not again in the 200.
 CALLED_RELIABLY = scenario(
     """<recv request="INVITE" rrs="true"><action>
   <ereg regexp=".*" search_in="hdr" header="Via:" assign_to="via"/>
@@ -270,7 +270,7 @@ UNANSWERED = scenario(
     '<recv request="ACK"/>',
 )
 
-# A registrar that finds the first nonce stale and the time too short, and then grants a short one.
+# A registrar that finds the first nonce stale and the expiry too short, and then grants a short one.
 REGISTRAR = scenario(
     registered("401 Unauthorized", challenge("n1")),
     registered("401 Unauthorized", challenge("n2", ", stale=true")),

@@ -1,4 +1,4 @@
-"""sipp (Debian: sip-tester), a SIP stack that is not ours."""
+"""sipp (Debian: sip-tester), a third-party SIP stack."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from tests.telephony.lines.sip.clients.local import HOST, free_port, stop
 from tests.waiting import until
 
 END_S = 30
-KEPT = 2000  # characters of its last words
+KEPT = 2000  # characters of its last output
 
 needs_sipp = needs("sip-tester")
 
@@ -21,7 +21,7 @@ class Sipp:
     """One run of a scenario."""
 
     def __init__(self, process: asyncio.subprocess.Process, folder: Path, port: int) -> None:
-        self.port = port  # where it is called
+        self.port = port  # where to call it
         self._process = process
         self._folder = folder
 
@@ -31,18 +31,18 @@ class Sipp:
         return any(one.laddr.port == self.port for one in sockets)
 
     async def end(self) -> None:
-        """Wait until the scenario is over; every call must have gone as it says."""
+        """Wait until the scenario is over; every call must have followed it."""
         async with asyncio.timeout(END_S):
             said, _ = await self._process.communicate()
         last = (self._read("errors") or said.decode(errors="replace"))[-KEPT:]
         assert self._process.returncode == 0, f"sipp ended with {self._process.returncode}:\n{last}"
 
     def messages(self) -> str:
-        """Everything that was sent and received."""
+        """All messages sent and received."""
         return self._read("messages")
 
     def notes(self) -> list[str]:
-        """What the scenario has logged: lines that begin with `note`."""
+        """The log of the scenario: lines that begin with `note`."""
         return [line for line in self._read("logs").splitlines() if line.startswith("note")]
 
     def _read(self, kind: str) -> str:
@@ -51,7 +51,7 @@ class Sipp:
 
 @asynccontextmanager
 async def called(scenario: str, folder: Path, *options: str) -> AsyncIterator[Sipp]:
-    """Run a scenario of somebody who is called, once; from here on sipp listens."""
+    """Run a scenario of a called party, once; sipp listens from now on."""
     async with running(scenario, folder, "-m", "1", *options) as sipp:
         await until(sipp.is_listening)
         yield sipp
@@ -61,8 +61,8 @@ async def called(scenario: str, folder: Path, *options: str) -> AsyncIterator[Si
 async def running(
     scenario: str, folder: Path, *options: str, media: int = 0, advertised: int = 0
 ) -> AsyncIterator[Sipp]:
-    """Run a scenario with these options; it has ended afterwards, by itself or not. It listens for audio on the port
-    `media` and says that it did so on `advertised`."""
+    """Run a scenario with these options; it is ended afterwards, if need be. It listens for audio on the port `media`
+    but advertises `advertised`."""
     file, local, media = _write(scenario, folder), free_port(), media or free_port()
     own = f"-sf {file} -i {HOST} -p {local} -mi {HOST} -mp {media} -key rtp_port {advertised or media}"
     process = await asyncio.create_subprocess_exec(

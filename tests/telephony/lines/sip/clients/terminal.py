@@ -1,4 +1,4 @@
-"""A program at a terminal of its own: lines are typed to it, and what it says is waited for."""
+"""A program on a terminal of its own: lines are typed, and its output is awaited."""
 
 import asyncio
 import os
@@ -12,11 +12,11 @@ from tests.telephony.lines.sip.clients.local import stop
 from tests.waiting import WAIT_S
 
 READ = 65_536
-KEPT = 3000  # characters of its last words, for a failure
+KEPT = 3000  # characters of its last output, for a failure
 
 
 class Terminal:
-    """A running program. `text` is all that it has said."""
+    """A running program. `text` is all its output."""
 
     def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
         self.text = ""
@@ -31,7 +31,7 @@ class Terminal:
         os.write(self._master, line.encode() + b"\n")
 
     async def says(self, pattern: str, wait_s: float = WAIT_S) -> re.Match[str]:
-        """The next place where it says this, behind the one that was found last; waited for if need be."""
+        """The next occurrence of this in its output, after the last one found; awaited if necessary."""
         try:
             async with asyncio.timeout(wait_s):
                 while (found := re.compile(pattern).search(self.text, self._read_to)) is None:

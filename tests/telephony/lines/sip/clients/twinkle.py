@@ -1,4 +1,4 @@
-"""twinkle-console (Debian), a telephone that is not ours, at a terminal, with a PulseAudio for ears and mouth."""
+"""twinkle-console (Debian), a third-party telephone, at a terminal, with a PulseAudio as its sound device."""
 
 import re
 from collections.abc import AsyncIterator
@@ -67,7 +67,7 @@ class Twinkle:
         await self.terminal.says("re-INVITE successful")
 
     async def press(self, key: str) -> None:
-        """Press a key, and wait until its events are out: it may forget one that is pressed meanwhile."""
+        """Press a key, and wait until its events are out: it may lose one that is pressed meanwhile."""
         sent = self._sent_events()
         self.terminal.type(f"dtmf {key}")
         if not self._info:
@@ -84,7 +84,7 @@ class Twinkle:
         return self._log.read_text(errors="replace").count("finish DTMF event")
 
     def heard(self) -> bytes:
-        """What came out of its speaker, PCM16 at 8 kHz."""
+        """The output of its speaker, PCM16 at 8 kHz."""
         return self._pulse.heard()
 
 
@@ -92,7 +92,7 @@ class Twinkle:
 async def running(
     folder: Path, microphone: bytes, certificate: Path | str = "", keys: str = "events"
 ) -> AsyncIterator[Twinkle]:
-    """A telephone that says `microphone` (PCM16 at 8 kHz) once it is in a call."""
+    """A telephone that speaks `microphone` (PCM16 at 8 kHz) once it is in a call."""
     assert not certificate, "it has no TLS"
     (folder / ".twinkle").mkdir(parents=True)
     port, rtp = free_port(), free_port()

@@ -1,4 +1,4 @@
-"""The operator's certificate, and the authorities that he trusts: taken, or refused with the reason."""
+"""The operator's certificate, and the authorities that the operator trusts: taken, or refused with the reason."""
 
 import subprocess
 from collections.abc import Callable

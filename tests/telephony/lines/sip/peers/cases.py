@@ -1,4 +1,4 @@
-"""What every telephone is tried with. Each has a microphone, a file that it says, and keeps what it hears."""
+"""The tests that every telephone goes through. Each speaks a file, its microphone, and records what it hears."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,17 +22,17 @@ from tests.waiting import until
 HOLD_S = 30
 TIMEOUT_S = 150
 ALIKE = 0.9
-TRY_S = 0.5  # between looks at what was heard
+TRY_S = 0.5  # between checks of what was heard
 SAID, HEARD = 2 * 16_000, 10 * 16_000  # bytes that are compared
 WAIT_S = 25
 KEY_S = 3  # for a key; then it is lost
 
 
 class Telephone(Protocol):
-    """One that is not ours, in at most one call."""
+    """A third-party telephone, in at most one call."""
 
     user: str
-    port: int  # where it is called; it answers at once
+    port: int  # where to call it; it answers at once
 
     async def dial(self, uri: str) -> None: ...
     async def established(self) -> None: ...
@@ -48,7 +48,7 @@ Running = Callable[..., AbstractAsyncContextManager[Telephone]]
 
 
 class Audio:
-    """What went through the lines of a test, both ways."""
+    """The audio of a test's lines, both ways."""
 
     def __init__(self, sent: list[bytes], heard: list[bytes], pressed: list[str]) -> None:
         self.sent, self.heard, self.pressed = sent, heard, pressed
@@ -74,13 +74,13 @@ async def alike(said: Callable[[], bytes], heard: Callable[[], bytes]) -> None:
 
 
 def uri(app: App, transport: str = "UDP") -> str:
-    """Where we are called."""
+    """The address to call us at."""
     assert app.sip
     return f"sip:1000@{HOST}:{app.sip.ports[transport]};transport={transport.lower()}"
 
 
 def address(phone: Telephone) -> str:
-    """Where it is called."""
+    """The address to call it at."""
     return f"sip:{phone.user}@{HOST}:{phone.port}"
 
 
@@ -118,7 +118,7 @@ async def encrypted(running: Running, audio: Audio, folder: Path) -> None:
 
 
 async def press(one: Telephone, key: str, audio: Audio, tries: int) -> None:
-    """Press a key until it has come."""
+    """Press a key until it arrives."""
     for left in reversed(range(tries)):
         await one.press(key)
         try:
@@ -131,8 +131,8 @@ async def press(one: Telephone, key: str, audio: Audio, tries: int) -> None:
 
 
 async def keys(running: Running, audio: Audio, folder: Path, *, ours: bool = True, tries: int = 1) -> None:
-    """Each key that is pressed counts once, and ours are heard where they can be. A telephone that loses keys before
-    they are on the wire has several `tries`."""
+    """Each key press counts once, and ours are heard if possible. A telephone that loses keys before they are on the
+    wire gets several `tries`."""
     mouth, _ = saying("Good morning.")
     async with server(singing()) as app, running(folder / "one", mouth) as one:
         await one.dial(uri(app))
@@ -150,14 +150,14 @@ async def keys(running: Running, audio: Audio, folder: Path, *, ours: bool = Tru
 
 
 def replies(app: App) -> dict[str, float]:
-    """What the agent has said, by the reason for it."""
+    """What the agent has said, by its cue."""
     samples = (s for metric in app.metrics.replies.collect() for s in metric.samples)
     return {s.labels["cue"]: s.value for s in samples if s.name.endswith("_total")}
 
 
 async def hold(running: Running, audio: Audio, folder: Path, *, recorded: bool = True) -> None:
-    """On hold for half a minute, with announcements: nobody listens, asks, or gives the call up. What it hears
-    afterwards is speech, or a key where it keeps no more speech."""
+    """On hold for half a minute, with announcements: the agent neither listens, reprompts nor gives up. Afterwards the
+    telephone hears speech, or a key if it records no more speech."""
     mouth, _ = saying("Please hold the line.", 6000, 90_000)
     async with server(singing(3)) as app, running(folder / "one", mouth) as one:
         await one.dial(uri(app))
@@ -183,8 +183,8 @@ async def hold(running: Running, audio: Audio, folder: Path, *, recorded: bool =
         assert line.ending.end.reason == "the caller hung up"
 
 
-async def blind_transfer(running: Running, audio: Audio, folder: Path) -> None:
-    """It follows REFER, and hears and is heard by whom it was sent to."""
+async def cold_transfer(running: Running, audio: Audio, folder: Path) -> None:
+    """It follows REFER, and it and the transfer target hear each other."""
     mouth, words = saying("Good morning to you.")
     async with server(singing()) as colleague, server(singing()) as app, running(folder / "one", mouth) as one:
         await one.dial(uri(app))
@@ -201,8 +201,8 @@ async def blind_transfer(running: Running, audio: Audio, folder: Path) -> None:
 
 
 async def attended_transfer(running: Running, audio: Audio, folder: Path, person: Running | None = None) -> None:
-    """Somebody is rung for it and answers, another such telephone or a `person`; the two are connected (Replaces), and
-    hear one another."""
+    """The transfer target, another such telephone or a `person`, answers; the two are connected (Replaces), and hear
+    each other."""
     mouth, words = saying("Good morning to you.")
     other_mouth, other_words = saying("What can I do for you?", 5000)
     async with running(folder / "one", mouth) as one, (person or running)(folder / "other", other_mouth) as other:

@@ -1,4 +1,4 @@
-"""What tests of telephones look at."""
+"""What the tests of telephones check."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from tests.telephony.lines.sip.peers.cases import Audio
 
 @pytest.fixture
 def audio(sent: list[bytes], heard: list[bytes], counted: list[str]) -> Audio:
-    """What went through the lines of a test, both ways."""
+    """The audio of a test's lines, both ways."""
     return Audio(sent, heard, counted)
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys that conversations were told of: a press that comes by two ways counts once."""
+    """The keys that conversations were told of: a press that arrives in two ways counts once."""
     keys: list[str] = []
     handle = Conversation.handle
 

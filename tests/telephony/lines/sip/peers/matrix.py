@@ -1,6 +1,6 @@
-"""Which SIP peers have been tried with what: gathered while their tests run, and written to docs/sip-peers.md.
+"""The SIP peers and what is tested with each: collected while their tests run, and written to docs/sip-peers.md.
 
-A test says what it tries: `@pytest.mark.peer("linphone", "hold of 30 s")`. Loaded by pytest as a plugin.
+A test names its peer and feature: `@pytest.mark.peer("linphone", "hold of 30 s")`. Loaded by pytest as a plugin.
 """
 
 import subprocess
@@ -17,16 +17,16 @@ from tests.telephony.lines.sip.clients import pjsua
 ROOT = Path(__file__).parents[5]
 PAGE = ROOT / "docs" / "sip-peers.md"
 SPEECH, EVENTS, INFO, HOLD = "speech both ways", "keys by RFC 4733", "keys by INFO", "hold of 30 s"
-SECURE, BLIND, ATTENDED, CALLED = "TLS and SRTP", "blind transfer", "attended transfer", "called by us"
-FOUND, HIDDEN = "finds who serves anybody", "finds nobody behind passwords"
-NAMES, PASSWORDS = "guesses no names", "guesses no passwords"
+SECURE, COLD, ATTENDED, CALLED = "TLS and SRTP", "cold transfer", "attended transfer", "called by us"
+FOUND, HIDDEN = "finds an open server", "finds no server with passwords"
+NAMES, PASSWORDS = "guesses no user names", "guesses no passwords"
 PASSED, CANNOT = "✓", "–"
 
 Cell = tuple[str, str]  # a peer and a feature
 
 
 class Table(msgspec.Struct, frozen=True):
-    """One of the page: its title, what is tried, and the peers with what they are."""
+    """One table of the page: its title, the features, and the peers with their Debian packages."""
 
     title: str
     features: tuple[str, ...]
@@ -36,7 +36,7 @@ class Table(msgspec.Struct, frozen=True):
 TABLES = (
     Table(
         "Telephones, a proxy and a relay",
-        (SPEECH, EVENTS, INFO, HOLD, SECURE, BLIND, ATTENDED, CALLED),
+        (SPEECH, EVENTS, INFO, HOLD, SECURE, COLD, ATTENDED, CALLED),
         {
             "linphone": "linphone-cli",
             "pjsua2": "",
@@ -49,31 +49,31 @@ TABLES = (
     ),
     Table("A scanner", (FOUND, HIDDEN, NAMES, PASSWORDS), {"sipvicious": "sipvicious"}),
 )
-_SCRIPT = "a script does what it says: this would try our own"
+_SCRIPT = "sipp only plays our script: this would test the script"
 _NO_TLS = "Debian's package has no TLS"
 REASONS: dict[Cell, str] = {
     ("baresip", INFO): "version 1.0 sends none",
-    ("baresip", ATTENDED): "version 1.0 knows no Replaces",
-    ("twinkle", SECURE): "it has no TLS, and SRTP by ZRTP only",
-    ("rtpengine", SECURE): "Kamailio in front of it speaks UDP and TCP here",
-    ("Kamailio", EVENTS): "audio goes past a proxy",
-    ("Kamailio", INFO): "tried behind rtpengine",
-    ("Kamailio", HOLD): "tried behind rtpengine",
-    ("Kamailio", SECURE): "its TLS is a package of its own",
-    ("Kamailio", ATTENDED): "tried behind rtpengine",
+    ("baresip", ATTENDED): "version 1.0 does not know Replaces",
+    ("twinkle", SECURE): "it has no TLS, and SRTP only with ZRTP",
+    ("rtpengine", SECURE): "the Kamailio in front of it is set up for UDP and TCP",
+    ("Kamailio", EVENTS): "audio does not pass through a proxy",
+    ("Kamailio", INFO): "tested behind rtpengine",
+    ("Kamailio", HOLD): "tested behind rtpengine",
+    ("Kamailio", SECURE): "its TLS is a separate package",
+    ("Kamailio", ATTENDED): "tested behind rtpengine",
     ("sipp", INFO): _SCRIPT,
     ("sipp", HOLD): _SCRIPT,
     ("sipp", SECURE): _NO_TLS,
-    ("sipp", BLIND): "tried by way of Kamailio",
+    ("sipp", COLD): "tested through Kamailio",
     ("sipp", ATTENDED): _SCRIPT,
 }
 
 
-# What the tests say
+# The tests
 
 
 def tried() -> set[Cell]:
-    """The cells that there are tests for."""
+    """The cells that have tests."""
     files = sorted((ROOT / "tests" / "telephony" / "lines" / "sip").rglob("test_*.py"))
     names = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files if ".peer(" in file.read_text()]
     return {cell for name in names for test in vars(import_module(name)).values() for cell in _cells(_marks(test))}
@@ -95,13 +95,13 @@ def _cells(marks: Iterable[pytest.Mark]) -> Iterator[Cell]:
 
 
 def page(results: dict[Cell, str]) -> str:
-    """The page for what came of the tests."""
+    """The page for these results."""
     reasons: list[str] = []
     lines = [
-        "# SIP peers that are tried",
+        "# Tested SIP peers",
         "",
-        "Real programs call voxline, and are called by it, over real sockets of one machine. This page comes out of",
-        "that run: `make sip-peers` writes it. ✓ all tests passed; ✗ one failed; – it cannot, and why.",
+        "Real programs call voxline, and are called by it, over real sockets on one machine. `make sip-peers` runs",
+        "these tests and writes this page. ✓ all tests passed; ✗ one failed; – not tested, and why.",
     ]
     for table in TABLES:
         lines += ["", f"## {table.title}", "", _row("peer", "version", *table.features)]
@@ -126,7 +126,7 @@ def _cell(cell: Cell, results: dict[Cell, str], reasons: list[str]) -> str:
 
 
 def _version(package: str) -> str:
-    """Of a package of Debian, or of pjsua2."""
+    """The version of a Debian package, or of pjsua2."""
     command = ["dpkg-query", "-W", "-f=${Version}", package]
     if not package:
         command = [str(pjsua.PYTHON), "-c", f"import importlib.metadata as m; print(m.version({pjsua.PACKAGE!r}))"]
@@ -137,7 +137,7 @@ def _version(package: str) -> str:
 
 
 def cells_of(text: str) -> dict[Cell, str]:
-    """What a page says, by cell; without the numbers of reasons."""
+    """The contents of a page by cell, without the numbers of reasons."""
     found: dict[Cell, str] = {}
     features: list[str] = []
     for line in text.splitlines():
@@ -153,14 +153,14 @@ def cells_of(text: str) -> dict[Cell, str]:
 
 
 class Gatherer:
-    """Puts together what came of the tests, and writes the page at the end."""
+    """Collects the results of the tests, and writes the page at the end."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._results: dict[Cell, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """See pytest. Tests that are run again count as they end."""
+        """See pytest. For tests that are rerun, the last run counts."""
         if report.outcome == "passed" and report.when != "call":
             return
         for name, value in report.user_properties:
@@ -170,7 +170,7 @@ class Gatherer:
                 self._add((value[0], feature), {"passed": PASSED, "failed": "✗", "skipped": "skipped"}[report.outcome])
 
     def _add(self, cell: Cell, result: str) -> None:
-        """One test that did not pass is what the cell says."""
+        """A test that did not pass decides the cell."""
         if self._results.get(cell, PASSED) == PASSED:
             self._results[cell] = result
 
@@ -182,7 +182,7 @@ class Gatherer:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """See pytest."""
-    parser.addoption("--peers-page", type=Path, help="write which SIP peers were tried with what to this file")
+    parser.addoption("--peers-page", type=Path, help="write the table of tested SIP peers to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -193,5 +193,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """See pytest. What a test tries goes with its reports, also from a worker."""
+    """See pytest. The peer and feature go with the reports, also from a worker."""
     item.user_properties += [("peer", list(mark.args)) for mark in item.iter_markers("peer")]

@@ -1,4 +1,4 @@
-"""Calls with baresip, a telephone that is not ours; skipped where it is not installed (Debian: baresip-core).
+"""Calls with baresip, a third-party telephone; skipped if it is not installed (Debian: baresip-core).
 
 More of it is in ../test_baresip.py and ../test_called.py.
 """
@@ -10,7 +10,7 @@ import pytest
 from tests.telephony.lines.sip.clients.baresip import needs_baresip, telephone
 from tests.telephony.lines.sip.peers import cases
 from tests.telephony.lines.sip.peers.cases import Audio
-from tests.telephony.lines.sip.peers.matrix import BLIND, CALLED, EVENTS, HOLD, SECURE, SPEECH
+from tests.telephony.lines.sip.peers.matrix import CALLED, COLD, EVENTS, HOLD, SECURE, SPEECH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(cases.TIMEOUT_S), needs_baresip]
 
@@ -36,9 +36,9 @@ async def test_tls_and_srtp(audio: Audio, tmp_path: Path) -> None:
     await cases.encrypted(telephone, audio, tmp_path)
 
 
-@pytest.mark.peer("baresip", BLIND)
-async def test_blind_transfer(audio: Audio, tmp_path: Path) -> None:
-    await cases.blind_transfer(telephone, audio, tmp_path)
+@pytest.mark.peer("baresip", COLD)
+async def test_cold_transfer(audio: Audio, tmp_path: Path) -> None:
+    await cases.cold_transfer(telephone, audio, tmp_path)
 
 
 @pytest.mark.peer("baresip", CALLED)

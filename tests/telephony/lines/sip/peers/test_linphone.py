@@ -1,4 +1,4 @@
-"""Calls with linphone, a telephone that is not ours; skipped where it is not installed (Debian: linphone-cli)."""
+"""Calls with linphone, a third-party telephone; skipped if it is not installed (Debian: linphone-cli)."""
 
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.telephony.lines.sip.clients.linphone import needs_linphone, running
 from tests.telephony.lines.sip.peers import cases
 from tests.telephony.lines.sip.peers.cases import Audio
-from tests.telephony.lines.sip.peers.matrix import ATTENDED, BLIND, CALLED, EVENTS, HOLD, INFO, SECURE, SPEECH
+from tests.telephony.lines.sip.peers.matrix import ATTENDED, CALLED, COLD, EVENTS, HOLD, INFO, SECURE, SPEECH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(cases.TIMEOUT_S), needs_linphone]
 
@@ -39,14 +39,14 @@ async def test_tls_and_srtp(audio: Audio, tmp_path: Path) -> None:
     await cases.encrypted(running, audio, tmp_path)
 
 
-@pytest.mark.peer("linphone", BLIND)
-async def test_blind_transfer(audio: Audio, tmp_path: Path) -> None:
-    await cases.blind_transfer(running, audio, tmp_path)
+@pytest.mark.peer("linphone", COLD)
+async def test_cold_transfer(audio: Audio, tmp_path: Path) -> None:
+    await cases.cold_transfer(running, audio, tmp_path)
 
 
 @pytest.mark.peer("linphone", ATTENDED)
 async def test_attended_transfer(audio: Audio, tmp_path: Path) -> None:
-    """To another linphone; G.711, so that what was heard can be compared."""
+    """To another linphone; G.711, so that the audio can be compared."""
     await cases.attended_transfer(partial(running, narrow=True), audio, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""docs/sip-peers.md is what came of the tests that there are."""
+"""docs/sip-peers.md agrees with the tests."""
 
 from tests.telephony.lines.sip.peers import matrix
 from tests.telephony.lines.sip.peers.matrix import CANNOT, PAGE, PASSED, REASONS, TABLES
@@ -11,7 +11,7 @@ def test_every_cell_is_tried_or_has_a_reason() -> None:
 
 
 def test_the_page_is_of_these_tests() -> None:
-    """To write it anew: make sip-peers."""
+    """To write the page anew: make sip-peers."""
     text = PAGE.read_text(encoding="utf-8")
     expected = dict.fromkeys(matrix.tried(), PASSED) | dict.fromkeys(REASONS, CANNOT)
     assert matrix.cells_of(text) == expected

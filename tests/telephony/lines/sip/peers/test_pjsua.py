@@ -1,4 +1,4 @@
-"""Calls with pjsua2, a telephone that is not ours; skipped where it is not installed (`.ci/clients` does)."""
+"""Calls with pjsua2, a third-party telephone; skipped if it is not installed (`.ci/clients` does)."""
 
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.telephony.lines.sip.clients.pjsua import needs_pjsua, running
 from tests.telephony.lines.sip.peers import cases
 from tests.telephony.lines.sip.peers.cases import Audio
-from tests.telephony.lines.sip.peers.matrix import ATTENDED, BLIND, CALLED, EVENTS, HOLD, INFO, SECURE, SPEECH
+from tests.telephony.lines.sip.peers.matrix import ATTENDED, CALLED, COLD, EVENTS, HOLD, INFO, SECURE, SPEECH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(cases.TIMEOUT_S), needs_pjsua]
 
@@ -38,9 +38,9 @@ async def test_tls_and_srtp(audio: Audio, tmp_path: Path) -> None:
     await cases.encrypted(running, audio, tmp_path)
 
 
-@pytest.mark.peer("pjsua2", BLIND)
-async def test_blind_transfer(audio: Audio, tmp_path: Path) -> None:
-    await cases.blind_transfer(running, audio, tmp_path)
+@pytest.mark.peer("pjsua2", COLD)
+async def test_cold_transfer(audio: Audio, tmp_path: Path) -> None:
+    await cases.cold_transfer(running, audio, tmp_path)
 
 
 @pytest.mark.peer("pjsua2", ATTENDED)

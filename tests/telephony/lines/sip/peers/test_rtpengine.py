@@ -1,4 +1,4 @@
-"""Calls by way of Kamailio and rtpengine, a relay that is not ours, from pjsua2 and to it; skipped where one of them is
+"""Calls by way of Kamailio and rtpengine, a third-party relay, from pjsua2 and to it; skipped if one of them is
 not installed (Debian: kamailio, rtpengine-daemon; pjsua2 by `.ci/clients`)."""
 
 from functools import partial
@@ -12,7 +12,7 @@ from tests.telephony.lines.sip.clients.pjsua import needs_pjsua
 from tests.telephony.lines.sip.clients.rtpengine import behind, needs_rtpengine
 from tests.telephony.lines.sip.peers import cases
 from tests.telephony.lines.sip.peers.cases import Audio
-from tests.telephony.lines.sip.peers.matrix import ATTENDED, BLIND, CALLED, EVENTS, HOLD, INFO, SPEECH
+from tests.telephony.lines.sip.peers.matrix import ATTENDED, CALLED, COLD, EVENTS, HOLD, INFO, SPEECH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(cases.TIMEOUT_S), needs_rtpengine, needs_kamailio, needs_pjsua]
 running = behind(pjsua.running)
@@ -38,9 +38,9 @@ async def test_hold(audio: Audio, tmp_path: Path) -> None:
     await cases.hold(running, audio, tmp_path)
 
 
-@pytest.mark.peer("rtpengine", BLIND)
-async def test_blind_transfer(audio: Audio, tmp_path: Path) -> None:
-    await cases.blind_transfer(running, audio, tmp_path)
+@pytest.mark.peer("rtpengine", COLD)
+async def test_cold_transfer(audio: Audio, tmp_path: Path) -> None:
+    await cases.cold_transfer(running, audio, tmp_path)
 
 
 @pytest.mark.peer("rtpengine", ATTENDED)

@@ -1,4 +1,4 @@
-"""What sipvicious finds out about a server with passwords; skipped where it is not installed (Debian: sipvicious)."""
+"""What sipvicious finds out about a server; skipped if it is not installed (Debian: sipvicious)."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ USERS = {"101": "17"}
 
 
 def refused(app: App) -> float:
-    """Requests that came and were refused."""
+    """The number of refused requests."""
     samples = (sample for metric in app.metrics.refused.collect() for sample in metric.samples)
     return sum(sample.value for sample in samples if sample.name.endswith("_total"))
 
 
 @pytest.mark.peer("sipvicious", FOUND)
-async def test_it_finds_who_serves_anybody(tmp_path: Path) -> None:
+async def test_it_finds_an_open_server(tmp_path: Path) -> None:
     """OPTIONS is answered."""
     async with server() as app:
         assert app.sip
@@ -30,8 +30,8 @@ async def test_it_finds_who_serves_anybody(tmp_path: Path) -> None:
 
 
 @pytest.mark.peer("sipvicious", HIDDEN)
-async def test_it_finds_nobody_behind_passwords(tmp_path: Path) -> None:
-    """Its short requests get no answer, since that would be longer than they are."""
+async def test_it_finds_no_server_with_passwords(tmp_path: Path) -> None:
+    """Its short requests get no answer, since that would be longer than the request."""
     async with server(sip__users=USERS) as app:
         assert app.sip
         assert "found nothing" in await scan("svmap", tmp_path, app.sip.ports["UDP"])
@@ -41,7 +41,7 @@ async def test_it_finds_nobody_behind_passwords(tmp_path: Path) -> None:
 @pytest.mark.peer("sipvicious", NAMES)
 @pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER"])
 async def test_it_guesses_no_name(tmp_path: Path, method: str) -> None:
-    """Names that exist are treated like others."""
+    """Existing names are treated like any others."""
     async with server(sip__users=USERS) as app:
         assert app.sip
         said = await scan("svwar", tmp_path, app.sip.ports["UDP"], "--force", "-m", method, "-e", "100-104")

@@ -1,6 +1,6 @@
-"""Calls with Twinkle, a telephone that is not ours; skipped where it is not installed.
+"""Calls with Twinkle, a third-party telephone; skipped if it is not installed.
 
-Debian: twinkle-console, and pulseaudio for its ears and mouth.
+Debian: twinkle-console, and pulseaudio as its sound device.
 """
 
 from functools import partial
@@ -13,7 +13,7 @@ from tests.telephony.lines.sip.clients.linphone import needs_linphone
 from tests.telephony.lines.sip.clients.twinkle import needs_twinkle, running
 from tests.telephony.lines.sip.peers import cases
 from tests.telephony.lines.sip.peers.cases import Audio
-from tests.telephony.lines.sip.peers.matrix import ATTENDED, BLIND, CALLED, EVENTS, HOLD, INFO, SPEECH
+from tests.telephony.lines.sip.peers.matrix import ATTENDED, CALLED, COLD, EVENTS, HOLD, INFO, SPEECH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(cases.TIMEOUT_S), *needs_twinkle]
 
@@ -25,7 +25,7 @@ async def test_speech_both_ways(audio: Audio, tmp_path: Path) -> None:
 
 @pytest.mark.peer("twinkle", EVENTS)
 async def test_keys_by_events(audio: Audio, tmp_path: Path) -> None:
-    """It makes the packets of a key as its sound device gives it audio; where that comes in a burst, it sends none."""
+    """It makes the packets of a key as its sound device delivers audio; if that comes in a burst, it sends none."""
     await cases.keys(running, audio, tmp_path, tries=5)
 
 
@@ -40,9 +40,9 @@ async def test_hold(audio: Audio, tmp_path: Path) -> None:
     await cases.hold(running, audio, tmp_path)
 
 
-@pytest.mark.peer("twinkle", BLIND)
-async def test_blind_transfer(audio: Audio, tmp_path: Path) -> None:
-    await cases.blind_transfer(running, audio, tmp_path)
+@pytest.mark.peer("twinkle", COLD)
+async def test_cold_transfer(audio: Audio, tmp_path: Path) -> None:
+    await cases.cold_transfer(running, audio, tmp_path)
 
 
 @needs_linphone
