@@ -1,4 +1,4 @@
-"""The shell of one session: does what its commands ask of the engine and passes the others on to the line."""
+"""The shell of one session: carries out the commands to the engine and passes the others on to the line."""
 
 from collections.abc import Callable
 

@@ -26,7 +26,7 @@ class CallerAudio(Event, frozen=True):
 
 
 class SpeechProbability(Event, frozen=True):
-    """The voice detector's word on the window that ended at `at_ms`."""
+    """The voice detector's verdict on the window that ended at `at_ms`."""
 
     value: float  # 0..1
     at_ms: int
@@ -46,7 +46,7 @@ class Played(Event, frozen=True):
 
 
 class Paused(Event, frozen=True):
-    """The answer to `Pause`: the reply is silent after `ms` of it were heard; the rest is kept."""
+    """The answer to `Pause`: the reply fell silent after `ms` of it had been heard; the rest is kept."""
 
     reply: int
     ms: float
@@ -59,7 +59,7 @@ class TransferFailed(Event, frozen=True):
 
 
 class Held(Event, frozen=True):
-    """The caller has put the call on hold: they hear nothing of ours, and what comes from there is not from them."""
+    """The caller has put the call on hold: they hear nothing of ours, and what is heard from there is not them."""
 
 
 class Retrieved(Event, frozen=True):
@@ -91,7 +91,7 @@ class CallerSaid(Event, frozen=True):
 
 
 class Transcribed(Event, frozen=True):
-    """The words of a turn of the caller's that was decided before, from a recognizer that nobody waits for."""
+    """The words of a caller's turn that was decided earlier, from a recognizer that nobody waits for."""
 
     utterance: int
     text: str
@@ -172,19 +172,19 @@ class Hear(Command, frozen=True):
 
 
 class ForgetUtterance(Command, frozen=True):
-    """The utterance was none."""
+    """The utterance turned out not to be one."""
 
     utterance: int
 
 
 class Transcribe(Command, frozen=True):
-    """An utterance went into the history without its words; where somebody can, they are to be found (Transcribed)."""
+    """An utterance went into the history without its words: find them, where that is possible (Transcribed)."""
 
     utterance: int
 
 
 class StartReply(Command, frozen=True):
-    """Ask the model. With an utterance, its final transcript is to be had first."""
+    """Ask the model. With an utterance, get its final transcript first."""
 
     reply: int
     request: ReplyRequest
@@ -208,7 +208,7 @@ class RunTools(Command, frozen=True):
 
 
 class Play(Command, frozen=True):
-    """Append to what the caller hears; each mark (ms from the reply's start) is to be answered with `Played`."""
+    """Append to what the caller hears; answer each mark (ms from the reply's start) with `Played`."""
 
     reply: int
     pcm: bytes
@@ -238,7 +238,8 @@ class Drop(Command, frozen=True):
 
 class Press(Command, frozen=True):
     """Press keys. Everything said before them has been heard, and nothing else is played until they are out, which
-    `Played` tells: they have a number of their own, as replies have. ValueError for other keys than config.keys allows.
+    `Played` tells: they have a number of their own, as replies have. Raises ValueError for keys that
+    config.keys does not allow.
     """
 
     reply: int
@@ -274,7 +275,7 @@ class TurnDecided(Command, frozen=True):
 
 
 class Interrupted(Command, frozen=True):
-    """The caller talked over a reply, and meant it."""
+    """The caller talked over a reply, and meant to interrupt."""
 
     reply: int
     at_ms: float

@@ -36,7 +36,7 @@ class Hold:
         self.later: list[e.Event] = []
 
     def absorbs(self, event: e.Event) -> bool:
-        """Whether nothing is to be done about an event, now or ever."""
+        """Whether an event needs nothing now: it is dropped, or waits in `later`."""
         if isinstance(event, _LATER):
             self.later.append(event)
             return True

@@ -1,4 +1,4 @@
-"""What the agent knows when it is asked for a reply: what was said, what it keeps, what its tools gave. Sans-I/O."""
+"""What the agent knows when it is asked for a reply: what was said, its state, what its tools returned. Sans-I/O."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class Memory:
         self._results += results
 
     def caller_said(self, text: str, at_ms: float) -> e.Said:
-        """A turn of the caller's goes into the history."""
+        """A turn of the caller goes into the history."""
         self.history.add(Turn("caller", text))
         return e.Said("caller", text, False, at_ms)
 
@@ -47,7 +47,7 @@ class Memory:
         return [e.Said("caller", text, False, at_ms)] if text and self.history.fill(utterance, text) else []
 
     def caller_heard(self, text: str, at_ms: float, *, interrupted: bool = False) -> e.Said:
-        """A turn of the agent's goes into the history: the words that the caller heard."""
+        """A turn of the agent goes into the history: the words that the caller heard."""
         self._results = ()
         self.history.add(Turn("agent", text, interrupted))
         return e.Said("agent", text, interrupted, at_ms)

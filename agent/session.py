@@ -46,7 +46,7 @@ MAX_FAILURES = 2  # replies in a row that fail until the call is given up
 
 class Session:
     """One call: its caller's side, its agent's, and the state between them. `handle` takes every event, in order, and
-    says what is to be done."""
+    returns what is to be done."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Session:
         self._pausing = False  # `Pause` was given, and its answer comes next
         self._barge_in: BargeIn | None = None  # what has paused the reply
         self._hold: Hold | None = None
-        self._connecting_to = ""  # whom the caller was to be put through to last
+        self._connecting_to = ""  # the last transfer's target
         self._timers = Timers()
         self._timers.set(Timer.CALL, 1000 * settings.call.max_s)
         self._handlers: dict[type[e.Event], Callable[[Any], Commands]] = {
@@ -163,10 +163,10 @@ class Session:
             return self._judge()
         if self.state is State.LISTENING:
             return self._silence() if self._caller.pausing else []
-        return self._let_pass()  # a turn that was too long for its answer to wait
+        return self._let_pass()  # the turn was too long for its answer to wait
 
     def _speech_without_turn(self, change: Change) -> Commands:
-        """Speech begins, or one goes on that was not taken for a turn."""
+        """Speech begins, or speech that was not taken for a turn goes on."""
         detector, reply = self._caller.detector, self._agent_turn.current
         if self.state is State.SPEAKING and reply and reply.interruptible:
             loud = detector.silence_ms == 0 and self._caller.near_now()
@@ -220,7 +220,7 @@ class Session:
         return self._agent_turn.accept(self.now_ms) + self._follow()
 
     def _forget_noise(self) -> Commands:
-        """What was heard was no speech: drop it, and say again what it cut off."""
+        """What was heard was not speech: drop it, and say again what it cut off."""
         commands = self._agent_turn.forget_turn()
         self._caller.detector.end()
         self._timers.unset(Timer.TURN)
@@ -266,7 +266,7 @@ class Session:
     # Talking over the agent
 
     def _pause(self, reply: Reply, onset_ms: float, *, speech: bool = True) -> Commands:
-        """Silence at once; the line then says what was heard."""
+        """Fall silent at once; the line then tells what was heard."""
         self._move(Trigger.SPEECH)
         self._pausing = True
         self._barge_in = BargeIn(self._caller, onset_ms, certain=not speech or not self._settings.resume)
@@ -446,7 +446,7 @@ class Session:
         return self._agent_turn.discard()
 
     def _follow(self) -> Commands:
-        """The state goes where the reply has gone; one that is paused goes nowhere."""
+        """The state follows the reply; a paused one moves nothing."""
         reply = self._agent_turn.current
         if reply is None or self._hold or self.state is State.INTERRUPTED:
             return []

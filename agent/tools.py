@@ -1,6 +1,6 @@
 """What an agent can do besides talking: each tool appends to a file of JSON lines.
 
-Hanging up, transfers and keys are no tools of this kind: they come here only where a model has asked for them wrongly.
+Hanging up, transfers and keys are not tools of this kind: they come here only when a model has asked for them wrongly.
 """
 
 import logging

@@ -1,4 +1,5 @@
-"""Hears keys as tones in the caller's audio (DTMF, ITU-T Q.23 and Q.24), for lines that carry none beside it. Sans-I/O.
+"""Hears keys as tones in the caller's audio (DTMF, ITU-T Q.23 and Q.24), for lines that carry them in no other
+way. Sans-I/O.
 
 Windows of 20 ms, one each 5 ms. In a window of a key one row's and one column's frequency have nearly all the energy,
 neither is much weaker than the other, and both have the right pitch, which is measured by how their phase moves from
@@ -108,7 +109,7 @@ class ToneDetector:
         self._amplitudes = fresh[-APART:]
         moved = fresh * np.concatenate((before, fresh[:-APART])).conj() * _ADVANCE
         off = np.angle(moved) * _PER_RADIAN  # Hz
-        # A frequency beside the one that is looked for shows too little; how far beside is known.
+        # A frequency off the one looked for shows too little; how far off is known.
         size = np.abs(fresh) / np.maximum(np.sinc(off * (WINDOW / RATE)), 0.3)
         size = np.where((np.abs(off) <= OFF * _HERTZ) & (moved != 0), size, 0)
         rows, columns = size[:, :4].argmax(axis=1), size[:, 4:].argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Keys as tones in the audio (DTMF, ITU-T Q.23), for lines that carry no keys beside it."""
+"""Keys as tones in the audio (DTMF, ITU-T Q.23), for lines that carry keys in no other way."""
 
 from functools import cache
 

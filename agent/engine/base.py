@@ -21,7 +21,7 @@ from audio.rate import RATE, WIDE_RATE
 from config.parties import NOBODY, Parties
 
 FloatArray = NDArray[np.float32]
-# The tool by which language models put a caller through; a result of it says that nobody was there.
+# The tool by which language models transfer a caller; a result of it says that nobody was reached.
 TRANSFER = "transfer"
 
 
@@ -31,9 +31,9 @@ class Cue(StrEnum):
     GREET = "greet"  # the call has just begun
     ANSWER = "answer"  # the caller has finished a turn (speech, or digits dialled)
     TOOL = "tool"  # the tools of the last answer have finished
-    UNREACHED = "unreached"  # the caller could not be put through: `tool_results` has one of TRANSFER
+    UNREACHED = "unreached"  # the transfer failed: `tool_results` has one of TRANSFER
     REPROMPT = "reprompt"  # the caller has been silent for too long
-    FAREWELL = "farewell"  # say goodbye: the caller stayed silent, or the longest call is over
+    FAREWELL = "farewell"  # say goodbye: the caller stayed silent, or the call has reached its longest
     SHUTDOWN = "shutdown"  # say sorry and goodbye: the server is going down
 
 
@@ -47,15 +47,15 @@ class Expect(StrEnum):
 
 
 class Meaning(StrEnum):
-    """What speech is good for while the agent is talking."""
+    """What the caller's speech means while the agent is talking."""
 
-    NOTHING = "nothing"  # no words that are known here: noise, a stranger, the television
-    BACKCHANNEL = "backchannel"  # "uh-huh": the caller listens, and the agent is to go on
-    TURN = "turn"  # words that want an answer, be it only "no"
+    NOTHING = "nothing"  # no known words: noise, somebody else, the television
+    BACKCHANNEL = "backchannel"  # "uh-huh": the caller is listening, and the agent should go on
+    TURN = "turn"  # words that want an answer, even if only "no"
 
 
 class Next(StrEnum):
-    """What follows once a reply has been heard to its end."""
+    """What follows once a reply has been heard to the end."""
 
     LISTEN = "listen"
     HANG_UP = "hang_up"
@@ -78,7 +78,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """What became of a tool call. `error` is empty when it worked."""
+    """The outcome of a tool call. `error` is empty when it worked."""
 
     name: str
     arguments: dict[str, Any]
@@ -87,7 +87,7 @@ class ToolResult(msgspec.Struct, frozen=True):
 
 
 class ReplyRequest(msgspec.Struct, frozen=True):
-    """Everything a model needs for one reply; the same request twice is no harm (early replies are thrown away)."""
+    """Everything a model needs for one reply; the same request twice does no harm (early replies may be discarded)."""
 
     id: str  # unique in the process; `cancel` takes it
     call: str  # the call's id
@@ -98,7 +98,7 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     digits: str = ""  # keys pressed in the caller's turn
     history: tuple[Turn, ...] = ()  # without the caller's present turn
     state: dict[str, Any] = {}  # what the model's last `Done` that counted carried
-    tool_results: tuple[ToolResult, ...] = ()  # that the caller was not told yet
+    tool_results: tuple[ToolResult, ...] = ()  # that the caller has not been told yet
     early: bool = False  # the caller may still go on: the model may say so (`Incomplete`, `Backchannel`)
     wide: bytes = b""  # `audio` at 16 kHz, on a wide-band line
     parties: Parties = NOBODY  # who calls whom
@@ -115,11 +115,11 @@ class Incomplete(msgspec.Struct, frozen=True, tag="incomplete"):
 
 
 class Backchannel(msgspec.Struct, frozen=True, tag="backchannel"):
-    """In place of a first word: the caller only shows that he listens ("uh-huh"); there is nothing to answer."""
+    """In place of a first word: the caller only shows that they are listening ("uh-huh"); nothing to answer."""
 
 
 class OwnTranscript(msgspec.Struct, frozen=True, tag="own_transcript"):
-    """What the caller's turn says, from a model that was not told and has found out before its first word."""
+    """The words of the caller's turn, from a model that was not given them and found them out before its first word."""
 
     text: str
 
@@ -131,7 +131,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     expect: Expect = Expect.OPEN
     next: Next = Next.LISTEN
     transfer_to: str = ""  # a key of the agent's `transfers`, with Next.TRANSFER
-    interruptible: bool = True  # False: heard to its end, whatever the caller says meanwhile
+    interruptible: bool = True  # False: played to its end, whatever the caller says meanwhile
     keys: str = ""  # to be pressed after the last word, as config.keys has them; the words are then heard to their end
 
 
@@ -156,7 +156,7 @@ def clearest(of: ReplyRequest | SpeechBlock) -> tuple[bytes, int]:
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """What a recognizer makes of an utterance (so far). Empty: speech was heard, but none that it knows."""
+    """What a recognizer has understood of an utterance (so far). Empty: it heard speech, but knew none of the words."""
 
     text: str
     final: bool = False

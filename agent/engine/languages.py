@@ -14,7 +14,7 @@ HEARS = {
     "voxtral": ("Voxtral", "de en es fr hi it nl pt".split()),
     "realtime": ("Voxtral Realtime", "ar de en es fr hi it ja ko nl pt ru zh".split()),
 }
-WORD = "One."  # spoken for trial: a numeral every language has
+WORD = "One."  # spoken as a self-check: a numeral that every language has
 
 
 def listener(settings: EngineSettings) -> str:

@@ -1,7 +1,7 @@
 """What language models are told: who they are, what they may do, why they are asked. Pure functions over plain data.
 
-A model ends a call, or puts it through, by calling one of two tools that every agent has, and presses keys by a third,
-where its agent may; `conclude` turns those calls into what the session does next.
+A model ends or transfers a call by calling a tool that every agent has, and presses keys with another one where its
+agent may; `conclude` turns those calls into what the session does next.
 """
 
 from typing import Any
@@ -13,29 +13,29 @@ from config.agent import AgentSettings
 from config.keys import ALLOWED, MOST, checked
 from config.parties import NOBODY, Parties
 
-INCOMPLETE = "…"  # a whole reply: the caller is not finished
-BACKCHANNEL = "~"  # a whole reply: the caller only shows that he listens
+INCOMPLETE = "…"  # a whole reply: the caller has not finished
+BACKCHANNEL = "~"  # a whole reply: the caller only shows that they are listening
 HANG_UP, PRESS_KEYS = "hang_up", "press_keys"
 
 MANNERS = (
-    "You are on the telephone, and what you write is spoken: one or two short sentences, no lists, no symbols, "
-    "no emojis. Never say that something was done before its tool has answered; when it answers with an error, say "
-    "that it could not be done, without technical words. A turn of yours that ends in "
-    f"{INCOMPLETE} was cut off by the caller there; he has not heard the rest."
+    "You are on a phone call, and what you write is spoken aloud: one or two short sentences, with no lists, symbols "
+    "or emojis. Never say that something has been done before its tool has confirmed it; if the tool returns an error, "
+    f"say in plain words that it could not be done. Where a turn of yours ends in {INCOMPLETE}, the caller interrupted "
+    "you there and did not hear the rest."
 )
 MARKERS = (
-    f"If the caller has clearly not finished his sentence, answer {INCOMPLETE} and nothing else. "
-    f"If he only shows that he is listening, as with uh-huh, answer {BACKCHANNEL} and nothing else."
+    f"If the caller has clearly not finished their sentence, reply with {INCOMPLETE} and nothing else. "
+    f"If they only show that they are listening, as with uh-huh, reply with {BACKCHANNEL} and nothing else."
 )
 CUES = {
     Cue.GREET: "(The call has just begun. Greet the caller and ask how you can help.)",
-    Cue.UNREACHED: "(The caller was not put through and is with you again. Say so, and what else you can do for him.)",
-    Cue.REPROMPT: "(The caller was silent, or was not understood. Ask again, in other words.)",
+    Cue.UNREACHED: "(Nobody could be reached, and the caller is back with you. Say so, and what else you can do.)",
+    Cue.REPROMPT: "(The caller said nothing, or could not be understood. Ask again in different words.)",
     Cue.FAREWELL: "(The call has to end now. Say goodbye in one sentence.)",
-    Cue.SHUTDOWN: "(The call has to end now for a technical reason. Say sorry and goodbye in one sentence.)",
-    Cue.TOOL: "(Tell the caller what came of it.)",
+    Cue.SHUTDOWN: "(The call has to end now for technical reasons. Apologize and say goodbye in one sentence.)",
+    Cue.TOOL: "(Tell the caller the result.)",
 }
-UNKNOWN_WORDS = "(something that was not written down)"
+UNKNOWN_WORDS = "(words that were not transcribed)"
 
 
 def instructions(agent: AgentSettings, *, markers: bool, parties: Parties = NOBODY) -> str:
@@ -49,9 +49,9 @@ def tools(agent: AgentSettings) -> list[dict[str, Any]]:
     own = [_tool(name, tool.description, tool.parameters) for name, tool in agent.tools.items()]
     if agent.transfers:
         to = f"one of: {', '.join(agent.transfers)}"
-        own.append(_tool(TRANSFER, "Put the caller through, after saying so.", {"to": to}))
+        own.append(_tool(TRANSFER, "Transfer the caller, after telling them so.", {"to": to}))
     if agent.press_keys:
-        use = "Press keys of the telephone, such as those that a menu asks for. Say nothing to a menu."
+        use = "Press keys on the phone, such as those that a phone menu asks for. Do not talk to the menu."
         own.append(_tool(PRESS_KEYS, use, {"keys": f"the keys in order, such as 2 or 104#: {ALLOWED}"}))
     return [*own, _tool(HANG_UP, "End the call, after saying goodbye.", {})]
 
@@ -63,7 +63,7 @@ def turns(request: ReplyRequest) -> list[tuple[str, str]]:
         role = "assistant" if turn.role == "agent" else "user"
         text = turn.text + (INCOMPLETE if turn.interrupted else "") or UNKNOWN_WORDS
         if turn.role == "keys":
-            text = f"(You have pressed {' '.join(turn.text)}.)"
+            text = f"(You pressed {' '.join(turn.text)}.)"
         if alternating and alternating[-1][0] == role:
             alternating[-1] = (role, f"{alternating[-1][1]} {text}")
         else:
@@ -83,15 +83,15 @@ def present(request: ReplyRequest) -> str:
 
 
 def result_text(result: ToolResult) -> str:
-    """What came of a tool, for the model, as JSON."""
+    """A tool's result, for the model, as JSON."""
     return msgspec.json.encode({"error": result.error} if result.error else result.result).decode()
 
 
 def conclude(calls: list[ToolCall], agent: AgentSettings) -> tuple[list[ToolCall], Done]:
     """The calls that are the session's to run, and what follows the reply.
 
-    A transfer to nowhere is left to the session, which knows no such tool: so the model is told. So are keys that are
-    none, or too many.
+    A transfer to nowhere is left to the session, which knows no such tool and tells the model so. The same goes for
+    invalid keys, or too many.
     """
     done = Done()
     own = []
@@ -109,7 +109,7 @@ def conclude(calls: list[ToolCall], agent: AgentSettings) -> tuple[list[ToolCall
 
 
 def _keys(call: ToolCall) -> str:
-    """The keys that a model wants pressed, however it has spaced them; empty where they are none."""
+    """The keys that a model wants pressed, however it has spaced them; empty where they are not keys."""
     try:
         return checked("".join(str(call.arguments.get("keys", "")).split()))
     except ValueError:

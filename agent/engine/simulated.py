@@ -40,7 +40,7 @@ class SimulatedModel:
         yield Done(next=Next.HANG_UP if last_words else Next.LISTEN)
 
     def cancel(self, request: str) -> None:
-        """Nothing goes on beside the generator."""
+        """Nothing runs outside the generator."""
 
     async def close(self) -> None:
         """Nothing to give back."""
@@ -66,7 +66,7 @@ class SimulatedSynthesizer:
             await asyncio.sleep(duration / settings.delivery_speed / 1000)
 
     def cancel(self, request: str) -> None:
-        """Nothing goes on beside the generator."""
+        """Nothing runs outside the generator."""
 
     async def close(self) -> None:
         """Nothing to give back."""

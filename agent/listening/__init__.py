@@ -1,1 +1,1 @@
-"""The caller's side: what is heard, whether somebody speaks, when their turn is over."""
+"""The caller's side: what is heard, whether the caller is speaking, when their turn is over."""

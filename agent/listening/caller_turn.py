@@ -16,8 +16,8 @@ MAX_DIGITS = 64
 NOTE_MS = 800  # music is taken for speech for no longer than that
 NOTE_DB = 10  # music behind a note is at most so far below it; behind a word that is said over music it is farther
 NOTE_SHARE, MUSIC_SHARE = 0.3, 0.5  # of the time that must be music: behind a note; without one
-BEFORE_MS, BEHIND_MS = 1000, 350  # how much is listened to before a note, and behind it
-MUSIC_DB = -45  # dBFS; what is softer is no music on hold
+BEFORE_MS, BEHIND_MS = 1000, 350  # how much is looked at before a note, and after it
+MUSIC_DB = -45  # dBFS; softer music is not hold music
 AFTER_MUSIC_MS = 10_000  # how long it may go on after it was last noticed
 RISING_MS = 200  # a turn that is over waits at most so long for what may be speech going on
 
@@ -37,13 +37,13 @@ class CallerTurn:
         self.meaning: Meaning | None = None  # of the recognizer's present guess
         self.complete: bool | None = None
         self.speech_ms = 0  # of earlier bursts of this turn
-        self.attempts = 0  # early replies made in this turn
+        self.attempts = 0  # speculative replies made in this turn
         self._settings = settings
         self._pauses: deque[float] = deque(maxlen=PAUSES_KEPT)
 
     @property
     def talking(self) -> bool:
-        """Whether a turn is open and its speech goes on, or has paused only."""
+        """Whether a turn is open and its speech goes on, or has only paused."""
         return self.utterance.open and self.detector.speaking
 
     @property
@@ -63,7 +63,7 @@ class CallerTurn:
         self._silence.add(len(pcm) / BYTES_PER_MS, self.level.add(pcm))
 
     def hold(self) -> None:
-        """Nobody listens from now on."""
+        """From now on nobody listens."""
         self.detector.end()
         self.utterance.forget()
         self._music.forget()
@@ -91,7 +91,7 @@ class CallerTurn:
 
     @property
     def speech_end_ms(self) -> float:
-        """Where the last speech ended, as well as can be known now."""
+        """Where the last speech ended, as far as can be known now."""
         spoke_ms = self.detector.last_speech_ms
         return self._silence.end_ms(spoke_ms, self.level.burst) if self._settings.adapt_loudness else spoke_ms
 
@@ -144,11 +144,11 @@ class CallerTurn:
         self._pauses.append(self.detector.started_ms - self.detector.ended_ms)
 
     def wait_ms(self, expect: Expect, *, answered: bool | None = None) -> float:
-        """The silence that ends the present turn. `answered`: see endpoint.by_reply."""
+        """The silence that ends the present turn. `answered`: see endpointing.wait_ms."""
         return wait_ms(self._settings, expect=expect, pauses=self._pauses, complete=self.complete, answered=answered)
 
     def early(self, silence_ms: float) -> bool:
-        """Whether so long a silence is one to make a reply early in."""
+        """Whether a silence of this length calls for a speculative reply."""
         settings = self._settings
         few = self.attempts < settings.eager_attempts and not self.digits
         return few and settings.eager_ms <= silence_ms < settings.endpoint_ms
@@ -167,7 +167,7 @@ class CallerTurn:
         self.detector.end()
 
     def end(self) -> None:
-        """The turn was answered, or was none."""
+        """The turn has been answered, or was not one."""
         self.utterance.close()
         self.digits = ""
         self.speech_ms = 0

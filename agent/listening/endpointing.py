@@ -1,6 +1,6 @@
 """How long a silence ends the caller's turn. Pure functions, each with a switch in the settings.
 
-Callers pause where they think or breathe, and mind a gap of a second. What is known of this caller and this turn
+Callers pause to think or breathe, and dislike a gap of a second. What is known of this caller and this turn
 says how long to wait, between a shortest and a longest silence.
 """
 
@@ -24,7 +24,7 @@ def wait_ms(
     complete: bool | None = None,
     answered: bool | None = None,
 ) -> float:
-    """Silence after which the turn is over: every witness has its say, within the bounds."""
+    """Silence after which the turn is over: every hint counts, within the bounds."""
     wait = float(settings.endpoint_ms)
     if settings.adapt_question:
         wait = by_question(wait, expect)
@@ -38,17 +38,17 @@ def wait_ms(
 
 
 def by_question(wait: float, expect: Expect) -> float:
-    """Yes or no is soon said; digits and letters are read out in groups."""
+    """A yes or no is quickly said; digits and letters are read out in groups."""
     return wait * QUESTION[expect]
 
 
 def by_words(wait: float, complete: bool | None) -> float:
-    """A whole wish needs no more; half a number does."""
+    """A complete request needs nothing more; half a number does."""
     return wait if complete is None else wait * (COMPLETE if complete else INCOMPLETE)
 
 
 def by_reply(wait: float, answered: bool | None) -> float:
-    """The model, asked early, has begun to answer, or has said that the turn is not finished."""
+    """A speculative reply has begun, or the model has said that the turn is incomplete."""
     return wait if answered is None else wait * (ANSWERED if answered else INCOMPLETE)
 
 

@@ -1,7 +1,7 @@
 """How loud the caller is: in this burst of speech, and usually. Sans-I/O.
 
-A person on the phone is nearer to it than everybody else. So what is far below the caller's usual level is the room:
-a television, other people, the agent's own voice come back.
+The person on the phone is nearer to it than anybody else. So what is far below the caller's usual level is the room:
+a television, other people, an echo of the agent.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ SILENCE_DB = -96.0
 KEPT = 500  # levels of one burst that are kept, 10 s
 NOW = 5  # frames that make up the present moment
 LOUD_SHARE = 0.3  # of a burst's frames, the loudest, that make up its level
-MEMORY = 0.6  # of the usual level that a new turn leaves
+MEMORY = 0.6  # of the usual level that a new turn keeps
 
 
 class Level:

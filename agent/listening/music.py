@@ -1,8 +1,8 @@
-"""Whether what the line brings is music or a tone rather than somebody speaking. Sans-I/O.
+"""Whether the line carries music or a tone rather than somebody speaking. Sans-I/O.
 
 The voice detector takes single notes for syllables, some hundred milliseconds at a time. What tells them from a word is
-what comes after it: behind a word the line is quiet, behind a note the music goes on, as loud as before, and with a
-spectrum full of lines, as that of noise is not. Nothing is computed until somebody asks.
+what follows: after a word the line is quiet, after a note the music goes on as loud as before, with a spectrum full of
+lines, unlike that of noise. Nothing is computed until it is asked for.
 """
 
 from collections import deque

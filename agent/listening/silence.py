@@ -1,4 +1,4 @@
-"""How long the caller has been silent: the voice detector's word, made exact by loudness. Sans-I/O.
+"""How long the caller has been silent: the voice detector's verdict, made exact by loudness. Sans-I/O.
 
 The detector lets go of speech late where a word ends hard and early where it ends softly, by some 100 ms either way;
 and speech that goes on has begun some 50 ms before the detector is sure of it. How loud the caller's frames are shows

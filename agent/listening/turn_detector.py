@@ -18,7 +18,7 @@ class TurnDetector:
     """Follows the probabilities of one call.
 
     Speech starts with the first window over the onset threshold (plus `onset_ms` of more). It pauses while windows
-    are below the lower offset threshold, and goes on until whoever listens calls `end`.
+    are below the lower offset threshold, and goes on until `end` is called.
     """
 
     def __init__(self, settings: TurnSettings) -> None:

@@ -68,7 +68,7 @@ class Utterance:
         self._given = 0
 
     def forget(self) -> None:
-        """Nobody listens for a while: what comes then does not follow on this. An open utterance is kept."""
+        """Nobody listens for a while: what comes afterwards does not follow on from this. An open utterance is kept."""
         if not self.open:
             self._keep(0)
 

@@ -63,7 +63,7 @@ class Vad:
         return stream
 
     def close(self, stream: VadStream) -> None:
-        """Give a stream back; a second time is no harm."""
+        """Give a stream back; doing so twice does no harm."""
         if self._streams.get(stream.slot) is stream:
             del self._streams[stream.slot]
             self._free.append(stream.slot)

@@ -1,7 +1,7 @@
 """The agent's side of a conversation: the reply that is being made or heard, the speculative one, and what the
 engine's events do to them. Sans-I/O.
 
-It gives commands and never moves the state: the session sees by the reply how far it has come.
+It gives commands and never moves the state: the session tells from the reply how far it has come.
 """
 
 from agent import events as e
@@ -26,8 +26,8 @@ class AgentTurn:
         self.current: Reply | None = None  # being made, spoken or paused
         self.speculative: Reply | None = None  # made while the caller may only be pausing
         self.cut = False  # the caller interrupted the last reply
-        self.closing: Cue | None = None  # the last word, which is said next
-        self.reprompts = 0  # times in a row that a silence was asked about
+        self.closing: Cue | None = None  # the last words, which come next
+        self.reprompts = 0  # in a row, in answer to silence
         self.failures = 0  # replies in a row that failed
         self.discarded = 0  # speculative replies
         self._caller = caller
@@ -100,7 +100,7 @@ class AgentTurn:
     # What comes of it
 
     def take(self, event: OfReply, now_ms: float) -> Commands:
-        """Something came of a reply; nothing does of one that was cancelled, except that its tools have run."""
+        """The engine has something of a reply; nothing counts of a cancelled one, except that its tools have run."""
         if isinstance(event, e.ToolsFinished):
             self._memory.ran(event.results)
         reply = self.find(event.reply)
@@ -171,7 +171,7 @@ class AgentTurn:
         return [e.Play(reply.number, b"", marks)] if marks else []
 
     def _commit(self, reply: Reply, now_ms: float) -> Commands:
-        """A reply is for real: the caller's turn goes into the history, and the model's state counts."""
+        """A reply is definite: the caller's turn goes into the history, and the model's state counts."""
         commands: Commands = []
         caller = self._caller
         if reply.cue is Cue.ANSWER and not reply.committed:
@@ -225,7 +225,7 @@ class AgentTurn:
     # Dropped
 
     def interrupt(self, onset_ms: float, now_ms: float) -> Commands:
-        """The caller talked over it since `onset_ms`, and meant it: the rest is dropped, what was heard is kept."""
+        """The caller has talked over it since `onset_ms`, and meant to: the rest is dropped, what was heard is kept."""
         reply = self.current
         assert reply is not None
         return [
@@ -264,7 +264,7 @@ class AgentTurn:
         return commands
 
     def forget_turn(self) -> Commands:
-        """What the caller is saying is no turn, or is not to be answered."""
+        """What the caller is saying is not a turn, or is not to be answered."""
         commands = self.discard_speculative() + self._forget()
         if self._caller.utterance.open:
             self._caller.end()

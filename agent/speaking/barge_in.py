@@ -1,4 +1,4 @@
-"""Speech over the agent's, while the agent has paused to find out what it is. Sans-I/O."""
+"""Speech over the agent, which has paused to find out what it is. Sans-I/O."""
 
 from agent.engine.base import Meaning, Next
 from agent.listening.caller_turn import CallerTurn
@@ -8,7 +8,7 @@ from audio.rate import WINDOW_MS
 
 
 class BargeIn:
-    """One stretch of it. `certain`: whatever it is, the reply is not to go on."""
+    """One stretch of it. `certain`: whatever it is, the reply will not go on."""
 
     def __init__(self, caller: CallerTurn, onset_ms: float, *, certain: bool) -> None:
         self.onset_ms = onset_ms

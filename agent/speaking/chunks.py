@@ -81,8 +81,8 @@ class Chunker:
         return chunk
 
     def _end(self) -> int:
-        """Where the next chunk ends; 0: nowhere yet. What follows there changes nothing, so it is no matter in which
-        pieces the text comes."""
+        """Where the next chunk ends; 0: nowhere yet. What follows there changes nothing, so it does not matter in
+        which pieces the text comes."""
         for match in _PLACE.finditer(self._text, self._seen):
             self._seen = end = match.end()
             chunk = self._text[:end].strip()

@@ -1,4 +1,4 @@
-"""The tasks of one call that talk with its engine; whatever comes of them returns to the session as events."""
+"""The tasks of one call that talk with its engine; their results go back to the session as events."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -32,7 +32,7 @@ from config.logging import Log
 from config.settings import ReplySettings
 
 MAX_WAITING_BLOCKS = 256  # of 200 ms; speech the recognizer has not yet taken
-CLOSE_S = 5.0  # that a closing call waits for what it has cancelled, beside the tools that run
+CLOSE_S = 5.0  # that a closing call waits for what it has cancelled, in addition to running tools
 
 
 class Generation:
@@ -51,7 +51,7 @@ class Generation:
     ) -> None:
         self.room = asyncio.Event()  # set while the line wants more audio
         self.room.set()
-        self.wide = False  # whether the line is wide-band: its audio is at 16 kHz besides
+        self.wide = False  # whether the line is wide-band: its audio is at 16 kHz as well
         self._call = call
         self._agent = agent
         self._engine = engine
@@ -88,7 +88,7 @@ class Generation:
             self._log.warning("the recognizer is too slow: speech dropped", extra={"bytes": len(command.pcm)})
 
     def forget(self, utterance: int) -> None:
-        """The utterance was none, or is heard again under another number."""
+        """The utterance was not one, or is heard again under another number."""
         if self._engine.recognizer is None:
             return
         waiting = [self._blocks.get_nowait() for _ in range(self._blocks.qsize())]
@@ -102,7 +102,7 @@ class Generation:
         self._replies[command.reply] = self._spawn(self._reply(command), f"reply {command.request.id}")
 
     def transcribe(self, utterance: int) -> None:
-        """A turn of the caller's is over: a recognizer that nobody waits for writes it down."""
+        """A turn of the caller is over: have it transcribed in the background, where the engine can."""
         if self._engine.transcribes_in_background:
             self._spawn(self._transcribe(utterance), f"transcribe {utterance}")
 
@@ -116,7 +116,7 @@ class Generation:
         self._spawn(self._run_tools(command), f"tools {command.reply}")
 
     async def close(self) -> None:
-        """End everything; tools that have begun are waited for. What does not end is left behind and logged."""
+        """End everything, waiting for tools that have begun. What does not end is logged and left behind."""
         for task in self._tasks:
             if not task.get_name().startswith("tools"):
                 task.cancel()

@@ -48,7 +48,7 @@ def while_speaking(meaning: Meaning | None, *, near: bool, speech_ms: float, int
 def after_it(meaning: Meaning | None, *, speech_ms: float) -> Verdict:
     """Speech as loud as the caller has ended, and the engine was asked what it was; None until it has answered.
 
-    What is no backchannel and long enough for a word is taken for one that the engine does not know: being asked to
+    What is not a backchannel and long enough for a word is taken for one that the engine does not know: being asked to
     repeat it is better than not being heard.
     """
     if meaning is None:

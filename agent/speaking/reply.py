@@ -41,17 +41,17 @@ class Reply:
 
     @property
     def said(self) -> bool:
-        """Whether its last word was heard, be it that some silence follows."""
+        """Whether its last word was heard, even if some silence follows."""
         return not self.generating and not self.running_tools and self.heard.said_all
 
     @property
     def interruptible(self) -> bool:
-        """A goodbye is heard to its end, and so is what the model says must be, and what keys follow."""
+        """A goodbye is played to its end, and so is what the model says must be, and what is followed by keys."""
         return not self.ends_call and self.done.interruptible and not (self.keys or self.pressing)
 
     @property
     def ends_call(self) -> bool:
-        """Whether the call ends with it, here at least."""
+        """Whether the call ends with it, at least with us."""
         return self.cue in LAST_WORDS or self.done.next is not Next.LISTEN
 
     @property

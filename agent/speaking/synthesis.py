@@ -1,4 +1,4 @@
-"""One reply on its way to speech: its text is cut into chunks, several of which are spoken at once, heard in order."""
+"""One reply on its way to speech: its text is cut into chunks, synthesized several at a time and heard in order."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -36,7 +36,7 @@ class Chunk:
 class Synthesis:
     """Takes the text of one reply and gives its audio. `request` tells how it is spoken; its id is that of the reply.
 
-    Its tasks belong to `group`; who cancels that stops the synthesizer.
+    Its tasks belong to `group`; cancelling that stops the synthesizer.
     """
 
     def __init__(

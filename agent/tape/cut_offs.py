@@ -7,7 +7,7 @@ from agent.listening.silence import BEFORE_MS, BEHIND_MS
 from audio.rate import WINDOW_MS
 
 WENT_ON_MS = 900  # speech that begins so soon after the last speech of a turn goes on with it
-TAIL_MS = BEFORE_MS + BEHIND_MS  # the voice detector may let go of speech this late: that is nobody going on
+TAIL_MS = BEFORE_MS + BEHIND_MS  # the voice detector may let go of speech this late: that is not the caller going on
 
 
 class CutOffs:
@@ -24,18 +24,18 @@ class CutOffs:
         self._speech_ms = 0
 
     def decided(self, speech_end_ms: float) -> None:
-        """A turn of speech is over, it seems; one that keys have ended cannot be cut off, and is not told here."""
+        """A turn of speech seems to be over; one ended by keys cannot be cut off, and is not reported here."""
         self._end_ms, self._cut = speech_end_ms, False
         self._speech_ms = 0
 
     def dismissed(self) -> None:
-        """What was heard since was no turn (a backchannel, an echo): the agent has gone on."""
+        """What was heard since was not a turn (a backchannel, an echo): the agent has gone on."""
         if self._cut:
             self.ends_ms.pop()
         self.held()
 
     def held(self) -> None:
-        """The call is on hold: what is heard from here on is nobody going on."""
+        """The call is on hold: what is heard from here on is not the caller going on."""
         self._end_ms, self._cut = None, False
 
     def probability(self, value: float, at_ms: float) -> None:

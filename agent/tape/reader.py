@@ -84,7 +84,7 @@ def read_objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]
 
 
 def impossible(step: Step | None, error: Exception) -> TapeError:
-    """What to raise when a step made a session fail: each of its values may be right, and yet no call have gone so."""
+    """What to raise when a step makes a session fail: each value may be valid, and yet no call can have gone so."""
     reason = str(error) if isinstance(error, VoxlineError) else f"{type(error).__name__}: {error}"
     return TapeError(f"line {step.line if step else 1}: no call can have gone like this: {reason}")
 
@@ -126,7 +126,7 @@ def _check_within(value: Any, depth: int) -> None:
 
 
 def _check(item: dict[str, Any], before_ms: float) -> float:
-    """See that it is of the right shape and comes in its time, which is given back."""
+    """Check its shape and its time, which is returned."""
     at = _time(item, "at", before_ms)
     if at < before_ms:
         raise ValueError(f"it goes back in time, from {before_ms:g} to {at:g} ms")

@@ -10,7 +10,7 @@ from agent.tape.format import describe_command, describe_event, mu_law, without_
 
 
 class Recorder:
-    """Gives the line for each step; in `metadata` mode without audio and words."""
+    """Makes the line for each step; in `metadata` mode without audio and words."""
 
     def __init__(self, *, words: bool) -> None:
         self._words = words
@@ -36,7 +36,7 @@ class Recorder:
         return self._encode(line) + b"\n"
 
     def note(self, at_ms: float, **fields: Any) -> bytes:
-        """A line that is no step: the wire, or the end."""
+        """A line that is not a step: the wire, or the end."""
         if not self._words:
             fields.pop("ulaw", None)
         return self._encode({"at": at_ms, **fields}) + b"\n"

@@ -31,8 +31,8 @@ FROM_ENGINE = (e.CallerSaid, e.ReplyText, e.ReplyUnfinished, e.ReplyAudio, e.Rep
 
 
 class Outcome(msgspec.Struct):
-    """What a caller would have felt. Gaps are from the last speech of a turn to its answer's first audio, in ms; a turn
-    that keys have ended has none."""
+    """What a caller would have noticed. Gaps are from the last speech of a turn to its answer's first audio, in ms; a
+    turn that was ended by keys has none."""
 
     turns: int = 0
     gaps: list[float] = []
@@ -162,7 +162,7 @@ class _Again:
     def _from_caller(self, event: e.Event) -> None:
         match event:
             case e.Held():
-                self._waiting.clear()  # the caller waits by their own will
+                self._waiting.clear()  # the caller chose to wait
                 self._cut_offs.held()
             case e.Partial():
                 event = msgspec.structs.replace(event, utterance=self._session.utterance)
@@ -235,7 +235,7 @@ class _Again:
 
 
 def _failed_transfers(steps: list[Step]) -> Iterator[tuple[float, e.Event]]:
-    """After how long each of them came to nothing."""
+    """After how long each of them failed."""
     begun = 0.0
     for step in steps:
         if isinstance(step.event, e.TransferFailed):

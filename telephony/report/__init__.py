@@ -1,5 +1,5 @@
-"""One page about one call, made from its tape: what was said, what was heard, and where the time went; of a folder of
-tapes an index besides.
+"""A page about one call, made from its tape: what was said, what was heard, and where the time went; and an index
+of a folder of tapes.
 
 tape.py reads the file, story.py follows the replies (replies.py) and caller_speech.py the caller, timeline.py and
 transcript.py tell what the page shows of them, sound.py makes the two audio tracks, rows.py the table of events,

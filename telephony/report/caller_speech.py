@@ -1,4 +1,4 @@
-"""The caller's speech, as the voice detector told of it. Times are ms of media time."""
+"""The caller's speech, as the voice detector saw it. Times are ms of media time."""
 
 from bisect import bisect_left, bisect_right
 
@@ -10,7 +10,7 @@ from audio.rate import WINDOW_MS
 
 
 class CallerSpeech:
-    """Follows the probabilities of a call, and the turns that were decided of them."""
+    """Follows the probabilities of a call, and the turns that were decided from them."""
 
     def __init__(self, header: Header) -> None:
         self.ends_ms: list[float] = []  # of the windows

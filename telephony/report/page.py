@@ -1,4 +1,4 @@
-"""The page about one call: one HTML file with everything in it, which asks nothing of any network."""
+"""The page about one call: one HTML file with everything in it, which needs no network."""
 
 import base64
 import hashlib

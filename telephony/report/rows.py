@@ -1,4 +1,4 @@
-"""The table of everything on a tape, but for the audio and the speech probabilities, which the page draws."""
+"""The table of everything on a tape except the audio and the speech probabilities, which the page draws."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import msgspec
 from telephony.report.tape import COMMANDS, EVENTS, Line, Tape
 
 LONGEST = 500  # characters of a row's details
-SHOWN_BESIDE = frozenset({"type", "at", "clock", "out", "in", "reply"})  # in columns of their own
+SHOWN_ELSEWHERE = frozenset({"type", "at", "clock", "out", "in", "reply"})  # in columns of their own
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -56,7 +56,7 @@ def _told(line: Line, event: str) -> bool:
 
 def _row(at: float, source: str, name: str, fields: dict[str, Any]) -> Row:
     reply = fields.get("reply")
-    details = " ".join(f"{key}={_brief(key, value)}" for key, value in fields.items() if key not in SHOWN_BESIDE)
+    details = " ".join(f"{key}={_brief(key, value)}" for key, value in fields.items() if key not in SHOWN_ELSEWHERE)
     if len(details) > LONGEST:
         details = details[: LONGEST - 1] + "…"
     return Row(at, source, name, reply if isinstance(reply, int) else None, details)

@@ -96,7 +96,7 @@ class Story:
         self.reply(wire.reply).spans.append(span)
 
     def _on_hold(self, at: float) -> None:
-        """A sound over the agent is over; the pause that a hold makes is none. What was being said or dialled is
+        """A sound over the agent has ended; the pause that a hold makes is not one. What was being said or dialled is
         forgotten."""
         self._flowing = False
         self._keys.clear()
@@ -169,7 +169,7 @@ class Story:
         reply.speech_end_ms = command.speech_end_ms
         if command.cue != "answer":
             return
-        for other in line.commands:  # what was asked for early had no keys to answer
+        for other in line.commands:  # a speculative reply had no keys to answer
             if other.type == "StartReply" and other.reply == reply.number:
                 count = len(self._keys) if other.request.digits is None else len(other.request.digits)
                 reply.keys_at = tuple(self._keys[-count:] if count else ())
@@ -215,17 +215,17 @@ class Story:
         return last
 
     def _on_said(self, line: Line, said: Item) -> None:
-        """It names no reply: that stands beside it, or is the one being played. Words that come late are those of
+        """It names no reply: that is named next to it, or is the one being played. Words that come late are those of
         their utterance."""
         items = [line.event, *line.commands] if line.event else line.commands
-        beside = next((item.reply for item in items if item and item.reply is not None), self._playing)
+        number = next((item.reply for item in items if item and item.reply is not None), self._playing)
         if line.event and line.event.type == "Transcribed" and line.event.utterance is not None:
-            beside = self._replies_to.get(line.event.utterance)
+            number = self._replies_to.get(line.event.utterance)
         elif said.role == "caller":
             self._keys.clear()
-        if beside is None:
+        if number is None:
             return
-        reply = self.reply(beside)
+        reply = self.reply(number)
         if said.role == "caller":
             reply.caller_text = said.text or reply.caller_text
         elif said.interrupted:

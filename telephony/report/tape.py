@@ -15,7 +15,7 @@ Ms = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_MS)]
 
 EVENTS = frozenset({START, *e.EVENTS})
 COMMANDS = frozenset(e.COMMANDS)
-DRAWN = frozenset({"CallerAudio", "SpeechProbability"})  # 80 times a second, and told in no other way
+DRAWN = frozenset({"CallerAudio", "SpeechProbability"})  # 80 times a second, and shown in no other way
 NOTHING: dict[str, Any] = {}
 
 

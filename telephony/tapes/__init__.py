@@ -1,1 +1,1 @@
-"""Tapes as files: written off the audio's way, compressed, bounded, replayed."""
+"""Tapes as files: written out of the audio's way, compressed, bounded, replayed."""

@@ -64,8 +64,8 @@ class _Done(msgspec.Struct, frozen=True):
 
 def replay_all(paths: Iterable[Path], *, recompute: bool = False, everything: bool = False) -> int:
     """Replay every tape and print what became of it; 0 when all gave the same commands, 1 when one did not, 2 when one
-    cannot be replayed. Of many a summary, and only those that differ, unless `everything` is wanted. With `recompute`
-    the speech probabilities are computed anew."""
+    cannot be replayed. Of many it prints a summary and only those that differ, unless `everything` is wanted. With
+    `recompute` the speech probabilities are computed anew."""
     found = find_tapes(paths)
     begin = time.perf_counter()
     done = [each for batch in batched(found, TAPES_AT_ONCE) for each in _replay(batch, recompute=recompute)]

@@ -1,4 +1,4 @@
-"""The finished tapes of a folder, as far as their limit must know them: how much they are in all, and which go first.
+"""The finished tapes of a folder, as far as their limit needs it: how large they are in all, and which go first.
 
 The folder is walked when a server starts and once in some thousand calls, not at the end of each; what is known of it
 is bounded too, however many tapes there are.

@@ -1,4 +1,4 @@
-"""Tapes as files: one a call, written by a thread off the audio's way, compressed when the call is over.
+"""Tapes as files: one a call, written by a thread that keeps out of the audio's way, compressed when the call is over.
 
 A tape in progress is a plain file that is complete up to the last fifth of a second, whatever becomes of the server:
 the next one that starts here finishes it. It is locked as long as its call is on, so that no other server takes it for
@@ -32,7 +32,7 @@ MAX_BUFFER = 4_000_000  # bytes of one call that wait to be written; a disk that
 MAX_BUFFERS = 256_000_000  # of all calls together, including those that are over
 MAX_CLOSED = 10_000  # tapes that wait to be compressed; the next start finds those beyond
 MAX_RESTS = 10_000  # of earlier servers, that one start finishes
-STOP_S = 5.0  # for writing and compressing what is open; what is not compressed by then the next start finishes
+STOP_S = 5.0  # for writing and compressing what is open; the next start finishes what is not compressed by then
 MAX_LINE = 1 << 20  # bytes that are looked at for a tape's last line
 
 logger = logging.getLogger("voxline.tape")
@@ -176,7 +176,7 @@ class Tapes:
             tape.broken = True
 
     def _finish(self, tape: Tape) -> None:
-        """Compress it, unless there is no time for that."""
+        """Compress it, unless there is no time left."""
         try:
             if time.monotonic() < self._end_s and tape.path.exists():
                 self._shelf.add(*_compress(tape.path, incomplete=tape.broken))
@@ -198,7 +198,7 @@ class Tapes:
             logger.error("tapes: cannot look through %s: %s", self._folder, error.strerror)
 
     def _take_up(self, path: Path) -> None:
-        """Finish a tape whose server was killed, or had no room; leave what is no tape, and what somebody writes."""
+        """Finish a tape whose server was killed, or had no room; leave what is not a tape or is still being written."""
         try:
             with path.open("rb+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -219,7 +219,7 @@ class Tapes:
 
 
 def _compress(path: Path, *, incomplete: bool) -> tuple[str, int]:
-    """Gives the name and the size of what comes of it. Nothing half done is left where it fails: OSError."""
+    """Returns the name and the size of the result. A failure (OSError) leaves nothing half done."""
     half = path.with_suffix(".jsonl.gz.part")
     try:
         with (

@@ -559,7 +559,7 @@ def test_a_long_voice_in_the_background_is_not_waited_for() -> None:
     assert resumed(call, reply)
     call.say(2000, QUIET_DB)
     assert len(call.all(e.Pause)) == 1
-    call.say(160)  # and now the caller himself
+    call.say(160)  # and now the caller
     assert len(call.all(e.Pause)) == 2
     assert call.last(e.Pause).at_ms - 160 <= call.session.now_ms
 

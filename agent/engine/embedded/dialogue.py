@@ -1,7 +1,7 @@
 """A SpeechModel without a language model: it follows the dialogue in the agent's YAML.
 
 Between requests it remembers nothing: where a conversation stands travels in `ReplyRequest.state` and `Done.state`, so
-that a reply that is thrown away leaves no trace.
+that a reply that is discarded leaves no trace.
 """
 
 from collections.abc import AsyncGenerator
@@ -49,7 +49,7 @@ class DialogueModel:
         )
 
     def cancel(self, request: str) -> None:
-        """Nothing goes on beside the generator."""
+        """Nothing runs outside the generator."""
 
     async def close(self) -> None:
         """Nothing to give back."""

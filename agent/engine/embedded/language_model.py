@@ -91,7 +91,7 @@ def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES, *, ove
 
 
 def _answers(dialogue: Dialogue, expect: Expect) -> tuple[Choice, ...]:
-    """Slots on their own; who is asked for digits gives those."""
+    """Slots on their own; callers asked for digits give digits."""
     if expect is not Expect.DIGITS:
         return dialogue.answers
     digits = {name for name, slot in dialogue.slots.items() if slot.digits}

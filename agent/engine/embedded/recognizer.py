@@ -237,7 +237,8 @@ class PocketsphinxRecognizer:
         return meaning
 
     async def _work(self, function: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
-        """Run in a thread. Who is cancelled waits until it has ended: no other thread may touch the decoder before."""
+        """Run in a thread. A task that is cancelled here waits until the thread is done: until then no other thread may
+        touch the decoder."""
         future = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
         try:
             return await asyncio.shield(future)

@@ -90,7 +90,7 @@ class Understanding:
         name = {span.kind: span.name for span in reversed(longest_first)}
         built_in = name.get(BUILT_IN, "")
         intent = name.get(INTENT) or ("" if built_in else name.get(COURTESY, ""))
-        # Who corrects himself means the later one.
+        # Callers who correct themselves mean the later one.
         return Understood(intent, built_in, dict(slot for span in run for slot in span.slots))
 
     def agrees(self, transcript: str) -> bool:

@@ -13,7 +13,7 @@ def with_fallback(
     models: Engine, embedded: Engine, settings: FallbackSettings, agents: dict[str, AgentSettings]
 ) -> Engine:
     """The engine of the models, each part of which goes on with that of `embedded`. Both are loaded; what the models
-    raise there passes through. A recognizer beside the model stays as it is: nobody waits for it."""
+    raise there passes through. A recognizer that transcribes in the background stays as it is: nobody waits for it."""
     mind, voice, ears = (Health(part, settings.lost_s) for part in ("model", "synthesizer", "recognizer"))
     recognizer = models.recognizer
     if recognizer and embedded.recognizer and not models.transcribes_in_background:

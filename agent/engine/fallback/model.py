@@ -40,7 +40,7 @@ from config.engine import FallbackSettings
 KEY = "fallback"  # in the state of a call that fell back
 LAST_CUES = (Cue.FAREWELL, Cue.SHUTDOWN)
 EARLY_MS = 1000  # after so long the turn that an early request was about is over, or the request was cancelled
-NO_APOLOGY = (Cue.GREET, *LAST_CUES)  # who is greeted, or said goodbye to, has noticed nothing
+NO_APOLOGY = (Cue.GREET, *LAST_CUES)  # a caller who is greeted, or said goodbye to, has noticed nothing
 
 logger = logging.getLogger("voxline.engine.fallback")
 
@@ -143,8 +143,8 @@ class FallbackModel:
                     yield event
 
     def _filler_ms(self, request: ReplyRequest) -> int:
-        """How long somebody waits for the reply who does not know why. An early request's caller hardly does, but soon
-        the turn is over, and then it is the same request that he waits for."""
+        """How long the caller waits for the reply without knowing why. During a speculative request they hardly do, but
+        soon the turn is over, and then it is the same request that they are waiting for."""
         if not self._settings.filler or not self._settings.filler_ms or request.cue in LAST_CUES:
             return 0
         return max(self._settings.filler_ms, EARLY_MS) if request.early else self._settings.filler_ms
@@ -237,5 +237,5 @@ def _utterance(request: str) -> str:
 
 
 def _is_over(request: ReplyRequest) -> bool:
-    """Whether it is asked what speech over the agent's is good for."""
+    """Whether it is asked what speech over the agent's means."""
     return request.early and bool(request.history) and request.history[-1].interrupted

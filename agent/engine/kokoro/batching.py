@@ -30,7 +30,7 @@ class Job(msgspec.Struct, frozen=True, eq=False):
         return len(self.row.tokens)
 
     def deliver(self, spoken: Spoken | EngineError) -> None:
-        """Hand over what became of it, from any thread; what nobody waits for any more is thrown away."""
+        """Hand over what became of it, from any thread; what nobody waits for any more is discarded."""
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             self.result.get_loop().call_soon_threadsafe(self._set, spoken)
 

@@ -99,7 +99,7 @@ class KokoroSynthesizer:
             self._cancelled.discard(request.id)
 
     def cancel(self, request: str) -> None:
-        """See Synthesizer. What the model is just working at is thrown away when it is done."""
+        """See Synthesizer. What the model is working on just now is discarded when it is done."""
         if request not in self._speaking:
             return
         self._cancelled.add(request)

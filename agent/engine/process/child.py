@@ -111,7 +111,7 @@ class Child:
         return await self._death()
 
     async def end(self, error: EngineError) -> None:
-        """End all streams with this error, and the process in peace or by force; it is gone afterwards."""
+        """End all streams with this error, and the process gracefully or by force; it is gone afterwards."""
         for stream in self._streams.values():
             stream.put(EngineError(str(error)))
         self._streams.clear()

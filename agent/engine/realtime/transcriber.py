@@ -1,4 +1,4 @@
-"""All utterances that are being written down: who has a slot of the model, who waits, who gets which answer.
+"""All utterances being transcribed: which has a slot of the model, which waits, which answer belongs to whom.
 
 It belongs to one thread. Whatever has audio ready takes part in the next step; nobody waits for anybody's audio.
 """

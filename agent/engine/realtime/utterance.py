@@ -35,8 +35,8 @@ class RealtimeUtterance:
         self.call = call
         self.slot: int | None = None
         self.failed: EngineError | None = None
-        self.answers: list[Answer] = []  # who waits until all audio so far has been heard
-        self.last_answer: Answer | None = None  # who waits for the end
+        self.answers: list[Answer] = []  # of those waiting until all audio so far has been heard
+        self.last_answer: Answer | None = None  # of whoever waits for the end
         self.tokens: list[int] = []  # after the prompt
         self._layout = layout
         self._rate = rate  # Hz, of what is added

@@ -178,7 +178,7 @@ class DecodeLoop:
             self._release(running)
         if job:
             self._admit(job, first)
-            self._flush()  # who waits for a first word need not wait for the step
+            self._flush()  # so that a first word need not wait for the step
         if self._running:
             self._step()
         return True

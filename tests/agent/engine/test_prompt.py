@@ -82,10 +82,10 @@ def test_keys_that_were_pressed_stand_in_the_history_as_a_note() -> None:
     assert prompt.turns(request(Turn("caller", "Press two."), Turn("agent", "So."), Turn("keys", "2#"))) == [
         ("user", "Press two."),
         ("assistant", "So."),
-        ("user", "(You have pressed 2 #.)"),
+        ("user", "(You pressed 2 #.)"),
     ]
     assert prompt.turns(request(Turn("keys", "1"), Turn("agent", "Hello."))) == [
-        ("user", "(You have pressed 1.)"),
+        ("user", "(You pressed 1.)"),
         ("assistant", "Hello."),
     ]
 

@@ -47,7 +47,7 @@ def test_a_turn_is_talked_through_its_pauses_and_its_speech_is_summed() -> None:
     talk.caller.decided()
     assert not talk.caller.talking
     assert talk.caller.turn_speech_ms == 10 * WINDOW_MS
-    talk.windows_of(4, speech=True)  # he goes on before the answer
+    talk.windows_of(4, speech=True)  # they go on before the answer
     talk.caller.begin()
     assert talk.caller.turn_speech_ms == 14 * WINDOW_MS
 

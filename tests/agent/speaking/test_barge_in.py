@@ -12,7 +12,7 @@ from config.settings import TurnSettings
 
 
 class Synthesis:
-    """A caller whose detector is told that he speaks."""
+    """A caller whose detector is told that they are speaking."""
 
     def __init__(self) -> None:
         self.caller = CallerTurn(TurnSettings())

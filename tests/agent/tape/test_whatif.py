@@ -108,7 +108,7 @@ def test_early_replies_that_were_for_nothing_are_counted() -> None:
 
 
 def test_a_transfer_that_came_to_nothing_does_so_again() -> None:
-    """The caller asks for a person, nobody answers for a second, and he is answered once more."""
+    """The caller asks for a person, nobody answers for a second, and they are answered once more."""
     head, steps = taped([(1000, 1600), (6000, 6500)])
     begun = next(n for n, step in enumerate(steps) if isinstance(step.event, e.ReplyDone) and step.event.reply > 1)
     done = msgspec.structs.replace(steps[begun].event, done=Done(next=Next.TRANSFER))

@@ -267,7 +267,7 @@ async def test_the_model_presses_keys_by_a_call_and_is_told_that_it_has(
     told = messages(
         asked(Cue.ANSWER, Turn("caller", "Press two."), Turn("keys", "2"), transcript="hello"), AGENT, audio=False
     )
-    assert told[-1] == {"role": "user", "content": "Press two. (You have pressed 2.) hello"}
+    assert told[-1] == {"role": "user", "content": "Press two. (You pressed 2.) hello"}
 
 
 async def test_the_model_puts_through_by_a_call(server: Server) -> None:
