@@ -16,7 +16,7 @@ from telephony.lines.sip.media.ports import MediaSockets
 from telephony.simulator.phone import CLOSED, Caller, CallFailed, PhoneCall
 from telephony.simulator.report import Outcome
 from telephony.simulator.sip.stream import RtpTalk
-from telephony.simulator.sip.trunk import Trunk
+from telephony.simulator.sip.trunk import SipTrunk
 
 FIRST_PORT, LAST_PORT = 10_000, 19_999  # for our audio; servers use those above
 REPORT_MS = 500.0  # between two checks of RTCP
@@ -24,10 +24,10 @@ SILENT_MS = 5000.0  # without any packet, after which the server is given up
 BUSY = (480, 486, 503, 600, 603)  # answers that mean a busy line; all others are faults
 
 
-class SipCall(PhoneCall):
+class SimulatedSipCall(PhoneCall):
     """One call."""
 
-    def __init__(self, caller: Caller, url: str, trunk: Trunk) -> None:
+    def __init__(self, caller: Caller, url: str, trunk: SipTrunk) -> None:
         super().__init__(caller, url, "")
         self._trunk = trunk
         self._call: UacCall | None = None

@@ -1,13 +1,13 @@
 """Calls by SIP."""
 
 from telephony.simulator.phone import Caller
-from telephony.simulator.sip.call import SipCall
-from telephony.simulator.sip.trunk import Trunk
+from telephony.simulator.sip.call import SimulatedSipCall
+from telephony.simulator.sip.trunk import SipTrunk
 
 
-class SipCarrier(Trunk):
+class SipCarrier(SipTrunk):
     """See Carrier."""
 
-    def call(self, caller: Caller) -> SipCall:
+    def call(self, caller: Caller) -> SimulatedSipCall:
         """See Carrier."""
-        return SipCall(caller, self.url, self)
+        return SimulatedSipCall(caller, self.url, self)

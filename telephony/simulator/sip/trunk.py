@@ -32,7 +32,7 @@ MOST_CALLS = 10_000
 logger = logging.getLogger("voxline.caller")
 
 
-class Trunk:
+class SipTrunk:
     """The trunk to one server, shared by all calls. `url` is a SIP address; `;transport=tcp` or `tls` chooses the
     transport, which is UDP by default. With TLS the audio is encrypted too, if pylibsrtp is installed."""
 

@@ -28,7 +28,7 @@ def test_reports_come_about_every_5_s() -> None:
     assert 4000 < sum(gaps) / len(gaps) < 6000
 
 
-def test_who_has_sent_nothing_reports_as_a_receiver_and_who_has_heard_nobody_about_nobody() -> None:
+def test_a_side_that_sent_nothing_reports_as_a_receiver_and_one_that_heard_nothing_has_no_report_block() -> None:
     one = control(1)
     assert rtcp.parse(one.report(Reception(), 0, 0)) == [rtcp.Report(1), rtcp.Name(1, "name")]
     one.packets, one.octets = 50, 8000

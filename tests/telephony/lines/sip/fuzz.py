@@ -1,4 +1,4 @@
-"""`make fuzz`: bytes made by atheris, which sees which branches they take, for the parsers that strangers reach.
+"""`make fuzz`: bytes from atheris, guided by branch coverage, for the parsers that strangers can reach.
 
 A crash, a hang, memory that grows, or a message that does not come back from its own encoding ends it, and leaves the
 input in out/fuzz.
@@ -24,7 +24,7 @@ FOUND = Path("out") / "fuzz"  # where inputs are left
 
 
 def one_input(data: bytes) -> None:
-    """Give these bytes to every parser."""
+    """Feed these bytes to every parser."""
     datagram(data)
     stream(data)
     for read in (sdp.parse, packet.parse, rtcp.parse):

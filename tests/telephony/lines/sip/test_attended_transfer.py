@@ -126,7 +126,7 @@ def connected(one: Phone, referred: Referred) -> None:
     one.flush()
 
 
-async def test_the_caller_is_connected_with_who_answers(
+async def test_the_caller_is_connected_with_the_person_who_answers(
     phone: Open, callee: Somebody, desk: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -277,7 +277,7 @@ async def test_a_person_who_hangs_up_first_may_have_been_connected(phone: Open, 
         assert results(app) == {"connected": 1}
 
 
-async def test_a_caller_who_hangs_up_while_he_is_connected(phone: Open, callee: Somebody, desk: Any) -> None:
+async def test_a_caller_who_hangs_up_while_being_connected(phone: Open, callee: Somebody, desk: Any) -> None:
     person = await callee()
     async with desk(person.uri) as app:
         one = await phone(app)
@@ -361,7 +361,7 @@ async def test_whoever_is_rung_takes_no_place(phone: Open, callee: Somebody, des
         await over_with(app)
 
 
-async def test_a_server_that_ends_says_goodbye_to_who_waits(phone: Open, callee: Somebody, desk: Any) -> None:
+async def test_a_server_that_ends_says_goodbye_to_a_waiting_caller(phone: Open, callee: Somebody, desk: Any) -> None:
     person = await callee(Callee.ring)
     async with desk(person.uri, server__drain_s=10, server__drain_goodbye_s=9.5) as app:
         one = await phone(app)

@@ -22,7 +22,9 @@ def test_a_packet_begins_it_anew() -> None:
 
 
 @given(timeout_ms=st.floats(100, 60_000), every_ms=st.floats(1, 1000))
-def test_who_ought_to_send_is_given_up_in_the_end_and_who_need_not_never(timeout_ms: float, every_ms: float) -> None:
+def test_a_peer_that_ought_to_send_is_given_up_in_the_end_and_one_that_need_not_never(
+    timeout_ms: float, every_ms: float
+) -> None:
     ought, need_not = Liveness(timeout_ms), Liveness(timeout_ms)
     asked, silent_ms = 0, 0.0
     while (step := ought.look(silent_ms, by_right=False)) is not Step.GIVE_UP:

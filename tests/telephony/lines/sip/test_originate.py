@@ -49,7 +49,7 @@ async def test_by_a_trunk_and_without_one(callee: Somebody) -> None:
     ("error", "reason", "logged"),
     [(CommandError("no room"), "no room", False), (RuntimeError("a bug"), "internal error", True)],
 )
-async def test_what_cannot_be_placed_leaves_nothing(
+async def test_a_call_that_cannot_be_originated_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, reason: str, logged: bool
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -246,7 +246,7 @@ async def test_agent_of_the_trunk_and_of_the_call(
         ("bob\r\nEvil: 1", "", "pbx", "to: "),
     ],
 )
-async def test_what_cannot_be_placed_is_said(to: str, agent: str, trunk: str, why: str) -> None:
+async def test_the_reason_is_given_if_a_call_cannot_be_originated(to: str, agent: str, trunk: str, why: str) -> None:
     async with server(sip__trunks={"pbx": {"server": f"sip:{HOST}"}}) as app:
         with pytest.raises(CallRequestError) as error:
             outbound(app).originate(to, agent, trunk)
@@ -268,7 +268,7 @@ async def test_capacity_counts_calls_of_ours_from_the_start(callee: Somebody) ->
         outbound(app).cancel(outbound(app).originate(one.uri).id)
 
 
-async def test_draining_gives_up_what_rings_and_places_nothing(callee: Somebody) -> None:
+async def test_draining_gives_up_ringing_calls_and_originates_none(callee: Somebody) -> None:
     one = await callee(Callee.ring)
     async with server() as app:
         call = outbound(app).originate(one.uri)

@@ -13,7 +13,7 @@ from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import NameAddr, parse_uri
 from telephony.simulator.call import run_call
 from telephony.simulator.identity import Identity
-from telephony.simulator.sip.trunk import Trunk
+from telephony.simulator.sip.trunk import SipTrunk
 from tests.telephony.simulator.sip.desk import HOST, Desk
 
 
@@ -48,7 +48,7 @@ async def test_a_name_is_looked_up(script: Any, speak: Any) -> None:
 
 async def test_it_takes_no_calls() -> None:
     async with Desk() as desk:
-        trunk = Trunk(desk.url(), Identity())
+        trunk = SipTrunk(desk.url(), Identity())
         await trunk.open()
         assert trunk._transports is not None
         port = trunk._transports.ports["UDP"]

@@ -221,7 +221,7 @@ def test_the_line_for_the_log() -> None:
     assert line == f"SIP ban begins: host={STRANGER} failures=3 seconds=90"
 
 
-def test_the_table_is_bounded_and_keeps_who_is_heard() -> None:
+def test_the_table_is_bounded_and_keeps_addresses_that_are_heard() -> None:
     gate = guard(failures=1, max_addresses=100, strangers=RateLimit(1e9, 1e9))
     gate.failed(STRANGER, 0)
     tracemalloc.start()

@@ -15,7 +15,7 @@ def invite(
     return Request("INVITE", "sip:+15550100199@192.0.2.1:5060", Headers(headers))
 
 
-def test_a_stranger_says_who_they_are_and_is_not_believed_more() -> None:
+def test_a_strangers_identity_counts_as_not_verified() -> None:
     told = invite(("P-Asserted-Identity", "<sip:+1999@x.example>"), ("Diversion", "<sip:+1888@x.example>"))
     expected = Parties("+15550100123", "+15550100199", "Ann Lee", ids={"sip_call": "abc@host"})
     assert parties_of(told, trusted=False) == expected

@@ -39,7 +39,7 @@ def test_credentials_once() -> None:
     assert (ended.cause, ended.status) == (Cause.REFUSED, 407)
 
 
-def test_stale_nonces_and_two_who_ask() -> None:
+def test_stale_nonces_and_two_challengers() -> None:
     """A proxy (407), then the server behind it (401), then a stale nonce: all are answered, but not for ever."""
     bench = Bench()
     _, sent = dial(bench, credentials=Credentials("agent", "pw123"))

@@ -1,4 +1,4 @@
-"""What happens in a call besides offers and transfers; who is on which connection."""
+"""What happens in a call besides offers and transfers; the connections in use."""
 
 import pytest
 

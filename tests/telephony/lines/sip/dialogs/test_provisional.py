@@ -235,7 +235,7 @@ Content-Type: application/sdp
     )
 
 
-def test_requests_of_who_rings() -> None:
+def test_requests_of_a_ringing_phone() -> None:
     """Asterisk tells of the connected line by UPDATE: a 481 would be the end of the call."""
     bench = Bench()
     call, sent = dial(bench)
@@ -253,7 +253,7 @@ def test_requests_of_who_rings() -> None:
     assert call.up
 
 
-def test_nothing_is_left_of_who_rings() -> None:
+def test_nothing_is_left_of_a_ringing_phone() -> None:
     bench = Bench()
     call, sent = dial(bench)
     for n in range(3):

@@ -1,4 +1,4 @@
-"""Transfers: ours, blind and attended, with what Asterisk, baresip and trunks tell of them; and the peer's wishes."""
+"""Transfers: ours, cold and attended, as Asterisk, baresip and trunks report on them; and the peer's."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def called(**config: object) -> tuple[Bench, Call, Response]:
 
 
 def notify(ok: Response, sequence: int, status: str, state: str = "active", event: str = "refer") -> Request:
-    """As Asterisk tells it."""
+    """As Asterisk reports it."""
     add = f"Event: {event}\nSubscription-State: {state}\nContent-Type: message/sipfrag;version=2.0\n"
     return within("NOTIFY", ok, sequence, f"z9hG4bK-n{sequence}", f"SIP/2.0 {status}\r\n".encode(), add)
 
@@ -39,7 +39,7 @@ def refer(bench: Bench, call: Call, target: str | Call = "sip:+15559998888@trunk
 # ---- ours ----
 
 
-def test_blind() -> None:
+def test_cold() -> None:
     bench, call, ok = called()
     sent = refer(bench, call)
     assert sent.headers.get("Refer-To") == "<sip:+15559998888@trunk.example.com>"
@@ -53,7 +53,7 @@ def test_blind() -> None:
         assert statuses(bench.give(notify(ok, 2 + n, status, state))) == [200]
         told = bench.told(TransferProgress)
         assert (told.status, told.final) == (int(status[:3]), final)
-    assert statuses(bench.give(notify(ok, 9, "200 OK", "terminated"))) == [200]  # once more is once too often
+    assert statuses(bench.give(notify(ok, 9, "200 OK", "terminated"))) == [200]  # once is enough
     bench.untold(TransferProgress)
     call.hang_up(bench.now)
     bench.run(90_000)
@@ -98,7 +98,7 @@ def test_peer_that_tells_nothing() -> None:
 
 
 def test_attended() -> None:
-    """The consultation call's peer is told to the caller, with what identifies our part of it, escaped."""
+    """The caller's phone is given the other call's peer, with the escaped identifiers of our dialog."""
     bench, call, _ = called()
     consulted, _, _ = up(bench)
     sent = refer(bench, call, consulted)

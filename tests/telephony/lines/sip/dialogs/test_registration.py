@@ -28,7 +28,7 @@ def only(sent: list[Any]) -> Request:
 
 
 def next_sent(bench: Bench, ms: float) -> tuple[float, Request]:
-    """The next request that is sent within that time, and after how long; time stands still then."""
+    """The next request sent within that time, and after how long; time stops there."""
     start = bench.now
     while bench.ua.next_ms <= start + ms:
         for _, sent in bench.run(max(0.0, bench.ua.next_ms - bench.now)):
@@ -186,7 +186,7 @@ def test_bad_account(registrar: str, address: str) -> None:
 
 
 def test_next_server_of_the_registrar() -> None:
-    """The first says nothing: soon the second one is asked, and stays, until it fails; then all are asked in turn."""
+    """The first is silent: soon the second is tried, and kept until it fails; then all are tried in turn."""
     first, second = Address("UDP", "10.0.0.3", 5060), Address("UDP", "10.0.0.4", 5060)
     bench = Bench()
     registration, _ = register(bench, proxy=first, spares=(second,))

@@ -34,7 +34,7 @@ HOLD = SDP + b"a=sendonly\r\n"
 
 
 def called(**config: object) -> tuple[Bench, Call, Response]:
-    """A bench in a call that has come in."""
+    """A bench in an inbound call."""
     bench = Bench(**config)
     bench.give(invite())
     call = bench.call(Invited)
@@ -315,7 +315,7 @@ def test_peer_that_is_gone() -> None:
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_glare(ours: bool) -> None:
-    """14.1: after 491 whoever made the Call-ID waits 2.1 to 4 s, the other less than 2 s."""
+    """14.1: after 491 the owner of the Call-ID waits 2.1 to 4 s, the other side less than 2 s."""
     bench, call = Bench(), None
     if ours:
         call = up(bench)[0]
@@ -357,7 +357,7 @@ def test_reinvite_that_only_rings_is_given_up() -> None:
 
 
 def test_answer_after_the_call() -> None:
-    """The 200 to our re-INVITE crosses our BYE: it is acknowledged, and that is all."""
+    """The 200 to our re-INVITE crosses our BYE: it is acknowledged, and nothing else happens."""
     bench, call, _ = called()
     sent = offered(bench, call)
     bench.give(answer_to(sent, 100, tag=""))

@@ -32,7 +32,7 @@ def called(bench: Bench, add: str) -> tuple[Call, Response]:
         (f"{KNOWS}Session-Expires: 7200\n", "1800;refresher=uac", "timer"),
         (f"{KNOWS}Session-Expires: 7200\nMin-SE: 3600\n", "3600;refresher=uac", "timer"),
         ("Session-Expires: 600;refresher=uac\n", "600;refresher=uas", ""),  # written by a proxy
-        ("Session-Expires: 5\n", "90;refresher=uas", ""),  # who would not understand a 422
+        ("Session-Expires: 5\n", "90;refresher=uas", ""),  # a peer that would not understand a 422
         (f"{KNOWS}Session-Expires: soon\n", "1800;refresher=uas", ""),
     ],
 )
@@ -120,7 +120,7 @@ def test_refresh_without_an_answer() -> None:
     [("", ""), ("120;refresher=uac", "INVITE"), ("120", "INVITE"), ("120;refresher=uas", ""), ("10;refresher=uac", "")],
 )
 def test_calls_that_we_make(granted: str, sent: str) -> None:
-    """The answer says whether there is a session timer, and whose it is to refresh; at most every 45 s."""
+    """The answer says whether there is a session timer, and who refreshes; at most every 45 s."""
     bench = Bench()
     _, invited = dial(bench)
     assert invited.headers.get("Session-Expires") == "1800"
@@ -134,7 +134,7 @@ def test_calls_that_we_make(granted: str, sent: str) -> None:
         assert out[:1] == ([sent] if sent else [])
 
 
-def test_refresh_of_ours_says_who_refreshes() -> None:
+def test_our_refresh_names_the_refresher() -> None:
     bench = Bench()
     call, invited, _ = up(bench)
     assert "refresher" not in invited.headers.get("Session-Expires")

@@ -1,4 +1,4 @@
-"""Calls that we make, as trunks and phones answer them."""
+"""Outbound calls, as trunks and phones answer them."""
 
 from typing import Any
 

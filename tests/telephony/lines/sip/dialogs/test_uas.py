@@ -1,4 +1,4 @@
-"""Calls that come in, as sipp, Kamailio and phones make them: answered, given up, turned away."""
+"""Inbound calls, as sipp, Kamailio and phones make them: answered, given up, turned away."""
 
 import pytest
 

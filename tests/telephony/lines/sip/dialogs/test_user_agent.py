@@ -87,7 +87,7 @@ CSeq: 102 OPTIONS
 
 @pytest.mark.parametrize("status", [486, 503])
 def test_options_are_answered_as_a_call_would_be(status: int) -> None:
-    """RFC 3261, 11.2: so a trunk learns that it had better send its calls elsewhere."""
+    """RFC 3261, 11.2: so a trunk learns to send its calls elsewhere."""
     bench = Bench(closed=lambda: Refusal(status, "no room", (("Retry-After", "10"),)))
     (answer,) = bench.give(message(OPTIONS))
     assert isinstance(answer, Response)
@@ -96,7 +96,7 @@ def test_options_are_answered_as_a_call_would_be(status: int) -> None:
     assert bench.ua.idle
 
 
-def test_options_of_who_may_not_call() -> None:
+def test_options_of_a_caller_who_is_not_admitted() -> None:
     bench = Bench(admit=lambda *_: Refusal(401, "no credentials", (("WWW-Authenticate", "Digest"),)))
     assert statuses(bench.give(message(OPTIONS))) == [401]
     full = Bench(max_calls=0)
@@ -177,7 +177,7 @@ def test_malformed_requests_are_answered_if_possible() -> None:
 
 
 def test_refusals_are_told_for_the_log() -> None:
-    """Whatever is refused is told with the peer's address and one sentence."""
+    """A refusal is reported with the peer's address and one sentence."""
     bench = Bench()
     bench.give(invite(add="Require: precondition\n"))
     refused = bench.told(Refused)

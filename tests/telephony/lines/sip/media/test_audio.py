@@ -1,4 +1,4 @@
-"""The peer's audio line: what can be done, and the reason where it cannot."""
+"""The peer's audio line: what we support, and the reason if we do not."""
 
 import pytest
 
@@ -141,7 +141,7 @@ def test_hold_in_all_its_ways(change: tuple[bytes, bytes], sends: bool, receives
 
 
 def test_reports_go_to_the_host_of_the_audio_whatever_a_rtcp_says() -> None:
-    """Else anybody could aim our reports at a third host."""
+    """Otherwise anybody could aim our reports at a third host."""
     assert line(TELNYX.replace(b"a=rtcp:28065 IN IP4 203.0.113.44", b"a=rtcp:53 IN IP4 192.0.2.99")).control == (
         "203.0.113.44",
         53,

@@ -63,7 +63,7 @@ def test_the_kernel_knows_when_a_packet_came(monkeypatch: pytest.MonkeyPatch) ->
     clock = time.time_ns
 
     def receive() -> tuple[int, list[tuple[bytes, tuple[str, int], float]]]:
-        """What has come by now, and when that is."""
+        """The packets received by now, and the time."""
         now = clock()
         monkeypatch.setattr(ports.time, "time_ns", lambda: now)
         return now, list(ports.receive(pair.audio))

@@ -126,7 +126,7 @@ async def test_a_reinvite_that_names_a_host(phone: Open, nameserver: NameServer,
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_who_is_called_may_name_a_host(
+async def test_the_called_party_may_name_a_host(
     callee: Callable[..., Awaitable[Callee]], nameserver: NameServer, known: bool
 ) -> None:
     if known:

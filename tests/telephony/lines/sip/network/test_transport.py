@@ -102,7 +102,7 @@ async def test_datagrams_come_and_go() -> None:
         transport.close()
 
 
-async def test_nothing_is_parsed_of_who_is_not_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_parsed_of_a_sender_that_is_not_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(t, "parse", lambda data: pytest.fail("parsed"))
     async with listening() as server:
         server.allowed = 0
@@ -335,7 +335,7 @@ async def test_peers_count_from_before_their_tls_handshake_which_must_be_quick(c
             writer.close()
 
 
-async def test_no_handshake_with_who_is_not_let_in(certificate: dict[str, str]) -> None:
+async def test_no_handshake_with_a_peer_that_is_not_admitted(certificate: dict[str, str]) -> None:
     async with listening(transports=("tls",), **certificate) as server:
         server.allowed = 0
         reader, writer = await asyncio.open_connection(HOST, server.transports.ports["TLS"])

@@ -50,7 +50,7 @@ def test_isup_that_is_optional_beside_sdp(boundary: str, end: str) -> None:
     assert sdp_of(request) == OFFER
 
 
-def test_a_location_that_a_header_cites_is_for_who_knows_that_header() -> None:
+def test_a_part_that_a_header_cites_is_for_receivers_that_know_the_header() -> None:
     pidf = piece("application/pidf+xml", PIDF, "Content-ID: <alice@example.com>")
     cited = multipart(SDP_PIECE, pidf, add="Geolocation: <cid:alice@example.com>\n")
     assert [part.required for part in parts(cited)] == [True, False]
