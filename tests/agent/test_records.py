@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,13 @@ from hypothesis import strategies as st
 
 from agent import records as records_module
 from agent.records import MAX_WAITING, Records
+from tests.waiting import until
 
 LONG_S = 20.0  # far more than any disk of a test takes
 
 
 def lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n")
-
-
-async def in_time(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(LONG_S):
-        while not condition():  # noqa: ASYNC110 (a thread has no event of asyncio's)
-            await asyncio.sleep(0.005)
 
 
 def reader_of(pipe: Path) -> int:
@@ -212,9 +206,9 @@ async def test_only_so_many_wait_for_a_disk(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "hung.jsonl")
     records = Records(tmp_path)
     waiting = [asyncio.create_task(records.append("hung.jsonl", {}, LONG_S))]
-    await in_time(lambda: records._files and records._files["hung.jsonl"]._entries.empty())  # its thread has it
+    await until(lambda: records._files and records._files["hung.jsonl"]._entries.empty())  # its thread has it
     waiting += [asyncio.create_task(records.append("hung.jsonl", {}, LONG_S)) for _ in range(MAX_WAITING)]
-    await in_time(records._files["hung.jsonl"]._entries.full)
+    await until(records._files["hung.jsonl"]._entries.full)
     with pytest.raises(OSError, match="records wait for the disk already"):
         await records.append("hung.jsonl", {}, LONG_S)
     pipe = reader_of(tmp_path / "hung.jsonl")

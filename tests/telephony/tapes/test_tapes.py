@@ -30,19 +30,12 @@ from config.settings import TapeSettings
 from telephony.tapes import tapes as tape_module
 from telephony.tapes.replay import open_tape, replay_all
 from telephony.tapes.tapes import Tape, Tapes
+from tests.waiting import until_here
 
 WAIT_S = 5
 KEPT_MS = 300  # at most so much of a call is lost with its server
 
 Open = Callable[..., Tapes]
-
-
-def wait_for(condition: Callable[[], object], timeout_s: float = WAIT_S) -> None:
-    """Wait until it holds; far less than the timeout, unless the machine is busy."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -75,7 +68,7 @@ def take(tapes: Tapes, call: str, *lines: bytes) -> Path:
     for line in lines:
         tape.write(line)
     tapes.close(tape)
-    wait_for(compressed(tape).exists)
+    until_here(compressed(tape).exists)
     return compressed(tape)
 
 
@@ -86,7 +79,7 @@ def test_lines_reach_the_file_within_a_moment(folder: Path) -> None:
     begin = time.monotonic()
     tape.write(b"1\n")
     tape.write(b"2\n")
-    wait_for(lambda: tape.path.exists() and tape.path.read_bytes() == b"1\n2\n")
+    until_here(lambda: tape.path.exists() and tape.path.read_bytes() == b"1\n2\n")
     assert time.monotonic() - begin < KEPT_MS / 1000 + 0.2
     tapes.stop()
 
@@ -162,7 +155,7 @@ def test_a_call_after_another_of_the_same_id_has_its_own_tape(tapes: Open) -> No
     first = take(some, "CA1", b"1\n")
     second = some.open("CA1")
     second.write(b"2\n")
-    wait_for(second.path.exists)
+    until_here(second.path.exists)
     third = some.open("CA1")
     third.write(b"3\n")
     some.stop()
@@ -189,7 +182,7 @@ def test_the_newest_tapes_within_the_limit_are_kept(tapes: Open, folder: Path) -
     folder.mkdir(parents=True)
     days = [old_tape(folder, f"2025010{day}-120000", 300_000) for day in range(1, 6)]
     take(tapes(max_mb=1), "CA1", b"1\n")
-    wait_for(lambda: not days[1].exists())
+    until_here(lambda: not days[1].exists())
     assert [day.exists() for day in days] == [False, False, True, True, True]
 
 
@@ -202,9 +195,9 @@ def test_calls_in_progress_and_other_files_are_never_deleted(tapes: Open, folder
     some = tapes(max_mb=0.001)
     tape = some.open("CA1")
     tape.write(bytes(300_000) + b"\n")
-    wait_for(tape.path.exists)
+    until_here(tape.path.exists)
     take(some, "CA2", b"1\n")
-    wait_for(lambda: not old.exists())
+    until_here(lambda: not old.exists())
     assert tape.path.exists()
     assert all(path.exists() for path in kept)
 
@@ -221,7 +214,7 @@ def test_a_file_that_cannot_be_deleted_costs_no_tape(
     time.sleep(0.1)  # the writer deletes after it has compressed
     tape = some.open("CA2")
     tape.write(b"2\n")
-    wait_for(tape.path.exists, timeout_s=1)
+    until_here(tape.path.exists, wait_s=1)
 
 
 # Disks
@@ -234,13 +227,13 @@ def test_a_full_disk_breaks_one_tape_and_no_other(tapes: Open, folder: Path, cap
         full.path.symlink_to("/dev/full")
         full.write(b"1\n")
         other.write(b"1\n")
-        wait_for(lambda: full.broken)
+        until_here(lambda: full.broken)
         full.path.unlink()
         full.write(b"2\n")
         other.write(b"2\n")
         some.close(full)
         some.close(other)
-        wait_for(compressed(other).exists)
+        until_here(compressed(other).exists)
     assert gzip.decompress(compressed(other).read_bytes()) == b"1\n2\n"
     assert not other.broken
     assert not full.path.exists()  # no second half without its first
@@ -252,7 +245,7 @@ def test_a_folder_that_is_gone_breaks_the_tape_and_a_later_one_is_written(tapes:
     lost = some.open("CA1")
     folder.rmdir()
     lost.write(b"1\n")
-    wait_for(lambda: lost.broken)
+    until_here(lambda: lost.broken)
     folder.mkdir()
     assert take(some, "CA2", b"1\n").exists()
 
@@ -275,7 +268,7 @@ def test_a_disk_that_hangs_holds_only_so_much_of_all_calls(
     hung = some.open("CA0")
     os.mkfifo(hung.path)
     hung.write(b"hangs\n")
-    wait_for(lambda: not hung._lines)  # the writer has it, and does not come back
+    until_here(lambda: not hung._lines)  # the writer has it, and does not come back
     calls = []
     for number in range(1, 101):  # one after the other
         calls.append(some.open(f"CA{number}"))
@@ -284,7 +277,7 @@ def test_a_disk_that_hangs_holds_only_so_much_of_all_calls(
     assert sum(map(len, (line for tape in calls for line in tape._lines))) == 50_000
     assert [tape.broken for tape in calls] == [False] * 50 + [True] * 50
     pipe = os.open(hung.path, os.O_RDONLY | os.O_NONBLOCK)  # and now it does
-    wait_for(lambda: len(list(folder.glob("*.gz"))) == 50)
+    until_here(lambda: len(list(folder.glob("*.gz"))) == 50)
     assert some._waiting.bytes == 0
     os.close(pipe)
 
@@ -298,14 +291,14 @@ def test_a_tape_that_is_not_kept_makes_room_for_others(
     hung = some.open("CA0")
     os.mkfifo(hung.path)
     hung.write(b"hangs\n")
-    wait_for(lambda: not hung._lines)  # the writer has it, and does not come back
+    until_here(lambda: not hung._lines)  # the writer has it, and does not come back
     for number in range(1, 11):
         tape = some.open(f"CA{number}")
         tape.write(bytes(1000))
         some.close(tape)
     assert some._waiting.bytes == 1000
     pipe = os.open(hung.path, os.O_RDONLY | os.O_NONBLOCK)
-    wait_for(lambda: some._waiting.bytes == 0)
+    until_here(lambda: some._waiting.bytes == 0)
     os.close(pipe)
 
 
@@ -313,7 +306,7 @@ def test_a_disk_that_is_full_after_half_a_line_breaks_no_other_tape(tapes: Open)
     some = tapes()
     half = some.open("CA1")
     half.write(b'{"tape":1,"call":"CA')
-    wait_for(lambda: half.path.exists() and half.path.stat().st_size)
+    until_here(lambda: half.path.exists() and half.path.stat().st_size)
     half.broken = True  # the disk has taken no more
     some.close(half)
     assert take(some, "CA2", b"1\n").exists()
@@ -345,7 +338,7 @@ def rest(folder: Path, content: bytes, name: str = "20250101-120000-CA1") -> Pat
 def test_a_rest_is_finished_and_says_that_it_is_incomplete(tapes: Open, folder: Path) -> None:
     path = rest(folder, HEAD + b'{"at":1}\n{"at":2')
     some = tapes()
-    wait_for(path.exists)
+    until_here(path.exists)
     some.stop()
     head, *lines = read_lines(path)
     assert json.loads(head) == json.loads(HEAD) | {"incomplete": True}
@@ -365,7 +358,7 @@ def test_a_rest_is_finished_and_says_that_it_is_incomplete(tapes: Open, folder: 
 def test_a_damaged_rest_is_kept_and_breaks_no_other_tape(tapes: Open, folder: Path, content: bytes) -> None:
     path = rest(folder, content)
     some = tapes()
-    wait_for(path.exists)
+    until_here(path.exists)
     assert list(read_lines(path))[1:] == content.splitlines(keepends=True)[1:]
     assert take(some, "CA2", b"1\n").exists()
 
@@ -373,7 +366,7 @@ def test_a_damaged_rest_is_kept_and_breaks_no_other_tape(tapes: Open, folder: Pa
 def test_a_rest_that_lacks_nothing_is_only_compressed(tapes: Open, folder: Path) -> None:
     path = rest(folder, HEAD + b'{"at":1}\n' + END)
     tapes()
-    wait_for(path.exists)
+    until_here(path.exists)
     assert list(read_lines(path)) == [HEAD, b'{"at":1}\n', END]
 
 
@@ -385,7 +378,7 @@ def test_wherever_it_was_cut_off(tmp_path_factory: pytest.TempPathFactory, data:
     folder = tmp_path_factory.mktemp("cut")
     path = rest(folder, whole[:cut])
     some = Tapes(folder, TapeSettings(mode="full"))
-    wait_for(lambda: not path.with_suffix("").exists())
+    until_here(lambda: not path.with_suffix("").exists())
     some.stop()
     if cut < len(HEAD):
         assert list(folder.iterdir()) == []
@@ -403,19 +396,19 @@ def test_halves_of_compressed_files_go(tapes: Open, folder: Path) -> None:
     already = rest(folder, HEAD + END, "20250101-140000-CA3")  # killed between the last two steps
     already.write_bytes(gzip.compress(HEAD + END))
     tapes()
-    wait_for(lambda: sorted(folder.iterdir()) == [finished, already])
+    until_here(lambda: sorted(folder.iterdir()) == [finished, already])
 
 
 def test_a_tape_that_another_server_writes_is_left_alone(tapes: Open, folder: Path) -> None:
     old, other = tapes(), rest(folder, HEAD)
     live = old.open("CA9")
     live.write(HEAD)
-    wait_for(live.path.exists)
+    until_here(live.path.exists)
     tapes()
-    wait_for(other.exists)  # it has looked at all that was there
+    until_here(other.exists)  # it has looked at all that was there
     live.write(END)
     old.close(live)
-    wait_for(compressed(live).exists)
+    until_here(compressed(live).exists)
     assert list(read_lines(compressed(live))) == [HEAD, END]
 
 
@@ -423,7 +416,7 @@ def test_rests_count_for_the_limit(tapes: Open, folder: Path) -> None:
     noise = os.urandom(500_000).hex().encode()
     paths = [rest(folder, HEAD + noise + b"\n", f"2025010{day}-120000-CA1") for day in range(1, 5)]
     some = tapes(max_mb=1.2)
-    wait_for(lambda: not list(folder.glob("*.jsonl")))
+    until_here(lambda: not list(folder.glob("*.jsonl")))
     some.stop()
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 1_200_000
     assert paths[-1].exists()
@@ -452,7 +445,7 @@ def test_what_had_no_room_is_finished_when_there_is_some(tapes: Open, folder: Pa
     (plain,) = folder.iterdir()  # nothing half compressed
     assert plain.suffix == ".jsonl"
     tapes()
-    wait_for(plain.with_suffix(".jsonl.gz").exists)
+    until_here(plain.with_suffix(".jsonl.gz").exists)
     assert len(list(read_lines(plain.with_suffix(".jsonl.gz")))) == 2
 
 
@@ -477,7 +470,7 @@ def test_tapes_are_their_users_alone(tapes: Open, folder: Path) -> None:
         some = tapes()
         live = some.open("CA1")
         live.write(HEAD)
-        wait_for(live.path.exists)
+        until_here(live.path.exists)
         path = take(some, "CA2", HEAD)
     finally:
         os.umask(old)
@@ -526,7 +519,7 @@ async def test_a_call_that_ends_well_replays_identically(
     await phone.release()
     await phone.hang_up()
     folder = server.data / "tapes"
-    await in_thread(wait_for, lambda: list(folder.glob("*.gz")) and not list(folder.glob("*.jsonl")))
+    await in_thread(until_here, lambda: list(folder.glob("*.gz")) and not list(folder.glob("*.jsonl")))
     (path,) = folder.iterdir()
     assert phone.call in path.name
 
@@ -550,7 +543,7 @@ async def test_every_underrun_is_taped_where_it_was(serve: Callable[..., Any], d
     await in_thread(server.wait_for, "said", call=phone.call, role="agent")
     await phone.hang_up()
     folder = server.data / "tapes"
-    await in_thread(wait_for, lambda: list(folder.glob("*.gz")) and not list(folder.glob("*.jsonl")))
+    await in_thread(until_here, lambda: list(folder.glob("*.gz")) and not list(folder.glob("*.jsonl")))
     lines = [msgspec.json.decode(line) for line in read_lines(*folder.iterdir())]
     taped = [line["ms"] for line in lines if line.get("out") == "underrun"]
     assert len(taped) == lines[-1]["end"]["underruns"] > 0
@@ -583,7 +576,7 @@ async def test_a_killed_servers_tape_is_whole_to_its_last_moment(
 
     # The next server that starts there finishes it.
     tapes = Tapes(path.parent, TapeSettings(mode="full"))
-    await in_thread(wait_for, path.with_suffix(".jsonl.gz").exists)
+    await in_thread(until_here, path.with_suffix(".jsonl.gz").exists)
     tapes.stop()
     again, steps = read(read_lines(path.with_suffix(".jsonl.gz")))
     assert (head.incomplete, again.incomplete) == (False, True)

@@ -39,6 +39,7 @@ from agent.exceptions import EngineError
 from audio.resample import to_both, to_line
 from config.agent import AgentSettings, load_agents
 from config.engine import FallbackSettings
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one embedded recognizer for all: it takes a while to load
 
@@ -485,9 +486,7 @@ async def test_who_hangs_up_while_he_is_being_understood_leaves_nothing_behind(
 ) -> None:
     call = Call(fallback(Model(GONE), recognizer))
     asking = asyncio.create_task(call.ask(audio=20 * spoken("goodbye")))
-    async with asyncio.timeout(30):
-        while not recognizer._utterances:  # noqa: ASYNC110 (there is no event for it)
-            await asyncio.sleep(0.001)
+    await until(lambda: recognizer._utterances)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking

@@ -21,6 +21,7 @@ from agent.exceptions import DeviceLost, EngineError
 from config.engine import KokoroSettings
 from tests.agent.engine.kokoro.conftest import Gate
 from tests.agent.engine.watch import Watch
+from tests.waiting import until
 
 
 async def speak(synthesizer: KokoroSynthesizer, text: str, request: str = "CA1/1.0", **options: object) -> list[Speech]:
@@ -34,9 +35,7 @@ def start(synthesizer: KokoroSynthesizer, request: str, text: str = "Sure.") -> 
 
 async def waiting(synthesizer: KokoroSynthesizer, count: int) -> None:
     """Until so many pieces are in the queue."""
-    async with asyncio.timeout(20):
-        while len(synthesizer._waiting) != count:  # noqa: ASYNC110 (it is filled and emptied by other threads)
-            await asyncio.sleep(0.001)
+    await until(lambda: len(synthesizer._waiting) == count)  # other threads fill and empty it
 
 
 def covers(pieces: list[Speech], text: str) -> None:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from config.engine import OpenAISettings
+from tests.waiting import until
 
 KEY = "sk-only-the-server-may-see-this"
 
@@ -100,9 +101,7 @@ class Server:
             await self.news.wait_for(condition)
 
     async def until_no_connection(self) -> None:
-        async with asyncio.timeout(30):
-            while self.connections:  # noqa: ASYNC110 (uvicorn has no event for it)
-                await asyncio.sleep(0.002)
+        await until(lambda: not self.connections)  # uvicorn has no event for it
 
     async def _tell(self) -> None:
         async with self.news:

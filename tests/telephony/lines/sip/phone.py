@@ -37,6 +37,7 @@ from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import NameAddr, parse_uri
 from telephony.lines.sip.syntax.message import KeepAlive, Message, StreamParser, parse
 from telephony.server.app import App
+from tests.waiting import until
 
 HOST = "127.0.0.1"
 WAIT_S = 15
@@ -280,9 +281,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
 
 async def over(app: App) -> None:
     """Wait until no call is on."""
-    async with asyncio.timeout(WAIT_S):
-        while app.calls:  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.01)
+    await until(lambda: not app.calls)
     assert app.admission.active == 0
 
 

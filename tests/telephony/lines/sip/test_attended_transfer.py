@@ -27,6 +27,7 @@ from telephony.tapes.replay import open_tape
 from tests.telephony.lines.sip.callee import Callee, reject
 from tests.telephony.lines.sip.clients.local import free_port
 from tests.telephony.lines.sip.phone import HOST, QUICK, Phone, over, server
+from tests.waiting import until
 
 pytestmark = pytest.mark.looptime
 Open = Callable[..., Awaitable[Phone]]
@@ -100,18 +101,15 @@ async def over_with(app: App) -> None:
     """Wait until no call is up and nobody is being rung."""
     await over(app)
     assert app.sip
-    async with asyncio.timeout(15):
-        while app.sip.calls or app.sip._ua.calls:  # type: ignore[union-attr] # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.01)
+    sip = app.sip
+    await until(lambda: not (sip.calls or sip._ua.calls))  # type: ignore[union-attr]
     assert not app.sip.attended_transfers._on
     assert not app.sip.attended_transfers._tasks
 
 
 async def told(app: App) -> ReplyRequest:
     """Wait until the agent says that nobody is there; what it was asked."""
-    async with asyncio.timeout(15):
-        while not (found := unreached(app)):  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.01)
+    found: list[ReplyRequest] = await until(lambda: unreached(app))
     return found[-1]
 
 

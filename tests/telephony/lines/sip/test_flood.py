@@ -22,6 +22,7 @@ from telephony.lines.sip.dialogs.exchange import Credentials
 from telephony.lines.sip.syntax.message import encode
 from tests.telephony.lines.sip.peer import invite
 from tests.telephony.lines.sip.phone import HOST, QUICK, Phone, over, server
+from tests.waiting import until
 
 Open = Callable[..., Awaitable[Phone]]
 pytestmark = [pytest.mark.alone, pytest.mark.slow]
@@ -88,10 +89,12 @@ def cpu_s(observed: psutil.Process) -> float:
 
 async def all_ended(process: Any) -> list[dict[str, Any]]:
     """The server's line of each call's end."""
-    async with asyncio.timeout(10):
-        while len(ended := [line for line in list(process.log) if line["message"] == "ended"]) < CALLS:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    return ended
+
+    def ended() -> list[dict[str, Any]]:
+        return [line for line in list(process.log) if line["message"] == "ended"]
+
+    await until(lambda: len(ended()) >= CALLS)
+    return ended()
 
 
 @pytest.mark.parametrize("kind", ["calls without a password", "no SIP at all", "audio for a call's port"])
