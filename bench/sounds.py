@@ -106,7 +106,7 @@ def sounds_over(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def speak_to_file(text: str, path: Path) -> Path:
-    """The agent's own voice, as an echo brings it back; gives the file."""
+    """The agent's own voice, as an echo brings it back; returns the file."""
     _write(path, resample.resample(*say(text), RATE))
     return path
 

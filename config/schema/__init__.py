@@ -33,7 +33,7 @@ def schemas() -> dict[str, str]:
 
 
 def write(folder: Path = FOLDER) -> list[Path]:
-    """Write them; gives the files."""
+    """Write them; returns the files."""
     paths = []
     for name, text in schemas().items():
         paths.append(folder / name)

@@ -40,9 +40,9 @@ def _sampled(sip: SipSettings, first: int, pairs: int, *, running: bool) -> Find
     taken = [port for port in tried if not _is_free(sip.host, port)]
     if not taken:
         return _found("ok", f"{len(tried)} of its pairs were tried: all free")
-    text = f"{len(taken)} of {len(tried)} pairs tried are taken or cannot be had, {sip.host} port {taken[0]} for one"
+    text = f"{len(taken)} of {len(tried)} pairs tried are taken or unavailable, such as {sip.host} port {taken[0]}"
     if len(taken) == len(tried):
-        return _found("problem", text, "choose other ports, or see what is said of sip.host")
+        return _found("problem", text, "choose other ports, or see the finding about sip.host")
     level: Level = "ok" if running or len(taken) <= len(tried) // 4 else "warning"
     return _found(level, text, "" if level == "ok" else "another program uses these ports; choose others")
 

@@ -26,7 +26,7 @@ def check(sip: SipSettings) -> Iterator[Finding]:
         shown = handshake(ours, _knowing(sip.tls_cert))
     except ssl.SSLCertVerificationError as error:
         late = error.verify_code == EXPIRED
-        when = "is no longer good" if late else "is not good yet" if error.verify_code == NOT_YET else "is no good"
+        when = "has expired" if late else "is not yet valid" if error.verify_code == NOT_YET else "is invalid"
         advice = "renew it" if late else ""
         yield _found("problem", f"the certificate {sip.tls_cert} {when}: {error.verify_message}", advice)
         return
@@ -52,14 +52,16 @@ def check_authorities(sip: SipSettings) -> Iterator[Finding]:
     alone.load_verify_locations(sip.tls_ca)
     known: list[dict[str, Any]] = alone.get_ca_certs()
     if not known:
-        advice = "put the certificate of the authority there that has signed those of your servers"
+        advice = "put there the certificate of the authority that signed your servers' certificates"
         yield _found("warning", f"sip.tls_ca: no certificate in {sip.tls_ca} is an authority's", advice)
     for each in known:
         name = ", ".join(value for part in each["subject"] for _, value in part) or "an authority without a name"
         until = ssl.cert_time_to_seconds(each["notAfter"])
         day = time.strftime("%Y-%m-%d", time.gmtime(until))
         if until < time.time():
-            yield _found("problem", f"sip.tls_ca: {name} was good until {day}: whom it vouches for is not called")
+            yield _found(
+                "problem", f"sip.tls_ca: {name} expired on {day}: servers that it vouches for cannot be called"
+            )
         else:
             yield _found("ok", f"sip.tls_ca: {name} vouches for servers that we call, until {day}")
 
@@ -87,10 +89,10 @@ def _knowing(file: str) -> ssl.SSLContext:
 def _lifetime(shown: dict[str, Any]) -> Finding:
     until = ssl.cert_time_to_seconds(shown["notAfter"])
     days = int((until - time.time()) / 86_400)
-    text = f"the certificate is good until {time.strftime('%Y-%m-%d', time.gmtime(until))}, {days} days"
+    text = f"the certificate is valid until {time.strftime('%Y-%m-%d', time.gmtime(until))}, {days} days"
     if days >= SOON_DAYS:
         return _found("ok", text)
-    return _found("warning", text, "renew it; the server reads it at its start only")
+    return _found("warning", text, "renew it; the server reads it only when it starts")
 
 
 def _names(sip: SipSettings, ours: ssl.SSLContext, shown: dict[str, Any]) -> Finding:

@@ -46,7 +46,7 @@ def check(settings: Settings) -> Iterator[Finding]:
             "problem", f"profile {engine.profile} needs packages that are missing: {', '.join(missing)}", advice
         )
         return
-    yield _found("ok", f"profile {engine.profile}: its packages are there")
+    yield _found("ok", f"profile {engine.profile}: its packages are installed")
     yield from _hearing(engine, agents)
     for part in parts:
         yield from _part(engine, part, list(agents.values()))
@@ -104,7 +104,7 @@ def _hearing(engine: EngineSettings, agents: dict[str, AgentSettings]) -> Iterat
     if engine.profile in ("gpu", "cascade", "openai"):
         for agent in deaf_without_models(agents):
             text = f"{agent.name}.yaml: language: {agent.language!r} is not understood without the models"
-            yield _found("warning", text, "when they are lost, its callers are put through")
+            yield _found("warning", text, "if they are lost, its callers are transferred")
 
 
 def _voice_detector() -> Finding:
@@ -196,8 +196,8 @@ def _locate(model: str, setting: str) -> Path | Finding:
     except LocalEntryNotFoundError:
         if HF_HUB_OFFLINE:
             return _found("problem", f"{setting}.model: {model} is not here, and HF_HUB_OFFLINE is set")
-        text = f"{setting}.model: {model} is not here yet; the first start fetches it, which takes long"
-        return _found("warning", text, f"fetch it before: hf download {model}")
+        text = f"{setting}.model: {model} is not here yet; the first start fetches it, which takes a while"
+        return _found("warning", text, f"fetch it beforehand: hf download {model}")
 
 
 def _api(engine: EngineSettings) -> Finding:
@@ -206,12 +206,12 @@ def _api(engine: EngineSettings) -> Finding:
     host = url.hostname or ""
     if not is_loopback(host):
         if not engine.openai.api_key.get_secret_value():
-            return _found("warning", f"engine.openai.url: {engine.openai.url} is asked without a key (api_key)")
-        return _found("ok", f"engine.openai.url: {engine.openai.url}, which was not tried")
+            return _found("warning", f"engine.openai.url: {engine.openai.url} is used without a key (api_key)")
+        return _found("ok", f"engine.openai.url: {engine.openai.url}, not tried")
     try:
         socket.create_connection((host, url.port or (443 if url.scheme == "https" else 80)), CONNECT_S).close()
     except OSError as error:
-        text = f"engine.openai.url: nobody answers at {engine.openai.url}: {error.strerror or error}"
+        text = f"engine.openai.url: no server answers at {engine.openai.url}: {error.strerror or error}"
         return _found("problem", text, "start that server first; deploy/vllm.md shows one")
     return _found("ok", f"engine.openai.url: a server listens at {engine.openai.url}")
 

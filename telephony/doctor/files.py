@@ -23,9 +23,9 @@ def check(settings: Settings) -> Iterator[Finding]:
     above = next(path for path in (folder, *folder.parents) if path.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         advice = f"give the user that voxline runs as the folder {folder}, or set server.data to another one"
-        yield _found("problem", f"server.data: {above} is no folder that can be written to", advice)
+        yield _found("problem", f"server.data: {above} is not a writable folder", advice)
     else:
-        made = "" if above == folder else ", which is made when something is written"
+        made = "" if above == folder else ", created when something is written"
         yield _found("ok", f"server.data: {folder}{made}")
         yield _room(settings, above)
         if above == folder:
@@ -53,7 +53,7 @@ def _room(settings: Settings, folder: Path) -> Finding:
     text = f"{free_mb:,.0f} MB are free on its disk"
     if free_mb >= wanted_mb:
         return _found("ok", text)
-    return _found("warning", f"{text}; {wanted_mb:,.0f} are wanted", "make room, or lower tape.max_mb")
+    return _found("warning", f"{text}; {wanted_mb:,.0f} are needed", "make room, or lower tape.max_mb")
 
 
 def _open_files(settings: Settings) -> Finding:

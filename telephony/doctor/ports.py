@@ -12,9 +12,9 @@ Bind = Callable[[str, int], socket.socket]
 NOBODY = {4: "192.0.2.1", 6: "2001:db8::1"}  # addresses for documentation; nothing is sent to them
 
 ADVICE = {
-    errno.EADDRINUSE: "another program has it, which `ss -lpntu` names: end that one, or choose another port",
+    errno.EADDRINUSE: "another program has it (`ss -lpntu` shows which): stop it, or choose another port",
     errno.EACCES: "ports below 1024 are for root, or take AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit",
-    errno.EADDRNOTAVAIL: "no interface of this machine has this address; `ip address` shows those that there are",
+    errno.EADDRNOTAVAIL: "no interface of this machine has this address; `ip address` shows the ones there are",
 }
 
 
@@ -25,7 +25,7 @@ def try_port(area: Area, name: str, host: str, port: int, bind: Bind, *, running
         bind(host, port).close()
     except OSError as error:
         if running and error.errno == errno.EADDRINUSE:
-            return Finding("ok", area, f"{where}: taken, as by the voxline that answers here already")
+            return Finding("ok", area, f"{where}: taken by the voxline that is already running here")
         return Finding("problem", area, f"{where}: {reason(error)}", ADVICE.get(error.errno or 0, ""))
     return Finding("ok", area, f"{where}: free to listen on")
 

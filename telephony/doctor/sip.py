@@ -53,7 +53,9 @@ def _ports(sip: SipSettings, *, running: bool) -> Iterator[Finding]:
             )
     used = {sip.port} if {"udp", "tcp"} & set(sip.transports) else set()
     if 0 in used | ({sip.tls_port} if "tls" in sip.transports else set()) and not is_loopback(sip.host):
-        yield _found("warning", "port 0 is another one at each start, which nobody elsewhere knows", "choose one: 5060")
+        yield _found(
+            "warning", "port 0 is a different port at each start, unknown to anybody elsewhere", "choose one: 5060"
+        )
 
 
 def _reached(sip: SipSettings) -> Iterator[Finding]:
@@ -63,7 +65,9 @@ def _reached(sip: SipSettings) -> Iterator[Finding]:
     if is_loopback(sip.host):
         if not theirs.is_loopback:
             advice = "set sip.host to this machine's address, or to 0.0.0.0"
-            yield _found("problem", f"sip.advertised is {address}, but sip.host is loopback: nobody reaches it", advice)
+            yield _found(
+                "problem", f"sip.advertised is {address}, but sip.host is loopback: nobody can reach it", advice
+            )
         else:
             yield _found("ok", f"reached at {address} by programs on this machine only; sip.host opens it to others")
     elif theirs.is_loopback or theirs.is_unspecified or theirs.is_multicast:
@@ -72,7 +76,7 @@ def _reached(sip: SipSettings) -> Iterator[Finding]:
     elif not is_local(address):
         here = leaves_from(theirs.version) or "this machine"
         advice = f"the router at {address} must lead to {here}: {to_forward(sip)}"
-        yield _found("warning", f"reached at {address}, which is not this machine's: there is a NAT between", advice)
+        yield _found("warning", f"reached at {address}, which is not this machine's: there is a NAT in between", advice)
     elif theirs.is_global:
         yield _found("ok", f"reached at {address}, this machine's own; a firewall must let in {to_forward(sip)}")
     else:
@@ -96,12 +100,12 @@ def _callers(sip: SipSettings) -> Iterator[Finding]:
         net = ip_network(network)
         if not net.prefixlen:
             advice = "name the networks of your trunk or PBX; providers list them in their documentation"
-            yield _found("problem", f"sip.trusted has {network}: anybody may call, unasked and unlimited", advice)
+            yield _found("problem", f"sip.trusted has {network}: anybody may call, unchecked and without limit", advice)
         elif net.is_global and net.prefixlen < WIDE[net.version]:
             yield _found("warning", f"sip.trusted has {network}, {net.num_addresses:,} public addresses", "name fewer")
     weak = [name for name, password in sip.users.items() if len(password.get_secret_value()) < SHORT]
     if weak:
-        advice = "machines guess day and night: `openssl rand -base64 18` makes a good one"
+        advice = "machines guess passwords day and night: `openssl rand -base64 18` makes a good one"
         yield _found("warning", f"passwords shorter than {SHORT} characters: {', '.join(weak)}", advice)
 
 
@@ -124,7 +128,7 @@ def _encryption(sip: SipSettings) -> Iterator[Finding]:
     if "tls" in sip.transports:
         yield from certificate.check(sip)
         if sip.srtp == "off":
-            yield _found("warning", "signalling goes by TLS, but the audio in the clear", "set sip.srtp: allowed")
+            yield _found("warning", "signalling is encrypted by TLS, but the audio is not", "set sip.srtp: allowed")
     if sip.srtp == "off":
         return
     plain = [name for name in sip.transports if name != "tls"]

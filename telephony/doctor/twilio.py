@@ -21,7 +21,7 @@ def check(settings: Settings, *, running: bool = False) -> Iterator[Finding]:
     server = settings.server
     yield _listening(server.host, server.port, running=running)
     if not settings.secured:
-        text = "Twilio cannot call: there is no twilio.auth_token, so only this machine is listened to"
+        text = "Twilio cannot call: there is no twilio.auth_token, so voxline listens to this machine only"
         advice = "set TWILIO_AUTH_TOKEN, and server.public_url to the address that Twilio calls"
         yield _found("ok", text) if settings.sip.enabled else _found("warning", text, advice)
         return
@@ -41,8 +41,10 @@ def _listening(host: str, port: int, *, running: bool) -> Finding:
             bound.close()
     except SettingsError as error:
         if running:
-            return _found("ok", f"HTTP {show(host, port)}: taken, as by the voxline that answers here already")
-        return _found("problem", str(error), "`ss -lpnt` names who has a port, `ip address` the addresses there are")
+            return _found("ok", f"HTTP {show(host, port)}: taken by the voxline that is already running here")
+        return _found(
+            "problem", str(error), "`ss -lpnt` shows which program has a port, `ip address` the addresses there are"
+        )
     return _found("ok", f"HTTP {show(host, port)}: free to listen on")
 
 

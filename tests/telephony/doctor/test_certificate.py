@@ -27,7 +27,7 @@ def test_a_good_one_that_signs_itself(make_certificate: Make) -> None:
 
 def test_one_that_is_soon_over(make_certificate: Make) -> None:
     found = of("warning", doctor.check(sip(make_certificate(days=5))))
-    assert found[0].startswith("the certificate is good until ")
+    assert found[0].startswith("the certificate is valid until ")
 
 
 def test_one_that_is_over(make_certificate: Make, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_one_that_is_over(make_certificate: Make, tmp_path: Path) -> None:
     subprocess.run(ask, check=True, capture_output=True)
     subprocess.run([*sign, files["tls_cert"]], check=True, capture_output=True)
     found = list(doctor.check(sip(files)))
-    assert of("problem", found) == [f"the certificate {files['tls_cert']} is no longer good: certificate has expired"]
+    assert of("problem", found) == [f"the certificate {files['tls_cert']} has expired: certificate has expired"]
     assert found[0].advice == "renew it"
 
 
@@ -83,4 +83,4 @@ def test_an_authority_that_is_over_is_a_problem(make_certificate: Make, tmp_path
     again = ["openssl", "x509", "-in", files["tls_cert"], "-signkey", files["tls_key"], "-days", "-1", "-out", old]
     subprocess.run(again, check=True, capture_output=True)
     (found,) = of("problem", doctor.check_authorities(SipSettings(tls_ca=old)))
-    assert found.startswith("sip.tls_ca: voxline was good until ")
+    assert found.startswith("sip.tls_ca: voxline expired on ")

@@ -160,8 +160,8 @@ def test_a_server_of_this_machine_is_knocked_at_and_others_are_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         assert f"ok: engine.openai.url: a server listens at {url}" in said(url)
-    assert f"problem: engine.openai.url: nobody answers at {url}: Connection refused" in said(url)
-    assert "which was not tried" in said("https://api.example.com/v1", "secret-key")
+    assert f"problem: engine.openai.url: no server answers at {url}: Connection refused" in said(url)
+    assert "not tried" in said("https://api.example.com/v1", "secret-key")
     assert "secret-key" not in said("https://api.example.com/v1", "secret-key")
     assert "warning: engine.openai.url: https://api.example.com/v1 is asked without a key" in said(
         "https://api.example.com/v1"

@@ -12,7 +12,7 @@ from tests.telephony.doctor.findings import of, settings, text
 def test_a_folder_that_is_there_or_will_be_and_nothing_is_made(tmp_path: Path) -> None:
     assert f"ok: server.data: {tmp_path} " in text(files.check(settings(server__data=str(tmp_path))))
     later = tmp_path / "a" / "b"
-    assert "which is made when something is written" in text(files.check(settings(server__data=str(later))))
+    assert "created when something is written" in text(files.check(settings(server__data=str(later))))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -30,14 +30,14 @@ def test_files_about_calls_that_anybody_may_read(tmp_path: Path) -> None:
 
 def test_what_is_no_folder() -> None:
     assert of("problem", files.check(settings(server__data="/dev/null/out"))) == [
-        "server.data: /dev/null is no folder that can be written to"
+        "server.data: /dev/null is not a writable folder"
     ]
 
 
 def test_a_full_disk(tmp_path: Path) -> None:
     plenty = {"server__data": str(tmp_path), "tape__max_mb": 1e12}
     assert of("warning", files.check(settings(**plenty))) == []  # no tapes are kept
-    assert "are wanted" in of("warning", files.check(settings(**plenty, tape__mode="full")))[0]
+    assert "are needed" in of("warning", files.check(settings(**plenty, tape__mode="full")))[0]
 
 
 def test_few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:

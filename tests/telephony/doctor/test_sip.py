@@ -66,7 +66,7 @@ def test_behind_a_nat_it_says_what_is_to_be_forwarded(certificate: dict[str, str
         sip__transports=["udp", "tcp", "tls"], sip__tls_port=5061, **tls,
     )  # fmt: skip
     found = list(sip.check(nat))
-    assert f"reached at {ELSEWHERE}, which is not this machine's: there is a NAT between" in of("warning", found)
+    assert f"reached at {ELSEWHERE}, which is not this machine's: there is a NAT in between" in of("warning", found)
     assert "UDP 5060, TCP 5060, TCP 5061 (TLS), UDP 20000-29999 (audio)" in text(found)
     assert "may call without a password: 54.172.60.0/30" in text(found)
     assert "everybody else hears nothing at all" in text(found)
@@ -85,8 +85,8 @@ def test_an_address_of_this_machine_needs_no_router() -> None:
     here = leaves_from(4)
     found = list(sip.check(settings(sip__host=here, sip__trusted=["10.0.0.0/8"])))
     assert f"reached at {here}" in text(found)
-    assert "there is a NAT between" not in text(found)
-    assert "port 0 is another one at each start, which nobody elsewhere knows" in of("warning", found)
+    assert "there is a NAT in between" not in text(found)
+    assert "port 0 is a different port at each start, unknown to anybody elsewhere" in of("warning", found)
 
 
 def test_it_says_who_may_call_and_what_is_too_open() -> None:
@@ -94,7 +94,7 @@ def test_it_says_who_may_call_and_what_is_too_open() -> None:
         sip__users={"ann": "short", "bob": "long-enough-to-hold"}, sip__trusted=["0.0.0.0/0", "54.0.0.0/8"]
     )
     found = list(sip.check(users))
-    assert of("problem", found) == ["sip.trusted has 0.0.0.0/0: anybody may call, unasked and unlimited"]
+    assert of("problem", found) == ["sip.trusted has 0.0.0.0/0: anybody may call, unchecked and without limit"]
     assert "sip.trusted has 54.0.0.0/8, 16,777,216 public addresses" in of("warning", found)
     assert "passwords shorter than 8 characters: ann" in of("warning", found)
     assert "may call from anywhere, with a password: ann, bob" in text(found)
@@ -124,7 +124,7 @@ def test_encryption(certificate: dict[str, str], monkeypatch: pytest.MonkeyPatch
     assert "the keys of encrypted audio go over udp and tcp as plain text" in of("warning", sip.check(half))
     tls = {f"sip__{key}": value for key, value in certificate.items()}
     clear = settings(sip__transports=["tls"], sip__srtp="off", **tls)
-    assert "signalling goes by TLS, but the audio in the clear" in of("warning", sip.check(clear))
+    assert "signalling is encrypted by TLS, but the audio is not" in of("warning", sip.check(clear))
     monkeypatch.setattr(srtp, "available", lambda: False)
     for wanted, level in (("allowed", "warning"), ("required", "problem")):
         assert of(level, sip.check(settings(sip__srtp=wanted))) == ["sip.srtp: encrypted audio is refused"]

@@ -14,7 +14,7 @@ ACCOUNT = {"twilio__auth_token": TOKEN, "server__public_url": "https://voice.exa
 def test_without_an_account_it_is_local() -> None:
     local = settings(server__port=0, sip__enabled=False)
     assert of("warning", twilio.check(local)) == [
-        "Twilio cannot call: there is no twilio.auth_token, so only this machine is listened to"
+        "Twilio cannot call: there is no twilio.auth_token, so voxline listens to this machine only"
     ]
     assert of("warning", twilio.check(settings(server__port=0))) == []  # by SIP is enough
 
