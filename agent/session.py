@@ -412,7 +412,7 @@ class Session:
         reply = self._agent_turn.find(event.reply)
         if reply is None:
             return []
-        if reply.speculative:  # it was only early; the turn will be asked about again
+        if reply.speculative:  # the turn will be asked about again
             return self._resume() if self.state is State.INTERRUPTED else self._agent_turn.discard_speculative()
         commands = self._agent_turn.fail(reply)
         if reply.begun:

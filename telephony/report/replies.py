@@ -16,7 +16,7 @@ class Span(msgspec.Struct):
     open: bool = False  # the tape has no audio: the end is told by what comes next
 
 
-class Spoken(msgspec.Struct, frozen=True):
+class TimedWord(msgspec.Struct, frozen=True):
     """A word of a reply; ms from the reply's start."""
 
     text: str
@@ -37,7 +37,7 @@ class Break(msgspec.Struct):
     meaning: str = ""
 
 
-class Reply(msgspec.Struct):
+class ReplyStory(msgspec.Struct):
     """One spoken answer. Its `*_at` are when something happened first; None: it did not."""
 
     number: int
@@ -52,7 +52,7 @@ class Reply(msgspec.Struct):
     cancelled_at: float | None = None
     caller_text: str = ""  # what it answers
     text: str = ""
-    words: list[Spoken] = []
+    words: list[TimedWord] = []
     audio_ms: float = 0.0
     played_ms: float = 0.0  # known to have been played
     heard_text: str | None = None  # what of it was heard, in words

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from audio.rate import SAMPLES_PER_MS
 from telephony.report.caller_speech import CallerSpeech
-from telephony.report.replies import TOLERANCE_MS, Break, Reply, Span, Spoken
+from telephony.report.replies import TOLERANCE_MS, Break, ReplyStory, Span, TimedWord
 from telephony.report.tape import Item, Line, Tape, Wire
 
 
@@ -12,7 +12,7 @@ class Story:
     """Follows a whole tape."""
 
     def __init__(self, tape: Tape) -> None:
-        self.replies: dict[int, Reply] = {}
+        self.replies: dict[int, ReplyStory] = {}
         self.breaks: list[Break] = []
         self.resumed: set[int] = set()  # replies that went on after a break
         self.holes: list[tuple[float, float]] = []  # the ear ran dry within a reply, as the line has counted it
@@ -27,7 +27,7 @@ class Story:
         for line in tape.lines:
             self._follow(line)
 
-    def turns(self) -> Iterator[Reply]:
+    def turns(self) -> Iterator[ReplyStory]:
         """The replies that answer a turn of the caller and were not taken back."""
         return (reply for reply in self.replies.values() if reply.cue == "answer" and not self.taken_back(reply))
 
@@ -43,13 +43,13 @@ class Story:
         return joined
 
     @staticmethod
-    def taken_back(reply: Reply) -> bool:
+    def taken_back(reply: ReplyStory) -> bool:
         """Whether it was given up before the caller could hear any of it."""
         return reply.cancelled_at is not None and reply.played_at is None and not reply.spans
 
-    def reply(self, number: int) -> Reply:
+    def reply(self, number: int) -> ReplyStory:
         """The reply of this number."""
-        return self.replies.setdefault(number, Reply(number))
+        return self.replies.setdefault(number, ReplyStory(number))
 
     def _follow(self, line: Line) -> None:
         if line.wire:
@@ -131,7 +131,7 @@ class Story:
         if event.reply is not None:
             self._on_reply_event(at, event, self.reply(event.reply))
 
-    def _on_reply_event(self, at: float, event: Item, reply: Reply) -> None:
+    def _on_reply_event(self, at: float, event: Item, reply: ReplyStory) -> None:
         match event.type:
             case "Played":
                 reply.played_ms = max(reply.played_ms, event.ms)
@@ -148,7 +148,7 @@ class Story:
             case "ReplyAudio":
                 reply.made_at = _first(reply.made_at, at)
                 start = reply.audio_ms
-                reply.words += [Spoken(w.text, start + w.start_ms, start + w.end_ms) for w in event.words]
+                reply.words += [TimedWord(w.text, start + w.start_ms, start + w.end_ms) for w in event.words]
                 reply.audio_ms += len(event.ulaw) / SAMPLES_PER_MS
             case "ReplyFailed":
                 reply.failed = event.reason or "no reason given"
@@ -163,7 +163,7 @@ class Story:
         elif command.reply is not None and not (_is_hold(line) and command.type in ("Pause", "Resume")):
             self._on_reply_command(line.at, command, self.reply(command.reply))
 
-    def _on_decided(self, line: Line, command: Item, reply: Reply) -> None:
+    def _on_decided(self, line: Line, command: Item, reply: ReplyStory) -> None:
         reply.cue = command.cue
         reply.decided_at = _first(reply.decided_at, command.at_ms)
         reply.speech_end_ms = command.speech_end_ms
@@ -176,7 +176,7 @@ class Story:
         if not reply.keys_at:
             self.speech.decided(command.speech_end_ms)
 
-    def _on_reply_command(self, at: float, command: Item, reply: Reply) -> None:
+    def _on_reply_command(self, at: float, command: Item, reply: ReplyStory) -> None:
         match command.type:
             case "StartReply" if command.utterance is not None:
                 self._replies_to[command.utterance] = reply.number
@@ -203,7 +203,7 @@ class Story:
                 talk_over = self._break_over(reply, command.at_ms)
                 talk_over.onset_ms = command.onset_ms or talk_over.onset_ms
 
-    def _break_over(self, reply: Reply, at: float, *, resumed: bool = False) -> Break:
+    def _break_over(self, reply: ReplyStory, at: float, *, resumed: bool = False) -> Break:
         """The caller's sound over this reply is understood. `Drop` and `Interrupted` come together, in any order."""
         last = self.breaks[-1] if self.breaks else None
         if last is None or last.reply != reply.number or last.resumed:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import msgspec
 
 from audio.rate import SAMPLES_PER_MS
-from telephony.report.replies import Break, Reply
+from telephony.report.replies import Break, ReplyStory
 from telephony.report.story import Story
 from telephony.report.tape import Item, Line, Tape, Tool, Wire
 
 HOLD_NOTES = {"Held": "The caller put the call on hold", "Retrieved": "The call was off hold again"}
 
 
-class State(msgspec.Struct, frozen=True):
+class StateSpan(msgspec.Struct, frozen=True):
     """A stretch of the conversation in one state."""
 
     name: str
@@ -43,11 +43,11 @@ class Tick(msgspec.Struct, frozen=True, omit_defaults=True):
     end: float | None = None
 
 
-def states(tape: Tape) -> list[State]:
+def states(tape: Tape) -> list[StateSpan]:
     """Which state when. The call begins idle."""
     changes = [(0.0, "idle"), *((line.at, line.state) for line in tape.lines if line.state)]
     ends = [at for at, _ in changes[1:]] + [max(tape.end_ms, changes[-1][0])]
-    return [State(name, at, end) for (at, name), end in zip(changes, ends, strict=True) if end > at]
+    return [StateSpan(name, at, end) for (at, name), end in zip(changes, ends, strict=True) if end > at]
 
 
 def latencies(story: Story) -> list[Latency]:
@@ -57,7 +57,7 @@ def latencies(story: Story) -> list[Latency]:
     return sorted(found, key=lambda wait: wait.start)
 
 
-def _until_heard(reply: Reply) -> Iterator[Latency]:
+def _until_heard(reply: ReplyStory) -> Iterator[Latency]:
     decided, ear = reply.decided_at, reply.ear_at
     if decided is None or ear is None or reply.cue not in ("answer", "greet"):
         return

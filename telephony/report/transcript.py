@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from telephony.report.replies import Break, Reply
+from telephony.report.replies import Break, ReplyStory
 from telephony.report.story import Story
 from telephony.report.tape import Item, Tape
 from telephony.report.timeline import HOLD_NOTES, tool_runs
@@ -13,7 +13,7 @@ from telephony.report.timeline import HOLD_NOTES, tool_runs
 LINE_NOTES = {"HungUp": "The line is gone", "Shutdown": "The server shuts down", **HOLD_NOTES}
 
 
-class Said(msgspec.Struct, frozen=True):
+class AgentWord(msgspec.Struct, frozen=True):
     """A word of the agent: when the ear began to hear it (None: the tape does not tell), and whether it did."""
 
     text: str
@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     end: float
     text: str
     reply: int | None = None
-    words: list[Said] = []  # of the agent
+    words: list[AgentWord] = []  # of the agent
     tags: list[str] = []
     facts: list[str] = []  # figures, each in a few words
 
@@ -51,7 +51,7 @@ def gaps_ms(story: Story) -> list[float]:
     ]
 
 
-def turn_starts(story: Story) -> Iterator[tuple[Reply, float | None]]:
+def turn_starts(story: Story) -> Iterator[tuple[ReplyStory, float | None]]:
     """The turns of the caller, by the reply to each, and where its speech began (None: keys only, or unknown)."""
     since = 0.0
     settled = sorted([*story.forgotten, *(b.over_ms for b in story.breaks if b.resumed and b.over_ms is not None)])
@@ -78,7 +78,7 @@ def _caller_turns(story: Story) -> Iterator[Entry]:
         )
 
 
-def _stages(reply: Reply, end_ms: float) -> list[str]:
+def _stages(reply: ReplyStory, end_ms: float) -> list[str]:
     """Where the time until the answer went."""
     facts = [] if reply.ear_at is None else [f"answer heard after {reply.ear_at - end_ms:.0f} ms"]
     before = end_ms
@@ -107,7 +107,7 @@ def _agent_turns(story: Story) -> Iterator[Entry]:
         if reply.ear_at is None:
             continue
         heard = reply.words_heard()
-        words = [Said(w.text, _ear_time(reply, w.start_ms), i < heard) for i, w in enumerate(reply.words)]
+        words = [AgentWord(w.text, _ear_time(reply, w.start_ms), i < heard) for i, w in enumerate(reply.words)]
         yield Entry(
             who="agent",
             start=reply.ear_at,
@@ -120,26 +120,26 @@ def _agent_turns(story: Story) -> Iterator[Entry]:
         )
 
 
-def _keys(reply: Reply, at: float) -> Entry:
+def _keys(reply: ReplyStory, at: float) -> Entry:
     """Keys that the agent pressed: as tones they have been heard, as events they are only known to have been sent."""
     start, end = (at, at) if reply.ear_at is None else (reply.ear_at, reply.ear_end)
     text = f"Pressed {reply.text or 'keys'}"
     return Entry(who="agent", start=start, end=end, text=text, reply=reply.number, tags=["keys"])
 
 
-def _ear_time(reply: Reply, ms: float) -> float | None:
+def _ear_time(reply: ReplyStory, ms: float) -> float | None:
     """When the ear heard this place of a reply, to 0.1 ms."""
     at = reply.ear_time(ms)
     return None if at is None else round(at, 1)
 
 
-def _tags(reply: Reply, story: Story) -> list[str]:
+def _tags(reply: ReplyStory, story: Story) -> list[str]:
     resumed = reply.number in story.resumed
     tags = [] if reply.cue in ("", "answer") else [reply.cue]
     return tags + ["interrupted"] * reply.interrupted + ["resumed"] * resumed + ["failed"] * bool(reply.failed)
 
 
-def _heard(reply: Reply) -> list[str]:
+def _heard(reply: ReplyStory) -> list[str]:
     heard_ms = reply.at_the_ear
     if reply.audio_ms > heard_ms + 1:
         return [f"{heard_ms / 1000:.1f} s of {reply.audio_ms / 1000:.1f} s heard"]
@@ -181,7 +181,7 @@ def _talk_over(talk_over: Break) -> Entry:
     return _note(start, text, over, tags)
 
 
-def _reply_notes(reply: Reply) -> Iterator[Entry]:
+def _reply_notes(reply: ReplyStory) -> Iterator[Entry]:
     if Story.taken_back(reply) and reply.cancelled_at is not None:
         text = f"Answer {reply.number} " + ("was taken back" if reply.cue else "was made early and not used")
         yield _note(reply.cancelled_at, text + (": the model wanted more of the turn" if reply.unfinished else ""))

@@ -24,7 +24,7 @@ from config.settings import Settings
 from telephony.lines.keypad import Keypad, Way
 from telephony.lines.line import Line, Listener
 from telephony.lines.metrics import Metrics
-from telephony.tapes.tapes import Tape, Tapes
+from telephony.tapes.tapes import TapeFile, Tapes
 
 VERSION = version("voxline")
 
@@ -83,7 +83,7 @@ class Bridge(Listener):
         )
         self._vad = shared.vad.open(self._probability)
 
-    def _begin_tape(self, agent: AgentSettings, keys: str) -> Tape | None:
+    def _begin_tape(self, agent: AgentSettings, keys: str) -> TapeFile | None:
         """The call's tape, where calls are recorded."""
         line, settings = self.line, self._shared.settings
         if self._shared.tapes is None:

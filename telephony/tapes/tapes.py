@@ -38,7 +38,7 @@ MAX_LINE = 1 << 20  # bytes that are looked at for a tape's last line
 logger = logging.getLogger("voxline.tape")
 
 
-class Waiting:
+class Backlog:
     """What waits to be written, of all tapes."""
 
     def __init__(self) -> None:
@@ -46,15 +46,15 @@ class Waiting:
         self.bytes = 0
 
 
-class Tape:
+class TapeFile:
     """The tape of one call. `write` only puts lines aside."""
 
-    def __init__(self, path: Path, waiting: Waiting | None = None) -> None:
+    def __init__(self, path: Path, waiting: Backlog | None = None) -> None:
         self.path = path
         self.broken = False
         self._lines: list[bytes] = []
         self._waiting = 0
-        self._all = waiting or Waiting()
+        self._all = waiting or Backlog()
         self._file: int | None = None
 
     def write(self, line: bytes) -> None:
@@ -102,9 +102,9 @@ class Tapes:
         self._folder = folder
         self._shelf = Shelf(folder, round(settings.max_mb * 1e6))
         self._rests: list[Path] = []  # tapes that earlier servers have left unfinished
-        self._open: set[Tape] = set()
-        self._closed: list[Tape] = []
-        self._waiting = Waiting()
+        self._open: set[TapeFile] = set()
+        self._closed: list[TapeFile] = []
+        self._waiting = Backlog()
         self._stamp = ""
         self._names: set[str] = set()  # of the tapes that began in this second
         self._lock = threading.Lock()
@@ -117,7 +117,7 @@ class Tapes:
         self._thread = threading.Thread(target=self._run, name="tapes", daemon=True)
         self._thread.start()
 
-    def open(self, call: str) -> Tape:
+    def open(self, call: str) -> TapeFile:
         """A tape for a call that begins. The disk is left to the writer."""
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         if stamp != self._stamp:
@@ -128,12 +128,12 @@ class Tapes:
             number += 1
             name = f"{first}-{number}"
         self._names.add(name)
-        tape = Tape(self._folder / f"{name}.jsonl", self._waiting)
+        tape = TapeFile(self._folder / f"{name}.jsonl", self._waiting)
         with self._lock:
             self._open.add(tape)
         return tape
 
-    def close(self, tape: Tape) -> None:
+    def close(self, tape: TapeFile) -> None:
         """The call is over: what remains is written, and the file compressed."""
         with self._lock:
             self._open.discard(tape)
@@ -167,7 +167,7 @@ class Tapes:
             if self._rests:
                 self._take_up(self._rests.pop())
 
-    def _safely(self, tape: Tape, step: Callable[[], None]) -> None:
+    def _safely(self, tape: TapeFile, step: Callable[[], None]) -> None:
         try:
             step()
         except OSError as error:
@@ -175,7 +175,7 @@ class Tapes:
                 logger.error("tape %s: %s", tape.path.name, error.strerror)
             tape.broken = True
 
-    def _finish(self, tape: Tape) -> None:
+    def _finish(self, tape: TapeFile) -> None:
         """Compress it, unless there is no time left."""
         try:
             if time.monotonic() < self._end_s and tape.path.exists():

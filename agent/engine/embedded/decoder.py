@@ -18,20 +18,20 @@ from agent.exceptions import EngineError
 from audio.rate import FRAME, RATE, WIDE_RATE
 from config.dialogue import Dialogue
 
-# Their loudest 20 ms are brought into this range, in dBFS, and no further: who begins softly is not a quiet caller.
+# Their loudest 20 ms are brought into this range, in dBFS, and no further: a soft beginning is not a quiet caller.
 # With one level for all instead, people's recordings at -14 to -40 dBFS had 19 to 29 % word errors, not 5 %.
 LOUDEST_DB = (-30.0, -16.0)
 SILENCE_DB = -44.0  # below this nobody has spoken yet
 DITHER = 0.0007  # of full scale; digital silence would make the model's features meaningless
 # The second pass over a whole utterance would hold the interpreter for tens of milliseconds, and gains nothing here.
-# The language's weight over the sound's is above the usual 6.5: what was asked says much about what is answered.
+# The language counts for more against the sound than the usual 6.5: a question says much about its answer.
 OPTIONS = {"loglevel": "FATAL", "fwdflat": False, "lw": 9.0, "samprate": float(WIDE_RATE)}
 # The mean of the model's features over a telephone, with which every utterance begins. The model's own is that of a
 # studio microphone: with it the first words of a call are lost (35 % of 175 sentences instead of 22 %).
 TELEPHONE_MEAN = (
     "48.8443,3.83241,-4.16093,1.49651,7.93468,-10.7688,-3.08055,-7.14604,-8.13122,-1.9173,-0.782637,1.25283,-5.21403"
 )
-# The same of people's recordings on a wide-band line: with the telephone's, 6 voices had 27 % of their digits wrong
+# The same, of people's recordings on a wide-band line: with the telephone's, 6 voices had 27 % of their digits wrong
 # instead of 18 %; at 8 kHz 63 %.
 WIDE_MEAN = "48.82,-0.16822,-2.6819,3.9529,1.1359,-4.8408,-3.9793,-6.2495,-5.2107,-1.5274,-0.52508,-0.5661,-1.9565"
 PARTIAL_SCALE = 1024  # pocketsphinx's scores of sounds are so much smaller until the utterance is over
@@ -52,8 +52,8 @@ class Decoder:
         self._frame = FRAME
 
     def start(self, expect: Expect, *, over: bool = False, rate: int = RATE) -> None:
-        """Begin an utterance at 8 or 16 kHz; one that was broken off is forgotten. Its level is learnt with
-        `learn_level`."""
+        """Begin an utterance at 8 or 16 kHz; one that was broken off is forgotten. `learn_level` learns
+        its level."""
         if self._open:
             self.end()
         self._open = True
@@ -87,7 +87,7 @@ class Decoder:
         self._decoder.process_raw(audio, no_search=False, full_utt=False)
 
     def text(self) -> str:
-        """What it makes of the utterance so far."""
+        """The words of the utterance so far."""
         hypothesis = self._decoder.hyp()
         words = hypothesis.hypstr.split() if hypothesis else []
         return " ".join(re.sub(r"\(\d+\)$", "", word) for word in words if not word.startswith(("<", "[")))
@@ -107,8 +107,8 @@ class Decoder:
         self._open = False
 
     def _widen(self, samples: FloatArray) -> FloatArray:
-        """8 to 16 kHz by straight lines: the images above 4 kHz stand in for what the phone cut off, which the model
-        wants to see (a clean resampler makes at least three times the errors on people's recordings)."""
+        """8 to 16 kHz by linear interpolation: the images above 4 kHz stand in for what the phone cut off, which the
+        model expects (a clean resampler makes at least three times the errors on people's recordings)."""
         wide = np.empty(2 * len(samples), np.float32)
         wide[1::2] = samples
         wide[::2] = (samples + np.concatenate([[self._last], samples[:-1]])) / 2

@@ -8,8 +8,8 @@ from agent.engine.base import TRANSFER, Cue, Expect, Next, ReplyRequest, ToolCal
 from agent.engine.embedded.understanding import Understanding, Understood
 from config.dialogue import Dialogue, Intent
 
-MAX_MISSES = 3  # turns in a row that were not understood, until somebody else has to help
-CONFIRM, ANYTHING_ELSE = "?confirm", "?anything_else"  # open questions that are no slots'
+MAX_MISSES = 3  # turns in a row that are not understood before a person has to help
+CONFIRM, ANYTHING_ELSE = "?confirm", "?anything_else"  # open questions that belong to no slot
 OPERATOR_KEY = "0"
 
 
@@ -21,7 +21,7 @@ class DialogueState(msgspec.Struct):
     question: str = ""  # what was asked last: a slot's name, CONFIRM, ANYTHING_ELSE or nothing in particular
     times: int = 0  # how often it was asked before
     misses: int = 0
-    said: str = ""  # the last reply, whole
+    said: str = ""  # the whole of the last reply
 
     def ask(self, question: str) -> None:
         """Note what is asked next."""
@@ -78,14 +78,14 @@ class DialogueScript:
         return answer, state
 
     def incomplete(self, request: ReplyRequest) -> bool:
-        """Whether the caller will surely go on, and there is time to wait for it."""
+        """Whether the caller is sure to go on, and there is time to wait."""
         if not request.early or request.cue is not Cue.ANSWER or request.digits:
             return False
         expect = self.expect(msgspec.convert(request.state, DialogueState))
         return self._understanding.complete(request.transcript or "", expect) is False
 
     def protects(self, answer: Answer) -> bool:
-        """Whether something in the answer is to be heard to its end, whatever the caller says meanwhile."""
+        """Whether something in the answer must be played to its end, whatever the caller says meanwhile."""
         return any(map(self._dialogue.is_uninterruptible, answer.texts))
 
     def expect(self, state: DialogueState) -> Expect:
@@ -117,7 +117,7 @@ class DialogueScript:
         return Understood(built_in="person") if digits == OPERATOR_KEY else understood
 
     def _react(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
-        """Do what the caller wants; False when that is nothing we know, or nothing that fits here."""
+        """Do what the caller wants; False when it is unknown, or does not fit here."""
         match understood.built_in:
             case "repeat" if state.said:
                 answer.texts.append(state.said)
@@ -187,7 +187,7 @@ class DialogueScript:
     # Tasks
 
     def _go_on(self, answer: Answer, state: DialogueState) -> None:
-        """Ask for what is missing, else for the confirmation, else carry it out."""
+        """Ask for what is missing, otherwise for confirmation, otherwise carry it out."""
         intent = self._dialogue.intents[state.task]
         missing = next((name for name in intent.ask if name not in state.slots), "")
         if missing or intent.confirm:
@@ -226,7 +226,7 @@ class DialogueScript:
             self._go_on(answer, state)
 
     def _tell(self, answer: Answer, state: DialogueState, results: tuple[ToolResult, ...]) -> None:
-        """What became of the tools."""
+        """The outcome of the tools."""
         for result in results:
             if result.name == TRANSFER:
                 answer.texts.append(self._texts.unreached)
@@ -246,7 +246,7 @@ class DialogueScript:
         self._return(answer, state)
 
     def _return(self, answer: Answer, state: DialogueState) -> None:
-        """To the task that was open, if there was one."""
+        """Back to the task that was open, if there was one."""
         if state.task:
             self._go_on(answer, state)
         else:
@@ -276,7 +276,7 @@ class DialogueScript:
         answer.texts.append(self._question(state))
 
     def _reprompt(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
-        """After silence ask again; after a noise that cut us off, say it again."""
+        """After silence, ask again; after a noise that cut us off, repeat."""
         if request.history and request.history[-1].interrupted and state.said:
             answer.texts.append(state.said)
             answer.repeated = True

@@ -1,4 +1,4 @@
-"""The language model of an agent's dialogue: which words its callers say, and which follow which.
+"""The language model of an agent's dialogue: which words its callers say, and in what order.
 
 A JSGF grammar forces everything a caller says into one of its sentences. Measured over the phone line with thirty
 sentences to the front desk, it found the meaning of 22 at a real-time factor of 0.28; trigrams over the same phrases
@@ -32,7 +32,7 @@ WEIGHTS = {
 OVER = (0.35, 0.35, 0.2)
 SHORT = ("yes", "no", "stop", "wait")
 STRANGE = 0.3
-STRANGE_WORDS = 6  # in a row, at most, of these: many different sounds, and none that is close to a short word above
+STRANGE_WORDS = 6  # in a row, at most, of these: many different sounds, none of them close to a short word above
 STRANGERS = tuple(
     """
     about after all always another any around away back because been before better big both boy bring brother business
@@ -99,7 +99,7 @@ def _answers(dialogue: Dialogue, expect: Expect) -> tuple[Choice, ...]:
 
 
 def backchannels() -> tuple[Choice, ...]:
-    """What callers say to show that they listen."""
+    """What callers say to show that they are listening."""
     return tuple(map(parse_phrase, (*AGREEING, *LISTENING)))
 
 

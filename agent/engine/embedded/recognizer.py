@@ -22,11 +22,11 @@ from agent.exceptions import EngineError
 from config.agent import AgentSettings
 
 PIECE_MS = 40  # some 2 ms of work
-TURN_MS = 3000  # decoded of one utterance until others have their turn
+TURN_MS = 3000  # decoded of one utterance before others have their turn
 MAX_MS = 90_000  # of one utterance; what is longer is not heard
 MAX_UTTERANCES = 1000
 FIRST_MS = 640  # of speech before decoding begins: they tell how loud the caller is
-FIRST_MS_OVER = 400  # of speech over the agent's, which waits for what it means
+FIRST_MS_OVER = 400  # of speech over the agent, which waits to learn what it means
 FINISH_S = 5.0  # that `finish` waits for a decoder
 # How well words must fit the sound to end the agent's reply, in nats a frame of 10 ms below the best sounds of each:
 # a few words, and more of them. People's recordings were at -1.8 to -3.5, espeak's voices at -2.5 to -6, babble at -6.
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class DecodedUtterance:
-    """The audio of one utterance, and the decoder it has got hold of."""
+    """The audio of one utterance, and the decoder that it holds."""
 
     def __init__(self, first: SpeechBlock) -> None:
         self.agent = first.agent
@@ -47,7 +47,7 @@ class DecodedUtterance:
         self.audio = bytearray()  # all of it, at this rate: it may have to be decoded again
         self.decoded = 0  # bytes
         self.decoder: Decoder | None = None
-        self.robbed = False  # it has given up its decoder, and gets one again when it is over
+        self.robbed = False  # it has given up its decoder, and gets another when it is over
         self.transcript = Transcript("")  # the last partial one
         self.finishing = False
         self.lock = asyncio.Lock()  # one step after the other
@@ -141,7 +141,7 @@ class PocketsphinxRecognizer:
         item = self._utterances.pop(utterance, None)
         if item:
             item.cancelled = True
-            if not item.lock.locked():  # else whoever works on it gives the decoder back
+            if not item.lock.locked():  # otherwise the task at work on it gives the decoder back
                 self._release(item)
 
     async def close(self) -> None:
@@ -161,7 +161,7 @@ class PocketsphinxRecognizer:
     # Decoders
 
     def _take_free(self, utterance: DecodedUtterance) -> Decoder | None:
-        """A decoder for an utterance that goes on, if nobody else needs it more."""
+        """A decoder for an utterance that goes on, if no other needs it more."""
         pool = self._pools[utterance.agent]
         if utterance.robbed or self._waiting[utterance.agent] or pool.empty():
             return None
@@ -190,7 +190,7 @@ class PocketsphinxRecognizer:
         if longest:
             longest.robbed = True
             async with longest.lock:
-                if not longest.finishing:  # else it gives its decoder back in a moment
+                if not longest.finishing:  # otherwise it gives its decoder back in a moment
                     self._release(longest)
 
     def _lend(self, decoder: Decoder, utterance: DecodedUtterance) -> Decoder:

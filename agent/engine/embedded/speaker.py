@@ -1,4 +1,4 @@
-"""Says phrases in one of their ways, at random, always the same."""
+"""Says phrases in one of their wordings, chosen at random but always the same."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence

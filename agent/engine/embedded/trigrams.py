@@ -21,7 +21,7 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Level(msgspec.Struct):
+class NGrams(msgspec.Struct):
     """All n-grams of one length, in order."""
 
     numbers: Integers
@@ -40,7 +40,7 @@ def arpa(corpus: Iterable[list[str]]) -> str:
     times = np.repeat(list(drawn.values()), [len(sentence) + 2 for sentence in drawn])
     counts = np.bincount(words, times)
     counts[number[START]] = 0  # nothing leads to it
-    levels = [Level(np.arange(len(names)), names, np.maximum(counts, 1) / counts.sum(), np.zeros(len(names)))]
+    levels = [NGrams(np.arange(len(names)), names, np.maximum(counts, 1) / counts.sum(), np.zeros(len(names)))]
     ngrams, whole = words, np.full(len(words), True)  # those that begin at each word, and whether in one sentence
     for size in range(2, ORDER + 1):
         ngrams = ngrams[:-1] * len(names) + words[size - 1 :]
@@ -52,7 +52,7 @@ def arpa(corpus: Iterable[list[str]]) -> str:
     return _text(levels)
 
 
-def _longer(level: Level, names: list[str], numbers: Integers, ends: Integers, counts: Integers | Floats) -> Level:
+def _longer(level: NGrams, names: list[str], numbers: Integers, ends: Integers, counts: Integers | Floats) -> NGrams:
     """The n-grams that are one word longer than those of a level, which gets its back-off weights."""
     size, words = len(level.numbers), len(names)
     context = np.searchsorted(level.numbers, numbers // words)
@@ -60,10 +60,10 @@ def _longer(level: Level, names: list[str], numbers: Integers, ends: Integers, c
     left = 1 - np.bincount(context, level.probabilities[np.searchsorted(level.numbers, ends)], size)
     level.back_off = DISCOUNT * np.bincount(context, minlength=size) / np.maximum(seen, 1) / np.maximum(left, 1e-6)
     texts = [f"{level.texts[at]} {names[word]}" for at, word in zip(context, numbers % words, strict=True)]
-    return Level(numbers, texts, (counts - DISCOUNT) / seen[context], np.zeros(len(numbers)))
+    return NGrams(numbers, texts, (counts - DISCOUNT) / seen[context], np.zeros(len(numbers)))
 
 
-def _text(levels: list[Level]) -> str:
+def _text(levels: list[NGrams]) -> str:
     lines = ["\\data\\", *(f"ngram {size}={len(level.texts)}" for size, level in enumerate(levels, 1))]
     for size, level in enumerate(levels, 1):
         lines.append(f"\n\\{size}-grams:")

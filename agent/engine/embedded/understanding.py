@@ -14,7 +14,7 @@ from config.phrase import Choice, Slot, Word, parse_phrase
 DIGITS = {"zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4"}
 DIGITS |= {"five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9"}
 
-MAX_WORDS = 60  # of one turn; who says more is not understood by phrases
+MAX_WORDS = 60  # of one turn; more than that is not understood by phrases
 MAX_PHRASES = 2  # that one turn may consist of, such as "no" and "on Wednesday at ten"
 CLEAR_WORDS = 3  # of a known phrase: as much is no accident, though the phrase is not at its end
 MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else they were a stranger's
@@ -94,11 +94,11 @@ class Understanding:
         return Understood(intent, built_in, dict(slot for span in run for slot in span.slots))
 
     def agrees(self, transcript: str) -> bool:
-        """Whether it is no more than "okay": to a question a yes."""
+        """Whether it is no more than "okay", which answers a question with yes."""
         return self._consists_of(self._agreeing, _words(transcript))
 
     def meaning(self, transcript: str, expect: Expect, *, over: bool = False, final: bool = True) -> Meaning:
-        """What it is good for. While it is not `final`, phrases from the first word on, or a clear beginning of one."""
+        """What it means for the agent. Until it is `final`: phrases from the first word on, or a clear beginning."""
         words = _words(transcript)
         found = self._find(words)
         understood = self._read(words, found)
@@ -122,7 +122,7 @@ class Understanding:
         if self._ends_in_half_a_number(words, whole, expect) or self._hangs(words, found):
             return False
         if whole:
-            return None if row[-1].name == "stop" else True  # who says "wait" may well go on
+            return None if row[-1].name == "stop" else True  # after "wait" the caller may well go on
         return False if self._ends_in_half_a_phrase(words, found) else None
 
     # How much of it there is
@@ -287,5 +287,5 @@ def _ends(found: Found) -> set[int]:
 
 
 def _can_end(rest: tuple[Word | Slot | Choice, ...]) -> bool:
-    """Whether nothing of it must be said."""
+    """Whether all of it is optional."""
     return all(isinstance(node, Choice) and node.can_be_empty() for node in rest)

@@ -1,4 +1,4 @@
-"""An engine that goes on when its models do not: what they cannot do, the embedded engine does."""
+"""An engine that goes on when its models fail: the embedded engine takes over what they cannot do."""
 
 from agent.engine.base import Engine
 from agent.engine.fallback.health import Health

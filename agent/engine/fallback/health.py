@@ -22,11 +22,11 @@ class Health:
 
     @property
     def lost(self) -> bool:
-        """Whether there is little hope."""
+        """Whether it counts as lost."""
         return self._in_a_row >= IN_A_ROW
 
     def may_be_asked(self) -> bool:
-        """Whether a request should try; whoever is told so by a lost part is the only one for the next `lost_s`."""
+        """Whether a request should try; a lost part says so to only one request in `lost_s`."""
         now = asyncio.get_running_loop().time()
         if self.lost and now < self._ask_again_at:
             return False

@@ -188,7 +188,7 @@ class Calls:
             raise EngineError(f"the model called more than {MAX_CALLS} tools at once")
 
     def whole(self, call_id: str) -> list[ToolCall]:
-        """All that are whole, in order; of the others only the names are kept, and logged."""
+        """All complete calls, in order; of the others only the names are kept, and logged."""
         calls = []
         for _, (names, pieces) in sorted(self._pieces.items()):
             name = "".join(names)
@@ -208,7 +208,7 @@ class Calls:
 def messages(request: ReplyRequest, agent: AgentSettings, *, audio: bool) -> list[Message]:
     """The conversation in the format of chat completions, the present turn last.
 
-    With `audio` the instructions open the first turn: Voxtral takes no system prompt beside audio.
+    With `audio` the instructions open the first turn: Voxtral takes no system prompt together with audio.
     """
     conversation = [_said(role, text) for role, text in prompt.turns(request)]
     if request.tool_results:

@@ -28,7 +28,7 @@ HINTS = {
     404: "; check engine.openai.url and the models' names",
 }
 
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what is no JSON of the expected form
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # not JSON of the expected form
 
 T = TypeVar("T")
 logger = logging.getLogger("voxline.engine.openai")
@@ -97,8 +97,8 @@ class Client:
         self._streams: dict[str, RequestUnderWay] = {}
 
     async def load(self, model: str, setting: str) -> None:
-        """Check that the server is there and knows the model; EngineError says what to do. One without a list of its
-        models is believed."""
+        """Check that the server is there and knows the model; EngineError says what to do. One that does not
+        list its models is trusted."""
         try:
             async with self.request("GET", "/models") as response:
                 body = await read(response)

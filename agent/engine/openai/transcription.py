@@ -1,4 +1,4 @@
-"""A recognizer over HTTP: an utterance is written down when it is over."""
+"""A recognizer over HTTP: an utterance is transcribed when it is over."""
 
 import asyncio
 import logging

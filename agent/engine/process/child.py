@@ -64,7 +64,7 @@ class AnswerStream:
         return item
 
     def close(self) -> None:
-        """Nobody reads it any more."""
+        """It is no longer read."""
         self._child.forget(self._number)
 
 
@@ -103,7 +103,7 @@ class Child:
             raise await self._death()
 
     async def died(self) -> EngineError:
-        """Wait for its death, or for its hanging; tells how it was."""
+        """Wait for its death, or for its hanging; tells which."""
         try:
             await self._watch(self._gone, self._limits.silent)
         except EngineError as error:

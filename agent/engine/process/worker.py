@@ -184,7 +184,7 @@ def _end_at_once(error: DeviceLost) -> None:
 
 
 def _end_by_force(end: socket.socket, grace_s: float) -> None:
-    """In a thread of its own: when the other end is gone, leave the rest of the process so long to end by itself."""
+    """In a thread of its own: when the other end is gone, give the rest of the process this long to end by itself."""
     watch = select.poll()
     watch.register(end, 0)  # hang-ups are always told
     watch.poll()
@@ -214,7 +214,7 @@ def main() -> None:
     given = arguments.parse_args()
     os.set_inheritable(given.fd, False)
     os.dup2(2, 1)  # the server's standard output is its own
-    faulthandler.enable()  # a crash in somebody's C code leaves a trace in the log
+    faulthandler.enable()  # a crash in C code leaves a trace in the log
     end = socket.socket(fileno=given.fd)
     threading.Thread(target=_end_by_force, args=(end.dup(), given.grace), daemon=True).start()
     uvloop.new_event_loop().run_until_complete(_serve(end))

@@ -74,7 +74,7 @@ def layout_of(processor: VoxtralRealtimeProcessor, delay_ms: int) -> Layout:
 
 
 def _check_folder(folder: Path) -> None:
-    """It holds what it must."""
+    """Check that it holds what it must."""
     config = folder / "config.json"
     if not config.exists():
         raise EngineError(
@@ -91,7 +91,7 @@ def _check_folder(folder: Path) -> None:
 def _check_memory(
     config: VoxtralRealtimeConfig, layout: Layout, settings: RealtimeSettings, dtype: torch.dtype
 ) -> None:
-    """Refuse before anything is loaded, with the sum."""
+    """Refuse before anything is loaded, and say how much is needed."""
     with torch.device("meta"):
         weights = VoxtralRealtimeForConditionalGeneration(config).num_parameters() * dtype.itemsize
     stream = sum(shape.numbers for shape in shapes(config, layout)) * dtype.itemsize

@@ -68,7 +68,7 @@ class RealtimeModel:
         self._marked[slot] = self._positions[slot]
 
     def rewind(self, slot: int) -> None:
-        """The slot is back where it was marked: what was heard and said since is as if it had not been."""
+        """The slot is back where it was marked, as if nothing had been heard or said since."""
         self._conv.rewind(slot)
         self._positions[slot] = self._marked[slot]
 
@@ -120,7 +120,7 @@ class RealtimeModel:
         return scores.argmax(-1).cpu()
 
     def _warm_up(self, slots: int) -> None:
-        """Hear the silence before all utterances; then one step as large as they come, so that memory lacks now."""
+        """Hear the silence before all utterances; then make the largest step, so that a lack of memory shows now."""
         layout = self.layout
         silence = np.zeros(layout.frame, np.float32)
         for token in layout.prompt[: layout.prefix]:
@@ -152,7 +152,7 @@ class Mel:
 def shapes(config: Any, layout: Layout) -> tuple[Shape, Shape]:
     """What the encoder and the decoder remember of one utterance; `config` is a VoxtralRealtimeConfig."""
     audio, text = config.audio_config, config.text_config
-    # Beyond the window: what a step adds before it looks back, and what is there for who rewinds.
+    # Beyond the window: what a step adds before it looks back, and what a rewind needs.
     heard = audio.sliding_window + config.downsample_factor * (1 + layout.flush)
     return (
         Shape(audio.num_hidden_layers, audio.num_attention_heads, heard, audio.head_dim),

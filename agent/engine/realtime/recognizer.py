@@ -23,7 +23,7 @@ CLOSED = "Voxtral Realtime is not loaded, is closed, or has crashed (then the lo
 
 
 class RealtimeRecognizer:
-    """At most `streams` utterances are heard at once; further ones wait for a place, and are then heard in a rush."""
+    """At most `streams` utterances are heard at once; further ones wait for a slot, and then catch up."""
 
     def __init__(self, settings: RealtimeSettings) -> None:
         self._settings = settings
@@ -77,7 +77,7 @@ class RealtimeRecognizer:
 
 def _answer(future: asyncio.Future[Transcript], outcome: Transcript | EngineError) -> None:
     if future.done():
-        return  # who asked was cancelled
+        return  # the task that asked was cancelled
     if isinstance(outcome, EngineError):
         future.set_exception(outcome)
     else:
@@ -85,7 +85,7 @@ def _answer(future: asyncio.Future[Transcript], outcome: Transcript | EngineErro
 
 
 def _work(transcriber: Transcriber, orders: queue.SimpleQueue[Order | None], device: str) -> None:
-    """The thread: orders first, then a step, and rest when there is nothing to hear."""
+    """The thread: requests first, then a step, and sleep when there is nothing to hear."""
     try:
         use_own_stream(device)
         while True:

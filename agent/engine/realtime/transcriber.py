@@ -1,6 +1,6 @@
 """All utterances being transcribed: which has a slot of the model, which waits, which answer belongs to whom.
 
-It belongs to one thread. Whatever has audio ready takes part in the next step; nobody waits for anybody's audio.
+It belongs to one thread. Whatever has audio ready takes part in the next step; no utterance waits for another's audio.
 """
 
 import heapq
@@ -90,7 +90,7 @@ class Transcriber:
         return True
 
     def close(self, error: EngineError) -> None:
-        """Give `error` to everybody who still waits."""
+        """Give `error` to everyone still waiting."""
         for utterance in self._utterances.values():
             self._release(utterance, error)
         self._utterances.clear()
@@ -120,7 +120,7 @@ class Transcriber:
         return utterance.ready()
 
     def _admit(self) -> None:
-        """Slots to those who wait: free ones, then those kept for callers who might go on, the oldest first."""
+        """Slots for those that wait: free ones, then those kept for callers who might go on, the oldest first."""
         for utterance in self._utterances.values():
             if utterance.slot is None and not utterance.failed:
                 if self._free:
@@ -133,7 +133,7 @@ class Transcriber:
                 self._model.open(utterance.slot)
 
     def _settle(self, utterance: RealtimeUtterance) -> None:
-        """Answer who waits for a partial transcript, if all audio has been heard."""
+        """Answer those waiting for a partial transcript, if all audio has been heard."""
         if utterance.answers and not utterance.ready():
             transcript = Transcript(self._text(utterance))
             for answer in utterance.answers:
@@ -171,7 +171,7 @@ class Transcriber:
         self._admit()
 
     def _text(self, utterance: RealtimeUtterance) -> str:
-        """Its words so far; a letter of which bytes are still missing is left out."""
+        """Its words so far; a letter with bytes still missing is left out."""
         text: str = self._tokenizer.decode(utterance.tokens, skip_special_tokens=True)
         return text.rstrip("\ufffd").strip()
 

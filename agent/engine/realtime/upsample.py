@@ -1,4 +1,4 @@
-"""The caller's 8 kHz to the 16 kHz the model hears, block by block, 2 ms late. What is at 16 kHz stays what it is."""
+"""The caller's 8 kHz to the 16 kHz the model hears, block by block, 2 ms late. Audio at 16 kHz stays as it is."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view

@@ -29,7 +29,7 @@ from audio import g711, resample
 from config.settings import TapeSettings
 from telephony.tapes import tapes as tape_module
 from telephony.tapes.replay import open_tape, replay_all
-from telephony.tapes.tapes import Tape, Tapes
+from telephony.tapes.tapes import TapeFile, Tapes
 from tests.waiting import until_here
 
 WAIT_S = 5
@@ -58,7 +58,7 @@ def tapes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
         one.stop()
 
 
-def compressed(tape: Tape) -> Path:
+def compressed(tape: TapeFile) -> Path:
     return tape.path.with_suffix(".jsonl.gz")
 
 
@@ -132,7 +132,7 @@ def test_many_calls_at_once_keep_their_lines_apart_and_in_order(tapes: Open) -> 
     some = tapes()
     all_tapes = [some.open(f"CA{number}") for number in range(20)]
 
-    def write(part: list[Tape]) -> None:
+    def write(part: list[TapeFile]) -> None:
         for number in range(200):
             for tape in part:
                 tape.write(b"%d\n" % number)
@@ -251,7 +251,7 @@ def test_a_folder_that_is_gone_breaks_the_tape_and_a_later_one_is_written(tapes:
 
 
 def test_a_disk_that_is_too_slow_loses_the_tape_and_not_the_memory() -> None:
-    tape = Tape(Path("/nowhere/at/all.jsonl"))  # nobody flushes it
+    tape = TapeFile(Path("/nowhere/at/all.jsonl"))  # nobody flushes it
     line = bytes(1_000_000)
     for _ in range(10):
         tape.write(line)
