@@ -70,7 +70,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Wire(msgspec.Struct, frozen=True):
-    """What went to the carrier (`out`: media, mark, clear) or came from it (`into`: mark, gap)."""
+    """What went to the carrier (`out`: media, mark, clear, underrun) or came from it (`into`: mark, gap)."""
 
     at: Ms
     out: str = ""

@@ -54,7 +54,7 @@ class Health:
 
     async def _exposition(self, request: Request) -> Response:
         if not self._access.may_observe(request):
-            reason = "/metrics is for programs on this machine, or for those that send server.metrics_token"
+            reason = "/metrics is for programs that send server.metrics_token, or without one for those on this machine"
             refusal = self._refusals.answer(request, 401, reason)
             refusal.headers["WWW-Authenticate"] = "Bearer"
             return refusal

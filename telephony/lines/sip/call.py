@@ -75,6 +75,7 @@ class SipCall(Line):
         self._bye_ms = 0.0  # when to hang up
         self._pressing = 0  # the reply number of the keys being sent as events
         self._closed = False
+        self._noted_gap_ms = 0  # missing audio that the tape has been told of
         self._unheard = 0  # frames sent since the caller's were last heard
 
     def summary(self) -> dict[str, str | int]:
@@ -252,6 +253,7 @@ class SipCall(Line):
 
     def _look(self, now_ms: float) -> None:
         self._wire.report(now_ms)
+        self._note_gap()
         if self.ending.end is not None:
             return
         silent_ms = self._wire.silent_ms(now_ms)
@@ -264,6 +266,13 @@ class SipCall(Line):
                 self._changed()
             case Step.GIVE_UP:
                 self._lose(f"no media for {silent_ms / 1000:.0f} s")
+
+    def _note_gap(self) -> None:
+        """Tell the tape how much of the caller's audio was missing since the last look."""
+        gap_ms = self.counts()["gap_milliseconds"]
+        if gap_ms > self._noted_gap_ms and self.player.note:
+            self.player.note(**{"in": "gap", "ms": gap_ms - self._noted_gap_ms})
+            self._noted_gap_ms = gap_ms
 
     def shut_down(self) -> None:
         """See Line."""

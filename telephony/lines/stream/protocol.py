@@ -21,6 +21,7 @@ class Audio(msgspec.Struct, frozen=True, gc=False):
     """The caller's next audio, gaps already filled: mu-law, 8 kHz, mono; one byte is one sample."""
 
     payload: bytes
+    gap_ms: int = 0  # of silence at its begin, in place of audio that is missing
 
 
 class Dtmf(msgspec.Struct, frozen=True):

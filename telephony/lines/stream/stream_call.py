@@ -208,6 +208,8 @@ class StreamCall(Line):
                 assert self.listener is not None
                 if self.stream.received > self._allowed:
                     self._check_pace()
+                if event.gap_ms and self._note:
+                    self._note(**{"in": "gap", "ms": event.gap_ms})
                 self.listener.audio(g711.decode(event.payload))
             elif event is not None:
                 self._control_event(event)

@@ -188,7 +188,7 @@ class MediaStream:
         self._next += samples
         self._last, self._last_number = place, number
         counters.frames += 1
-        return Audio(g711.SILENCE * gap + payload) if gap else Audio(payload)
+        return Audio(g711.SILENCE * gap + payload, gap // SAMPLES_PER_MS) if gap else Audio(payload)
 
     def _is_old(self, place: int, number: int) -> bool:
         """Detect and count duplicate and late frames among those whose timestamp does not go forward.

@@ -1,10 +1,12 @@
 """One call's line over real sockets: what is heard, interruptions, keys, hold, transfers, and how it ends."""
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from agent.engine.base import Cue, Done, Engine, ModelEvent, Next, ReplyRequest,
 from agent.engine.embedded.synthesizer import say
 from agent.engine.simulated import SimulatedSynthesizer
 from agent.events import Dtmf, Event
+from agent.tape.file import read_lines
 from audio import g711
 from audio.resample import to_line
 from audio.tones import tones
@@ -71,6 +74,20 @@ async def test_an_a_law_caller_is_heard_as_the_tape_will_have_it(phone: Open, he
         assert g711.decode(g711.encode(pcm)) == pcm
         one.hang_up()
         await over(app)
+
+
+async def test_how_much_of_the_callers_audio_was_missing_is_on_the_tape(phone: Open, tmp_path: Path) -> None:
+    async with server(tape__mode="full", server__data=str(tmp_path)) as app:
+        one = await (await phone(app)).talk()
+        for talking, frames in ((True, 25), (False, 25), (True, 60)):
+            one.talking, begin = talking, len(one.heard)
+            await one.until(lambda begin=begin, frames=frames: len(one.heard) > begin + frames)
+        one.hang_up()
+        await over(app)
+    (tape,) = (tmp_path / "tapes").glob("*.jsonl.gz")
+    notes = [json.loads(line) for line in read_lines(tape)]
+    missing_ms = sum(note["ms"] for note in notes if note.get("in") == "gap")
+    assert missing_ms == notes[-1]["end"]["concealed_ms"] > 0
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """One call over a real socket: its limits, its audio both ways, marks, goodbye and barge-in."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from agent.engine.embedded.synthesizer import say
+from agent.tape.file import read_lines
 from audio import g711, resample, wav
 from audio.tones import tones
 from tests.simulated import quick
@@ -35,6 +37,12 @@ Dial = Callable[..., Awaitable[Any]]
 def server(serve: Callable[..., Any]) -> Any:
     """A server with the usual limits."""
     return serve(SIMULATED)
+
+
+@pytest.fixture(scope="module")
+def taped(serve: Callable[..., Any]) -> Any:
+    """A server that keeps tapes."""
+    return serve(SIMULATED | {"tape.mode": "full"})
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +174,19 @@ async def test_longest_call_ends_with_a_goodbye(serve: Callable[..., Any], dial:
 
 
 # The caller's audio
+
+
+async def test_a_gap_is_on_the_tape(taped: Any, dial: Dial) -> None:
+    phone = await dial(taped.url)
+    for number in (0, 1, 4):
+        await phone.send(phone.media_message(20 * number, chunk=number + 1))
+    await phone.hang_up()
+    await ended(taped, phone)
+    folder = taped.data / "tapes"
+    await until(lambda: list(folder.glob(f"*{phone.call}*.gz")))
+    (tape,) = folder.glob(f"*{phone.call}*.gz")
+    notes = [json.loads(line) for line in read_lines(tape)]
+    assert [note["ms"] for note in notes if note.get("in") == "gap"] == [40]
 
 
 async def test_gaps_duplicates_late_frames_and_bursts_are_counted(server: Any, dial: Dial, in_thread: Dial) -> None:
