@@ -163,6 +163,6 @@ def test_a_server_of_this_machine_is_knocked_at_and_others_are_not() -> None:
     assert f"problem: engine.openai.url: no server answers at {url}: Connection refused" in said(url)
     assert "not tried" in said("https://api.example.com/v1", "secret-key")
     assert "secret-key" not in said("https://api.example.com/v1", "secret-key")
-    assert "warning: engine.openai.url: https://api.example.com/v1 is asked without a key" in said(
+    assert "warning: engine.openai.url: https://api.example.com/v1 is used without a key" in said(
         "https://api.example.com/v1"
     )
