@@ -24,7 +24,7 @@ class Trigger(StrEnum):
     SPEECH = "speech"  # the caller speaks or dials
     RESUME = "resume"  # it was nothing: the reply goes on
     CUT = "cut"  # it was an interruption: the reply is over
-    TRANSFER = "transfer"  # the caller is to be put through
+    TRANSFER = "transfer"  # the caller is to be transferred
     HOLD = "hold"  # the caller puts the call on hold
     RETRIEVE = "retrieve"  # and takes it off hold, with nothing of ours to go on with
     FINISHED = "finished"  # the reply was heard to its end, or had nothing to say

@@ -163,7 +163,7 @@ class FallbackModel:
         self.health.failed(request.call, error)
         self._model.cancel(request.id)
         if request.early and not begun and self._agent(request).dialogue is None:
-            # The caller is put through only when the model fails once more, after the turn.
+            # The caller is transferred only when the model fails once more, after the turn.
             raise EngineError("the model failed at an early reply; it is asked again after the turn") from error
 
     # Without it

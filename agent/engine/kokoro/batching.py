@@ -54,7 +54,7 @@ def is_first(request: str) -> bool:
     return request.endswith(".0")
 
 
-class Waiting:
+class BatchQueue:
     """A bounded queue from the event loop to the model's thread. First chunks of replies overtake the others."""
 
     def __init__(self, limit: int, batch: int) -> None:

@@ -14,7 +14,7 @@ import torch
 from agent.engine.base import SpeakRequest, Speech
 from agent.engine.faults import judge
 from agent.engine.host import find_folder, use_own_stream
-from agent.engine.kokoro.batching import Job, Waiting, is_first, most_phonemes
+from agent.engine.kokoro.batching import BatchQueue, Job, is_first, most_phonemes
 from agent.engine.kokoro.forward import Forward, Row
 from agent.engine.kokoro.loading import FILES, Voices, load_model
 from agent.engine.kokoro.phonemes import Phonemes, Phonemizer
@@ -33,7 +33,7 @@ class KokoroSynthesizer:
         self._settings = settings
         # A batch on a CPU takes as long as its chunks one by one: it would only hold up the first of them.
         self._batch = settings.batch if settings.device == "cuda" else 1
-        self._waiting = Waiting(settings.waiting, self._batch)
+        self._waiting = BatchQueue(settings.waiting, self._batch)
         self._speaking: dict[str, list[Job]] = {}
         self._cancelled: set[str] = set()  # of those in `_speaking`
         self._texts = ThreadPoolExecutor(1, thread_name_prefix="kokoro-text")

@@ -10,7 +10,7 @@ from agent.engine.voxtral.slots import Shape
 
 log = logging.getLogger(__name__)
 
-CONTEXT = 300  # positions of the trial: several parts of a long row
+CONTEXT = 300  # positions of the check: several parts of a long row
 POSITIONS = [0, 17, 127, 128, 299, CONTEXT]  # of its rows; the last one is at rest
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 0.06}
 

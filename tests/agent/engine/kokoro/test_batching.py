@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from agent.engine.kokoro.batching import MAX_PADDED, Job, Waiting, is_first
+from agent.engine.kokoro.batching import MAX_PADDED, BatchQueue, Job, is_first
 from agent.engine.kokoro.forward import Row
 from agent.exceptions import EngineError
 
@@ -16,7 +16,7 @@ def job(request: str, size: int = 10) -> Job:
     return Job(request, Row((1,) * size, torch.zeros(1, 256)), is_first(request), loop.create_future())
 
 
-def put(waiting: Waiting, *jobs: Job) -> None:
+def put(waiting: BatchQueue, *jobs: Job) -> None:
     for each in jobs:
         waiting.put([each])
 
@@ -33,14 +33,14 @@ def test_the_first_chunk_of_a_reply(request_id: str, first: bool) -> None:
 
 
 async def test_first_chunks_overtake_and_the_others_keep_their_order() -> None:
-    waiting = Waiting(10, batch=1)
+    waiting = BatchQueue(10, batch=1)
     put(waiting, job("a/1.1"), job("a/1.2"), job("b/1.0"), job("a/1.3"), job("c/1.0"))
     taken = [requests(waiting.take()) for _ in range(5)]
     assert taken == [["b/1.0"], ["c/1.0"], ["a/1.1"], ["a/1.2"], ["a/1.3"]]
 
 
 async def test_texts_of_about_one_length_go_together() -> None:
-    waiting = Waiting(10, batch=3)
+    waiting = BatchQueue(10, batch=3)
     put(waiting, job("a/1.1", 100), job("b/1.0", 10), job("c/1.1", 22), job("d/1.1", 23), job("e/1.2", 140))
     put(waiting, job("f/1.3", 80), job("g/1.3", 90))
     assert requests(waiting.take()) == ["b/1.0", "c/1.1"]  # a short first chunk is not held up by long ones
@@ -50,13 +50,13 @@ async def test_texts_of_about_one_length_go_together() -> None:
 
 
 async def test_a_run_of_long_texts_is_bounded() -> None:
-    waiting = Waiting(10, batch=8)
+    waiting = BatchQueue(10, batch=8)
     put(waiting, *(job(f"a/1.{number + 1}", 510) for number in range(8)))
     assert len(waiting.take()) == MAX_PADDED // 510
 
 
 async def test_a_full_queue_turns_the_newest_away() -> None:
-    waiting = Waiting(3, batch=1)
+    waiting = BatchQueue(3, batch=1)
     put(waiting, job("a/1.1"), job("a/1.2"))
     with pytest.raises(EngineError, match=r"2 chunks wait already.*engine\.kokoro\.waiting"):
         waiting.put([job("b/1.0"), job("b/1.0")])
@@ -65,7 +65,7 @@ async def test_a_full_queue_turns_the_newest_away() -> None:
 
 
 async def test_what_is_dropped_makes_room() -> None:
-    waiting = Waiting(2, batch=1)
+    waiting = BatchQueue(2, batch=1)
     put(waiting, job("a/1.1"), job("b/1.1"))
     waiting.drop("a/1.1")
     waiting.drop("unknown")
@@ -74,7 +74,7 @@ async def test_what_is_dropped_makes_room() -> None:
 
 
 async def test_closing_ends_the_wait() -> None:
-    waiting = Waiting(2, batch=1)
+    waiting = BatchQueue(2, batch=1)
     taken: list[list[Job]] = []
     thread = threading.Thread(target=lambda: taken.append(waiting.take()))
     thread.start()
