@@ -1,4 +1,4 @@
-"""A call on hold: where it goes on afterwards, and what waits until then. Sans-I/O.
+"""A call on hold: where it resumes, and what waits until then. Sans-I/O.
 
 Of one reply's events all but the audio are few; of its audio next to none comes, since the engine has to wait as well.
 """

@@ -1,7 +1,7 @@
 """Files of JSON lines that keep what callers ask for. A record counts as written when its whole line is on the disk.
 
-Every file has a daemon thread of its own: a disk that hangs keeps its writer for as long as it likes, and
-neither other files nor calls nor the end of the process must wait for it.
+Every file has a daemon thread of its own: a disk that hangs may block its writer for as long as it likes; other files,
+calls and the end of the process must not wait for it.
 """
 
 import asyncio

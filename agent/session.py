@@ -13,7 +13,7 @@ every state from listening on ──held──▶ hold ──retrieved──▶ 
 While the caller may only be pausing, a speculative reply is made: it is played when the turn is decided, or discarded
 without a trace when the caller goes on.
 
-On hold nobody listens, nothing is said and no tool begins. What the caller was saying or dialling is discarded; a
+On hold the agent hears nothing, says nothing and runs no tool. What the caller was saying or dialling is discarded; a
 turn that was decided is answered afterwards, and a reply goes on from the sample that was heard last.
 
 Keys are the end of a reply: they are pressed once its last word has been heard. From the moment the model asks for them

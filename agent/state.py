@@ -1,4 +1,4 @@
-"""Where a conversation stands, and what moves it: one table."""
+"""The state machine of a conversation: one table of transitions."""
 
 from enum import StrEnum
 

@@ -1,1 +1,1 @@
-"""The ground both halves stand on: audio formats of the telephone, sample rates, WAV files."""
+"""What both halves build on: audio formats of the telephone, sample rates, WAV files."""

@@ -1,4 +1,5 @@
-"""Sample rates and lengths of audio. Lines have 8 kHz, wide-band lines 16 kHz; the rates of models stand with them."""
+"""Sample rates and lengths of audio. Lines run at 8 kHz, wide-band lines at 16 kHz; models' rates are defined beside
+the models."""
 
 import msgspec
 

@@ -1,8 +1,8 @@
 """The scripted dialogue of an agent, as its YAML states it: what callers say, and what they are told.
 
-It is enough for the `embedded` engine to hold a whole conversation without a language model. An intent is
-recognised by its phrases; what is still missing is asked for; the whole is read back and confirmed; then its tool
-runs and its answer is spoken. Seven intents are built in (`PHRASES`); every text has a default but the greeting.
+It is enough for the `embedded` engine to hold a whole conversation without a language model. An intent is recognized by
+its phrases; missing slots are asked for; everything is read back and confirmed; then its tool runs and its answer is
+spoken. Seven intents are built in (`PHRASES`); every text has a default but the greeting.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The settings of what hears, thinks and speaks; `voxline.yaml` documents each."""
+"""The engine's settings; `voxline.yaml` documents each."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""The keys that an agent presses, as they are written down: 0-9 * # A-D, with waits among them."""
+"""How the keys that an agent presses are written: 0-9 * # A-D, with waits among them."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""All settings: `config/voxline.yaml` documents each, the environment overrides it.
+"""All settings: `config/voxline.yaml` documents each; files, the environment, credentials and --set override it.
 
 An environment variable is VOXLINE_ and the key in capitals, with two underscores between levels:
 VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TWILIO_AUTH_TOKEN.

@@ -45,7 +45,7 @@ class TrunkSettings(Group):
 
 
 class SipSettings(Group):
-    """The SIP line: phones, PBXs and trunks that call by SIP and RTP."""
+    """The SIP line: phones, PBXs and trunks that call over SIP and RTP."""
 
     enabled: bool = False
     host: str = "127.0.0.1"

@@ -1,4 +1,5 @@
-"""Where settings come from, and which source a wrong one is blamed on: the file, the environment, or --set."""
+"""Where settings come from, and which source a wrong one is blamed on: the file, the environment, a credential, or
+--set."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches

@@ -1,0 +1,1 @@
+"""Engines: what hears, thinks and speaks."""

@@ -1,8 +1,8 @@
-"""What an engine is: three small protocols over plain data.
+"""The engine: three small protocols over plain data.
 
-A `Recognizer` turns the caller's speech into text, a `SpeechModel` decides what to answer, a `Synthesizer`
-speaks it. Requests and events carry no callbacks and no live objects, and everything is cancelled by id, so an
-engine may live in another process. Turns, words and chunks of speech cross this border, never frames.
+A `Recognizer` turns the caller's speech into text, a `SpeechModel` decides what to answer, a `Synthesizer` speaks it.
+Requests and events carry no callbacks and no live objects, and everything is cancelled by id, so an engine may live in
+another process. Turns, words and chunks of speech cross this boundary, never frames.
 
 Audio towards the engine is the caller's: 8 kHz mono 16-bit PCM bytes, and of a wide-band line the same at
 16 kHz as well (`clearest` chooses). Audio from the engine is `Speech`: mono float32 in -1..1 at the synthesizer's own
@@ -87,7 +87,7 @@ class ToolResult(msgspec.Struct, frozen=True):
 
 
 class ReplyRequest(msgspec.Struct, frozen=True):
-    """Everything a model needs for one reply; the same request twice does no harm (early replies may be discarded)."""
+    """Everything a model needs for one reply; asking twice does no harm, since speculative replies may be discarded."""
 
     id: str  # unique in the process; `cancel` takes it
     call: str  # the call's id

@@ -1,7 +1,7 @@
-"""What an error of a model's step means: one request costs too much, the request or the model is at fault, or the GPU
-is lost to this process.
+"""What an error in a model's step means: a request costs too much memory, the request or the model is at fault, or this
+process has lost the GPU.
 
-After some errors of CUDA every further call in the process fails too ("sticky" errors); only a new process can go on.
+After some CUDA errors every further call in the process fails too ("sticky" errors); only a new process can go on.
 Where memory is short the others go on as soon as one gives way.
 """
 

@@ -1,4 +1,4 @@
-"""What a model needs of this host: its folder, a GPU where it is meant to run on one, and a stream of its own there."""
+"""What a model needs of this host: its folder, a GPU if it is to run on one, and a CUDA stream of its own there."""
 
 import os
 import shutil

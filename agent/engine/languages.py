@@ -1,4 +1,4 @@
-"""Whether an engine can hear and speak the languages and voices of its agents, found out before the first call."""
+"""Checks before the first call that an engine can hear and speak the languages and voices of its agents."""
 
 from collections.abc import Iterable
 

@@ -47,8 +47,8 @@ def missing_package(settings: EngineSettings, error: ImportError) -> EngineError
 
 
 def build_models(settings: EngineSettings, agents: Agents) -> Engine:
-    """The parts of a profile that depends on models, in this process and without a fall-back. An embedded recognizer
-    is none of them: the fall-back has it already."""
+    """The parts of a profile that depends on models, in this process and without a fallback. An embedded recognizer
+    is none of them: the fallback has it already."""
     match settings.profile:
         case "gpu":
             return _gpu(settings, agents)

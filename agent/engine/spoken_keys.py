@@ -1,4 +1,4 @@
-"""Keys of a telephone in a text that is to be spoken: * and # by the names that people know them by. Pure functions."""
+"""Telephone keys in text that is to be spoken: * and # become the names people know. Pure functions."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The caller's side of a conversation: the present turn, and what the call has taught about this caller. Sans-I/O."""
+"""The caller's side of a conversation: the current turn, and what this call has shown about the caller. Sans-I/O."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""How loud the caller is: in this burst of speech, and usually. Sans-I/O.
+"""How loud the caller is, in this burst of speech and usually. Sans-I/O.
 
 The person on the phone is nearer to it than anybody else. So what is far below the caller's usual level is the room:
 a television, other people, an echo of the agent.

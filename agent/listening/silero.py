@@ -1,4 +1,4 @@
-"""Silero's voice detector, laid out anew for many calls at once.
+"""Silero's voice detector, rearranged for many calls at once.
 
 The published file convolves every window on its own, over as few as one to four points in time, which leaves the
 processor mostly idle. Here each layer is one matrix for all windows of a run: the same weights and, within rounding,

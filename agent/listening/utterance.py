@@ -1,4 +1,4 @@
-"""The audio of the caller's present turn, with the moment before it was noticed. Sans-I/O."""
+"""The audio of the caller's current turn, with the moment before speech was detected. Sans-I/O."""
 
 from audio.rate import BYTES_PER_MS
 

@@ -1,1 +1,1 @@
-"""The agent's side: what is said, how it is made, what interrupts it."""
+"""The agent's side: what is said, how the speech is made, what interrupts it."""

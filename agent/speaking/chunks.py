@@ -1,4 +1,4 @@
-"""Words to chunks: where a reply that is still being written may be cut for speaking. Sans-I/O.
+"""From words to chunks: where a reply that is still being written may be split for speaking. Sans-I/O.
 
 The first chunk is short, so that speech begins early; the longer the audio that was already made, the longer the next
 may be, which sounds better. A cut is made only where the text goes on after white space, or after a mark of a script

@@ -1,4 +1,4 @@
-"""What speech over the agent is: an interruption, or nothing to stop for. Pure functions.
+"""Decides what speech over the agent is: an interruption, or nothing to stop for. Pure functions.
 
 The agent is silent already (a pause loses nothing), so there is time to find out: words first, and where they tell
 nothing, level and duration.

@@ -1,4 +1,4 @@
-"""Which turns were decided too soon: the caller had only paused, and went on. Sans-I/O.
+"""Which turns were decided too soon: those after which the caller, who had only paused, went on. Sans-I/O.
 
 The one definition of a cut-off, for settings tried on tapes and for the page about a call.
 """

@@ -1,4 +1,4 @@
-"""A tape's file, plain or gzip, read line by line and no further than a tape can reach."""
+"""A tape's file, plain or gzip, read line by line, and no more of it than a tape can hold."""
 
 import gzip
 import itertools

@@ -1,7 +1,7 @@
 """Reads the lines of a tape: all of them as plain data, or the header and the steps. Sans-I/O.
 
-What no call can have written is refused here, with the number of its line: JSON that is broken, too deep or of the
-wrong shape, numbers that are out of range, and times that jump.
+Lines that no call can have written are refused here, with the number of its line: JSON that is broken, too deep or of
+the wrong shape, numbers that are out of range, and times that jump.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Feeds a tape to a fresh session and compares what it does with what it did. Sans-I/O."""
+"""Feeds a tape to a fresh session and compares its decisions with those on the tape. Sans-I/O."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

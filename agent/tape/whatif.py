@@ -2,7 +2,7 @@
 
 The caller does what the tape says: audio, speech probabilities, keys, and the recognizer's words. The engine answers
 each request with what it had answered at that place of the call, after the delays it had then; the line plays in real
-time. So turns and gaps are those of the new settings; what the caller would have said differently nobody knows.
+time. So turns and gaps are those of the new settings; nobody knows what the caller would have said differently.
 """
 
 import heapq

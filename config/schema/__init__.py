@@ -1,4 +1,4 @@
-"""JSON Schemas of the settings and of agents' files, from which editors complete keys and explain them.
+"""JSON Schemas of the settings and of agents' files; editors use them to complete and explain keys.
 
 `python -m config.schema` (or `make schema`) writes them from the models; a test checks that the files are up to date.
 """

@@ -1,4 +1,4 @@
-"""`python -m config.schema` writes the schemas anew."""
+"""`python -m config.schema` rewrites the schemas."""
 
 import sys
 

@@ -9,7 +9,7 @@ from telephony.cli.options import Commands, add_caller, caller
 def add_parser(commands: Commands) -> None:
     """Its options."""
     parser = commands.add_parser(
-        "call", help="make one simulated phone call", description="Call a running server as Twilio would, or by SIP."
+        "call", help="make one simulated phone call", description="Call a running server as Twilio would, or over SIP."
     )
     add_caller(parser, "demo.yaml")
     parser.add_argument("--out", type=Path, default=Path("out/call"), help="folder for call.wav and report.json")

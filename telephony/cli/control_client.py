@@ -1,4 +1,4 @@
-"""Calls out, as a client of the running server's HTTP API asks for them and follows them."""
+"""A client of the running server's HTTP API, which originates calls and follows them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`voxline demo`: one server, one call to it, and what happened: the main job end to end on one machine."""
+"""`voxline demo`: starts a server, makes one call to it, and shows what happened."""
 
 import argparse
 import json

@@ -22,7 +22,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser(
         "dial",
         help="have the running server call somebody",
-        description="Have the running server call somebody by SIP, and report how the call goes. Ctrl-C gives it up. "
+        description="Have the running server call somebody over SIP, and report how the call goes. Ctrl-C gives it up. "
         "Exit status 0: it was answered and ended well; 1: anything else.",
     )
     parser.add_argument("to", help="a SIP address, such as sip:bob@example.com, or with --trunk a number")

@@ -1,4 +1,4 @@
-"""Limits concurrent calls: a seat is reserved at the webhook and claimed when the stream starts."""
+"""Limits concurrent calls: a place is reserved at the webhook and claimed when the stream starts."""
 
 from collections.abc import Callable
 
@@ -6,16 +6,16 @@ from config.parties import NOBODY, Parties
 
 
 class Admission:
-    """The seats of this server. Nothing here awaits, so that no two calls get the same seat."""
+    """The places of this server. Nothing here awaits, so that no two calls get the same place."""
 
     def __init__(self, capacity: int, reserve_s: float, clock: Callable[[], float]) -> None:
-        """`capacity` seats; a reservation expires after `reserve_s` seconds of `clock` if no stream comes."""
+        """`capacity` places; a reservation expires after `reserve_s` seconds of `clock` if no stream comes."""
         self._capacity = capacity
         self._reserve_s = reserve_s
         self._clock = clock
         self._active: set[str] = set()
         self._reserved: dict[str, float] = {}  # call id to expiry, the earliest first
-        self._parties: dict[str, Parties] = {}  # of calls that have a seat
+        self._parties: dict[str, Parties] = {}  # of calls that have a place
         self.draining = False
 
     @property
@@ -37,13 +37,13 @@ class Admission:
 
     @property
     def free(self) -> int:
-        """Seats for new calls: none while draining."""
+        """Places for new calls: none while draining."""
         return 0 if self.draining else self._capacity - self.active - self.reserved
 
     def reserve(self, call_id: str, parties: Parties = NOBODY) -> bool:
-        """Reserve a seat for the call; False if there is none.
+        """Reserve a place for the call; False if there is none.
 
-        Twilio repeats a webhook that got no answer, so a call that has a seat keeps it.
+        Twilio repeats a webhook that got no answer, so a call that has a place keeps it.
         """
         if call_id in self._active:
             return True
@@ -55,9 +55,9 @@ class Admission:
         return True
 
     def claim(self, call_id: str) -> bool:
-        """Claim a seat for the call's stream: the reserved one, else a free one; False if there is none.
+        """Claim a place for the call's stream: the reserved one, else a free one; False if there is none.
 
-        False too for a second stream of a call. A claimed seat is held until `release`.
+        False too for a second stream of a call. A claimed place is held until `release`.
         """
         if call_id in self._active:
             return False
@@ -68,20 +68,20 @@ class Admission:
         return True
 
     def parties(self, call_id: str) -> Parties:
-        """Who calls whom, as recorded when the seat was reserved."""
+        """Who calls whom, as recorded when the place was reserved."""
         return self._parties.get(call_id, NOBODY)
 
     def forget(self, call_id: str) -> None:
-        """The call is over before its stream came: end its reservation. A claimed seat stays claimed."""
+        """The call is over before its stream came: end its reservation. A claimed place stays claimed."""
         if self._reserved.pop(call_id, None) is not None:
             self._parties.pop(call_id, None)
 
     def release(self, call_id: str) -> None:
-        """Give back the call's seat or reservation; calls with neither are ignored."""
+        """Give back the call's place or reservation; calls with neither are ignored."""
         self._active.discard(call_id)
         self._reserved.pop(call_id, None)
         self._parties.pop(call_id, None)
 
     def drain(self) -> None:
-        """Admit no new calls; those with a seat or a reservation keep it."""
+        """Admit no new calls; those with a place or a reservation keep it."""
         self.draining = True

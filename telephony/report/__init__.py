@@ -2,7 +2,7 @@
 of a folder of tapes.
 
 tape.py reads the file, story.py follows the replies (replies.py) and caller_speech.py the caller, timeline.py and
-transcript.py tell what the page shows of them, sound.py makes the two audio tracks, rows.py the table of events,
+transcript.py say what the page shows of both, sound.py makes the two audio tracks, rows.py the table of events,
 figures.py what is to be seen at a glance, page.py puts all of it into assets/, index.py lists the calls of a folder.
 """
 

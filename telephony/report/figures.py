@@ -1,4 +1,4 @@
-"""A call at a glance: its figures, and what a reader must know about its tape."""
+"""A call at a glance: its figures, and warnings about its tape."""
 
 from statistics import median
 

@@ -1,6 +1,6 @@
 """The lanes of the page's time axis: states, latencies, and what happened on the line and in the engine.
 
-Times are ms of media time; an `end` of None means a moment.
+Times are ms of media time; an `end` of None marks a single moment.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The last resort: kills a process that does not end in time, whatever its threads wait for."""
+"""The last resort: kills a process that does not end in time, whatever its threads are waiting for."""
 
 import logging
 import os

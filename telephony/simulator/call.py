@@ -36,7 +36,7 @@ async def run_call(
 ) -> CallReport:
     """Make one call and report it.
 
-    A SIP address in `url` is called by SIP, with `user` and `password` where the server asks for them, and with `codec`
+    A SIP address in `url` is called over SIP, with `user` and `password` if the server asks for them, and with `codec`
     (opus, PCMU or PCMA; "": both kinds of G.711). Anything else is called as Twilio calls: the server's base address,
     its voice webhook, or its media socket itself (ws:// or wss://). `auth_token` signs every request, for `public_url`
     if Twilio knows the server by another address. `speak` gives the caller its voice. `out` is a folder that gets

@@ -24,7 +24,7 @@ class Carrier(Protocol):
 
 
 def carrier_of(url: str, identity: Identity) -> Carrier:
-    """The carrier for an address: sip: and sips: are called by SIP, all others as Twilio does. Raises SettingsError."""
+    """The carrier for an address: SIP for sip: and sips:, Twilio for all others. Raises SettingsError."""
     if url.lower().startswith(("sip:", "sips:")):
         return SipCarrier(url, identity)
     return Twilio(url, identity)

@@ -1,4 +1,4 @@
-"""The figures of a call, taken from the record of its talk. Sans-I/O."""
+"""The figures of a call, taken from the record of the conversation. Sans-I/O."""
 
 from collections.abc import Sequence
 

@@ -98,7 +98,7 @@ class CallReport(msgspec.Struct, kw_only=True):
 
     script: str
     url: str
-    call_sid: str  # by SIP the Call-ID, once it is answered
+    call_sid: str  # over SIP the Call-ID, once it is answered
     outcome: Outcome = Outcome.FAILED
     error: str = ""  # empty: nothing went wrong on the line
     expected: str = ""  # what the script expects as outcome; empty: anything

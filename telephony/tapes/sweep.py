@@ -1,4 +1,4 @@
-"""`voxline replay --set` and `voxline sweep`: what taped calls would have been with other settings."""
+"""`voxline replay --set` and `voxline sweep`: how taped calls would have gone with other settings."""
 
 import itertools
 import statistics

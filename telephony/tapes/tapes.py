@@ -2,7 +2,7 @@
 
 A tape in progress is a plain file that is complete up to the last fifth of a second, whatever becomes of the server:
 the next one that starts here finishes it. It is locked as long as its call is on, so that no other server takes it for
-such a rest.
+an unfinished one.
 """
 
 import fcntl

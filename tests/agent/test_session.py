@@ -693,7 +693,7 @@ class AnyCall(RuleBasedStateMachine):
 
 
 class AnyEagerCall(AnyCall):
-    """The same with early replies, adaptive silences, and pauses that may be resumed."""
+    """The same with speculative replies, adaptive silences, and pauses that may be resumed."""
 
     options = dict.fromkeys(("adapt_question", "adapt_pauses", "adapt_words", "adapt_reply", "resume"), True)
     options |= {"eager_attempts": 3}

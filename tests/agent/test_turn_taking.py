@@ -1,4 +1,4 @@
-"""Turn-taking with everything on: early replies, adaptive silences, pauses that are resumed or cut; virtual time."""
+"""Turn-taking with everything on: speculative replies, adaptive silences, pauses resumed or cut; virtual time."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def resumed(call: Call, reply: int) -> bool:
     return call.session.state is State.SPEAKING and call.all(e.Resume)[-1:] == [e.Resume(reply)]
 
 
-# Early replies
+# Speculative replies
 
 
 def test_a_short_silence_is_answered_early_and_held() -> None:

@@ -1,0 +1,1 @@
+"""The embedded engine: pocketsphinx, scripted dialogues, espeak-ng."""

@@ -1,4 +1,4 @@
-"""One pocketsphinx decoder over a phone line, wide-band or not, and the models of a dialogue that it is built from."""
+"""One pocketsphinx decoder for a phone line, wide-band or not, built from the models of a dialogue."""
 
 import itertools
 import math

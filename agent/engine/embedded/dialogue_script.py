@@ -1,4 +1,4 @@
-"""What one agent's dialogue says next: pure functions of where the conversation stands and of what the caller said."""
+"""What one agent's dialogue says next: pure functions of the conversation's state and of what the caller said."""
 
 from typing import Any
 

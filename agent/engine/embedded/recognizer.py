@@ -1,9 +1,9 @@
 """A Recognizer with pocketsphinx and a language model made from each agent's dialogue.
 
-pocketsphinx keeps Python's interpreter to itself while it works, so it is given a few milliseconds' work at a time, in
-a thread: the audio of other calls goes on in between. An utterance that finds no free decoder is heard when it is over.
-The longest one that still goes on gives up its decoder for that and is then heard later in the same way: that costs no
-memory, as more decoders would, and nobody waits for somebody else to stop talking.
+pocketsphinx holds the GIL while it works, so it is given a few milliseconds' work at a time, in a thread: the audio of
+other calls goes on in between. An utterance that finds no free decoder is heard when it is over. The longest one that
+still goes on gives up its decoder for that and is then heard later in the same way: that costs no memory, as more
+decoders would, and no caller waits for another to stop talking.
 """
 
 import asyncio

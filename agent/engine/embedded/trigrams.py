@@ -1,7 +1,6 @@
 """A trigram model of sentences, as text in ARPA format.
 
-Words are numbers here, and so are n-grams, with their words' numbers as digits: in the order of numbers they are in
-the order of words too.
+Words are numbers here, and so are n-grams, with the words' numbers as digits, so sorting by number also sorts by word.
 """
 
 import math

@@ -1,5 +1,5 @@
 """What a transcript means in one agent's dialogue: the intent it names, the slots it fills, whether it wants an answer
-and whether it is all of it. Pure functions."""
+and whether it is complete. Pure functions."""
 
 import re
 from collections.abc import Iterable

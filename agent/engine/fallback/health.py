@@ -1,4 +1,4 @@
-"""Whether a part of the models works, as its requests tell."""
+"""Whether a part of the engine works, judged by its requests."""
 
 import asyncio
 import logging

@@ -1,7 +1,7 @@
-"""A SpeechModel that goes on without the models' one.
+"""A SpeechModel that falls back to the agent's dialogue when the real model fails.
 
 A call whose model fails before its first word hears the apology and goes on with the agent's `dialogue`, and so to its
-end: to go back to the model in the middle of a question would confuse more than it helps. That a call fell back, and
+end: going back to the model in the middle of a question would confuse more than it helps. That a call fell back, and
 where its dialogue stands, travels in `Done.state` like any model's state. An agent without a dialogue puts the caller
 through instead. New calls do not ask a lost model; calls that it knows do, since its answer is worth more to them.
 """

@@ -1,4 +1,5 @@
-"""A model's events, read in a task of their own: waiting for the next one can end without harm to the model."""
+"""A model's events, read in a task of their own, so that a wait for the next one can be abandoned without harm to the
+model."""
 
 import asyncio
 from collections.abc import AsyncGenerator

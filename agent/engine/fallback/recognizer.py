@@ -1,4 +1,5 @@
-"""A Recognizer that is waited for, and goes on without the models' one: the embedded one hears the utterance anew."""
+"""A Recognizer with a time limit and a fallback: if the model's recognizer fails, the embedded one hears the whole
+utterance."""
 
 import asyncio
 import logging

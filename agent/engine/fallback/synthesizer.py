@@ -1,4 +1,4 @@
-"""A Synthesizer that goes on without the models' one, in the embedded one's voice for the language."""
+"""A Synthesizer that falls back to the embedded one's voice for the language when the model's fails."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -1,0 +1,1 @@
+"""Kokoro: the synthesizer on the GPU."""

@@ -1,4 +1,4 @@
-"""Pieces of speech that wait for the model, and which of them are spoken together."""
+"""Chunks that wait for the model, and which of them go into one batch."""
 
 import asyncio
 import bisect

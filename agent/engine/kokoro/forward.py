@@ -1,4 +1,4 @@
-"""Kokoro's forward for several texts at once.
+"""Kokoro's forward pass for several texts at once.
 
 The stock one takes a single text: padding would leak into it through its normalizations and convolutions. Here every
 row is kept apart from its padding by masks, in this one model's modules and only while a batch runs; without padding

@@ -1,4 +1,4 @@
-"""Kokoro's files to a model that can speak, or the reason why not."""
+"""Makes a model that can speak from Kokoro's files, or says why not."""
 
 import json
 import warnings

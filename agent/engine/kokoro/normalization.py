@@ -1,6 +1,6 @@
 """How written English words are read out: times, telephone numbers, addresses, abbreviations. Pure functions.
 
-misaki's lexicon knows words, numbers and money; what it would read wrong on a phone is written out here before. Each
+misaki's lexicon knows words, numbers and money; what it would read wrongly on a phone is written out here first. Each
 word is replaced by itself or by several, so that what is spoken keeps its place among the words that were written.
 """
 

@@ -1,4 +1,4 @@
-"""Text to Kokoro's phonemes, with the place of every word in them.
+"""From text to Kokoro's phonemes, with the position of every word in them.
 
 Nothing is downloaded: English is read by misaki's lexicon (`english`), every other language by espeak-ng (`espeak`).
 """

@@ -1,4 +1,4 @@
-"""What Kokoro made of a piece of text, fit for the line: trimmed, levelled, faded, with the time of every word."""
+"""Kokoro's audio for a chunk, made ready for the line: trimmed, levelled, faded, with the time of every word."""
 
 import numpy as np
 

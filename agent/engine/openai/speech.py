@@ -1,4 +1,4 @@
-"""A synthesizer over HTTP: speaks while the audio still comes in. The times of words are estimates."""
+"""A synthesizer over HTTP: speaks while the audio is still coming in. Word times are estimates."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

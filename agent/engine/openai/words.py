@@ -1,4 +1,4 @@
-"""When each word of a chunk is said, where the server tells only the audio: spread by their letters. Sans-I/O."""
+"""When each word of a chunk is said, if the server sends only audio: estimated from the words' lengths. Sans-I/O."""
 
 from agent.engine.base import Word
 

@@ -1,4 +1,4 @@
-"""One life of the process that the models run in: started, loaded, asked, watched, ended. See `remote`."""
+"""One run of the models' process: started, loaded, asked, watched, ended. See `remote`."""
 
 import asyncio
 import itertools

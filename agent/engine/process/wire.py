@@ -1,4 +1,4 @@
-"""What goes between the server and the process of the models: frames over one Unix socket.
+"""The protocol between the server and the models' process: frames over one Unix socket.
 
 A frame is its length (4 bytes, big-endian) and a MessagePack array that begins with its name. Requests and events
 travel as they stand in `base`, audio as raw float32. `encode` and `Frames` do no I/O; `Channel` is the socket.

@@ -1,4 +1,4 @@
-"""The process of the models: builds an engine and serves its parts to the server that started it.
+"""The models' process: builds an engine and serves its parts to the server that started it.
 
 It is started by remote.py, as `python -m agent.engine.process.worker --fd N --grace S`, with one end of a pair of
 sockets as file descriptor N. It lives as long as the other end: when that is closed, or its owner is killed, it gives

@@ -1,0 +1,1 @@
+"""Voxtral Realtime: transcripts while the caller speaks."""

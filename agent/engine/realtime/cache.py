@@ -1,4 +1,4 @@
-"""What the model remembers of many streams at once: each has a slot, and one step works on a run of slots.
+"""The model's cache for many streams at once: each has a slot, and one step works on a run of slots.
 
 Both classes stand in for those of transformers, whose modelling code only ever calls `update`.
 """

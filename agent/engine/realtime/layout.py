@@ -1,4 +1,5 @@
-"""How the model cuts audio and tokens: numbers that come with a checkpoint's tokenizer and feature extractor."""
+"""How the model divides up audio and tokens, by numbers that come with a checkpoint's tokenizer and feature
+extractor."""
 
 from dataclasses import dataclass
 

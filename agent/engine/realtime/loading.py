@@ -1,4 +1,4 @@
-"""A Voxtral Realtime checkpoint from the hub or a folder to a model that is ready to listen."""
+"""Makes a model that is ready to listen from a Voxtral Realtime checkpoint, from the hub or a folder."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """Voxtral Realtime for many utterances at once: one step hears 80 ms of each and says its next token.
 
-The modelling code is that of transformers; here is only what lets it work on many streams, each at its own place in
+The modelling code is that of transformers; here is only what lets it work on many streams, each at its own position in
 time. There is no other kind of step: an utterance begins with a copy of the silence that precedes all of them.
 """
 

@@ -1,0 +1,1 @@
+"""Voxtral Mini: replies straight from the caller's audio."""

@@ -1,4 +1,4 @@
-"""The model itself: hears audio, reads a prompt into a slot, writes one more token of all slots at once.
+"""The model itself: hears audio, reads a prompt into a slot, writes the next token of all slots at once.
 
 Used by one thread, under `torch.inference_mode`. Shapes are padded to a few sizes, so that each has one CUDA graph.
 """

@@ -1,4 +1,4 @@
-"""What Voxtral takes of a device's memory, from the shapes of its tensors, before anything is loaded."""
+"""How much device memory Voxtral will take, computed from its tensors' shapes before anything is loaded."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""One thread that makes all replies at once: a step writes one token of each, and between steps one more is admitted.
+"""One thread that makes all replies at once: each step writes one token of every reply, and between steps one more
+reply is admitted.
 
 So nobody waits longer than one prompt takes to read, and what the model costs is shared by all.
 """

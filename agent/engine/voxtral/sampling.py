@@ -1,4 +1,4 @@
-"""The next token of every row, from its logits. Each row has a temperature and a share of its own."""
+"""The next token of every row, from its logits. Each row has its own temperature and top-p."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Which operations a device's layers get: its kernels, where they run and say what torch says."""
+"""Chooses the operations for a device's layers: the kernels if they run and agree with torch."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The key-value cache of all calls: one slot for each reply that is being made, and who has which."""
+"""The key-value cache of all calls: one slot for each reply being made, and which reply has which slot."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What callers are saying just now: their utterances as they come, and the spectrograms that grow with them."""
+"""Utterances in progress, and the spectrograms that grow with them."""
 
 import torch
 

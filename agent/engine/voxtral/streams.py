@@ -1,4 +1,4 @@
-"""The way of tokens from the loop's thread to those who wait for them in asyncio: one hand-over a step."""
+"""Hands tokens from the loop's thread to the asyncio tasks that wait for them, once per step."""
 
 import asyncio
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Tokens become text: whole characters only, no special tokens, and what the markers and tool calls among them mean."""
+"""Turns tokens into text: whole characters only, without special tokens, with markers and tool calls interpreted."""
 
 import codecs
 import json

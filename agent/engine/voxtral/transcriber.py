@@ -1,4 +1,4 @@
-"""Writes down what the caller said, when the model has nothing better to do: a Recognizer that nobody waits for."""
+"""Transcribes what the caller said in the background, when the model is idle: a Recognizer that nothing waits for."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing

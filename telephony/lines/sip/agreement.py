@@ -1,4 +1,4 @@
-"""What one call has agreed with its peer about audio: offers and answers, and hold."""
+"""The audio that one call and its peer have agreed on: offers, answers and hold."""
 
 from collections.abc import Callable
 

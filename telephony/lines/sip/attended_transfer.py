@@ -1,9 +1,9 @@
 """Attended transfers: while the caller waits, another person is called, and the two are connected only if they answer.
 
-consulting ──answered──▶ referred (REFER with Replaces, to the caller's phone) ──2xx──▶ both are hung up on
+ringing ─────answered──▶ referred (REFER with Replaces, to the caller's phone) ──2xx──▶ both calls are ended
     │ busy, declined,          │ refused, failed, no word of it
     ▼ unanswered, failed       ▼
-   the caller goes on with the agent, and whoever was called is hung up on
+   the caller goes on with the agent, and the other call is ended
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Whether a silent peer is still there: it is probed by SIP before a call ends for lack of media. Sans-I/O.
 
-A peer may be silent by right: it has put the call on hold, or has signalled by comfort noise that it pauses. Then the
-call goes on for as long as the peer answers. A peer that ought to send is given up in the end even if it answers.
+A peer may be silent legitimately: it has put the call on hold, or has signalled by comfort noise that it pauses. Then
+the call goes on for as long as the peer answers. A peer that ought to send is given up in the end even if it answers.
 """
 
 from enum import Enum, auto

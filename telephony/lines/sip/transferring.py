@@ -1,4 +1,4 @@
-"""How one call is transferred: the peer is asked by REFER, and tells how that goes."""
+"""Transfers one call: asks the peer by REFER, and follows its reports."""
 
 from collections.abc import Callable
 

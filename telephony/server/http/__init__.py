@@ -1,1 +1,1 @@
-"""uvicorn's connections, with the limits that they lack."""
+"""uvicorn's connections, with limits that uvicorn does not set."""

@@ -1,0 +1,1 @@
+"""Simulated calls over SIP and RTP."""

@@ -1,4 +1,4 @@
-"""A simulated call by SIP: rings, talks over RTP, and accepts transfers without calling the target."""
+"""A simulated call over SIP: rings, talks over RTP, and accepts transfers without calling the target."""
 
 import asyncio
 

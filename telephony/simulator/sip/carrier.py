@@ -1,4 +1,4 @@
-"""Calls by SIP."""
+"""Calls over SIP."""
 
 from telephony.simulator.phone import Caller
 from telephony.simulator.sip.call import SimulatedSipCall

@@ -1,0 +1,1 @@
+"""Simulated calls as Twilio makes them."""

@@ -1,4 +1,4 @@
-"""Twilio, for one or many calls: their HTTP client and their identity."""
+"""Twilio as the carrier of one or many calls: the HTTP client and the callers' identity."""
 
 from telephony.simulator.identity import Identity
 from telephony.simulator.phone import Caller

@@ -1,4 +1,4 @@
-"""`voxline call`, by SIP, as a person types it."""
+"""`voxline call`, over SIP, as a person types it."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`voxline load`, by SIP, as a person types it."""
+"""`voxline load`, over SIP, as a person types it."""
 
 import json
 from pathlib import Path

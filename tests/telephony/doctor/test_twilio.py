@@ -16,7 +16,7 @@ def test_without_an_account_it_is_local() -> None:
     assert of("warning", twilio.check(local)) == [
         "Twilio cannot call: there is no twilio.auth_token, so voxline listens to this machine only"
     ]
-    assert of("warning", twilio.check(settings(server__port=0))) == []  # by SIP is enough
+    assert of("warning", twilio.check(settings(server__port=0))) == []  # over SIP is enough
 
 
 def test_an_account_in_order_and_what_to_enter_where() -> None:

@@ -1,4 +1,4 @@
-"""Seats: never more than there are, none lost."""
+"""Places: never more than there are, none lost."""
 
 import pytest
 from hypothesis import settings
@@ -24,7 +24,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_two_calls_never_get_the_one_seat(clock: Clock) -> None:
+def test_two_calls_never_get_the_one_place(clock: Clock) -> None:
     admission = Admission(1, RESERVE_S, clock)
     assert admission.reserve("a")
     assert not admission.reserve("b")
@@ -37,7 +37,7 @@ def test_two_calls_never_get_the_one_seat(clock: Clock) -> None:
     assert admission.claim("b")
 
 
-def test_a_repeated_webhook_keeps_its_seat(clock: Clock) -> None:
+def test_a_repeated_webhook_keeps_its_place(clock: Clock) -> None:
     admission = Admission(1, RESERVE_S, clock)
     assert admission.reserve("a")
     clock.now += 9
@@ -55,9 +55,9 @@ def test_a_reservation_ends_when_no_stream_comes(clock: Clock) -> None:
     clock.now += RESERVE_S
     assert admission.free == 1
     assert admission.reserve("b")
-    assert not admission.claim("a")  # too late: the seat is b's
+    assert not admission.claim("a")  # too late: the place is b's
     admission.release("b")
-    assert admission.claim("a")  # late, but there is a seat
+    assert admission.claim("a")  # late, but there is a place
 
 
 def test_a_caller_who_hung_up_before_the_stream_is_forgotten(clock: Clock) -> None:
@@ -76,7 +76,7 @@ def test_one_stream_a_call(clock: Clock) -> None:
     assert admission.active == 1
 
 
-def test_draining_admits_only_calls_with_a_seat(clock: Clock) -> None:
+def test_draining_admits_only_calls_with_a_place(clock: Clock) -> None:
     admission = Admission(3, RESERVE_S, clock)
     admission.claim("a")
     admission.reserve("b")
@@ -103,7 +103,7 @@ calls = st.sampled_from("abcdef")
 
 
 class AdmissionMachine(RuleBasedStateMachine):
-    """Against a model that is a list of seats."""
+    """Against a model that is a list of places."""
 
     @initialize(capacity=st.integers(0, 4))
     def begin(self, capacity: int) -> None:
@@ -157,7 +157,7 @@ class AdmissionMachine(RuleBasedStateMachine):
             self.draining = True
 
     @invariant()
-    def seats_are_as_many_as_they_are(self) -> None:
+    def places_are_as_many_as_they_are(self) -> None:
         if not hasattr(self, "admission"):
             return
         active, reserved = self.admission.active, self.admission.reserved
@@ -170,7 +170,7 @@ TestAdmissionMachine = AdmissionMachine.TestCase
 TestAdmissionMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
-def test_what_was_told_of_a_call_is_kept_as_long_as_its_seat() -> None:
+def test_what_was_told_of_a_call_is_kept_as_long_as_its_place() -> None:
     now = [0.0]
     admission = Admission(2, 60, lambda: now[0])
     ann = Parties("+15550100123")

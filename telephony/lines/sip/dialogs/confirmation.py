@@ -1,4 +1,4 @@
-"""A 2xx to an INVITE is sent again until its ACK comes, over any transport (RFC 3261 13.3.1.4)."""
+"""Resends the 2xx to an INVITE until its ACK comes, over any transport (RFC 3261 13.3.1.4)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a user agent gives out: messages to send, and events for the call layer.
+"""What a user agent produces: messages to send, and events for the call layer.
 
 Events are plain data: `call` and `registration` are ids. `UserAgent.call` gives the call while it lasts.
 """

@@ -1,4 +1,4 @@
-"""What re-INVITEs and transfers need of the call that they happen in."""
+"""What re-INVITEs and transfers need from their call."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -4,7 +4,7 @@
     INVITE       PROCEEDING --2xx----> ACCEPTED ---L--> gone      the user agent resends the 2xx until its ACK
                             --3xx-6xx> COMPLETED --ACK--> CONFIRMED --I--> gone      resent (G) until ACK or H
 
-Whatever comes again is answered with what was answered last.
+A repeated request gets the last response again.
 """
 
 from collections.abc import Callable

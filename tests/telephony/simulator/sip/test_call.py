@@ -1,4 +1,4 @@
-"""Whole calls by SIP over real sockets, with a small agent, and with the real server."""
+"""Whole calls over SIP over real sockets, with a small agent, and with the real server."""
 
 import asyncio
 import json

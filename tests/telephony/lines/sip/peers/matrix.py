@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "sip-peers.md"
 SPEECH, EVENTS, INFO, HOLD = "speech both ways", "keys by RFC 4733", "keys by INFO", "hold of 30 s"
 SECURE, COLD, ATTENDED, CALLED = "TLS and SRTP", "cold transfer", "attended transfer", "called by us"
 FOUND, HIDDEN = "finds an open server", "finds no server with passwords"
-NAMES, PASSWORDS = "guesses no user names", "guesses no passwords"
+NAMES, PASSWORDS = "cannot guess user names", "cannot guess passwords"
 PASSED, CANNOT = "✓", "–"
 
 Cell = tuple[str, str]  # a peer and a feature
