@@ -20,6 +20,8 @@ LONGEST_JUMP_MS = 60_000  # from one line to the next, and from handing audio ov
 MAX_DEPTH = 32  # objects and lists within one another
 LARGEST = 2**53  # of whole numbers: beyond it a float no longer holds them
 
+NEEDED = ("call", "agent", "mode")  # in the header of a tape that is replayed; a page does without
+
 # Only a line with more brackets can be too deep, and only one with such a row of digits can hold too large a number.
 _BRACKETS = 48
 _DIGITS = re.compile(rb"[0-9]{17}")
@@ -41,7 +43,10 @@ def read(lines: Iterable[bytes]) -> tuple[Header, Iterator[Step]]:
     Raises TapeError for what is no tape, and for one of another version.
     """
     rest = iter(lines)
-    return read_header(rest), _steps(rest)
+    head = read_header(rest)
+    if lacking := [name for name in NEEDED if not getattr(head, name)]:
+        raise TapeError(f"this is no tape that can be replayed: line 1: `{lacking[0]}` is missing")
+    return head, _steps(rest)
 
 
 def read_header(lines: Iterator[bytes]) -> Header:

@@ -333,6 +333,15 @@ def test_another_file_is_no_tape(first: bytes) -> None:
         read([first])
 
 
+@pytest.mark.parametrize("lacking", ["call", "agent", "mode"])
+def test_what_a_header_lacks_is_named(lacking: str) -> None:
+    lines = lines_of_a_call()
+    head = msgspec.json.decode(lines[0])
+    del head[lacking]
+    with pytest.raises(TapeError, match=f"this is no tape that can be replayed: line 1: `{lacking}` is missing"):
+        read([msgspec.json.encode(head) + b"\n", *lines[1:]])
+
+
 def test_an_empty_file_is_no_tape_and_that_is_said() -> None:
     with pytest.raises(TapeError, match="it is empty"):
         read([])
