@@ -19,7 +19,7 @@ def networks(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class TrunkSettings(Group):
-    """A provider or PBX for calls out and in."""
+    """A provider or PBX for outbound and inbound calls."""
 
     server: str = Field(pattern=_SERVER)
     user: str = Field(default="", pattern=r"^[^\s@<>\"]*$")
