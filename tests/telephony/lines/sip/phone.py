@@ -1,6 +1,7 @@
 """A SIP phone over real sockets, for tests: the user agent as the caller, with media recorded packet by packet."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -277,6 +278,12 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
 
     def _now_ms(self) -> float:
         return 1000 * self._loop.time()
+
+
+def without_events(offer: bytes) -> bytes:
+    """The same of a phone that knows no events."""
+    offer = re.sub(rb"a=(rtpmap|fmtp):(101|110) [^\r]*\r\n", b"", offer)
+    return re.sub(rb"(m=[^\r]*?)( 101| 110)+\r\n", rb"\1\r\n", offer)
 
 
 async def over(app: App) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +31,7 @@ from telephony.server.app import App
 from telephony.server.bridge import Bridge
 from tests.audio.goertzel import heard_keys
 from tests.telephony.lines.sip.peer import message
-from tests.telephony.lines.sip.phone import QUICK, Phone, likeness, over, server
+from tests.telephony.lines.sip.phone import QUICK, Phone, likeness, over, server, without_events
 
 pytestmark = pytest.mark.looptime
 KEYS_KIND = 101  # the payload type of keys in offers
@@ -332,11 +331,6 @@ async def test_keys_go_out_as_tones_where_the_phone_takes_no_events(phone: Open)
         await over(app)
         assert not any(item.payload_type == KEYS_KIND for _, item in one.heard)
         assert heard_keys(one.pcm()) == "104#"
-
-
-def without_events(offer: bytes) -> bytes:
-    """The same of a phone that knows no events."""
-    return re.sub(rb"a=(rtpmap|fmtp):101 [^\r]*\r\n", b"", offer).replace(b" 101\r\n", b"\r\n")
 
 
 @pytest.mark.parametrize(("mode", "keys"), [("auto", "104#9"), ("never", "9")])

@@ -33,7 +33,7 @@ from telephony.tapes.replay import replay_all
 from tests.debian import needs
 from tests.telephony.lines.rtp.speech import hiss, samples, share
 from tests.telephony.lines.sip.callee import Callee
-from tests.telephony.lines.sip.phone import QUICK, Phone, likeness, likenesses, over, server
+from tests.telephony.lines.sip.phone import QUICK, Phone, likeness, likenesses, over, server, without_events
 
 Open = Callable[..., Awaitable[Phone]]
 BOTH: dict[str, Any] = {"sip__codecs": ["opus", "PCMU", "PCMA"]}
@@ -219,9 +219,7 @@ async def test_keys_and_talking_over_the_agent(wide_phone: Any, pressed: list[st
 async def test_keys_for_a_peer_that_takes_none_are_tones_in_the_wide_audio(wide_phone: Any) -> None:
     async with server(hissing(1), **BOTH) as app:
         one = await wide_phone(app)
-        offer = one.negotiation.offer().replace(b" 101 110", b"")
-        events = (b"a=rtpmap:101 ", b"a=fmtp:101 ")
-        one.dial(body=b"".join(row for row in offer.splitlines(keepends=True) if not row.startswith(events)))
+        one.dial(body=without_events(one.negotiation.offer()))
         await one.wait(Answered)
         await one.until(lambda: len(one.speech()) > 5)
         await one.until(lambda: all(n < len(one.heard) - 20 for n in one.speech()))  # the greeting is over
