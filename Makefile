@@ -11,7 +11,9 @@ endif
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
 # Tests that import torch, apart: importing it takes seconds, in every process that collects them.
-MODELS := $(addprefix tests/agent/engine/,kokoro realtime voxtral test_fake_gpu.py test_faults.py test_host.py) tests/bench/test_engine.py
+MODELS := $(addprefix tests/agent/engine/,kokoro realtime voxtral test_fake_gpu.py test_faults.py test_host.py) tests/bench/test_engine.py tests/test_models.py
+# Found by their mark: collecting all others takes longer than running these.
+ALONE = $(filter-out $(wildcard $(MODELS)),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests))
 
 .PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz schema lock clean
 
@@ -27,7 +29,7 @@ serve: .venv/run ## set up and answer calls on http://127.0.0.1:8080
 test: .venv/test ## set up and run the tests
 	$(BIN)/pytest -n 3 --dist loadfile -m 'not alone and not slow' $(MODELS:%=--ignore=%)
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone and not slow' $(MODELS)
-	$(BIN)/pytest -m 'alone and not slow' $(MODELS:%=--ignore=%)
+	$(BIN)/pytest -m 'alone and not slow' $(ALONE)
 	@$(BIN)/python -m tests.debian
 
 test-slow: .venv/slow ## the rest of the tests: floods, leaks, baresip, models in calls, the GPU's kernels, benchmarks in small
