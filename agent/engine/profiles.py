@@ -138,7 +138,7 @@ def _synthesizer(name: str, settings: EngineSettings) -> Synthesizer:
 
         return KokoroSynthesizer(settings.kokoro)
     if name == "openai":
-        from agent.engine.openai.speech import OpenAISynthesizer  # noqa: PLC0415
+        from agent.engine.openai.synthesizer import OpenAISynthesizer  # noqa: PLC0415
 
         return OpenAISynthesizer(settings.openai)
     from agent.engine.embedded.synthesizer import EspeakSynthesizer  # noqa: PLC0415

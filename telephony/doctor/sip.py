@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from config.exceptions import SettingsError
 from config.settings import Settings, is_loopback
 from config.sip import SipSettings
-from telephony.doctor import audio, certificate
+from telephony.doctor import certificate, media_ports
 from telephony.doctor.finding import Finding, Level
 from telephony.doctor.ports import is_local, leaves_from, try_port
 from telephony.lines.rtp import opus, srtp
@@ -30,7 +30,7 @@ def check(settings: Settings, *, running: bool = False) -> Iterator[Finding]:
     yield from _encryption(sip)
     if "opus" in sip.codecs and not opus.available():
         yield _found("problem", "sip.codecs: there is no opus", opus.MISSING)
-    yield from audio.check(sip, settings.call.capacity, running=running)
+    yield from media_ports.check(sip, settings.call.capacity, running=running)
 
 
 def to_forward(sip: SipSettings) -> str:

@@ -15,12 +15,12 @@ from audio.rate import SAMPLES_PER_MS
 from config import private
 from config.exceptions import TapeError
 from telephony.report.figures import Figure, figures, notices
+from telephony.report.lanes import latencies, states, ticks
 from telephony.report.replies import Span
 from telephony.report.rows import rows
 from telephony.report.sound import caller_track, ear_track
 from telephony.report.story import Story
 from telephony.report.tape import Tape, read_tape
-from telephony.report.timeline import latencies, states, ticks
 from telephony.report.transcript import transcript
 
 ASSETS = Path(__file__).parent / "assets"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from telephony.report.tape import COMMANDS, EVENTS, Line, Tape
+from telephony.report.tape import COMMANDS, EVENTS, Tape, TapeLine
 
 LONGEST = 500  # characters of a row's details
 SHOWN_ELSEWHERE = frozenset({"type", "at", "clock", "out", "in", "reply"})  # in columns of their own
@@ -36,7 +36,7 @@ def unknown_types(tape: Tape) -> dict[str, int]:
     return dict(found)
 
 
-def _rows(line: Line) -> Iterator[Row]:
+def _rows(line: TapeLine) -> Iterator[Row]:
     raw = line.raw
     if line.wire:
         yield _row(line.at, "line", line.wire.kind, raw)
@@ -50,7 +50,7 @@ def _rows(line: Line) -> Iterator[Row]:
         yield Row(line.at, "state", line.state, None, "")
 
 
-def _told(line: Line, event: str) -> bool:
+def _told(line: TapeLine, event: str) -> bool:
     return event != "CallerAudio" and (event != "SpeechProbability" or bool(line.commands or line.state))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from audio.rate import SAMPLES_PER_MS
 from telephony.report.caller_speech import CallerSpeech
 from telephony.report.replies import TOLERANCE_MS, Break, ReplyStory, Span, TimedWord
-from telephony.report.tape import Item, Line, Tape, Wire
+from telephony.report.tape import Item, Tape, TapeLine, Wire
 
 
 class Story:
@@ -51,7 +51,7 @@ class Story:
         """The reply of this number."""
         return self.replies.setdefault(number, ReplyStory(number))
 
-    def _follow(self, line: Line) -> None:
+    def _follow(self, line: TapeLine) -> None:
         if line.wire:
             self._on_wire(line.wire)
         if line.event:
@@ -155,7 +155,7 @@ class Story:
             case "ReplyUnfinished":
                 reply.unfinished = True
 
-    def _on_command(self, line: Line, command: Item) -> None:
+    def _on_command(self, line: TapeLine, command: Item) -> None:
         if command.type == "Said":
             self._on_said(line, command)
         elif command.type == "TurnDecided" and command.reply is not None:
@@ -163,7 +163,7 @@ class Story:
         elif command.reply is not None and not (_is_hold(line) and command.type in ("Pause", "Resume")):
             self._on_reply_command(line.at, command, self.reply(command.reply))
 
-    def _on_decided(self, line: Line, command: Item, reply: ReplyStory) -> None:
+    def _on_decided(self, line: TapeLine, command: Item, reply: ReplyStory) -> None:
         reply.cue = command.cue
         reply.decided_at = _first(reply.decided_at, command.at_ms)
         reply.speech_end_ms = command.speech_end_ms
@@ -214,7 +214,7 @@ class Story:
             last.resumed = resumed
         return last
 
-    def _on_said(self, line: Line, said: Item) -> None:
+    def _on_said(self, line: TapeLine, said: Item) -> None:
         """It names no reply: that is named next to it, or is the one being played. Words that come late are those of
         their utterance."""
         items = [line.event, *line.commands] if line.event else line.commands
@@ -235,12 +235,12 @@ class Story:
             reply.finished = True
 
 
-def _is_hold(line: Line) -> bool:
+def _is_hold(line: TapeLine) -> bool:
     """Whether the caller has put the call on hold, or taken it off."""
     return line.event is not None and line.event.type in ("Held", "Retrieved")
 
 
-def _was_noise(line: Line) -> bool:
+def _was_noise(line: TapeLine) -> bool:
     """Whether an utterance is forgotten for good. It is also forgotten, to be heard anew, when an answer to it is taken
     back, and at the end of a pause or of the call.
     """

@@ -96,7 +96,7 @@ class Wire(msgspec.Struct, frozen=True):
         return int(parts[0]), int(parts[-1])
 
 
-class Line(msgspec.Struct, frozen=True):
+class TapeLine(msgspec.Struct, frozen=True):
     """One line: an event with what followed from it, or something on the wire. `raw` is the line as it was written,
     or nothing where it is only drawn."""
 
@@ -112,7 +112,7 @@ class Tape(msgspec.Struct, frozen=True):
     """One call."""
 
     header: Header
-    lines: tuple[Line, ...]
+    lines: tuple[TapeLine, ...]
     end: dict[str, Any] | None = None  # what the last line tells of the call's end; None: it was cut off before
     end_ms: float = 0.0
 
@@ -120,7 +120,7 @@ class Tape(msgspec.Struct, frozen=True):
 def read_tape(path: Path) -> Tape:
     """Read a tape, plain or gzip. A last line that breaks off is ignored. TapeError names the file, and in it the line
     that is wrong."""
-    lines: list[Line] = []
+    lines: list[TapeLine] = []
     end = None
     end_ms = 0.0
     try:
@@ -140,14 +140,14 @@ def read_tape(path: Path) -> Tape:
     return Tape(header, tuple(lines), end, end_ms)
 
 
-def _line(number: int, raw: dict[str, Any]) -> Line:
+def _line(number: int, raw: dict[str, Any]) -> TapeLine:
     try:
         if "out" in raw or "in" in raw:
-            return Line(raw["at"], raw, wire=msgspec.convert(raw, Wire))
+            return TapeLine(raw["at"], raw, wire=msgspec.convert(raw, Wire))
         event = _item(raw["event"], EVENTS) if "event" in raw else None
         commands = tuple(_item(command, COMMANDS) for command in raw.get("commands", ()))
         drawn = event is not None and event.type in DRAWN and not commands and "state" not in raw
-        return Line(raw["at"], NOTHING if drawn else raw, event, commands, raw.get("state", ""))
+        return TapeLine(raw["at"], NOTHING if drawn else raw, event, commands, raw.get("state", ""))
     except msgspec.ValidationError as error:
         raise TapeError(f"line {number}: {error}") from None
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from telephony.report.lanes import HOLD_NOTES, tool_runs
 from telephony.report.replies import Break, ReplyStory
 from telephony.report.story import Story
 from telephony.report.tape import Item, Tape
-from telephony.report.timeline import HOLD_NOTES, tool_runs
 
 LINE_NOTES = {"HungUp": "The line is gone", "Shutdown": "The server shuts down", **HOLD_NOTES}
 

@@ -16,9 +16,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config import private
-from telephony.lines.body import read_body
 from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
 from telephony.lines.refusals import MAX_PATH, Refusals
+from telephony.lines.request_body import read_body
 from telephony.lines.sip.outbound import CallRequestError, OutboundCalls
 
 MAX_BYTES = 8192  # of a request

@@ -6,7 +6,7 @@ from audio.rate import SAMPLES_PER_MS
 from telephony.simulator.ear import JOIN, Talkspurt
 from telephony.simulator.playback import Underrun
 from telephony.simulator.report import CallReport, Dry, Interruption, Summary, Traffic, Turn, distribution
-from telephony.simulator.script_runner import Utterance
+from telephony.simulator.script_runner import ScriptedUtterance
 from telephony.simulator.talk import Talk
 
 
@@ -29,17 +29,19 @@ def _ms(samples: int) -> float:
     return round(samples / SAMPLES_PER_MS, 1)
 
 
-def _answers(gap: Underrun, said: Sequence[Utterance]) -> bool:
+def _answers(gap: Underrun, said: Sequence[ScriptedUtterance]) -> bool:
     """Where the caller finished a turn while the buffer was empty, what came next was an answer."""
     return any(gap.at <= item.end <= gap.at + gap.length for item in said if item.answer)
 
 
-def _next_onset(item: Utterance, said: Sequence[Utterance]) -> float:
+def _next_onset(item: ScriptedUtterance, said: Sequence[ScriptedUtterance]) -> float:
     """When the caller next begins to speak."""
     return next((other.onset for other in said if other.onset > item.onset and not other.noise), float("inf"))
 
 
-def _interruption(item: Utterance, said: Sequence[Utterance], talk: Talk, now: int) -> Interruption | None:
+def _interruption(
+    item: ScriptedUtterance, said: Sequence[ScriptedUtterance], talk: Talk, now: int
+) -> Interruption | None:
     """How the agent reacted to a sound of the caller; None when the agent was not speaking."""
     onset, until = item.onset, _next_onset(item, said)
     spurt = next((spurt for spurt in reversed(talk.ear.spurts) if spurt.start < onset), None)
@@ -62,7 +64,9 @@ def _interruption(item: Utterance, said: Sequence[Utterance], talk: Talk, now: i
     )
 
 
-def _turn(item: Utterance, interruption: Interruption | None, said: Sequence[Utterance], talk: Talk) -> Turn:
+def _turn(
+    item: ScriptedUtterance, interruption: Interruption | None, said: Sequence[ScriptedUtterance], talk: Talk
+) -> Turn:
     after = item.onset
     if interruption is not None:  # going on speaking is no answer
         cleared = interruption.clear_ms

@@ -16,7 +16,7 @@ MID_WORD = 100 * SAMPLES_PER_MS  # of the agent's voice before and after the mom
 KEY_EVERY = 250 * SAMPLES_PER_MS  # between two keys of a `dtmf` step
 
 
-class Utterance(msgspec.Struct, frozen=True):
+class ScriptedUtterance(msgspec.Struct, frozen=True):
     """Something the caller said, and its place in the stream."""
 
     step: int  # number in the script, from 1
@@ -32,7 +32,7 @@ class ScriptRunner:
     """One caller in one call."""
 
     def __init__(self, script: Script, clips: Sequence[Clip | None], floor: Sequence[bytes]) -> None:
-        self.said: list[Utterance] = []
+        self.said: list[ScriptedUtterance] = []
         self.keys: list[str] = []  # pressed with the last frame; the sender empties the list
         self.hangs_up = False  # the caller puts the receiver down
         self.error = ""  # why the script cannot go on
@@ -108,7 +108,7 @@ class ScriptRunner:
 
     def _begin(self, clip: Clip, position: int, *, interrupts: bool = False) -> None:
         self._clip, self._frame = clip, 0
-        utterance = Utterance(
+        utterance = ScriptedUtterance(
             step=self._number,
             text=clip.text,
             noise=clip.noise,

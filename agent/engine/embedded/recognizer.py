@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 import msgspec
 
 from agent.engine.base import Meaning, SpeechBlock, Transcript, clearest
-from agent.engine.embedded.decoder import Decoder, build_decoders
+from agent.engine.embedded.phrase_decoder import PhraseDecoder, build_decoders
 from agent.engine.embedded.understanding import CLEAR_WORDS, Understanding
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
@@ -46,7 +46,7 @@ class DecodedUtterance:
         self.rate = clearest(first)[1]
         self.audio = bytearray()  # all of it, at this rate: it may have to be decoded again
         self.decoded = 0  # bytes
-        self.decoder: Decoder | None = None
+        self.decoder: PhraseDecoder | None = None
         self.robbed = False  # it has given up its decoder, and gets another when it is over
         self.transcript = Transcript("")  # the last partial one
         self.finishing = False
@@ -73,7 +73,7 @@ class Hypothesis(msgspec.Struct, frozen=True):
     """What a decoder makes of an utterance (so far)."""
 
     text: str
-    fit: float = 0.0  # see Decoder.fit
+    fit: float = 0.0  # see PhraseDecoder.fit
 
 
 class PocketsphinxRecognizer:
@@ -83,7 +83,7 @@ class PocketsphinxRecognizer:
         self._dialogues = {name: agent.dialogue for name, agent in agents.items() if agent.dialogue}
         self._understandings = {name: Understanding(dialogue) for name, dialogue in self._dialogues.items()}
         self._count = decoders
-        self._pools: dict[str, asyncio.Queue[Decoder]] = {}
+        self._pools: dict[str, asyncio.Queue[PhraseDecoder]] = {}
         self._turnstiles: dict[str, asyncio.Lock] = {}  # whoever waits for a decoder waits in a queue
         self._waiting: Counter[str] = Counter()  # utterances of an agent that are over and have no decoder yet
         self._utterances: dict[str, DecodedUtterance] = {}
@@ -95,7 +95,7 @@ class PocketsphinxRecognizer:
         for name, dialogue in self._dialogues.items():
             if name in self._pools:
                 continue  # it is two parts of an engine: what callers are heard with, and what it falls back on
-            pool: asyncio.Queue[Decoder] = asyncio.Queue()
+            pool: asyncio.Queue[PhraseDecoder] = asyncio.Queue()
             for decoder in await self._work(build_decoders, name, dialogue, self._count):
                 pool.put_nowait(decoder)
             self._pools[name] = pool
@@ -160,14 +160,14 @@ class PocketsphinxRecognizer:
 
     # Decoders
 
-    def _take_free(self, utterance: DecodedUtterance) -> Decoder | None:
+    def _take_free(self, utterance: DecodedUtterance) -> PhraseDecoder | None:
         """A decoder for an utterance that goes on, if no other needs it more."""
         pool = self._pools[utterance.agent]
         if utterance.robbed or self._waiting[utterance.agent] or pool.empty():
             return None
         return self._lend(pool.get_nowait(), utterance)
 
-    async def _wait_for_decoder(self, utterance: DecodedUtterance) -> Decoder:
+    async def _wait_for_decoder(self, utterance: DecodedUtterance) -> PhraseDecoder:
         """A decoder for an utterance that is over, in the order in which they end."""
         pool = self._pools[utterance.agent]
         self._waiting[utterance.agent] += 1
@@ -193,7 +193,7 @@ class PocketsphinxRecognizer:
                 if not longest.finishing:  # otherwise it gives its decoder back in a moment
                     self._release(longest)
 
-    def _lend(self, decoder: Decoder, utterance: DecodedUtterance) -> Decoder:
+    def _lend(self, decoder: PhraseDecoder, utterance: DecodedUtterance) -> PhraseDecoder:
         utterance.decoder, utterance.decoded = decoder, 0
         decoder.start(utterance.expect, over=utterance.over, rate=utterance.rate)
         return decoder
@@ -203,7 +203,7 @@ class PocketsphinxRecognizer:
             utterance.decoder = None
             self._pools[utterance.agent].put_nowait(decoder)
 
-    async def _decode(self, utterance: DecodedUtterance, decoder: Decoder) -> Hypothesis:
+    async def _decode(self, utterance: DecodedUtterance, decoder: PhraseDecoder) -> Hypothesis:
         """Decode what has come in, with turns for the others where that is much."""
         while True:
             audio = bytes(utterance.audio[utterance.decoded : utterance.decoded + utterance.bytes(TURN_MS)])
@@ -255,7 +255,7 @@ def _goes_on(words: list[str], before: list[str]) -> bool:
     return words[:kept] == before[:kept]
 
 
-def _hear_all(decoder: Decoder, audio: bytes, utterance: DecodedUtterance) -> Hypothesis:
+def _hear_all(decoder: PhraseDecoder, audio: bytes, utterance: DecodedUtterance) -> Hypothesis:
     decoder.learn_level(audio)
     size = utterance.bytes(PIECE_MS)
     for start in range(0, len(audio), size):
@@ -265,6 +265,6 @@ def _hear_all(decoder: Decoder, audio: bytes, utterance: DecodedUtterance) -> Hy
     return Hypothesis(decoder.text(), decoder.fit() if utterance.over else 0.0)
 
 
-def _end(decoder: Decoder) -> Hypothesis:
+def _end(decoder: PhraseDecoder) -> Hypothesis:
     decoder.end()
     return Hypothesis(decoder.text(), decoder.fit())

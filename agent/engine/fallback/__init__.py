@@ -1,7 +1,7 @@
 """An engine that goes on when its models fail: the embedded engine takes over what they cannot do."""
 
 from agent.engine.base import Engine
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 from agent.engine.fallback.model import FallbackModel
 from agent.engine.fallback.recognizer import FallbackRecognizer
 from agent.engine.fallback.synthesizer import FallbackSynthesizer
@@ -14,12 +14,12 @@ def with_fallback(
 ) -> Engine:
     """The engine of the models, each part of which goes on with that of `embedded`. Both are loaded; what the models
     raise there passes through. A recognizer that transcribes in the background stays as it is: nobody waits for it."""
-    mind, voice, ears = (Health(part, settings.lost_s) for part in ("model", "synthesizer", "recognizer"))
+    mind, voice, ears = (CircuitBreaker(part, settings.lost_s) for part in ("model", "synthesizer", "recognizer"))
     recognizer = models.recognizer
     if recognizer and embedded.recognizer and not models.transcribes_in_background:
         recognizer = FallbackRecognizer(recognizer, embedded.recognizer, ears, agents)
     return Engine(
-        FallbackModel(models.model, embedded, settings, agents, health=mind, ears=ears),
+        FallbackModel(models.model, embedded, settings, agents, breaker=mind, ears=ears),
         FallbackSynthesizer(models.synthesizer, embedded.synthesizer, voice),
         recognizer,
         models.transcribes_in_background,

@@ -31,7 +31,7 @@ from agent.engine.base import (
     ToolCall,
     Transcript,
 )
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 from agent.engine.fallback.patience import Reading
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
@@ -48,7 +48,7 @@ logger = logging.getLogger("voxline.engine.fallback")
 class FallbackModel:
     """The models' model, with the embedded dialogue and the recognizer that tells it what was said.
 
-    `ears` is the health of the models' recognizer, if that is waited for.
+    `ears` is the circuit breaker of the models' recognizer, if that is waited for.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class FallbackModel:
         settings: FallbackSettings,
         agents: dict[str, AgentSettings],
         *,
-        health: Health,
-        ears: Health,
+        breaker: CircuitBreaker,
+        ears: CircuitBreaker,
     ) -> None:
-        self.health = health
+        self.breaker = breaker
         self.fillers = 0  # said
         self.fallen = 0  # replies with which a call fell back, or was given up
         self._model = model
@@ -104,7 +104,7 @@ class FallbackModel:
         scripted = self._agent(request).dialogue is not None
         if KEY in request.state:
             return self._script(request)
-        if scripted and request.cue is Cue.GREET and not self.health.may_be_asked():
+        if scripted and request.cue is Cue.GREET and not self.breaker.may_be_asked():
             return self._fall_back(request)
         if not scripted and request.cue is Cue.ANSWER and request.transcript == "" and self._ears.lost:
             return self._fall_back(request)  # nobody hears the caller
@@ -132,7 +132,7 @@ class FallbackModel:
                         break
                     text = event.text if isinstance(event, Text) else text or ""
                     yield event
-            self.health.worked()
+            self.breaker.worked()
             rest = self._ask_again(request) if event else None
         except Exception as error:  # noqa: BLE001 (a model may raise anything, and costs no call)
             self._failed(request, error, begun=text is not None)
@@ -160,7 +160,7 @@ class FallbackModel:
         yield Done()
 
     def _failed(self, request: ReplyRequest, error: Exception, *, begun: bool) -> None:
-        self.health.failed(request.call, error)
+        self.breaker.failed(request.call, error)
         self._model.cancel(request.id)
         if request.early and not begun and self._agent(request).dialogue is None:
             # The caller is transferred only when the model fails once more, after the turn.

@@ -7,7 +7,7 @@ import logging
 import msgspec
 
 from agent.engine.base import Recognizer, SpeechBlock, Transcript
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 from agent.exceptions import EngineError
 from audio.rate import RATE
 from config.agent import AgentSettings
@@ -49,9 +49,9 @@ class FallbackRecognizer:
     loads and closes it. It knows no words for other agents, so what is said to those is then not understood."""
 
     def __init__(
-        self, recognizer: Recognizer, embedded: Recognizer, health: Health, agents: dict[str, AgentSettings]
+        self, recognizer: Recognizer, embedded: Recognizer, breaker: CircuitBreaker, agents: dict[str, AgentSettings]
     ) -> None:
-        self.health = health
+        self.breaker = breaker
         self._recognizer = recognizer
         self._embedded = embedded
         self._scripted = {name for name, agent in agents.items() if agent.dialogue}
@@ -72,7 +72,7 @@ class FallbackRecognizer:
             except Exception as error:  # noqa: BLE001 (a recognizer may raise anything, and costs no call)
                 block = self._move(said, error)
             else:
-                self.health.worked()
+                self.breaker.worked()
                 return transcript
         if block.agent not in self._scripted or self._utterances.get(block.utterance) is not said:  # or was cancelled
             return Transcript("")
@@ -91,7 +91,7 @@ class FallbackRecognizer:
                 except Exception as error:  # noqa: BLE001 (see above)
                     await self._hear_again(self._move(said, error))
                 else:
-                    self.health.worked()
+                    self.breaker.worked()
                     return transcript
             return await self._embedded.finish(utterance)
         except EngineError as error:
@@ -114,11 +114,11 @@ class FallbackRecognizer:
         if len(self._utterances) >= MAX_UTTERANCES:
             raise EngineError("too many utterances at once")
         said = self._utterances[first.utterance] = KeptUtterance(first)
-        said.moved = not self.health.may_be_asked()
+        said.moved = not self.breaker.may_be_asked()
         return said
 
     def _move(self, said: KeptUtterance, error: Exception) -> SpeechBlock:
-        self.health.failed(said.first.call, error)
+        self.breaker.failed(said.first.call, error)
         self._recognizer.cancel(said.first.utterance)
         return said.move()
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import msgspec
 
 from agent.engine.base import SpeakRequest, Speech, Synthesizer
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 
 SILENT_S = 5.0  # without a piece until it counts as failed
 
@@ -15,8 +15,8 @@ SILENT_S = 5.0  # without a piece until it counts as failed
 class FallbackSynthesizer:
     """Speaks what the models' synthesizer did not speak of a chunk."""
 
-    def __init__(self, synthesizer: Synthesizer, embedded: Synthesizer, health: Health) -> None:
-        self.health = health
+    def __init__(self, synthesizer: Synthesizer, embedded: Synthesizer, breaker: CircuitBreaker) -> None:
+        self.breaker = breaker
         self.synthesizer = synthesizer
         self.embedded = embedded
 
@@ -28,16 +28,16 @@ class FallbackSynthesizer:
     async def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
         """See Synthesizer."""
         spoken = 0  # words
-        if self.health.may_be_asked():
+        if self.breaker.may_be_asked():
             try:
                 async with aclosing(self.synthesizer.speak(request)) as pieces:
                     while piece := await _next(pieces):
                         spoken += len(piece.words)
                         yield piece
-                self.health.worked()
+                self.breaker.worked()
                 return
             except Exception as error:  # noqa: BLE001 (a synthesizer may raise anything, and costs no call)
-                self.health.failed(request.id.partition("/")[0], error)  # the ids of a call begin with its own
+                self.breaker.failed(request.id.partition("/")[0], error)  # the ids of a call begin with its own
                 self.synthesizer.cancel(request.id)
         rest = " ".join(request.text.split()[spoken:])
         if rest:

@@ -79,7 +79,7 @@ class ChatModel:
         agent = self._agents.get(request.agent)
         if agent is None:
             raise EngineError(f"there is no agent {request.agent!r}")
-        opening, calls, said = Opening(), Calls(), False
+        opening, calls, said = Opening(), ToolCalls(), False
         try:
             async with aclosing(self._client.stream(request.id, partial(self._ask, request, agent))) as deltas:
                 async for delta in deltas:
@@ -170,7 +170,7 @@ class Opening:
         return (self._held or "").strip()
 
 
-class Calls:
+class ToolCalls:
     """Calls of tools, put together from their pieces."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from agent.engine.process import wire
+from agent.engine.process import protocol
 from agent.exceptions import EngineError
 
 MAX_WAITING = 1 << 26  # bytes that the child has not read yet; beyond it requests are refused
@@ -45,7 +45,7 @@ class AnswerStream:
     def __init__(self, child: "Child", number: int) -> None:
         self._child = child
         self._number = number
-        self._items: asyncio.Queue[Any] = asyncio.Queue(wire.WINDOW + 1)  # its last word included
+        self._items: asyncio.Queue[Any] = asyncio.Queue(protocol.WINDOW + 1)  # its last word included
         self._taken = 0  # not acknowledged yet
 
     def put(self, item: Any) -> None:
@@ -58,7 +58,7 @@ class AnswerStream:
         if isinstance(item, EngineError):
             raise item
         self._taken += 1
-        if self._taken == wire.WINDOW // 2:
+        if self._taken == protocol.WINDOW // 2:
             self._child.acknowledge(self._number, self._taken)
             self._taken = 0
         return item
@@ -74,7 +74,7 @@ class Child:
     def __init__(self, shape: Shape, limits: Limits) -> None:
         self._shape = shape
         self._limits = limits
-        self._channel = wire.Channel(wire.FromWorker, self._receive, self._lost)
+        self._channel = protocol.Channel(protocol.FromWorker, self._receive, self._lost)
         self._process: asyncio.subprocess.Process | None = None
         self._exit: asyncio.Task[int] | None = None
         self._settled = asyncio.Event()  # ready, refused or gone
@@ -89,7 +89,7 @@ class Child:
         """Of the process, once it is started."""
         return self._process.pid if self._process else None
 
-    async def load(self, start: wire.Start) -> None:
+    async def load(self, start: protocol.Start) -> None:
         """Start the process and wait until it has loaded; raises its EngineError, or tells how it ended."""
         try:
             await self._run()
@@ -123,7 +123,7 @@ class Child:
             self._kill()
             await asyncio.wait([self._exit], timeout=KILLED_S)
 
-    def open(self, ask: Callable[[int, T], wire.Request], what: T) -> AnswerStream:
+    def open(self, ask: Callable[[int, T], protocol.Request], what: T) -> AnswerStream:
         """Send a request; EngineError when it cannot travel."""
         if self._channel.waiting > MAX_WAITING:
             raise EngineError(f"the engine's process has {MAX_WAITING >> 20} MB of requests waiting: it is too slow")
@@ -135,16 +135,16 @@ class Child:
     def acknowledge(self, number: int, count: int) -> None:
         """Items of a stream have been taken."""
         if number in self._streams:
-            self._channel.send(wire.Ack(number, count))
+            self._channel.send(protocol.Ack(number, count))
 
     def forget(self, number: int) -> None:
         """A stream is not read any more; stops it unless it has ended."""
         if self._streams.pop(number, None):
-            self._channel.send(wire.Stop(number))
+            self._channel.send(protocol.Stop(number))
 
-    def cancel(self, part: wire.Part, name: str) -> None:
+    def cancel(self, part: protocol.Part, name: str) -> None:
         """`cancel` of a part."""
-        self._channel.send(wire.Cancel(part, name))
+        self._channel.send(protocol.Cancel(part, name))
 
     async def _run(self) -> None:
         ours, theirs = socket.socketpair()
@@ -163,21 +163,21 @@ class Child:
             ours.close()
             raise
 
-    def _receive(self, frame: wire.FromWorker) -> None:
+    def _receive(self, frame: protocol.FromWorker) -> None:
         match frame:
-            case wire.Said() | wire.Spoken() | wire.Recognized():
+            case protocol.Said() | protocol.Spoken() | protocol.Recognized():
                 if stream := self._streams.get(frame.id):
                     stream.put(frame.item)
-            case wire.Ended() | wire.Failed():
+            case protocol.Ended() | protocol.Failed():
                 if stream := self._streams.pop(frame.id, None):
-                    stream.put(EngineError(frame.message) if isinstance(frame, wire.Failed) else None)
-            case wire.Pong():
+                    stream.put(EngineError(frame.message) if isinstance(frame, protocol.Failed) else None)
+            case protocol.Pong():
                 self._answered = True
-            case wire.Ready():
+            case protocol.Ready():
                 if Shape(frame.recognizer, frame.transcribes_in_background) != self._shape:
                     self._refusal = f"the engine's process has built other parts than {self._shape}"
                 self._settled.set()
-            case wire.Refused():
+            case protocol.Refused():
                 self._refusal = frame.message
                 self._settled.set()
 
@@ -190,7 +190,7 @@ class Child:
         silent = 0
         while not end.is_set():
             self._answered = False
-            self._channel.send(wire.Ping())
+            self._channel.send(protocol.Ping())
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.ping_s):
                     await end.wait()
@@ -205,7 +205,7 @@ class Child:
         status = self._exit.result() if self._exit.done() else None
         if status is None:
             how = "dropped its connection"
-        elif status == wire.DEVICE_LOST:
+        elif status == protocol.DEVICE_LOST:
             how = "has lost its GPU and ended"
         else:
             how = f"died (signal {-status})" if status < 0 else f"died (status {status})"

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
 
 from agent.engine.base import Engine, ModelEvent, ReplyRequest, SpeakRequest, Speech, SpeechBlock, Transcript
-from agent.engine.process import wire
+from agent.engine.process import protocol
 from agent.engine.process.child import Child, Limits, Shape
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
@@ -100,7 +100,7 @@ class EngineProcess:
             raise EngineError(self._down)
         return self._child
 
-    async def stream(self, ask: Callable[[int, T], wire.Request], what: T) -> AsyncGenerator[Any, None]:
+    async def stream(self, ask: Callable[[int, T], protocol.Request], what: T) -> AsyncGenerator[Any, None]:
         """Send a request and give what comes of it; raises EngineError."""
         stream = self.child().open(ask, what)
         try:
@@ -109,7 +109,7 @@ class EngineProcess:
         finally:
             stream.close()
 
-    def cancel(self, part: wire.Part, name: str) -> None:
+    def cancel(self, part: protocol.Part, name: str) -> None:
         """`cancel` of a part; nothing while there is no child."""
         if self._child:
             self._child.cancel(part, name)
@@ -151,10 +151,10 @@ class EngineProcess:
             if not was_ready:
                 self._settled.set()
 
-    def _start(self) -> wire.Start:
+    def _start(self) -> protocol.Start:
         root = logging.getLogger()
         text = any(isinstance(handler.formatter, TextFormatter) for handler in root.handlers)
-        return wire.Start(self._factory, self._settings, root.level, text)
+        return protocol.Start(self._factory, self._settings, root.level, text)
 
 
 class _RemotePart:
@@ -180,7 +180,7 @@ class RemoteModel(_RemotePart):
 
     def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
         """See SpeechModel."""
-        return self._process.stream(wire.Reply, request)
+        return self._process.stream(protocol.Reply, request)
 
     def cancel(self, request: str) -> None:
         """See SpeechModel."""
@@ -192,7 +192,7 @@ class RemoteSynthesizer(_RemotePart):
 
     def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
         """See Synthesizer."""
-        return self._process.stream(wire.Speak, request)
+        return self._process.stream(protocol.Speak, request)
 
     def cancel(self, request: str) -> None:
         """See Synthesizer."""
@@ -204,16 +204,16 @@ class RemoteRecognizer(_RemotePart):
 
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""
-        return await self._one(wire.Hear, block)
+        return await self._one(protocol.Hear, block)
 
     async def finish(self, utterance: str) -> Transcript:
         """See Recognizer."""
-        return await self._one(wire.Finish, utterance)
+        return await self._one(protocol.Finish, utterance)
 
     def cancel(self, utterance: str) -> None:
         """See Recognizer."""
         self._process.cancel("recognizer", utterance)
 
-    async def _one(self, ask: Callable[[int, T], wire.Request], what: T) -> Transcript:
+    async def _one(self, ask: Callable[[int, T], protocol.Request], what: T) -> Transcript:
         answers: list[Transcript] = [answer async for answer in self._process.stream(ask, what)]
         return answers[0]

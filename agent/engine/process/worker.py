@@ -30,7 +30,7 @@ from typing import Any
 import uvloop
 
 from agent.engine.base import Engine
-from agent.engine.process import wire
+from agent.engine.process import protocol
 from agent.engine.profiles import missing_package
 from agent.exceptions import DeviceLost, EngineError
 from config.agent import AgentSettings
@@ -39,7 +39,7 @@ from config.logging import configure_logging
 from config.privacy import leave_the_hub
 from config.settings import LogSettings
 
-Answer = type[wire.Said] | type[wire.Spoken] | type[wire.Recognized]
+Answer = type[protocol.Said] | type[protocol.Spoken] | type[protocol.Recognized]
 
 logger = logging.getLogger("voxline.engine.worker")
 
@@ -48,7 +48,7 @@ class OutgoingStream:
     """One request that is being answered."""
 
     def __init__(self) -> None:
-        self.window = asyncio.Semaphore(wire.WINDOW)  # how many more items may be sent
+        self.window = asyncio.Semaphore(protocol.WINDOW)  # how many more items may be sent
         self.task: asyncio.Task[None] | None = None
 
 
@@ -57,7 +57,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
-        self.channel = wire.Channel(wire.ToWorker, self._receive, self.over.set)
+        self.channel = protocol.Channel(protocol.ToWorker, self._receive, self.over.set)
         self._engine: Engine | None = None
         self._loading: asyncio.Task[None] | None = None
         self._streams: dict[int, OutgoingStream] = {}
@@ -72,19 +72,19 @@ class Worker:
         for part in self._engine.parts() if self._engine else ():
             await part.close()
 
-    def _receive(self, frame: wire.ToWorker) -> None:
+    def _receive(self, frame: protocol.ToWorker) -> None:
         match frame:
-            case wire.Ping():
-                self.channel.send(wire.Pong())
-            case wire.Start():
+            case protocol.Ping():
+                self.channel.send(protocol.Pong())
+            case protocol.Start():
                 self._loading = asyncio.create_task(self._load(frame), name="load")
-            case wire.Cancel():
+            case protocol.Cancel():
                 # Not at once: a request that came just before has its first step still to do.
                 asyncio.get_running_loop().call_soon(self._cancel, frame)
-            case wire.Stop():
+            case protocol.Stop():
                 if (stream := self._streams.get(frame.id)) and stream.task:
                     stream.task.cancel()
-            case wire.Ack():
+            case protocol.Ack():
                 if stream := self._streams.get(frame.id):
                     for _ in range(frame.count):
                         stream.window.release()
@@ -95,23 +95,23 @@ class Worker:
 
     # Loading
 
-    async def _load(self, start: wire.Start) -> None:
+    async def _load(self, start: protocol.Start) -> None:
         configure_logging(LogSettings(format="text" if start.log_text else "json"))
         logging.getLogger().setLevel(start.log_level)
         try:
             engine = await self._build(start)
         except EngineError as error:
-            self.channel.send(wire.Refused(str(error)))
+            self.channel.send(protocol.Refused(str(error)))
         except Exception as error:
             logger.exception("the engine cannot be loaded")
-            self.channel.send(wire.Refused(f"the engine cannot be loaded: {error!r}"))
+            self.channel.send(protocol.Refused(f"the engine cannot be loaded: {error!r}"))
         else:
             leave_the_hub()
             gc.collect()
             gc.freeze()  # what is loaded now stays: the collector need not walk through it while calls are on
-            self.channel.send(wire.Ready(engine.recognizer is not None, engine.transcribes_in_background))
+            self.channel.send(protocol.Ready(engine.recognizer is not None, engine.transcribes_in_background))
 
-    async def _build(self, start: wire.Start) -> Engine:
+    async def _build(self, start: protocol.Start) -> Engine:
         settings, agents = pickle.loads(start.settings)  # noqa: S301 (from the server, over a socket only it has)
         try:
             # In a thread: the packages of the models take many seconds to import, and pings come in.
@@ -124,7 +124,7 @@ class Worker:
 
     # Requests
 
-    async def _answer(self, request: wire.Request, stream: OutgoingStream) -> None:
+    async def _answer(self, request: protocol.Request, stream: OutgoingStream) -> None:
         try:
             answer, items = self._items(request)
             async with aclosing(items):
@@ -132,35 +132,35 @@ class Worker:
                     await stream.window.acquire()
                     self.channel.send(answer(request.id, item))
                     await self.channel.drain()
-            self.channel.send(wire.Ended(request.id))
+            self.channel.send(protocol.Ended(request.id))
         except asyncio.CancelledError:  # by a part that was told to cancel; after a Stop nobody reads it
-            self.channel.send(wire.Failed(request.id, "the request was cancelled"))
+            self.channel.send(protocol.Failed(request.id, "the request was cancelled"))
             raise
         except DeviceLost as error:
             _end_at_once(error)
         except EngineError as error:
-            self.channel.send(wire.Failed(request.id, str(error)))
+            self.channel.send(protocol.Failed(request.id, str(error)))
         except Exception as error:
             logger.exception("a request failed")
-            self.channel.send(wire.Failed(request.id, f"the engine failed: {error!r}"))
+            self.channel.send(protocol.Failed(request.id, f"the engine failed: {error!r}"))
 
-    def _items(self, request: wire.Request) -> tuple[Answer, AsyncGenerator[Any, None]]:
+    def _items(self, request: protocol.Request) -> tuple[Answer, AsyncGenerator[Any, None]]:
         """The frames that the items of an answer travel in, and the items."""
         engine = self._engine
         if engine is None:
             raise EngineError("the engine's process has not loaded its engine")
         match request:
-            case wire.Reply():
-                return wire.Said, engine.model.reply(request.request)
-            case wire.Speak():
-                return wire.Spoken, engine.synthesizer.speak(request.request)
+            case protocol.Reply():
+                return protocol.Said, engine.model.reply(request.request)
+            case protocol.Speak():
+                return protocol.Spoken, engine.synthesizer.speak(request.request)
         if engine.recognizer is None:
             raise EngineError("the engine's process has no recognizer")
-        if isinstance(request, wire.Hear):
-            return wire.Recognized, _once(engine.recognizer.hear(request.block))
-        return wire.Recognized, _once(engine.recognizer.finish(request.utterance))
+        if isinstance(request, protocol.Hear):
+            return protocol.Recognized, _once(engine.recognizer.hear(request.block))
+        return protocol.Recognized, _once(engine.recognizer.finish(request.utterance))
 
-    def _cancel(self, frame: wire.Cancel) -> None:
+    def _cancel(self, frame: protocol.Cancel) -> None:
         part = getattr(self._engine, frame.part, None)
         if part is not None:
             part.cancel(frame.name)
@@ -180,7 +180,7 @@ def _end_at_once(error: DeviceLost) -> None:
     """Nothing can be saved, and closing may hang on the GPU; the server starts a new process."""
     logger.critical("the process of the models ends: %s", error)
     logging.shutdown()
-    os._exit(wire.DEVICE_LOST)
+    os._exit(protocol.DEVICE_LOST)
 
 
 def _end_by_force(end: socket.socket, grace_s: float) -> None:

@@ -21,9 +21,9 @@ from telephony.lines.rtp.parameters import Parameters
 from telephony.lines.sip.agreement import Agreement
 from telephony.lines.sip.dialogs.invite_dialog import Call
 from telephony.lines.sip.liveness import Liveness, Step
-from telephony.lines.sip.media.audio import NotAcceptable
+from telephony.lines.sip.media.audio_line import NotAcceptable
 from telephony.lines.sip.media.offer import Negotiation
-from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media.sockets import MediaSockets
 from telephony.lines.sip.media.wire import Wire
 from telephony.lines.sip.transferring import Transferring
 

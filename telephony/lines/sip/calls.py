@@ -10,9 +10,9 @@ from telephony.lines.rtp.codec import CODECS
 from telephony.lines.sip.call import BeginTransfer, SipCall
 from telephony.lines.sip.dialogs.events import Acked, Answered, Cause, Ended, Info, Reinvited, TransferProgress
 from telephony.lines.sip.dialogs.invite_dialog import Call
-from telephony.lines.sip.media.audio import Capabilities
+from telephony.lines.sip.media.audio_line import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
-from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media.sockets import MediaSockets
 
 QUIET = (Cause.LOCAL, Cause.REMOTE, Cause.CANCELLED, Cause.REJECTED)  # ends that are no fault
 

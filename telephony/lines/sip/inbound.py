@@ -8,13 +8,13 @@ from config.settings import Settings
 from telephony.lines.admission import Admission
 from telephony.lines.exceptions import CommandError, ProtocolError
 from telephony.lines.registry import Registry
-from telephony.lines.sip.access.identity import parties_of
+from telephony.lines.sip.access.asserted_identity import parties_of
 from telephony.lines.sip.calls import Calls
 from telephony.lines.sip.dialogs.events import Invited
 from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.dialogs.user_agent import UserAgent
-from telephony.lines.sip.media.audio import NotAcceptable
-from telephony.lines.sip.media.ports import NoPort
+from telephony.lines.sip.media.audio_line import NotAcceptable
+from telephony.lines.sip.media.sockets import NoPort
 from telephony.lines.sip.syntax.header import parse_uri
 from telephony.lines.sip.transactions.answers import Refusal
 from telephony.lines.sip.trunks import Trunk, Trunks

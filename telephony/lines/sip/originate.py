@@ -11,8 +11,8 @@ from telephony.lines.sip.call import SipCall
 from telephony.lines.sip.calls import Calls
 from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
 from telephony.lines.sip.dialogs.user_agent import UserAgent
-from telephony.lines.sip.media.audio import NotAcceptable
-from telephony.lines.sip.media.ports import MediaSockets, NoPort
+from telephony.lines.sip.media.audio_line import NotAcceptable
+from telephony.lines.sip.media.sockets import MediaSockets, NoPort
 from telephony.lines.sip.network.locator import LocateError, Locator
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import NameAddr, Uri

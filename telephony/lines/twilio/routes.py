@@ -11,12 +11,12 @@ from starlette.routing import Route
 from config.parties import Parties, parties
 from config.settings import Settings
 from telephony.lines.admission import Admission
-from telephony.lines.body import read_body
 from telephony.lines.ending import Failed, Transfer
 from telephony.lines.form import parse_form
 from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
 from telephony.lines.refusals import Refusals
+from telephony.lines.request_body import read_body
 from telephony.lines.stream.token import Tokens
 from telephony.lines.twilio import twiml as webhook
 from telephony.lines.twilio.messages import SID_PATTERN

@@ -9,10 +9,10 @@ from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.parameters import Parameters
 from telephony.lines.sip.dialogs.events import Answered, Cause, Ended, Event, Referred, Reinvited
 from telephony.lines.sip.dialogs.uac import UacCall
-from telephony.lines.sip.media import ports
-from telephony.lines.sip.media.audio import Capabilities, NotAcceptable
+from telephony.lines.sip.media import sockets
+from telephony.lines.sip.media.audio_line import Capabilities, NotAcceptable
 from telephony.lines.sip.media.offer import Negotiation
-from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media.sockets import MediaSockets
 from telephony.simulator.phone import CLOSED, Caller, CallFailed, PhoneCall
 from telephony.simulator.report import Outcome
 from telephony.simulator.sip.stream import RtpTalk
@@ -96,11 +96,11 @@ class SimulatedSipCall(PhoneCall):
         assert self._stream is not None
         assert self._sockets is not None
         talk, now_ms = self._stream, now / SAMPLES_PER_MS
-        for data, source, age_ms in ports.receive(self._sockets.audio):
+        for data, source, age_ms in sockets.receive(self._sockets.audio):
             talk.receive(data, source, now_ms - age_ms)
         try:
             for packet in talk.tick(now):
-                ports.send(self._sockets.audio, packet, talk.media.remote)
+                sockets.send(self._sockets.audio, packet, talk.media.remote)
         except CommandError as error:
             return str(error)
         if now_ms >= self._reported_ms + REPORT_MS:
@@ -113,9 +113,9 @@ class SimulatedSipCall(PhoneCall):
     def _control(self, media: Media, now_ms: float) -> None:
         """Exchange RTCP reports."""
         assert self._sockets is not None
-        for data, source, _ in ports.receive(self._sockets.control):
+        for data, source, _ in sockets.receive(self._sockets.control):
             media.receive_control(data, source, now_ms)
-        ports.send(self._sockets.control, media.report(now_ms), media.remote_control)
+        sockets.send(self._sockets.control, media.report(now_ms), media.remote_control)
 
     # Events from the agent's side
 

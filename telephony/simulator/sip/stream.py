@@ -14,7 +14,7 @@ from telephony.simulator.clip import Clip
 from telephony.simulator.ear import JOIN, QUIET
 from telephony.simulator.playback import Underrun
 from telephony.simulator.script import Script
-from telephony.simulator.script_runner import Utterance
+from telephony.simulator.script_runner import ScriptedUtterance
 from telephony.simulator.sip.arrivals import Arrivals
 from telephony.simulator.talk import Cleared, Talk
 
@@ -49,7 +49,7 @@ class RtpTalk(Talk):
         self._made_up = 0.0  # ms that the jitter buffer inserted for lack of packets
         self._concealed = 0.0  # of these, concealed from earlier audio
         self._dry: Underrun | None = None
-        self._stopped: Utterance | None = None  # that made the agent stop
+        self._stopped: ScriptedUtterance | None = None  # that made the agent stop
 
     def tick(self, now: int) -> list[bytes]:
         """The packets that are due; one frame of the agent is heard for each. Raises CommandError for keys that the

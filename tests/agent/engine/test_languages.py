@@ -8,7 +8,7 @@ import pytest
 
 from agent.engine.base import SpeakRequest, Speech
 from agent.engine.embedded.synthesizer import EspeakSynthesizer
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import Health
 from agent.engine.fallback.synthesizer import FallbackSynthesizer
 from agent.engine.languages import check_hearing, check_voices, without_models
 from agent.engine.profiles import build_engine

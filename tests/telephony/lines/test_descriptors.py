@@ -34,7 +34,7 @@ def test_numbers_tell() -> None:
 PROGRAM = """
 import os, resource, sys
 from telephony.lines.descriptors import Descriptors, raise_limit
-from telephony.lines.sip.media.ports import MediaSockets, NoPort
+from telephony.lines.sip.media.sockets import MediaSockets, NoPort
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 64))
 descriptors = Descriptors()
 held = []

@@ -6,7 +6,7 @@ from audio import g711
 from audio.rate import FRAME
 from telephony.simulator.ear import Talkspurt
 from telephony.simulator.narrator import Narrator
-from telephony.simulator.script_runner import Utterance
+from telephony.simulator.script_runner import ScriptedUtterance
 from telephony.simulator.talk import Cleared, Talk
 
 MS = 8
@@ -23,12 +23,14 @@ def test_a_call_is_told_in_order(script: Any) -> None:
     assert narrator.look(2000 * MS) == ["   0.10  agent  ▸ speaks 1.4 s, first heard 100 ms after start"]
 
     said.append(
-        Utterance(step=2, text="hi", noise=False, answer=True, interrupts=False, onset=2100 * MS, end=2500 * MS)
+        ScriptedUtterance(step=2, text="hi", noise=False, answer=True, interrupts=False, onset=2100 * MS, end=2500 * MS)
     )
     assert narrator.look(2100 * MS) == ["   2.10  caller ▸ hi"]
 
     spurts.append(Talkspurt(3000 * MS, 4000 * MS))
-    said.append(Utterance(step=3, text="no", noise=False, answer=True, interrupts=True, onset=4000 * MS, end=4500 * MS))
+    said.append(
+        ScriptedUtterance(step=3, text="no", noise=False, answer=True, interrupts=True, onset=4000 * MS, end=4500 * MS)
+    )
     assert narrator.look(4000 * MS) == ["   4.00  caller ▸ talks over the agent: no"]
     talk.clears.append(Cleared(at=4090 * MS, audio_at=4080 * MS, dropped=9))
     assert narrator.look(4100 * MS) == [

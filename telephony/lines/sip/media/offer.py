@@ -12,7 +12,7 @@ from telephony.lines.rtp.codec import STATIC, Codec
 from telephony.lines.rtp.jitter import MAX_PACKET_MS
 from telephony.lines.rtp.parameters import Parameters
 from telephony.lines.rtp.srtp import Crypto
-from telephony.lines.sip.media.audio import (
+from telephony.lines.sip.media.audio_line import (
     EVENT,
     MALFORMED,
     PLAIN,

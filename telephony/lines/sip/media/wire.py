@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from telephony.lines.rtp.media import Media, NextFrame
 from telephony.lines.rtp.parameters import Parameters, SocketAddress
-from telephony.lines.sip.media import ports, socket_filter
-from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media import socket_filter, sockets
+from telephony.lines.sip.media.sockets import MediaSockets
 
 
 class Wire:
@@ -27,7 +27,7 @@ class Wire:
     def agree(self, parameters: Parameters) -> Media:
         """Apply what was agreed with the peer."""
         if self.media is None:
-            while list(ports.receive(self._sockets.audio)):
+            while list(sockets.receive(self._sockets.audio)):
                 pass  # early media, such as ringing tones, is not heard
             self.media = Media(parameters, self._next_frame, self._now_ms(), nat=self._nat)
         else:
@@ -40,13 +40,13 @@ class Wire:
         if self._sockets.audio.fileno() < 0:
             return
         if self.media is not None:
-            ports.send(self._control_socket, self.media.goodbye(self._now_ms()), self.media.remote_control)
+            sockets.send(self._control_socket, self.media.goodbye(self._now_ms()), self.media.remote_control)
         self._sockets.close()
 
     def send(self, now_ms: float) -> None:
         """Send the next 20 ms, if anything is agreed on."""
         if self.media is not None:
-            ports.send(self._sockets.audio, self.media.tick(now_ms), self.media.remote)
+            sockets.send(self._sockets.audio, self.media.tick(now_ms), self.media.remote)
 
     def hear(self, now_ms: float) -> bytes | None:
         """Read the packets received, and return the caller's next 20 ms of PCM16 at the line's rate; None before the
@@ -54,7 +54,7 @@ class Wire:
         media = self.media
         if media is None:
             return None
-        for data, source, age_ms in ports.receive(self._sockets.audio):
+        for data, source, age_ms in sockets.receive(self._sockets.audio):
             key = media.receive(data, source, now_ms - age_ms)
             self._filter(media)
             if key is not None:
@@ -66,10 +66,10 @@ class Wire:
         media = self.media
         if media is None:
             return
-        for data, source, age_ms in ports.receive(self._sockets.control):
+        for data, source, age_ms in sockets.receive(self._sockets.control):
             media.receive_control(data, source, now_ms - age_ms)
         if (report := media.report(now_ms)) is not None:
-            ports.send(self._control_socket, report, media.remote_control)
+            sockets.send(self._control_socket, report, media.remote_control)
 
     def silent_ms(self, now_ms: float) -> float:
         """How long the peer has sent nothing at all; 0 before the first agreement."""

@@ -33,7 +33,7 @@ from agent.engine.embedded.recognizer import PocketsphinxRecognizer
 from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
 from agent.engine.fallback import model as module
 from agent.engine.fallback import patience as reading
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 from agent.engine.fallback.model import FallbackModel
 from agent.exceptions import EngineError
 from audio.resample import to_both, to_line
@@ -95,7 +95,7 @@ async def recognizer() -> AsyncGenerator[PocketsphinxRecognizer, None]:
 
 
 def fallback(
-    model: Model, recognizer: PocketsphinxRecognizer | None = None, ears: Health | None = None, **settings: Any
+    model: Model, recognizer: PocketsphinxRecognizer | None = None, ears: CircuitBreaker | None = None, **settings: Any
 ) -> FallbackModel:
     made = FallbackSettings(**settings)
     return FallbackModel(
@@ -103,8 +103,8 @@ def fallback(
         Engine(DialogueModel(AGENTS), EspeakSynthesizer(), recognizer),
         made,
         AGENTS,
-        health=Health("model", made.lost_s),
-        ears=ears or Health("recognizer", made.lost_s),
+        breaker=CircuitBreaker("model", made.lost_s),
+        ears=ears or CircuitBreaker("recognizer", made.lost_s),
     )
 
 
@@ -145,7 +145,7 @@ async def test_a_model_that_works_says_everything_itself() -> None:
     await call.ask(Cue.GREET)
     assert tuple(call.events) == events
     await call.says("hello")
-    assert (model.health.failures, model.fallen, model.fillers) == (0, 0, 0)
+    assert (model.breaker.failures, model.fallen, model.fillers) == (0, 0, 0)
 
 
 async def test_an_early_reply_may_say_that_it_waits_for_more() -> None:
@@ -248,7 +248,7 @@ async def test_a_call_goes_on_with_the_dialogue_to_its_end(
     assert "Goodbye" in await call.says("no thanks")
     assert call.done.next is Next.HANG_UP
     assert len(broken.requests) == 2
-    assert (model.fallen, model.health.failures) == (1, 1)
+    assert (model.fallen, model.breaker.failures) == (1, 1)
     assert {vars(record)["call"] for record in caplog.records} == {"CA1"}
 
 
@@ -291,7 +291,7 @@ async def test_after_a_while_a_new_call_finds_the_model_back() -> None:
     broken.script = (HELLO, Done())
     await asyncio.sleep(60)
     assert await Call(model).ask(Cue.GREET) == HELLO.text
-    assert not model.health.lost
+    assert not model.breaker.lost
 
 
 @pytest.mark.parametrize(("text", "said"), [("We are open", "We are open. "), ("We are open. ", "We are open.  ")])
@@ -305,7 +305,7 @@ async def test_what_was_said_stays_and_the_call_goes_on(text: str, said: str) ->
     assert call.state == {"mind": 1}
     broken.script = (HELLO, Done())
     assert await call.says("and when do you close") == HELLO.text
-    assert (model.fallen, model.health.failures) == (0, 1)
+    assert (model.fallen, model.breaker.failures) == (0, 1)
 
 
 async def test_a_filler_is_no_first_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +356,7 @@ async def test_an_early_reply_alone_puts_nobody_through() -> None:
 
 
 async def test_who_is_not_heard_is_put_through() -> None:
-    ears = Health("recognizer", 3600)
+    ears = CircuitBreaker("recognizer", 3600)
     for _ in range(2):
         ears.failed("CA1", GONE)
     model = fallback(Model(HELLO, Done()), ears=ears)
@@ -448,9 +448,9 @@ async def test_both_are_loaded_and_closed_and_what_the_models_raise_there_passes
     with pytest.raises(EngineError, match="no weights"):
         await fallback(Refusing()).load()
     model, dialogue = Model(), Model()
-    health = Health("model", 1)
+    breaker = CircuitBreaker("model", 1)
     embedded = Engine(dialogue, EspeakSynthesizer())
-    loaded = FallbackModel(model, embedded, FallbackSettings(), AGENTS, health=health, ears=health)
+    loaded = FallbackModel(model, embedded, FallbackSettings(), AGENTS, breaker=breaker, ears=breaker)
     await loaded.load()
     await loaded.close()
     assert model.log == dialogue.log == ["load", "close"]
@@ -462,8 +462,8 @@ async def test_agents_without_dialogues_need_no_embedded_engine() -> None:
         Engine(DialogueModel({}), EspeakSynthesizer()),
         FallbackSettings(),
         {"talker": AGENTS["talker"]},
-        health=Health("model", 1),
-        ears=Health("recognizer", 1),
+        breaker=CircuitBreaker("model", 1),
+        ears=CircuitBreaker("recognizer", 1),
     )
     await model.load()
 
@@ -478,7 +478,7 @@ async def test_cancelling_reaches_the_model_and_leaves_no_task(recognizer: Pocke
     await events.aclose()
     assert model.cancelled == ["CA1/1.0"]
     assert asyncio.all_tasks() == before
-    assert made.health.failures == 0
+    assert made.breaker.failures == 0
 
 
 async def test_who_hangs_up_while_he_is_being_understood_leaves_nothing_behind(

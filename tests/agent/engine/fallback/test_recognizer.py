@@ -13,7 +13,7 @@ from agent.engine.base import SpeechBlock, Transcript
 from agent.engine.embedded.recognizer import PocketsphinxRecognizer
 from agent.engine.embedded.synthesizer import say
 from agent.engine.fallback import recognizer as module
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 from agent.engine.fallback.recognizer import FallbackRecognizer
 from agent.exceptions import EngineError
 from audio.resample import to_both, to_line
@@ -73,7 +73,7 @@ async def embedded() -> AsyncGenerator[PocketsphinxRecognizer, None]:
 
 
 def with_ears(ears: Ears, embedded: PocketsphinxRecognizer, lost_s: float = 3600) -> FallbackRecognizer:
-    return FallbackRecognizer(ears, embedded, Health("recognizer", lost_s), AGENTS)
+    return FallbackRecognizer(ears, embedded, CircuitBreaker("recognizer", lost_s), AGENTS)
 
 
 async def recognize(
@@ -114,7 +114,7 @@ async def test_the_whole_utterance_is_heard_by_pocketsphinx(
     assert final.text == SAID
     assert break_at < 0 or SAID.startswith(partials[-1])
     assert ears.cancelled == ["CA1/u1"]
-    assert recognizer.health.failures == 1
+    assert recognizer.breaker.failures == 1
     assert not recognizer._utterances
 
 
@@ -134,9 +134,9 @@ async def test_lost_ears_are_not_asked_until_it_is_time(embedded: PocketsphinxRe
     assert set(ears.heard) == {"CA1/u0", "CA1/u1"}
     back = with_ears(Ears(), embedded, lost_s=1e-6)
     for _ in range(2):
-        back.health.failed("CA1", EngineError("gone"))
+        back.breaker.failed("CA1", EngineError("gone"))
     assert "all" in (await recognize(back))[1].text
-    assert not back.health.lost
+    assert not back.breaker.lost
 
 
 async def test_who_talks_to_an_agent_without_dialogue_is_not_understood(embedded: PocketsphinxRecognizer) -> None:

@@ -9,7 +9,7 @@ import pytest
 from agent.engine.base import SpeakRequest, Speech, Word
 from agent.engine.embedded.synthesizer import EspeakSynthesizer
 from agent.engine.fallback import synthesizer as module
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 from agent.engine.fallback.synthesizer import FallbackSynthesizer
 from agent.exceptions import EngineError
 
@@ -69,7 +69,7 @@ def by_voice(pieces: list[Speech]) -> str:
 
 async def test_a_voice_that_works_speaks_alone(embedded: EspeakSynthesizer) -> None:
     voice = Voice()
-    pieces = await speak(FallbackSynthesizer(voice, embedded, Health("synthesizer", 3600)))
+    pieces = await speak(FallbackSynthesizer(voice, embedded, CircuitBreaker("synthesizer", 3600)))
     assert by_voice(pieces) == words(pieces) == TEXT
 
 
@@ -87,12 +87,12 @@ async def test_what_it_has_not_spoken_is_spoken_by_espeak(
     monkeypatch.setattr(module, "SILENT_S", 0.01)
     voice = Voice()
     voice.break_at, voice.error = break_at, error
-    synthesizer = FallbackSynthesizer(voice, embedded, Health("synthesizer", 3600))
+    synthesizer = FallbackSynthesizer(voice, embedded, CircuitBreaker("synthesizer", 3600))
     pieces = await speak(synthesizer)
     assert by_voice(pieces) == own
     assert words(pieces) == TEXT
     assert np.abs(pieces[-1].audio).max() > 0.5
-    assert synthesizer.health.failures == 1
+    assert synthesizer.breaker.failures == 1
     assert voice.cancelled == ["CA1/1.0.0"]
 
 
@@ -103,28 +103,28 @@ async def test_who_breaks_after_the_last_word_has_said_it_all(embedded: EspeakSy
                 yield piece
             raise EngineError("too late")
 
-    assert words(await speak(FallbackSynthesizer(Late(), embedded, Health("synthesizer", 3600)))) == TEXT
+    assert words(await speak(FallbackSynthesizer(Late(), embedded, CircuitBreaker("synthesizer", 3600)))) == TEXT
 
 
 async def test_a_lost_voice_is_not_asked_until_it_is_time(embedded: EspeakSynthesizer) -> None:
     voice = Voice()
     voice.break_at = 0
-    synthesizer = FallbackSynthesizer(voice, embedded, Health("synthesizer", 3600))
+    synthesizer = FallbackSynthesizer(voice, embedded, CircuitBreaker("synthesizer", 3600))
     for _ in range(4):
         assert words(await speak(synthesizer)) == TEXT
     assert voice.asked == 2
     voice.break_at = -1
-    again = FallbackSynthesizer(voice, embedded, Health("synthesizer", 1e-6))
+    again = FallbackSynthesizer(voice, embedded, CircuitBreaker("synthesizer", 1e-6))
     for _ in range(2):
-        again.health.failed("CA1", EngineError("gone"))
+        again.breaker.failed("CA1", EngineError("gone"))
     assert by_voice(await speak(again)) == TEXT
-    assert not again.health.lost
+    assert not again.breaker.lost
 
 
 async def test_espeak_speaks_the_callers_language(embedded: EspeakSynthesizer) -> None:
     voice = Voice()
     voice.break_at = 0
-    synthesizer = FallbackSynthesizer(voice, embedded, Health("synthesizer", 3600))
+    synthesizer = FallbackSynthesizer(voice, embedded, CircuitBreaker("synthesizer", 3600))
     english, hindi = await speak(synthesizer, "123"), await speak(synthesizer, "123", "hi")
     assert words(english) == words(hindi) == "123"
     assert len(english[0].audio) != len(hindi[0].audio)
@@ -132,7 +132,7 @@ async def test_espeak_speaks_the_callers_language(embedded: EspeakSynthesizer) -
 
 async def test_cancelling_reaches_both_and_so_do_load_and_close(embedded: EspeakSynthesizer) -> None:
     voice, other = Voice(), Voice()
-    synthesizer = FallbackSynthesizer(voice, other, Health("synthesizer", 3600))
+    synthesizer = FallbackSynthesizer(voice, other, CircuitBreaker("synthesizer", 3600))
     await synthesizer.load()
     synthesizer.cancel("CA1/1.0.0")
     await synthesizer.close()
@@ -142,8 +142,8 @@ async def test_cancelling_reaches_both_and_so_do_load_and_close(embedded: Espeak
 
 async def test_who_stops_listening_costs_the_voice_no_failure(embedded: EspeakSynthesizer) -> None:
     voice = Voice()
-    synthesizer = FallbackSynthesizer(voice, embedded, Health("synthesizer", 3600))
+    synthesizer = FallbackSynthesizer(voice, embedded, CircuitBreaker("synthesizer", 3600))
     pieces = synthesizer.speak(SpeakRequest("CA1/1.0.0", TEXT))
     await anext(pieces)
     await pieces.aclose()
-    assert synthesizer.health.failures == 0
+    assert synthesizer.breaker.failures == 0

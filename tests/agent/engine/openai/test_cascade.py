@@ -12,7 +12,7 @@ import pytest
 from agent import events as e
 from agent.engine.base import Cue, Engine, Expect, ReplyRequest
 from agent.engine.openai.chat import ChatModel
-from agent.engine.openai.speech import OpenAISynthesizer
+from agent.engine.openai.synthesizer import OpenAISynthesizer
 from agent.engine.openai.transcription import OpenAIRecognizer
 from agent.records import Records
 from agent.speaking.generation import Generation

@@ -12,7 +12,7 @@ import pytest
 from agent.engine.base import Cue, Done, ModelEvent, ReplyRequest, SpeakRequest, Text
 from agent.engine.openai.chat import ChatModel
 from agent.engine.openai.client import MAX_BODY, MAX_MESSAGE, Client, Failure
-from agent.engine.openai.speech import OpenAISynthesizer
+from agent.engine.openai.synthesizer import OpenAISynthesizer
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.engine import OpenAISettings

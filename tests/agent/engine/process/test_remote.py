@@ -37,7 +37,7 @@ from agent.engine.base import (
     Word,
 )
 from agent.engine.process import child as lives
-from agent.engine.process import wire
+from agent.engine.process import protocol
 from agent.engine.process.child import Limits
 from agent.engine.process.remote import RemoteModel, in_process, shape_of
 from agent.engine.profiles import build_models
@@ -279,9 +279,9 @@ async def test_a_slow_reader_holds_up_nobody_and_fills_no_memory(engine: Engine)
     async with aclosing(reply(engine, "count 1000", "slow")) as events:
         assert await anext(events) == Text("1")
         # It waits in the child's hands with one more than the window; an item that was taken makes room in batches.
-        assert int(await said(engine, "made_so_far")) == wire.WINDOW + 1
+        assert int(await said(engine, "made_so_far")) == protocol.WINDOW + 1
         assert [event async for event in engine.synthesizer.speak(SpeakRequest("s", "word"))]
-        assert int(await said(engine, "made_so_far")) == wire.WINDOW + 1
+        assert int(await said(engine, "made_so_far")) == protocol.WINDOW + 1
         rest = [event async for event in events]
     assert rest == [*(Text(str(n)) for n in range(2, 1001)), Done()]
 
@@ -294,7 +294,7 @@ async def test_a_slow_reader_holds_up_nobody_and_fills_no_memory(engine: Engine)
         ("bug", "the engine failed: ValueError('a bug')"),
         ("cancelled", "the request was cancelled"),
         ("object", "Said cannot be sent to another process, only plain data can: object is none"),
-        (f"large {wire.MAX_FRAME}", "Said of 16777244 bytes: at most 16777216 go between processes"),
+        (f"large {protocol.MAX_FRAME}", "Said of 16777244 bytes: at most 16777216 go between processes"),
     ],
 )
 async def test_errors_end_their_own_stream_only(engine: Engine, command: str, message: str) -> None:
@@ -312,7 +312,7 @@ async def test_a_request_that_cannot_travel_is_refused(engine: Engine) -> None:
     with pytest.raises(EngineError, match="Reply cannot be sent to another process"):
         await anext(engine.model.reply(request("count 1", state={"a": object()})))
     with pytest.raises(EngineError, match=r"Reply of \d+ bytes"):
-        await anext(engine.model.reply(request("count 1", audio=bytes(wire.MAX_FRAME))))
+        await anext(engine.model.reply(request("count 1", audio=bytes(protocol.MAX_FRAME))))
     assert await said(engine, "count 1") == "1"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from agent.engine.base import Cue, Done, ReplyRequest, SpeechBlock, Text
-from agent.engine.process import wire
+from agent.engine.process import protocol
 from config.engine import EngineSettings
 from config.extras import install_command
 
@@ -43,7 +43,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        self._frames = wire.Frames(wire.FromWorker)
+        self._frames = protocol.Frames(protocol.FromWorker)
         self._came: list[Any] = []
         self._requests = 0
 
@@ -51,11 +51,11 @@ class Process:
         """Have it load; gives its answer."""
         settings = EngineSettings.model_validate({"profile": "gpu", "voxtral": {"model": model}})
         given = pickle.dumps((settings, {}))
-        self.send(wire.Start(f"tests.agent.engine.remote_parts.{factory}", given, logging.WARNING, log_text=text))
+        self.send(protocol.Start(f"tests.agent.engine.remote_parts.{factory}", given, logging.WARNING, log_text=text))
         return self.get()
 
     def send(self, *frames: Any) -> None:
-        self.socket.sendall(b"".join(map(bytes, map(wire.encode, frames))))
+        self.socket.sendall(b"".join(map(bytes, map(protocol.encode, frames))))
 
     def get(self) -> Any:
         while not self._came:
@@ -72,13 +72,13 @@ class Process:
     def ask(self, words: str) -> int:
         """Request a reply; gives its number."""
         number = self.number()
-        self.send(wire.Reply(number, ReplyRequest(f"r{number}", "CA1", "desk", Cue.ANSWER, words)))
+        self.send(protocol.Reply(number, ReplyRequest(f"r{number}", "CA1", "desk", Cue.ANSWER, words)))
         return number
 
     def answer(self, number: int) -> list[Any]:
         """What comes of a request, until its last word; nothing else may come in between."""
         came = [self.get()]
-        while not isinstance(came[-1], wire.Ended | wire.Failed):
+        while not isinstance(came[-1], protocol.Ended | protocol.Failed):
             came.append(self.get())
         assert {frame.id for frame in came} == {number}
         return came
@@ -115,21 +115,21 @@ def worker() -> Iterator[Callable[..., Process]]:
 def loaded(worker: Callable[..., Process]) -> Process:
     """One that serves several tests."""
     process = worker()
-    assert process.start() == wire.Ready(recognizer=True, transcribes_in_background=True)
+    assert process.start() == protocol.Ready(recognizer=True, transcribes_in_background=True)
     return process
 
 
 def test_it_loads_answers_and_ends_with_its_socket(worker: Callable[..., Process], tmp_path: Path) -> None:
     process = worker()
-    assert process.start("build_tidy", str(tmp_path / "closed")) == wire.Ready(
+    assert process.start("build_tidy", str(tmp_path / "closed")) == protocol.Ready(
         recognizer=True, transcribes_in_background=True
     )
     number = process.ask("count 2")
     assert process.answer(number) == [
-        wire.Said(number, Text("1")),
-        wire.Said(number, Text("2")),
-        wire.Said(number, Done()),
-        wire.Ended(number),
+        protocol.Said(number, Text("1")),
+        protocol.Said(number, Text("2")),
+        protocol.Said(number, Done()),
+        protocol.Ended(number),
     ]
     process.ask("wait forever")
     assert process.get().item == Text("waiting")
@@ -140,10 +140,10 @@ def test_it_loads_answers_and_ends_with_its_socket(worker: Callable[..., Process
 def test_what_it_has_not_got_is_refused(worker: Callable[..., Process]) -> None:
     process = worker()
     number = process.ask("count 1")
-    assert process.answer(number) == [wire.Failed(number, "the engine's process has not loaded its engine")]
-    assert process.start("build_without_ears") == wire.Ready(recognizer=False, transcribes_in_background=True)
-    process.send(wire.Cancel("recognizer", "u1"), wire.Finish(99, "u1"))
-    assert process.answer(99) == [wire.Failed(99, "the engine's process has no recognizer")]
+    assert process.answer(number) == [protocol.Failed(number, "the engine's process has not loaded its engine")]
+    assert process.start("build_without_ears") == protocol.Ready(recognizer=False, transcribes_in_background=True)
+    process.send(protocol.Cancel("recognizer", "u1"), protocol.Finish(99, "u1"))
+    assert process.answer(99) == [protocol.Failed(99, "the engine's process has no recognizer")]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_what_it_has_not_got_is_refused(worker: Callable[..., Process]) -> None:
 )
 def test_why_it_cannot_load_is_passed_on(worker: Callable[..., Process], factory: str, message: str) -> None:
     process = worker()
-    assert process.start(factory) == wire.Refused(message)
+    assert process.start(factory) == protocol.Refused(message)
     status, log = process.end()
     assert status == 0
     if factory == "build_broken":  # a bug, or the machine's fault: how it came about is in the log
@@ -171,59 +171,66 @@ def test_why_it_cannot_load_is_passed_on(worker: Callable[..., Process], factory
 
 def test_no_more_than_the_window_is_on_its_way(loaded: Process) -> None:
     number = loaded.ask("count 100")
-    assert [loaded.get().item.text for _ in range(wire.WINDOW)] == [str(n + 1) for n in range(wire.WINDOW)]
+    assert [loaded.get().item.text for _ in range(protocol.WINDOW)] == [str(n + 1) for n in range(protocol.WINDOW)]
     # Meanwhile other streams are answered, and this one makes nothing ahead but the item that waits.
-    assert loaded.answer(loaded.ask("made_so_far"))[0].item == Text(str(wire.WINDOW + 1))
-    loaded.send(wire.Ack(number, 2))
-    assert [loaded.get().item.text for _ in range(2)] == [str(wire.WINDOW + 1), str(wire.WINDOW + 2)]
-    assert loaded.answer(loaded.ask("made_so_far"))[0].item == Text(str(wire.WINDOW + 3))
-    loaded.send(wire.Ack(number, 100))
-    assert loaded.answer(number)[-2:] == [wire.Said(number, Done()), wire.Ended(number)]
+    assert loaded.answer(loaded.ask("made_so_far"))[0].item == Text(str(protocol.WINDOW + 1))
+    loaded.send(protocol.Ack(number, 2))
+    assert [loaded.get().item.text for _ in range(2)] == [str(protocol.WINDOW + 1), str(protocol.WINDOW + 2)]
+    assert loaded.answer(loaded.ask("made_so_far"))[0].item == Text(str(protocol.WINDOW + 3))
+    loaded.send(protocol.Ack(number, 100))
+    assert loaded.answer(number)[-2:] == [protocol.Said(number, Done()), protocol.Ended(number)]
 
 
 def test_late_and_unknown_frames_do_no_harm(loaded: Process) -> None:
     number = loaded.ask("count 1")
     loaded.answer(number)
-    loaded.send(wire.Stop(number), wire.Ack(number, 5), wire.Cancel("model", "r1"), wire.Stop(999), wire.Ack(999, 1))
-    loaded.socket.sendall(wire.encode(wire.Cancel("model", "r1")).replace(b"Cancel", b"Cantor"))  # a newer version's
-    loaded.send(wire.Ping())
-    assert loaded.get() == wire.Pong()
-    assert isinstance(loaded.answer(loaded.ask("count 1"))[-1], wire.Ended)
+    loaded.send(
+        protocol.Stop(number),
+        protocol.Ack(number, 5),
+        protocol.Cancel("model", "r1"),
+        protocol.Stop(999),
+        protocol.Ack(999, 1),
+    )
+    newer = protocol.encode(protocol.Cancel("model", "r1")).replace(b"Cancel", b"Cantor")
+    loaded.socket.sendall(newer)
+    loaded.send(protocol.Ping())
+    assert loaded.get() == protocol.Pong()
+    assert isinstance(loaded.answer(loaded.ask("count 1"))[-1], protocol.Ended)
 
 
 def test_a_stream_that_is_stopped_is_closed(loaded: Process) -> None:
     number = loaded.ask("wait forever")
     assert loaded.get().item == Text("waiting")
-    loaded.send(wire.Stop(number))
-    assert loaded.get() == wire.Failed(number, "the request was cancelled")
+    loaded.send(protocol.Stop(number))
+    assert loaded.get() == protocol.Failed(number, "the request was cancelled")
     assert loaded.answer(loaded.ask(f"wait closed r{number}"))[1].item == Text("over")
 
 
 def test_a_cancel_right_behind_its_block_still_forgets_it(loaded: Process) -> None:
     hear, finish = loaded.number(), loaded.number()
     block = SpeechBlock("u1", "c", "desk", b"\0" * 320)
-    loaded.send(wire.Hear(hear, block), wire.Cancel("recognizer", "u1"))
+    loaded.send(protocol.Hear(hear, block), protocol.Cancel("recognizer", "u1"))
     loaded.answer(hear)
-    loaded.send(wire.Finish(finish, "u1"))
+    loaded.send(protocol.Finish(finish, "u1"))
     assert loaded.answer(finish)[0].item.text == "0"
 
 
 def test_a_part_that_cancels_itself_ends_its_stream(loaded: Process) -> None:
     number = loaded.ask("cancelled")
-    assert loaded.answer(number)[-1] == wire.Failed(number, "the request was cancelled")
+    assert loaded.answer(number)[-1] == protocol.Failed(number, "the request was cancelled")
 
 
 def test_signals_to_both_processes_leave_it_alone(loaded: Process) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         loaded.process.send_signal(signum)
-    assert isinstance(loaded.answer(loaded.ask("count 1"))[-1], wire.Ended)
+    assert isinstance(loaded.answer(loaded.ask("count 1"))[-1], protocol.Ended)
 
 
 def test_its_log_is_in_the_servers_format(worker: Callable[..., Process]) -> None:
     process = worker()
     process.start(text=True)
     number = process.ask("bug")
-    assert process.answer(number)[-1] == wire.Failed(number, "the engine failed: ValueError('a bug')")
+    assert process.answer(number)[-1] == protocol.Failed(number, "the engine failed: ValueError('a bug')")
     log = process.end()[1]
     assert " a request failed\n" in log
     assert not log.startswith("{")

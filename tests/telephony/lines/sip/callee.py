@@ -7,7 +7,7 @@ from typing import Any, Self
 from telephony.lines.sip.dialogs.events import Acked, Ended, Invited, Reinvited, Send
 from telephony.lines.sip.dialogs.uas import UasCall
 from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
-from telephony.lines.sip.media.audio import Capabilities
+from telephony.lines.sip.media.audio_line import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.message import Message, Request, parse

@@ -30,10 +30,10 @@ from telephony.lines.sip.dialogs.events import (
 from telephony.lines.sip.dialogs.exchange import Credentials
 from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
 from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
-from telephony.lines.sip.media import ports
-from telephony.lines.sip.media.audio import Capabilities
+from telephony.lines.sip.media import sockets
+from telephony.lines.sip.media.audio_line import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
-from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media.sockets import MediaSockets
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import NameAddr, parse_uri
 from telephony.lines.sip.syntax.message import KeepAlive, Message, StreamParser, parse
@@ -254,7 +254,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
         return self._words.pop(0) if self._words else None
 
     def _read(self) -> None:
-        for data, _, _ in ports.receive(self._sockets.audio):
+        for data, _, _ in sockets.receive(self._sockets.audio):
             self._audio(data)
 
     def _audio(self, data: bytes) -> None:
@@ -274,7 +274,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
             self.ua.timers(self._now_ms())
             self.flush()
             if self.media is not None and self.talking:
-                ports.send(self._sockets.audio, self.media.tick(self._now_ms()), self.media.remote)
+                sockets.send(self._sockets.audio, self.media.tick(self._now_ms()), self.media.remote)
 
     def _now_ms(self) -> float:
         return 1000 * self._loop.time()

@@ -18,7 +18,7 @@ from config.settings import load_settings
 from telephony.lines.sip import attended_transfer
 from telephony.lines.sip.dialogs.events import Answered, Ended, Referred
 from telephony.lines.sip.dialogs.uas import UasCall
-from telephony.lines.sip.media.audio import Capabilities
+from telephony.lines.sip.media.audio_line import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
 from telephony.lines.sip.syntax.header import parse_name_addr, parse_uri
 from telephony.lines.sip.syntax.message import Request

@@ -9,7 +9,7 @@ import pytest
 from telephony.lines.exceptions import CommandError
 from telephony.lines.sip import calls
 from telephony.lines.sip.dialogs.user_agent import UserAgent
-from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media.sockets import MediaSockets
 from telephony.lines.sip.originate import OriginateError, Originator, why_refused
 from telephony.lines.sip.syntax.header import parse_name_addr, parse_uri
 from telephony.server.app import App

@@ -9,7 +9,7 @@ from telephony.lines.rtp import packet
 from telephony.lines.rtp.packet import Packet
 from telephony.lines.sip.dialogs.events import Ended, Reanswered
 from telephony.lines.sip.dialogs.invite_dialog import Call
-from telephony.lines.sip.media import ports
+from telephony.lines.sip.media import sockets
 from telephony.lines.sip.syntax.message import Message, Request, Response
 from tests.telephony.lines.sip.phone import Phone, over, server
 
@@ -56,7 +56,7 @@ async def test_who_sends_comfort_noise_need_send_nothing_else(phone: Open, monke
         one.talking = False
         assert one.media
         noise = Packet(13, 60_000, 1_000_000, 4711, b"\x30")
-        ports.send(one._sockets.audio, packet.encode(noise), one.media.remote)
+        sockets.send(one._sockets.audio, packet.encode(noise), one.media.remote)
         await goes_on(one)
         heard = len(one.speech())
         await one.until(lambda: len(one.speech()) > heard + 10)

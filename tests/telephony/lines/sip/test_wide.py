@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agent.engine.base import Engine, SpeakRequest, Speech
-from agent.engine.embedded.decoder import Decoder
+from agent.engine.embedded.phrase_decoder import Decoder
 from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
 from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer, Word
 from agent.tape.file import read_lines

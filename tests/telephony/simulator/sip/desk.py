@@ -12,9 +12,9 @@ from telephony.lines.sip.dialogs.core import Config
 from telephony.lines.sip.dialogs.events import Acked, Ended, Event, Invited, Reanswered, Send, TransferProgress
 from telephony.lines.sip.dialogs.invite_dialog import Call
 from telephony.lines.sip.dialogs.user_agent import UserAgent
-from telephony.lines.sip.media.audio import Capabilities
+from telephony.lines.sip.media.audio_line import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
-from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media.sockets import MediaSockets
 from telephony.lines.sip.media.wire import Wire
 from telephony.lines.sip.network.transport import Transports
 from telephony.lines.sip.transactions.answers import Refusal

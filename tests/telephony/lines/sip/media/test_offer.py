@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from telephony.lines.rtp.codec import OPUS, PCMA, PCMU
 from telephony.lines.rtp.parameters import Parameters
-from telephony.lines.sip.media.audio import Capabilities, NotAcceptable
+from telephony.lines.sip.media.audio_line import Capabilities, NotAcceptable
 from telephony.lines.sip.media.offer import Negotiation
 from telephony.lines.sip.syntax.sdp import Description, parse
 from tests.telephony.lines.sip.descriptions import (

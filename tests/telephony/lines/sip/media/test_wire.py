@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from telephony.lines.rtp import packet
 from telephony.lines.rtp.codec import PCMU
 from telephony.lines.rtp.parameters import Parameters
-from telephony.lines.sip.media.ports import MediaSockets
+from telephony.lines.sip.media.sockets import MediaSockets
 from telephony.lines.sip.media.wire import Wire
 
 pytestmark = pytest.mark.looptime
@@ -109,7 +109,7 @@ async def test_a_wall_clock_that_is_set_ends_no_call(monkeypatch: pytest.MonkeyP
         to = wire._sockets.audio.getsockname()
         peer.audio.sendto(packet.encode(packet.Packet(0, 1, 160, 7, PCMU.silence)), to)
         came_ns = time.time_ns()
-        monkeypatch.setattr("telephony.lines.sip.media.ports.time.time_ns", lambda: came_ns + 3_600_000_000_000)
+        monkeypatch.setattr("telephony.lines.sip.media.sockets.time.time_ns", lambda: came_ns + 3_600_000_000_000)
         now_ms = 1000 * asyncio.get_running_loop().time()
         frame(wire, now_ms)
         assert wire.media is not None

@@ -39,7 +39,7 @@ PARTIAL_SCALE = 1024  # pocketsphinx's scores of sounds are so much smaller unti
 HUMMED = {"mhm": ("AH M HH AH M", "M HH M", "M HH AH M"), "hmm": ("HH M", "HH AH M", "M")}
 
 
-class Decoder:
+class PhraseDecoder:
     """One pocketsphinx decoder for one agent's dialogue. Used by one thread at a time."""
 
     def __init__(self, dictionary: Path, models: dict[str, Path]) -> None:
@@ -121,7 +121,7 @@ def model_name(expect: Expect, *, over: bool) -> str:
     return f"{expect.value}-over" if over else expect.value
 
 
-def build_decoders(name: str, dialogue: Dialogue, count: int) -> list[Decoder]:
+def build_decoders(name: str, dialogue: Dialogue, count: int) -> list[PhraseDecoder]:
     """Decoders for one dialogue; raises EngineError naming words that pocketsphinx cannot pronounce."""
     with tempfile.TemporaryDirectory(prefix="voxline-") as folder:
         dictionary = Path(folder) / "words.dict"
@@ -132,7 +132,7 @@ def build_decoders(name: str, dialogue: Dialogue, count: int) -> list[Decoder]:
             model = model_name(expect, over=over)
             models[model] = Path(folder) / f"{model}.arpa"
             models[model].write_text(arpa(sentences(dialogue, expect, over=over)), encoding="utf-8")
-        return [Decoder(dictionary, models) for _ in range(count)]
+        return [PhraseDecoder(dictionary, models) for _ in range(count)]
 
 
 def pronunciations(agent: str, words: set[str], own: dict[str, str]) -> Iterable[str]:

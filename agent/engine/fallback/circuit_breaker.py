@@ -1,4 +1,4 @@
-"""Whether a part of the engine works, judged by its requests."""
+"""The circuit breaker of a part of the engine: whether it works, judged by its requests."""
 
 import asyncio
 import logging
@@ -10,8 +10,8 @@ IN_A_ROW = 2  # failures that make a part count as lost; one alone may be the re
 logger = logging.getLogger("voxline.engine.fallback")
 
 
-class Health:
-    """One part's. It is lost when it fails again and again, until it works; meanwhile one request in `lost_s` tries."""
+class CircuitBreaker:
+    """A part is lost when it fails again and again, until it works; meanwhile one request in `lost_s` tries."""
 
     def __init__(self, part: str, lost_s: float) -> None:
         self.failures = 0

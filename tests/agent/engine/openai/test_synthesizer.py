@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agent.engine.base import SpeakRequest, Speech
-from agent.engine.openai.speech import LAST, MAX_BYTES, PIECE, RATE, OpenAISynthesizer
+from agent.engine.openai.synthesizer import LAST, MAX_BYTES, PIECE, RATE, OpenAISynthesizer
 from agent.exceptions import EngineError
 from tests.agent.engine.openai.server import BREAK, Server, Status
 

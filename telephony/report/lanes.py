@@ -10,7 +10,7 @@ import msgspec
 from audio.rate import SAMPLES_PER_MS
 from telephony.report.replies import Break, ReplyStory
 from telephony.report.story import Story
-from telephony.report.tape import Item, Line, Tape, Tool, Wire
+from telephony.report.tape import Item, Tape, TapeLine, Tool, Wire
 
 HOLD_NOTES = {"Held": "The caller put the call on hold", "Retrieved": "The call was off hold again"}
 
@@ -159,9 +159,9 @@ def _tools(tape: Tape) -> Iterator[Tick]:
         yield Tick("engine", "tools", begun.at, f"Tools: {names or 'not on the tape'}", ended.at if ended else None)
 
 
-def tool_runs(tape: Tape) -> list[tuple[Line, Line | None, tuple[Tool, ...]]]:
+def tool_runs(tape: Tape) -> list[tuple[TapeLine, TapeLine | None, tuple[Tool, ...]]]:
     """Tools asked for and finished (None: they never did), with their results, or else their calls."""
-    runs: list[tuple[Line, Line | None, tuple[Tool, ...]]] = []
+    runs: list[tuple[TapeLine, TapeLine | None, tuple[Tool, ...]]] = []
     waiting: dict[int | None, int] = {}  # by the reply: which of the runs
     for line in tape.lines:
         if line.event and line.event.type == "ToolsFinished" and line.event.reply in waiting:

@@ -7,8 +7,8 @@ import pytest
 
 import config
 from agent.engine.base import Expect
-from agent.engine.embedded.decoder import Decoder, build_decoders, model_name, pronunciations
 from agent.engine.embedded.language_model import vocabulary
+from agent.engine.embedded.phrase_decoder import PhraseDecoder, build_decoders, model_name, pronunciations
 from agent.engine.embedded.synthesizer import say
 from agent.exceptions import EngineError
 from audio.resample import to_line
@@ -20,7 +20,7 @@ assert DIALOGUE
 
 
 @pytest.fixture(scope="module")
-def decoder() -> Decoder:
+def decoder() -> PhraseDecoder:
     assert DIALOGUE
     return build_decoders("front_desk", DIALOGUE, 1)[0]
 
@@ -31,13 +31,13 @@ def hours() -> bytes:
     return to_line(*say("what are your opening hours", "en-us+adam", 0.9))
 
 
-def hear(decoder: Decoder, pcm: bytes) -> None:
+def hear(decoder: PhraseDecoder, pcm: bytes) -> None:
     decoder.learn_level(pcm)
     for at in range(0, len(pcm), 640):
         decoder.hear(pcm[at : at + 640])
 
 
-def test_the_words_are_there_before_the_end_and_the_fit_is_on_one_scale(decoder: Decoder, hours: bytes) -> None:
+def test_the_words_are_there_before_the_end_and_the_fit_is_on_one_scale(decoder: PhraseDecoder, hours: bytes) -> None:
     decoder.start(Expect.OPEN)
     hear(decoder, hours + bytes(4800))
     assert decoder.text() == "what are your opening hours"
@@ -48,7 +48,7 @@ def test_the_words_are_there_before_the_end_and_the_fit_is_on_one_scale(decoder:
     assert abs(decoder.fit() - partial) < 1
 
 
-def test_an_utterance_that_was_broken_off_is_forgotten(decoder: Decoder, hours: bytes) -> None:
+def test_an_utterance_that_was_broken_off_is_forgotten(decoder: PhraseDecoder, hours: bytes) -> None:
     def fresh() -> tuple[str, float]:
         decoder.start(Expect.OPEN)
         hear(decoder, hours)
@@ -63,7 +63,9 @@ def test_an_utterance_that_was_broken_off_is_forgotten(decoder: Decoder, hours: 
     assert fit == pytest.approx(alone[1], abs=0.01)
 
 
-def test_quiet_and_loud_are_brought_to_one_level_and_silence_is_left_alone(decoder: Decoder, hours: bytes) -> None:
+def test_quiet_and_loud_are_brought_to_one_level_and_silence_is_left_alone(
+    decoder: PhraseDecoder, hours: bytes
+) -> None:
     samples = np.frombuffer(hours, "<i2")
     for gain in (0.1, 0.9 * 32767 / np.abs(samples).max()):
         decoder.start(Expect.OPEN)

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from telephony.lines.sip.media import ports
-from telephony.lines.sip.media.ports import MediaSockets, NoPort
+from telephony.lines.sip.media import sockets
+from telephony.lines.sip.media.sockets import MediaSockets, NoPort
 
 
 @pytest.mark.parametrize(("first", "last"), [(30_000, 30_003), (30_001, 30_004), (30_001, 30_005)])
@@ -40,20 +40,20 @@ def test_a_flood_is_read_a_little_at_a_time() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         for number in range(80):
             peer.sendto(bytes([number]), ("127.0.0.1", pair.port))
-        got = [data for data, _, _ in ports.receive(pair.audio)]
-        assert got == [bytes([number]) for number in range(ports.AT_ONCE)]
-        got += [data for data, _, _ in ports.receive(pair.audio)]
+        got = [data for data, _, _ in sockets.receive(pair.audio)]
+        assert got == [bytes([number]) for number in range(sockets.AT_ONCE)]
+        got += [data for data, _, _ in sockets.receive(pair.audio)]
         assert len(got) == 80
     pair.close()
 
 
 def test_what_cannot_be_sent_is_lost() -> None:
     pair = MediaSockets("127.0.0.1", 30_040, 30_049)
-    ports.send(pair.audio, b"x" * 70_000, ("127.0.0.1", 9))
-    ports.send(pair.audio, b"x", ("127.0.0.1", 9))
-    ports.send(pair.audio, None, ("127.0.0.1", 9))
-    ports.send(pair.audio, b"x", None)
-    assert not list(ports.receive(pair.audio))
+    sockets.send(pair.audio, b"x" * 70_000, ("127.0.0.1", 9))
+    sockets.send(pair.audio, b"x", ("127.0.0.1", 9))
+    sockets.send(pair.audio, None, ("127.0.0.1", 9))
+    sockets.send(pair.audio, b"x", None)
+    assert not list(sockets.receive(pair.audio))
     pair.close()
 
 
@@ -65,8 +65,8 @@ def test_the_kernel_knows_when_a_packet_came(monkeypatch: pytest.MonkeyPatch) ->
     def receive() -> tuple[int, list[tuple[bytes, tuple[str, int], float]]]:
         """The packets received by now, and the time."""
         now = clock()
-        monkeypatch.setattr(ports.time, "time_ns", lambda: now)
-        return now, list(ports.receive(pair.audio))
+        monkeypatch.setattr(sockets.time, "time_ns", lambda: now)
+        return now, list(sockets.receive(pair.audio))
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.connect(("127.0.0.1", pair.port))
@@ -82,7 +82,7 @@ def test_the_kernel_knows_when_a_packet_came(monkeypatch: pytest.MonkeyPatch) ->
         peer.send(b"b")
         read, ((a, source, age_a), (b, _, age_b)) = receive()
         assert (a, b, source) == (b"a", b"b", peer.getsockname())
-        assert min(ports.MAX_AGE_MS, (read - sent) / 1e6) <= age_a <= (read - before) / 1e6
+        assert min(sockets.MAX_AGE_MS, (read - sent) / 1e6) <= age_a <= (read - before) / 1e6
         assert 0 < age_b <= (read - later) / 1e6
     pair.close()
 
@@ -95,7 +95,7 @@ def test_a_wall_clock_that_is_set_makes_no_packet_old(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.sendto(b"a", ("127.0.0.1", pair.port))
         now_ns = time.time_ns()
-        monkeypatch.setattr(ports.time, "time_ns", lambda: now_ns + jump_s * 1_000_000_000)
-        ((_, _, age_ms),) = ports.receive(pair.audio)
+        monkeypatch.setattr(sockets.time, "time_ns", lambda: now_ns + jump_s * 1_000_000_000)
+        ((_, _, age_ms),) = sockets.receive(pair.audio)
         assert least <= age_ms <= most
     pair.close()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agent.engine.fallback.health import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 from agent.exceptions import EngineError
 
 
@@ -18,40 +18,40 @@ class Clock:
 
 async def test_one_failure_is_the_requests_own_and_two_in_a_row_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     Clock(monkeypatch)
-    health = Health("model", 10)
+    breaker = CircuitBreaker("model", 10)
     for _ in range(3):
-        health.failed("CA1", EngineError("too long"))
-        assert not health.lost
-        assert health.may_be_asked()
-        health.worked()
-    health.failed("CA1", EngineError("gone"))
-    health.failed("CA2", EngineError("gone"))
-    assert health.lost
-    assert not health.may_be_asked()
-    assert health.failures == 5
+        breaker.failed("CA1", EngineError("too long"))
+        assert not breaker.lost
+        assert breaker.may_be_asked()
+        breaker.worked()
+    breaker.failed("CA1", EngineError("gone"))
+    breaker.failed("CA2", EngineError("gone"))
+    assert breaker.lost
+    assert not breaker.may_be_asked()
+    assert breaker.failures == 5
 
 
 async def test_after_a_while_one_request_finds_out_whether_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    health = Health("model", 10)
+    breaker = CircuitBreaker("model", 10)
     for _ in range(2):
-        health.failed("CA1", TimeoutError())
+        breaker.failed("CA1", TimeoutError())
     clock.now += 9.9
-    assert not health.may_be_asked()
+    assert not breaker.may_be_asked()
     clock.now += 0.1
-    assert [health.may_be_asked() for _ in range(3)] == [True, False, False]
-    health.failed("CA1", TimeoutError())
+    assert [breaker.may_be_asked() for _ in range(3)] == [True, False, False]
+    breaker.failed("CA1", TimeoutError())
     clock.now += 10
-    assert [health.may_be_asked() for _ in range(3)] == [True, False, False]
-    health.worked()
-    assert all(health.may_be_asked() for _ in range(3))
+    assert [breaker.may_be_asked() for _ in range(3)] == [True, False, False]
+    breaker.worked()
+    assert all(breaker.may_be_asked() for _ in range(3))
 
 
 async def test_the_log_names_the_call_and_shows_where_a_bug_is(caplog: pytest.LogCaptureFixture) -> None:
-    health = Health("model", 10)
-    health.failed("CA1", EngineError("out of memory"))
-    health.failed("CA2", ValueError("a bug"))
-    health.failed("CA3", TimeoutError())
+    breaker = CircuitBreaker("model", 10)
+    breaker.failed("CA1", EngineError("out of memory"))
+    breaker.failed("CA2", ValueError("a bug"))
+    breaker.failed("CA3", TimeoutError())
     assert [record.message for record in caplog.records] == [
         "the model failed: out of memory",
         "the model failed: a bug",

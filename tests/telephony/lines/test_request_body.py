@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from telephony.lines.body import read_body
+from telephony.lines.request_body import read_body
 
 
 class Chunks:

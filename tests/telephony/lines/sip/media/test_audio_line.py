@@ -4,7 +4,7 @@ import pytest
 
 from telephony.lines.rtp import srtp
 from telephony.lines.rtp.codec import OPUS, PCMA, PCMU
-from telephony.lines.sip.media.audio import AudioLine, Capabilities, NotAcceptable, choose
+from telephony.lines.sip.media.audio_line import AudioLine, Capabilities, NotAcceptable, choose
 from telephony.lines.sip.syntax.sdp import parse
 from tests.telephony.lines.sip.descriptions import (
     ALL,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from config.sip import SipSettings
 from telephony.doctor.finding import Finding, Level
-from telephony.lines.sip.media.ports import RECEIVE_BUFFER, MediaSockets, NoPort
+from telephony.lines.sip.media.sockets import RECEIVE_BUFFER, MediaSockets, NoPort
 
 SAMPLE = 32  # pairs that are tried
 SPARE = 10  # calls per spare pair: pairs are drawn at random, and drawn again when taken

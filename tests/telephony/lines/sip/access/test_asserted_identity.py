@@ -3,7 +3,7 @@
 import pytest
 
 from config.parties import Parties
-from telephony.lines.sip.access.identity import parties_of
+from telephony.lines.sip.access.asserted_identity import parties_of
 from telephony.lines.sip.syntax.headers import Headers
 from telephony.lines.sip.syntax.message import Request
 
