@@ -8,7 +8,7 @@ import pytest
 
 from agent.engine.base import SpeakRequest, Speech
 from agent.engine.embedded.synthesizer import EspeakSynthesizer
-from agent.engine.fallback.circuit_breaker import Health
+from agent.engine.fallback.circuit_breaker import CircuitBreaker
 from agent.engine.fallback.synthesizer import FallbackSynthesizer
 from agent.engine.languages import check_hearing, check_voices, without_models
 from agent.engine.profiles import build_engine
@@ -81,14 +81,14 @@ class Kazoo:
 
 async def test_every_agents_voice_is_tried_also_that_of_the_fall_back() -> None:
     espeak = EspeakSynthesizer()
-    both = FallbackSynthesizer(Kazoo(), espeak, Health("synthesizer", 10))
+    both = FallbackSynthesizer(Kazoo(), espeak, CircuitBreaker("synthesizer", 10))
     await check_voices(espeak, agents(language="en-gb").values())
     await check_voices(both, agents(language="es", voice="kazoo").values())
     with pytest.raises(EngineError, match=r"^desk\.yaml: voice: 'kazoo', language: 'es': espeak-ng has no "):
         await check_voices(espeak, agents(language="es", voice="kazoo").values())
     with pytest.raises(EngineError, match=r"^desk\.yaml: language: 'es': I hum"):
         await check_voices(both, agents(language="es").values())
-    deaf_and_dumb = FallbackSynthesizer(espeak, Kazoo(), Health("synthesizer", 10))
+    deaf_and_dumb = FallbackSynthesizer(espeak, Kazoo(), CircuitBreaker("synthesizer", 10))
     with pytest.raises(EngineError, match=r"^desk\.yaml: language: 'es': I hum"):
         await check_voices(deaf_and_dumb, agents(language="es", voice="es").values())
     await espeak.close()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agent.engine.base import Engine, SpeakRequest, Speech
-from agent.engine.embedded.phrase_decoder import Decoder
+from agent.engine.embedded.phrase_decoder import PhraseDecoder
 from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
 from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer, Word
 from agent.tape.file import read_lines
@@ -259,13 +259,13 @@ async def test_the_embedded_engine_hears_all_of_a_wide_band_call(
 ) -> None:
     caplog.set_level(logging.INFO)
     rates: list[int] = []
-    start = Decoder.start
+    start = PhraseDecoder.start
 
-    def noticed(self: Decoder, *args: Any, rate: int, **more: Any) -> None:
+    def noticed(self: PhraseDecoder, *args: Any, rate: int, **more: Any) -> None:
         rates.append(rate)
         start(self, *args, rate=rate, **more)
 
-    monkeypatch.setattr(Decoder, "start", noticed)
+    monkeypatch.setattr(PhraseDecoder, "start", noticed)
     async with server(**EMBEDDED, log__words=True, **BOTH) as app:
         one = await (await wide_phone(app)).talk()
         bridge = line_of(app).listener
