@@ -1,4 +1,4 @@
-"""Chunks that wait for the model, and which of them go into one batch."""
+"""Chunks waiting for the model, and which of them share a batch."""
 
 import asyncio
 import bisect
@@ -11,9 +11,9 @@ from agent.engine.kokoro.forward import Row, Spoken
 from agent.engine.kokoro.phonemes import MAX_PHONEMES
 from agent.exceptions import EngineError
 
-SLACK = 12  # phonemes by which texts may differ and still be spoken together
+SLACK = 12  # phonemes by which texts may differ in length and still share a batch
 LONGER = 1.5  # or this factor
-MAX_PADDED = 1536  # phonemes of one run, padding included: bounds its memory
+MAX_PADDED = 1536  # phonemes in one run, padding included: bounds its memory
 
 
 class Job(msgspec.Struct, frozen=True, eq=False):
@@ -30,7 +30,7 @@ class Job(msgspec.Struct, frozen=True, eq=False):
         return len(self.row.tokens)
 
     def deliver(self, spoken: Spoken | EngineError) -> None:
-        """Hand over what became of it, from any thread; what nobody waits for any more is discarded."""
+        """Hand over the result, from any thread. It is discarded when nobody is waiting for it any more."""
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             self.result.get_loop().call_soon_threadsafe(self._set, spoken)
 
@@ -39,13 +39,13 @@ class Job(msgspec.Struct, frozen=True, eq=False):
             return
         if isinstance(spoken, EngineError):
             self.result.set_exception(spoken)
-            self.result.exception()  # a later piece of a text that has failed already is not asked
+            self.result.exception()  # the later pieces of a failed text are not awaited
         else:
             self.result.set_result(spoken)
 
 
 def most_phonemes(batch: int) -> int:
-    """Of one run, padding included."""
+    """In one run, padding included."""
     return max(MAX_PHONEMES, min(MAX_PADDED, batch * MAX_PHONEMES))
 
 
@@ -68,7 +68,7 @@ class BatchQueue:
         return len(self._jobs)
 
     def put(self, jobs: list[Job]) -> None:
-        """All pieces of a request, or none: raises EngineError when there is no room for them."""
+        """Enqueue all pieces of a request, or none: raises EngineError when there is no room for them."""
         with self._changed:
             if self._closed:
                 raise EngineError("Kokoro has been closed")
@@ -82,13 +82,13 @@ class BatchQueue:
             self._changed.notify()
 
     def drop(self, request: str) -> None:
-        """Forget what waits of a request."""
+        """Forget a request's waiting pieces."""
         with self._changed:
             self._jobs = [job for job in self._jobs if job.request != request]
 
     def take(self) -> list[Job]:
-        """Wait for work: the first in the queue, and others about as long, so that nobody waits for a long one's end.
-        Empty when the queue has been closed."""
+        """Wait for work: the first in the queue and others of about its length, so that none waits for a longer one.
+        Empty once the queue is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
             if self._closed:
@@ -98,7 +98,7 @@ class BatchQueue:
             return run
 
     def close(self) -> None:
-        """Nothing is taken any more; what waits is forgotten."""
+        """Stop handing out work, and forget what is waiting."""
         with self._changed:
             self._closed = True
             self._jobs = []
@@ -106,7 +106,7 @@ class BatchQueue:
 
 
 def _together(jobs: list[Job], batch: int) -> list[Job]:
-    """The first job and those that are spoken with it, at most `batch`."""
+    """The first job and those spoken together with it, at most `batch`."""
     head = jobs[0]
     most = max(head.size + SLACK, int(head.size * LONGER))
     least = min(head.size - SLACK, int(head.size / LONGER))

@@ -1,7 +1,7 @@
 """English by misaki's lexicon, without the tagger that misaki would download.
 
 misaki asks spaCy's `en_core_web_sm` for parts of speech. Where that is not installed, the few that its lexicon depends
-on are guessed from the words around (`_tag`). Words out of the lexicon are left to espeak-ng.
+on are guessed from the words around (`_tag`). Words that the lexicon lacks are left to espeak-ng.
 """
 
 import logging
@@ -55,13 +55,13 @@ class EnglishReader:
     def read(self, words: list[str]) -> tuple[str, list[tuple[int, int]]]:
         """See Reader."""
         spoken = read_out(spell_keys(words, "en-gb" if self._british else "en-us"))
-        # Text is data: misaki's own markup for pronunciations is not looked for.
+        # Text is data: misaki's own pronunciation markup is not interpreted.
         _, tokens = self._g2p(" ".join(spoken), preprocess=False)
         return _join(tokens, spoken)
 
 
 def _join(tokens: list[Any], spoken: list[str]) -> tuple[str, list[tuple[int, int]]]:
-    """misaki's tokens in one string; the span of each word is found by the characters it has apart from spaces."""
+    """misaki's tokens in one string; each word's span is found by counting its characters, spaces aside."""
     phonemes = ""
     begins: list[int] = []  # for each character, where its phonemes begin
     ends: list[int] = []
@@ -82,7 +82,7 @@ def _join(tokens: list[Any], spoken: list[str]) -> tuple[str, list[tuple[int, in
 
 
 class _Fallback(espeak.EspeakFallback):  # type: ignore[misc]
-    """misaki's, but the names of languages that espeak-ng puts around foreign words are not spoken."""
+    """misaki's, without speaking the language names that espeak-ng puts around foreign words."""
 
     def __init__(self, british: bool) -> None:
         self.british, self.version = british, None
@@ -97,7 +97,7 @@ class _Fallback(espeak.EspeakFallback):  # type: ignore[misc]
 
 
 class _G2P(en.G2P):  # type: ignore[misc]
-    """misaki's, with guesses for a tagger."""
+    """misaki's, with guesses in place of a tagger."""
 
     def __init__(self, british: bool, fallback: _Fallback) -> None:
         self.version, self.british, self.fallback, self.unk = None, british, fallback, ""
@@ -120,7 +120,7 @@ class _G2P(en.G2P):  # type: ignore[misc]
 
 
 def _tag(token: Any, before: Any, after: Any) -> str:
-    """A Penn tag, as far as misaki's lexicon asks for it; XX where it is not known."""
+    """A Penn tag where misaki's lexicon depends on it; XX where unknown."""
     text = token.text
     if not text[0].isalnum():
         return _MARKS.get(text) or _symbol(text)
@@ -148,7 +148,7 @@ def _by_context(previous: str) -> str:
 
 
 def _symbol(text: str) -> str:
-    """Of a token that begins with no letter and no digit."""
+    """The tag of a token that begins with neither a letter nor a digit."""
     if text[0] in "'’" and text[1:2].isalpha():
         return "POS"
     return "NN" if text in _SYMBOLS else "CD" if text[1:2].isdigit() else ":"

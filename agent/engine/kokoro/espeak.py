@@ -15,10 +15,10 @@ from agent.engine.spoken_keys import spell_keys
 
 _MARKS = re.escape(';:,.!?…—"“”()[]{}¿¡')
 _OPENING = "“([{¿¡"
-_PICTURES = re.compile("[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]")  # espeak-ng would name every face
+_PICTURES = re.compile("[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]")  # espeak-ng would read out the name of every emoji
 _EDGES = re.compile(rf"([{_MARKS}]*)(.*?)([{_MARKS}]*)", re.DOTALL)
 _SAME_MARKS = str.maketrans({"।": ".", "॥": ".", "«": "“", "»": "”", "–": "—"})
-_LANGUAGE = re.compile(r"\([^)]*\)")  # espeak-ng's note that a word is of another one: (en)
+_LANGUAGE = re.compile(r"\([^)]*\)")  # espeak-ng's note that a word belongs to another language: (en)
 _TIE = "͡"
 
 
@@ -49,7 +49,7 @@ class EspeakReader:
         return self._add(phonemes, clause, spans), spans
 
     def _add(self, phonemes: str, clause: list[str], spans: list[tuple[int, int]]) -> str:
-        """Speak words together, for one may change the next; their spans are appended."""
+        """Speak words together, since one may change the next; append their spans."""
         sound = self._sound(" ".join(clause))
         spans += [(len(phonemes) + start, len(phonemes) + end) for start, end in self._places(clause, sound)]
         return phonemes + sound
@@ -77,7 +77,7 @@ class EspeakReader:
 
 
 def _edges(word: str) -> tuple[str, str, str]:
-    """The marks before a word, the word, and the marks behind it."""
+    """The marks before a word, the word, and the marks after it."""
     match = _EDGES.fullmatch(_PICTURES.sub("", word.translate(_SAME_MARKS)))
     assert match is not None  # it matches anything
     before, core, after = match.groups()

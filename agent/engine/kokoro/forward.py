@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from agent.engine.base import FloatArray
 
 RATE = 24_000  # Hz
-FRAME = 600  # samples of one frame, in which durations are counted
-_STYLE = 128  # numbers of a style for the sound; the others are for the prosody
+FRAME = 600  # samples in a frame, the unit of durations
+_STYLE = 128  # numbers of a style that shape the sound; the others shape the prosody
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class Forward:
         shares = model.predictor.duration_proj(_lstm(model.predictor.lstm, features, sizes))
         exact = torch.sigmoid(shares).sum(-1) / speeds[:, None]
         durations = exact.round().clamp(min=1).long().masked_fill(beyond, 0)
-        counted = durations.cpu()  # the host waits for the GPU, as it also does wherever rows are packed
+        counted = durations.cpu()  # the host waits for the GPU here, and wherever rows are packed
         frames = counted.sum(1)
         alignment = _alignment(durations, int(frames.max())).to(features.dtype)
         text = model.text_encoder(tokens, sizes, beyond) @ alignment
@@ -119,7 +119,7 @@ class Forward:
 
 
 class _Padding:
-    """How long each row of the running batch is; None while there is no padding."""
+    """The length of each row of the running batch; None while there is no padding."""
 
     def __init__(self) -> None:
         self.frames: Tensor | None = None  # [rows]
@@ -127,7 +127,7 @@ class _Padding:
         self._masks: dict[int, Tensor] = {}
 
     def of(self, frames: Tensor, device: torch.device) -> "_Padding":
-        """For a `with`: rows of so many frames are run."""
+        """Context manager: rows of so many frames are running."""
         self._longest = int(frames.max())
         self.frames = frames.to(device) if int(frames.min()) < self._longest else None
         return self
@@ -140,11 +140,11 @@ class _Padding:
         self._masks.clear()
 
     def mask(self, steps: int) -> Tensor:
-        """1 where a row is, 0 in its padding: [rows, 1, steps], for any of the rates that the decoder runs at."""
+        """1 within a row, 0 in its padding: [rows, 1, steps], for any of the rates that the decoder runs at."""
         assert self.frames is not None
         if steps not in self._masks:
             rate = max(1, steps // self._longest)
-            # Behind a reflection pad or an STFT there is one step more.
+            # After a reflection pad or an STFT there is one more step.
             ends = self.frames * rate + (steps - rate * self._longest)
             places = torch.arange(steps, device=self.frames.device)
             self._masks[steps] = (places < ends[:, None])[:, None].float()
@@ -156,7 +156,7 @@ class _Padding:
 
 
 class _MaskedNorm(nn.Module):
-    """An InstanceNorm1d whose mean and variance are those of the rows without their padding."""
+    """An InstanceNorm1d that takes mean and variance from the rows without their padding."""
 
     def __init__(self, stock: nn.InstanceNorm1d, padding: _Padding) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Makes a model that can speak from Kokoro's files, or says why not."""
+"""Loads a model from Kokoro's files, or says why that is impossible."""
 
 import json
 import warnings
@@ -17,10 +17,10 @@ from agent.exceptions import EngineError
 CONFIG, WEIGHTS, VOICES = "config.json", "kokoro-v1_0.pth", "voices"
 FILES = [CONFIG, WEIGHTS, f"{VOICES}/*.pt"]
 PARTS = ("bert", "bert_encoder", "predictor", "text_encoder", "decoder")
-MIN_SHARE = 0.5  # of a part's tensors that must be in the file: genuine ones lack the scales of the normalizations
+MIN_SHARE = 0.5  # of a part's tensors must be in the file: genuine files lack the scales of the normalizations
 VOICE_SHAPE = (510, 1, 256)
 MIB = 2**20
-FRAMES_A_PHONEME = 3.5  # the pace of a person
+FRAMES_A_PHONEME = 3.5  # a person's pace
 
 
 def load_model(folder: Path, device: str, phonemes: int = 0) -> Any:
@@ -42,7 +42,7 @@ def load_model(folder: Path, device: str, phonemes: int = 0) -> Any:
             # torch about how Kokoro's own classes are written: weight_norm is old, dropout of a single layer is idle.
             warnings.simplefilter("ignore")
             model = KModel(repo_id="hexgrad/Kokoro-82M", config=str(folder / CONFIG), model=str(folder / WEIGHTS))
-    except Exception as error:  # whatever a wrong file leads to
+    except Exception as error:  # whatever a bad file leads to
         raise EngineError(f"{folder} is no Kokoro model that can be read: {_brief(error)}") from error
     _check_parts(model, folder / WEIGHTS)
     _fold_weight_norm(model)
@@ -58,7 +58,7 @@ def run_bytes(config: dict[str, Any], frames: int) -> int:
     The decoder goes through stages, each of which makes the sound finer by its rate and has half the channels of the
     one before; two steps a frame come in. At the largest stage ten such tensors live at once: what comes in, the sum
     over the kernels, and within a residual block its input, norm, activation and result, with masks for the padding.
-    Besides there are the features of the stage before all, of 1024 channels, eight times.
+    In addition there are eight copies of the features before the first stage, of 1024 channels.
     """
     sound = config["istftnet"]
     steps, channels, largest = 2, int(sound["upsample_initial_channel"]), 0
@@ -80,7 +80,7 @@ def check_memory(free: int, weights: int, run: int) -> None:
 
 
 def _check_parts(model: Any, path: Path) -> None:
-    """KModel goes on without the tensors that it does not find, and would then speak noise."""
+    """KModel ignores missing tensors, and would then speak noise."""
     stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     for part in PARTS:
         wanted = set(getattr(model, part).state_dict())
@@ -117,7 +117,7 @@ class Voices:
         path = self._folder / f"{name}.pt"
         try:
             voice = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # whatever a wrong file leads to
+        except Exception as error:  # whatever a bad file leads to
             raise EngineError(f"{path} is no voice of Kokoro's: {_brief(error)}") from error
         if not isinstance(voice, Tensor) or voice.shape != VOICE_SHAPE:
             raise EngineError(f"{path} is no voice of Kokoro's: not a tensor of {list(VOICE_SHAPE)}")

@@ -1,6 +1,6 @@
 """How written English words are read out: times, telephone numbers, addresses, abbreviations. Pure functions.
 
-misaki's lexicon knows words, numbers and money; what it would read wrongly on a phone is written out here first. Each
+misaki's lexicon knows words, numbers and money; whatever it would misread on a phone is written out here first. Each
 word is replaced by itself or by several, so that what is spoken keeps its place among the words that were written.
 """
 
@@ -14,7 +14,7 @@ _ADDRESS = re.compile(
 _TELEPHONE = re.compile(r"\+?(?:\d{1,3}[-.])?(?:\(?\d{3}\)?[-.])?\d{3}[-.]\d{4}")
 _NOON = re.compile(r"[ap]\.?m\b", re.IGNORECASE)
 _AROUND = "\"'“”‘’()[],;:!?…"
-MIN_LISTED = 7  # digits in a row that are a number of something, and read one by one
+MIN_LISTED = 7  # digits in a row that identify something, and are read one by one
 
 SIGNS = {".": "dot", "@": "at", "/": "slash", "-": "dash", "_": "underscore", ":": "colon"}  # within addresses
 ABBREVIATIONS = {
@@ -48,7 +48,7 @@ BEFORE_NUMBERS = {
 
 
 def read_out(words: list[str]) -> list[str]:
-    """For each word what is said in its place: as many strings as there are words, each of one or more words."""
+    """What is said in place of each word: one string per word, each of one or more words."""
     following = [*words, ""][1:]
     return [_read(word, after) for word, after in zip(words, following, strict=True)]
 

@@ -1,4 +1,4 @@
-"""From text to Kokoro's phonemes, with the position of every word in them.
+"""Text to Kokoro's phonemes, with the position of every word in them.
 
 Nothing is downloaded: English is read by misaki's lexicon (`english`), every other language by espeak-ng (`espeak`).
 """
@@ -12,17 +12,17 @@ import msgspec
 
 from agent.exceptions import EngineError
 
-MAX_CHARS = 4000  # of one chunk; what is longer is not spoken
-MAX_PHONEMES = 510  # that Kokoro takes at once
-KEPT = 256  # texts whose phonemes are remembered: greetings and questions return in every call
+MAX_CHARS = 4000  # of one chunk; a longer one is not spoken
+MAX_PHONEMES = 510  # that Kokoro takes in one run
+KEPT = 256  # texts whose phonemes are cached: greetings and questions come back in every call
 SENTENCE_MARKS = ".!?…"
 CLAUSE_MARKS = ",;:—"
-SILENT = frozenset(f'{SENTENCE_MARKS}{CLAUSE_MARKS} "“”()')  # phonemes that make no sound
+SILENT = frozenset(f'{SENTENCE_MARKS}{CLAUSE_MARKS} "“”()')  # phonemes without a sound
 LANGUAGES = {"en-us", "en-gb", "es", "fr-fr", "hi", "it", "pt-br"}  # agent.language
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A written word, and from where up to before where its phonemes are; none (start = end) when it has no sound."""
+    """A written word and its phonemes' span, from `start` to before `end`; empty when it has no sound."""
 
     word: str
     start: int
@@ -40,7 +40,7 @@ class Reader(Protocol):
     """Reads one language. Called from one thread at a time."""
 
     def read(self, words: list[str]) -> tuple[str, list[tuple[int, int]]]:
-        """The phonemes of the words, and for each word the span it takes, the marks around it included."""
+        """The phonemes of the words, and each word's span, including the marks around it."""
 
 
 class Phonemizer:
@@ -60,7 +60,7 @@ class Phonemizer:
         return self._readers[language]
 
     def read(self, text: str, language: str) -> list[Phonemes]:
-        """A text in pieces of at most MAX_PHONEMES; empty when nothing of it can be spoken. Raises EngineError."""
+        """A text in pieces of at most MAX_PHONEMES; empty when nothing in it can be spoken. Raises EngineError."""
         key = (language, text)
         if key not in self._known:
             self._known[key] = self._read(text, language)
@@ -74,7 +74,7 @@ class Phonemizer:
         reader = self.load(language)
         try:
             phonemes, spans = reader.read(words)
-        except Exception as error:  # misaki and num2words raise anything at odd numbers
+        except Exception as error:  # misaki and num2words may raise anything for odd numbers
             raise EngineError(f"this text cannot be read out in {language}: {error}") from error
         whole = self._known_only(phonemes, words, spans)
         if not whole.text:
@@ -114,7 +114,7 @@ def _reader(language: str) -> Reader:
 
 
 def split(phonemes: Phonemes, limit: int = MAX_PHONEMES) -> list[Phonemes]:
-    """Pieces of at most `limit`, cut behind a sentence, else behind a clause, else between words, else anywhere."""
+    """Pieces of at most `limit`, cut after a sentence, else after a clause, else between words, else anywhere."""
     pieces = []
     rest = phonemes
     while len(rest.text) > limit:
@@ -134,13 +134,13 @@ def _last_mark(text: str) -> str:
 
 
 def _behind(phonemes: Phonemes, cut: int) -> Phonemes:
-    """What remains without the first `cut` characters, of which some may belong to the first word."""
+    """What remains after the first `cut` characters, some of which may belong to the first word."""
     places = (Place(place.word, max(0, place.start - cut), max(0, place.end - cut)) for place in phonemes.places)
     return Phonemes(phonemes.text[cut:], tuple(places))
 
 
 def _cut(text: str) -> int:
-    """Where to cut a text that is too long; not in its first third, for short pieces sound odd."""
+    """Where to cut a text that is too long; not in its first third, since short pieces sound odd."""
     for marks in (SENTENCE_MARKS, CLAUSE_MARKS, " "):
         cut = max(text.rfind(mark) for mark in marks) + 1
         if cut > len(text) // 3:

@@ -7,16 +7,16 @@ from agent.engine.kokoro.forward import FRAME, RATE, Spoken
 from agent.engine.kokoro.phonemes import CLAUSE_MARKS, SENTENCE_MARKS, Phonemes
 
 EARLY = 3  # frames by which Kokoro's sound runs ahead of its durations, as its own `join_timestamps` has it
-LEADING_MS = 20  # kept before the first sound, which may be a soft one
-TRAILING_MS = 30  # kept behind the last sound
+LEADING_MS = 20  # kept before the first sound, which may be soft
+TRAILING_MS = 30  # kept after the last sound
 SENTENCE_PAUSE_MS, CLAUSE_PAUSE_MS = 120, 80  # from the last sound to the end of the piece, by its last mark
 FADE_MS = 5  # at both edges, so that pieces join without a click
-SILENT = 0.01  # of the peak; below it a sample is silence
+SILENT = 0.01  # of the peak; samples below it count as silence
 SPEECH_DBFS = -20.0  # RMS of the speech of a piece, pauses aside: all pieces of a call are equally loud
-MAX_GAIN = 4.0  # either way (12 dB): a whispered or a damaged piece is not blown up
-PEAK = 0.9  # of full scale; what would be louder gets less gain
+MAX_GAIN = 4.0  # either way (12 dB): a whispered or damaged piece is not blown up
+PEAK = 0.9  # of full scale; anything louder gets less gain
 _WINDOW = RATE // 50  # 20 ms, over which levels are measured
-_PAUSE_DB = 25.0  # windows that are so much below the loudest one are pauses
+_PAUSE_DB = 25.0  # windows this far below the loudest one are pauses
 
 
 def finish(spoken: Spoken, phonemes: Phonemes) -> Speech:

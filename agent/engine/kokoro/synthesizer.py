@@ -1,7 +1,7 @@
 """Kokoro speaks: chunks of all calls, several in one run of the model.
 
-One thread owns the model; another reads texts and finishes audio, which is a millisecond each. The event loop only
-hands over.
+One thread owns the model; another prepares texts and finishes audio, a millisecond each. The event loop only
+hands work over.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from agent.exceptions import DeviceLost, EngineError
 from config.engine import KokoroSettings
 
 WARM_UP = ("Sure.", "Sure, I can do that for you right now.")
-LANGUAGES = ("en-us", "en-gb")  # whose lexicons take a second to load; the others are quick, and loaded when needed
+LANGUAGES = ("en-us", "en-gb")  # their lexicons take a second to load; the other languages load quickly, when needed
 
 
 class KokoroSynthesizer:
@@ -31,7 +31,7 @@ class KokoroSynthesizer:
 
     def __init__(self, settings: KokoroSettings) -> None:
         self._settings = settings
-        # A batch on a CPU takes as long as its chunks one by one: it would only hold up the first of them.
+        # On a CPU a batch takes as long as its chunks one by one, and would only hold up the first.
         self._batch = settings.batch if settings.device == "cuda" else 1
         self._waiting = BatchQueue(settings.waiting, self._batch)
         self._speaking: dict[str, list[Job]] = {}
@@ -51,7 +51,7 @@ class KokoroSynthesizer:
         settings = self._settings
         folder = find_folder(settings.model, "engine.kokoro", FILES)
         model = load_model(folder, settings.device, most_phonemes(self._batch))
-        use_own_stream(settings.device, urgent=True)  # many small steps, and somebody waits in silence
+        use_own_stream(settings.device, urgent=True)  # many small steps, while a caller waits in silence
         self._vocabulary: dict[str, int] = model.vocab
         self._voices = Voices(folder, settings.device)
         self._phonemizer = Phonemizer(model.vocab)
@@ -99,7 +99,7 @@ class KokoroSynthesizer:
             self._cancelled.discard(request.id)
 
     def cancel(self, request: str) -> None:
-        """See Synthesizer. What the model is working on just now is discarded when it is done."""
+        """See Synthesizer. Whatever the model is working on at that moment is discarded when done."""
         if request not in self._speaking:
             return
         self._cancelled.add(request)
@@ -117,7 +117,7 @@ class KokoroSynthesizer:
         await asyncio.to_thread(self._worker.shutdown)
         await asyncio.to_thread(self._texts.shutdown)
 
-    # In the thread for texts
+    # In the text thread
 
     def _read(self, request: SpeakRequest) -> list[tuple[Phonemes, Row]]:
         voice = self._voices.get(request.voice or self._settings.voice)

@@ -1,6 +1,6 @@
 """The model's cache for many streams at once: each has a slot, and one step works on a run of slots.
 
-Both classes stand in for those of transformers, whose modelling code only ever calls `update`.
+Both classes stand in for those of transformers, whose modelling code calls nothing but `update`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-STRIDE = 64  # positions by which what is looked at grows
+STRIDE = 64  # positions by which the part attended to grows
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Shape:
 
     @property
     def numbers(self) -> int:
-        """How many numbers a slot holds."""
+        """Numbers in a slot."""
         return 2 * self.layers * self.heads * self.length * self.width
 
 
@@ -65,7 +65,7 @@ class SlotCache(Cache):
         return keys[:, :, : self._seen], values[:, :, : self._seen]
 
     def copy(self, source: int, target: int) -> None:
-        """Everything in one slot to another."""
+        """Copy everything from one slot to another."""
         self._store[:, :, target] = self._store[:, :, source]
 
 
@@ -94,12 +94,12 @@ class ConvStates:
         return joined
 
     def commit(self, which: Tensor) -> None:
-        """The step has worked, for the rows `which` of those it was made with."""
+        """The step has succeeded for its rows `which`."""
         for key, store in self._store.items():
             store[self._rows][which] = self._next[key][which]
 
     def copy(self, source: int, target: int) -> None:
-        """Everything in one slot to another."""
+        """Copy everything from one slot to another."""
         _copy(self._store, source, self._store, target)
 
     def mark(self, slot: int) -> None:

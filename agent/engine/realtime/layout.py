@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from audio.rate import WIDE_RATE
 
-LONGEST_S = 90  # seconds of one utterance; what is longer is not heard
+LONGEST_S = 90  # seconds of one utterance; the rest is not heard
 FLUSH_TOKENS = 10  # of silence beyond the delay within which the longest word has surely come out (mistral-common)
 
 
@@ -18,9 +18,9 @@ class Layout:
     back: int  # samples
     silence: int  # tokens of silence before an utterance
     delay: int  # tokens by which the words lag behind the speech
-    begin: int  # id of the token that begins everything
+    begin: int  # id of the token that begins a stream
     pad: int  # id of the token that says nothing
-    end: int  # id of the token that would end everything
+    end: int  # id of the token that would end a stream
 
     @property
     def prompt(self) -> list[int]:
@@ -29,7 +29,7 @@ class Layout:
 
     @property
     def prefix(self) -> int:
-        """Tokens that hear nothing but the silence before an utterance, so they can be worked out once for all."""
+        """Tokens that hear only the silence before an utterance, so they are computed once for all."""
         return self.silence - -(-(self.frame - self.back - self.token) // self.token)
 
     @property

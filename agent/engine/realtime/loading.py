@@ -1,4 +1,4 @@
-"""Makes a model that is ready to listen from a Voxtral Realtime checkpoint, from the hub or a folder."""
+"""Loads a Voxtral Realtime checkpoint from the hub or a folder, ready to listen."""
 
 import json
 import os
@@ -19,9 +19,9 @@ from agent.exceptions import EngineError
 from config.engine import RealtimeSettings
 
 GIB = 2**30
-WORKSPACE = 2 * GIB  # bytes of a GPU that the largest step takes besides weights and slots
+WORKSPACE = 2 * GIB  # bytes on a GPU for the largest step, besides weights and slots
 TOKEN_MS = 80
-FILES = ["*.json", "model*.safetensors"]  # that a checkpoint on the hub is fetched for
+FILES = ["*.json", "model*.safetensors"]  # to fetch from the hub
 KIND = "voxtral_realtime"  # `model_type` in config.json
 
 
@@ -39,7 +39,7 @@ def load_model(settings: RealtimeSettings) -> tuple[RealtimeModel, VoxtralRealti
         raise EngineError(
             f"not enough memory for {settings.model} and {settings.streams} streams: lower engine.realtime.streams"
         ) from error
-    except Exception as error:  # whatever a broken checkpoint makes the libraries raise
+    except Exception as error:  # whatever the libraries raise for a broken checkpoint
         raise EngineError(f"cannot load {settings.model} (engine.realtime.model): {error}") from error
 
 
@@ -74,7 +74,7 @@ def layout_of(processor: VoxtralRealtimeProcessor, delay_ms: int) -> Layout:
 
 
 def _check_folder(folder: Path) -> None:
-    """Check that it holds what it must."""
+    """Check that it holds what is needed."""
     config = folder / "config.json"
     if not config.exists():
         raise EngineError(

@@ -1,7 +1,7 @@
 """Voxtral Realtime for many utterances at once: one step hears 80 ms of each and says its next token.
 
-The modelling code is that of transformers; here is only what lets it work on many streams, each at its own position in
-time. There is no other kind of step: an utterance begins with a copy of the silence that precedes all of them.
+The modelling code is that of transformers; this only lets it work on many streams, each at its own position in time.
+There is no other kind of step: an utterance begins with a copy of the silence that precedes all of them.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from agent.engine.realtime.layout import Layout
 
 
 class Work(NamedTuple):
-    """What a step is to do for one slot."""
+    """What a step does for one slot."""
 
     slot: int
     token: int  # the one before
@@ -43,13 +43,13 @@ class RealtimeModel:
         self._per_token = network.config.downsample_factor  # positions of the encoder
         config: Any = network.config  # its parts are not typed
         encoder, decoder = shapes(config, layout)
-        # One slot more: it holds the silence that all begin with.
+        # One more slot: it holds the silence with which all begin.
         self._template = slots
         self._heard = SlotCache(encoder, config.audio_config.sliding_window, slots + 1, weight)
         self._said = SlotCache(decoder, config.text_config.sliding_window, slots + 1, weight)
         embedder = self._encoder.embedder
         self._conv = ConvStates({"conv1": embedder.conv1, "conv2": embedder.conv2}, slots + 1, weight)
-        self._positions = np.zeros(slots + 1, np.int64)  # tokens that each slot has behind it
+        self._positions = np.zeros(slots + 1, np.int64)  # tokens so far in each slot
         self._marked = self._positions.copy()
         with torch.inference_mode():
             delay = torch.full((1,), layout.delay, device=self._device, dtype=self._dtype)
@@ -57,7 +57,7 @@ class RealtimeModel:
         self._warm_up(slots)
 
     def open(self, slot: int) -> None:
-        """The slot is at the beginning of an utterance."""
+        """Put the slot at the beginning of an utterance."""
         for state in (self._heard, self._said, self._conv):
             state.copy(self._template, slot)
         self._positions[slot] = self.layout.prefix
@@ -68,15 +68,15 @@ class RealtimeModel:
         self._marked[slot] = self._positions[slot]
 
     def rewind(self, slot: int) -> None:
-        """The slot is back where it was marked, as if nothing had been heard or said since."""
+        """Put the slot back where it was marked, as if nothing had been heard or said since."""
         self._conv.rewind(slot)
         self._positions[slot] = self._marked[slot]
 
     @torch.inference_mode()
     def step(self, work: list[Work]) -> list[int]:
-        """The next token of each. If it raises, no slot has moved on."""
+        """The next token of each. If it raises, no slot has advanced."""
         slots = [item.slot for item in work]
-        rows = slice(min(slots), max(slots) + 1)  # those in between that have nothing to do take part without effect
+        rows = slice(min(slots), max(slots) + 1)  # idle ones in between take part without effect
         tokens = np.zeros(rows.stop - rows.start, np.int64)
         audio = np.zeros((len(tokens), self.layout.frame), np.float32)
         which = np.array(slots) - rows.start
@@ -129,7 +129,7 @@ class RealtimeModel:
         self.step([Work(slot, layout.pad, silence) for slot in range(slots)])
 
     def _tensor(self, values: np.ndarray) -> Tensor:
-        # non_blocking: else the host waits at each of these until the GPU has done what it was asked for before.
+        # non_blocking: otherwise the host waits at each of these for all that the GPU was given before.
         return torch.from_numpy(values).to(self._device, non_blocking=True)
 
 

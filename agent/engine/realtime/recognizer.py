@@ -1,6 +1,6 @@
 """A Recognizer with Voxtral Realtime: partial transcripts while the caller speaks, the last words right after.
 
-One thread owns the model. What it is asked for comes through a queue, and the answers go back to the event loop.
+One thread owns the model. Requests reach it through a queue, and answers go back to the event loop.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class RealtimeRecognizer:
         future: asyncio.Future[Transcript] = loop.create_future()
 
         def answer(outcome: Transcript | EngineError) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits
+            with suppress(RuntimeError):  # the loop is closed: nobody is waiting
                 loop.call_soon_threadsafe(_answer, future, outcome)
 
         self._orders.put(lambda transcriber: question(transcriber, answer))

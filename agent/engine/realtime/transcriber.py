@@ -1,4 +1,4 @@
-"""All utterances being transcribed: which has a slot of the model, which waits, which answer belongs to whom.
+"""All utterances being transcribed: which has a slot of the model, which waits, and which answers are due.
 
 It belongs to one thread. Whatever has audio ready takes part in the next step; no utterance waits for another's audio.
 """
@@ -14,7 +14,7 @@ from agent.engine.realtime.model import RealtimeModel, Work
 from agent.engine.realtime.utterance import Answer, RealtimeUtterance
 from agent.exceptions import EngineError, OutOfMemory
 
-MAX_UTTERANCES = 1000  # at once, those included that wait for a slot
+MAX_UTTERANCES = 1000  # at once, including those waiting for a slot
 
 log = logging.getLogger("voxline.engine.realtime")
 
@@ -27,7 +27,7 @@ class Transcriber:
         self._tokenizer = processor.tokenizer
         self._free = list(range(slots))  # a heap: low slots first, so that a step works on few rows
         self._utterances: dict[str, RealtimeUtterance] = {}
-        self._kept: dict[str, RealtimeUtterance] = {}  # the last one of each call, over, still in its slot
+        self._kept: dict[str, RealtimeUtterance] = {}  # each call's last one, which is over and still in its slot
         self._count = 0
 
     def hear(self, block: SpeechBlock, answer: Answer) -> None:
@@ -111,7 +111,7 @@ class Transcriber:
         return utterance
 
     def _ready(self, utterance: RealtimeUtterance) -> bool:
-        """Whether it has a slot and audio for a step; silence at its end included."""
+        """Whether it has a slot and audio for a step, the silence at its end included."""
         if utterance.slot is None:
             return False
         if utterance.at_end():
@@ -141,7 +141,7 @@ class Transcriber:
             utterance.answers.clear()
 
     def _release(self, utterance: RealtimeUtterance, outcome: Transcript | EngineError) -> None:
-        """Nothing more is to be heard of it."""
+        """There is nothing more to hear in it."""
         self._give_back(utterance)
         for answer in utterance.answers:
             answer(outcome)
@@ -150,7 +150,7 @@ class Transcriber:
             utterance.last_answer(outcome)
 
     def _give_back(self, utterance: RealtimeUtterance) -> None:
-        """Its slot is free, or kept for the case that the caller goes on."""
+        """Free its slot, or keep it in case the caller goes on."""
         if utterance.slot is None:
             return
         freed: RealtimeUtterance | None = utterance

@@ -6,8 +6,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from agent.engine.base import FloatArray
 from audio.rate import RATE
 
-TAPS = 32  # of the half-band filter that makes the samples in between, at 8 kHz
-DELAY = TAPS  # samples of 16 kHz by which the output is behind 8 kHz
+TAPS = 32  # of the half-band filter for the samples in between, at 8 kHz
+DELAY = TAPS  # samples at 16 kHz by which the output lags
 
 
 def _half_band() -> FloatArray:
@@ -21,7 +21,7 @@ HALF_BAND = _half_band()
 
 
 class Upsampler:
-    """One stream; the result does not depend on how it is cut into blocks."""
+    """One stream; the result does not depend on the size of its blocks."""
 
     def __init__(self, rate: int = RATE) -> None:
         self.delay = DELAY if rate == RATE else 0  # samples of 16 kHz

@@ -1,4 +1,4 @@
-"""One utterance on its way through the model: audio in, tokens out. It does no work of its own and knows no thread."""
+"""One utterance on its way through the model: audio in, tokens out. It does no work of its own and knows no threads."""
 
 from collections.abc import Callable
 from copy import copy
@@ -15,11 +15,11 @@ from audio.rate import RATE, WIDE_RATE
 Answer = Callable[[Transcript | EngineError], None]
 
 MAX_WAITING_S = 60  # seconds not yet heard by the model; more is dropped
-QUIET_TOKENS = 3  # that say nothing, in a row: no word is under way
+QUIET_TOKENS = 3  # in a row that say nothing: no word is under way
 
 
 class Mark(NamedTuple):
-    """Where an utterance stood when its audio was over."""
+    """The state of an utterance at the end of its audio."""
 
     steps: int
     tokens: int
@@ -31,28 +31,28 @@ class RealtimeUtterance:
     """Audio is cut into the model's frames; silence is added at the end until the last words are out."""
 
     def __init__(self, number: int, call: str, layout: Layout, rate: int = RATE) -> None:
-        self.number = number  # in the order in which they began
+        self.number = number  # in order of their beginnings
         self.call = call
         self.slot: int | None = None
         self.failed: EngineError | None = None
         self.answers: list[Answer] = []  # of those waiting until all audio so far has been heard
-        self.last_answer: Answer | None = None  # of whoever waits for the end
+        self.last_answer: Answer | None = None  # due at the end
         self.tokens: list[int] = []  # after the prompt
         self._layout = layout
         self._rate = rate  # Hz, of what is added
         self._second = 2 * rate  # bytes
-        self._sample = 2 * rate // WIDE_RATE  # bytes that make a sample of 16 kHz
+        self._sample = 2 * rate // WIDE_RATE  # bytes that make a sample at 16 kHz
         self._prompt = layout.prompt[layout.prefix :]
         self._steps = 0
-        self._last_step: int | None = None  # that hears the last of the audio
+        self._last_step: int | None = None  # the one that hears the end of the audio
         self._mark: Mark | None = None
-        self._pcm = bytearray()  # all of it: if the caller goes on, it tells whether what comes is the same and more
+        self._pcm = bytearray()  # all of it: if the caller goes on, it tells whether the new audio begins with it
         self._taken = 0  # bytes
         self._upsampler = Upsampler(rate)
         self._audio: FloatArray = np.zeros(layout.lead, np.float32)  # 16 kHz, from the start of the next frame
 
     def add(self, pcm: bytes) -> None:
-        """More of it, PCM16 at its rate."""
+        """More audio, PCM16 at its rate."""
         longest = min(LONGEST_S * self._second, MAX_WAITING_S * self._second + self._taken)
         room = longest - len(self._pcm)
         self._pcm += pcm[: max(0, min(room, len(pcm) // 2 * 2))]
@@ -66,15 +66,15 @@ class RealtimeUtterance:
         return len(self._audio) >= self._layout.frame and not self.over()
 
     def frame(self) -> FloatArray:
-        """What the next step hears."""
+        """The audio for the next step."""
         return self._audio[: self._layout.frame]
 
     def token(self) -> int:
-        """What the next step goes on from."""
+        """The token before the next step."""
         return self._prompt[self._steps] if self._steps < len(self._prompt) else self.tokens[-1]
 
     def push(self, token: int) -> None:
-        """A step is done, and said this."""
+        """A step is done, and gave this token."""
         self._audio = self._audio[self._layout.token :]
         self._steps += 1
         if self._steps >= len(self._prompt):
@@ -92,7 +92,7 @@ class RealtimeUtterance:
         return self._last_step is not None and self._mark is None and not self.ready()
 
     def add_silence(self) -> None:
-        """All that it takes for the last words to come out."""
+        """As much as it takes for the last words to come out."""
         layout = self._layout
         self._mark = Mark(self._steps, len(self.tokens), self._audio, copy(self._upsampler))
         samples = (layout.flush + 1) * layout.token + self._upsampler.delay
@@ -111,7 +111,7 @@ class RealtimeUtterance:
 
     @property
     def marked(self) -> bool:
-        """Whether it can be gone on with from where its audio was over."""
+        """Whether it can be continued from the end of its audio."""
         return self._mark is not None
 
     def goes_on(self, number: int, pcm: bytes, rate: int = RATE) -> "RealtimeUtterance | None":

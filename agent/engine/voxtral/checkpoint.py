@@ -19,7 +19,7 @@ from config.engine import VoxtralSettings
 
 GIB = 1 << 30
 FILES = ["config.json", "generation_config.json", "tekken.json", "model*.safetensors", "model.safetensors.index.json"]
-# What layers.py takes for granted of the language model.
+# What layers.py assumes about the language model.
 GENUINE = {"attention_bias": False, "mlp_bias": False, "hidden_act": "silu"}
 
 
@@ -44,13 +44,13 @@ def load(settings: VoxtralSettings) -> Checkpoint:
     try:
         loaded: Any = VoxtralForConditionalGeneration.from_pretrained(folder, dtype=dtype, output_loading_info=True)
         model, report = loaded
-        if missing := sorted(report["missing_keys"]):  # else they would be drawn at random
+        if missing := sorted(report["missing_keys"]):  # they would be initialized at random
             raise EngineError(f"{folder}: its weights lack {missing[0]} and {len(missing) - 1} more")
         model.train(mode=False)
         return Checkpoint(model.to(device), tokenizer, device)
     except torch.OutOfMemoryError as error:
         raise EngineError(f"the weights of {settings.model} do not fit on the GPU: {error}") from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # RuntimeError: they have other sizes
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:  # RuntimeError: tensors of other sizes
         raise EngineError(f"{folder}: its weights cannot be loaded: {error}") from error
 
 

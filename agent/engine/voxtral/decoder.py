@@ -1,6 +1,6 @@
 """The model itself: hears audio, reads a prompt into a slot, writes the next token of all slots at once.
 
-Used by one thread, under `torch.inference_mode`. Shapes are padded to a few sizes, so that each has one CUDA graph.
+Used by one thread, under `torch.inference_mode`. Shapes are padded to a few sizes, each with its own CUDA graph.
 """
 
 import logging
@@ -27,11 +27,11 @@ class Row(NamedTuple):
     """What a step needs to know of one slot."""
 
     slot: int
-    token: int  # the last one, not read yet
+    token: int  # the last one, not yet read
     length: int  # positions filled
     temperature: float
     top_p: float
-    draw: float  # even in 0..1
+    draw: float  # uniform in 0..1
 
 
 class Prefix(NamedTuple):
@@ -42,7 +42,7 @@ class Prefix(NamedTuple):
 
 
 class Decoder:
-    """Voxtral over a cache of `slots`, each with room for `context` tokens; `operations` are the best there are."""
+    """Voxtral over a cache of `slots`, each with room for `context` tokens. `operations` are the fastest available."""
 
     def __init__(self, checkpoint: Checkpoint, slots: int, context: int, operations: Operations | None = None) -> None:
         model, self.device = checkpoint.model, checkpoint.device
@@ -60,8 +60,8 @@ class Decoder:
         self._prefixes: list[Prefix] = []
 
     def warm_up(self) -> None:
-        """Run every size once: graphs are captured now, and not while somebody waits. The largest come first, and the
-        others find room in the memory that these have taken."""
+        """Run every size once, so that graphs are captured now and not while a caller waits. The largest come first;
+        the others fit into the memory that these have taken."""
         self._graphs.run("hear", 1, self._encode, torch.zeros(1, BANDS, FRAMES))
         every = self._graphs.enabled
         for length in reversed(sizes(MIN_LENGTH, self.context)) if every else [min(MIN_LENGTH, self.context)]:
@@ -72,7 +72,7 @@ class Decoder:
                 self.pick(self.prefill(0, [0] * count, b"", length - count), Row(0, 0, 0, 0.0, 1.0, 0.0), None)
 
     def learn(self, ids: list[int]) -> None:
-        """Read the beginning of prompts to come, once; the first slot must be free."""
+        """Read the beginning of future prompts, once; the first slot must be free."""
         self.prefill(0, ids, b"", 0)
         self._prefixes.append(Prefix(ids, self.cache.save(0, len(ids))))
 
@@ -123,7 +123,7 @@ class Decoder:
         return int(self._graphs.run("choose", 1, choose, logits, chances))
 
     def step(self, rows: list[Row]) -> list[int]:
-        """One more token of each row, in their order."""
+        """One more token for each row, in order."""
         count = bucket(max(row.slot for row in rows) + 1, MIN_ROWS, self.slots)
         length = bucket(max(row.length for row in rows) + 1, MIN_LENGTH, self.context)
         whole: list[Row] = [Row(slot, 0, self.cache.nowhere, 0.0, 1.0, 0.0) for slot in range(count)]

@@ -10,19 +10,19 @@ from agent.engine.voxtral.prompt import AUDIO_TOKENS
 from agent.engine.voxtral.slots import MIN_ROWS, shape_of, sizes
 from config.engine import VoxtralSettings
 
-# The sizes that the decoder works in.
-MIN_LENGTH = 512  # positions looked at
-PREFILL, MAX_PREFILL = 128, 1024  # tokens read at once are a multiple of this, and at most so many
-PART = 128  # positions of a row that one program of a GPU looks at
-KEPT_AUDIO = 16  # turns; what a reply has heard, the transcriber wants as well
+# The sizes the decoder works with.
+MIN_LENGTH = 512  # positions attended to
+PREFILL, MAX_PREFILL = 128, 1024  # tokens read at once: a multiple of the first, at most the second
+PART = 128  # positions of a row that one GPU program attends to
+KEPT_AUDIO = 16  # turns: the transcriber wants what a reply has already heard
 
-# What follows from no shape: CUDA's kernels, the workspaces of its libraries, and the graphs' own descriptions.
+# What no shape tells: CUDA's kernels, its libraries' workspaces, and the graphs' own descriptions.
 LIBRARIES = 1 << 30
 FLOAT = 4  # bytes
 
 
 def memory_needed(config: VoxtralConfig, settings: VoxtralSettings, dtype: torch.dtype) -> dict[str, int]:
-    """Bytes of the weights, of the slots' keys and values, and of what a step needs besides."""
+    """Bytes for the weights, the slots' keys and values, and whatever else a step needs."""
     shape = shape_of(config)
     with torch.device("meta"):
         weights = sum(weight.numel() for weight in VoxtralForConditionalGeneration(config).parameters())

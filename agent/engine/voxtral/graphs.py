@@ -1,4 +1,5 @@
-"""CUDA graphs: a step of the model is hundreds of small operations, which cost the host more time than the GPU.
+"""CUDA graphs: a step of the model is hundreds of small operations, which the host takes longer to launch than the
+GPU to run.
 
 On a GPU each function is captured once for every shape and replayed after that; elsewhere it is simply called. A replay
 does again what the kernels did, at the same addresses: what goes in is copied into buffers that stay, the weights and
@@ -39,13 +40,13 @@ class Graphs:
         self.enabled = enabled
         self._device = device
         self._captured: dict[Hashable, Captured] = {}
-        self._stream: torch.cuda.Stream | None = None  # on which they are captured
-        self._pool: Any = None  # of the memory that they share
+        self._stream: torch.cuda.Stream | None = None  # that captures them
+        self._pool: Any = None  # the memory they share
         self._failed: set[str] = set()  # kinds of functions that could not be captured
 
     def run(self, kind: str, size: Hashable, function: Function, *inputs: torch.Tensor) -> torch.Tensor:
         """`function(*inputs)` on the device. Kind and size must always mean the same function and shapes; the function
-        must not let the host read a value. The result holds until anything is run again."""
+        must not let the host read a value. The result is valid until anything is run again."""
         captured = self._captured.get((kind, size))
         if captured is None and self.enabled and kind not in self._failed:
             captured = self._try_to_capture(kind, size, function, inputs)
@@ -74,8 +75,8 @@ class Graphs:
     def _record(self, work: Callable[[], torch.Tensor]) -> tuple[Graph, torch.Tensor]:
         # One stream for all: each has workspaces of its own in cuBLAS, and keeps the memory that was freed on it.
         self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        # Libraries set themselves up in the first runs, which a capture does not allow; not on the default stream,
-        # whose work would be joined with everybody else's.
+        # Libraries set themselves up during the first runs, which a capture forbids; not on the default stream,
+        # whose work would be mixed with everybody else's.
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             for _ in range(2):

@@ -11,8 +11,8 @@ import triton.language as tl
 from agent.engine.voxtral.gpu_memory import PART
 from agent.engine.voxtral.operations import Kept, Where
 
-BLOCK = 64  # positions at a time, of the PART that a program looks at
-ROWS = 16  # the least that tensor cores multiply: a group's heads are filled up to it
+BLOCK = 64  # positions at a time, within the PART of a program
+ROWS = 16  # the least that tensor cores multiply: a group's heads are padded to it
 CHUNK = 1024  # numbers that one program gates
 
 
@@ -45,7 +45,7 @@ class Kernels:
         return queries
 
     def attend(self, queries: torch.Tensor, where: Where, kept: Kept) -> torch.Tensor:
-        """See Operations. Nothing is read beyond a token's position, and nothing for those at rest, which get zeros."""
+        """See Operations. Nothing is read beyond a token's position; idle rows read nothing and get zeros."""
         tokens, heads, size = queries.shape
         groups, nowhere = kept.keys.shape[1], kept.keys.shape[2] - 1
         parts = triton.cdiv(where.mask.shape[1], PART)

@@ -26,7 +26,7 @@ class Layer(NamedTuple):
 
 
 class Layers:
-    """A LlamaModel's layers and last norm. The model itself goes on to work, on the same memory."""
+    """A LlamaModel's layers and last norm. The model itself keeps working, on the same memory."""
 
     def __init__(self, model: nn.Module, cache: SlotCache, operations: Operations) -> None:
         parts: Any = model
@@ -66,7 +66,7 @@ def look_back(queries: torch.Tensor, where: Where, kept: Kept) -> torch.Tensor:
     """As Operations.attend, for tokens that are all in the slot of the first."""
     (tokens, length), (_, groups, _, size) = where.mask.shape, kept.keys.shape
     grouped = queries.view(tokens, groups, -1, size).permute(1, 2, 0, 3)
-    # One after another stands the same, without a copy, for each head of a group.
+    # The same keys stand for every head of a group, without a copy.
     keys, values = (
         each[:, :, :length].index_select(0, where.slots[:1])[0, :, None].expand(-1, grouped.shape[1], -1, -1)
         for each in kept
@@ -89,10 +89,10 @@ def _take(layer: Any, kept: Kept) -> Layer:
 
 
 def _joined(*parts: nn.Linear) -> torch.Tensor:
-    """Their weights in one piece; each of them goes on as a part of it, so that memory holds them once."""
+    """Their weights in one tensor; each becomes a view of it, so that memory holds them once."""
     whole = torch.cat([part.weight.detach() for part in parts])
     for part, weight in zip(parts, torch.split(whole, [part.out_features for part in parts]), strict=True):
         part.weight = nn.Parameter(weight, requires_grad=False)
     if whole.is_cuda:
-        torch.cuda.empty_cache()  # the pieces' memory is too small for the next whole, and would be kept
+        torch.cuda.empty_cache()  # the pieces' memory is too small for the next tensor, and would be kept
     return whole

@@ -1,7 +1,7 @@
 """One thread that makes all replies at once: each step writes one token of every reply, and between steps one more
 reply is admitted.
 
-So nobody waits longer than one prompt takes to read, and what the model costs is shared by all.
+So no caller waits longer than it takes to read one prompt, and all share the cost of the model.
 """
 
 import logging
@@ -23,7 +23,7 @@ from audio.rate import RATE
 
 log = logging.getLogger(__name__)
 
-CLOSE_S = 30.0  # that the thread may take to end: one step, or the capture of one graph
+CLOSE_S = 30.0  # for the thread to end: one step, or the capture of one graph
 
 
 @dataclass(eq=False)
@@ -32,17 +32,17 @@ class Job:
 
     id: str
     ids: list[int]  # the prompt's tokens
-    audio: bytes = b""  # mono PCM16, where the prompt has audio tokens
-    bands: torch.Tensor | None = None  # its spectrogram's frames, if they are known (see GrowingMel)
-    call: str = ""  # whose prompts begin alike
-    shared: int = 0  # tokens that the call's next prompt may begin with: those before the audio
+    audio: bytes = b""  # mono PCM16, for the prompt's audio tokens
+    bands: torch.Tensor | None = None  # its spectrogram's frames, if known (see GrowingMel)
+    call: str = ""  # a call's prompts begin alike
+    shared: int = 0  # tokens before the audio, with which the call's next prompt may begin
     max_tokens: int = 250
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
     forbidden: bool = False  # whether it must not begin with what `forbidden` names
-    patient: bool = False  # admitted only when nobody else waits
-    rate: int = RATE  # Hz, of the audio
+    patient: bool = False  # admitted only when nothing else waits
+    rate: int = RATE  # Hz
     cancelled: bool = field(default=False, init=False)
 
 
@@ -60,12 +60,12 @@ class Running:
     job: Job
     slot: int
     random: random.Random
-    token: int = 0  # the last one, not read yet
+    token: int = 0  # the last one, not yet read
     length: int = 0  # positions filled
     written: int = 0  # tokens
 
     def row(self) -> Row:
-        """What the next step needs; draws a number."""
+        """What the next step needs, with a random number drawn for it."""
         job = self.job
         return Row(self.slot, self.token, self.length, job.temperature, job.top_p, self.random.random())
 
@@ -92,13 +92,13 @@ class DecodeLoop:
         self._deliver = deliver
         self._waiting: deque[Job] = deque()
         self._patient: deque[Job] = deque()
-        self._running: list[Running] = []  # the newest last
+        self._running: list[Running] = []  # newest last
         self._events: list[Event] = []
         self._changed = threading.Condition()
         self._closing = False
         self._ready = threading.Event()
-        self._failure: Exception | None = None  # of the warm-up
-        self._lost: DeviceLost | None = None  # why the loop is over, if not by `close`
+        self._failure: Exception | None = None  # during warm-up
+        self._lost: DeviceLost | None = None  # why the loop ended, if not by `close`
         self._thread = threading.Thread(target=self._run, name="voxtral", daemon=True)
 
     def start(self) -> None:
@@ -109,7 +109,7 @@ class DecodeLoop:
             raise EngineError(f"Voxtral could not warm up: {self._failure}") from self._failure
 
     def submit(self, job: Job) -> None:
-        """Let a job wait for a slot; raises EngineError when too many wait already."""
+        """Queue a job for a slot; raises EngineError when too many are waiting."""
         with self._changed:
             if self._closing:
                 raise self._over()
@@ -123,7 +123,7 @@ class DecodeLoop:
             self._changed.notify()
 
     def cancel(self, job: Job) -> None:
-        """End a job before the next step; nothing more is said of it after that."""
+        """End a job before the next step; no event of it comes after that."""
         with self._changed:
             job.cancelled = True
             for queue in (self._waiting, self._patient):
@@ -132,7 +132,7 @@ class DecodeLoop:
             self._changed.notify()
 
     def close(self) -> None:
-        """End the thread, and every job with an error. Blocks until the step that runs is over."""
+        """End the thread, and every job with an error. Blocks until the running step is over."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -169,7 +169,7 @@ class DecodeLoop:
         self._flush()
 
     def _turn(self, first: torch.Tensor) -> bool:
-        """Admit one job and write one token of each; waits while there is nothing to do. False: it is over."""
+        """Admit a job and write one token of each; waits while there is nothing to do. False once the loop is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._closing or self._running or self._events or self._can_admit())
             if self._closing:
@@ -179,13 +179,13 @@ class DecodeLoop:
             self._release(running)
         if job:
             self._admit(job, first)
-            self._flush()  # so that a first word need not wait for the step
+            self._flush()  # a first word need not wait for the step
         if self._running:
             self._step()
         return True
 
     def _can_admit(self) -> bool:
-        # A transcript never takes the last slot: somebody may want to be answered.
+        # A transcript never takes the last slot: a caller may want an answer.
         return self.slots.free > 0 if self._waiting else self.slots.free > 1 and bool(self._patient)
 
     def _next(self) -> Job:
@@ -221,7 +221,7 @@ class DecodeLoop:
             self._write(running, token)
 
     def _write(self, running: Running, token: int) -> None:
-        """Hand on a token of a job, or its end."""
+        """Pass on a token of a job, or its end."""
         running.token = token
         running.written += 1
         if token != self._end:

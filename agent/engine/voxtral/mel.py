@@ -1,9 +1,9 @@
 """The caller's audio as the encoder wants it: Whisper's log-mel spectrogram of the last 30 s, at 16 kHz.
 
-A frame depends on 29 ms of audio around it and nothing else, so frames are computed while the caller speaks, and only
-the last ones and the measure by the loudest band are left for the turn's end.
+A frame depends only on the 29 ms of audio around it, so frames are computed while the caller speaks; only
+the last ones and the scaling by the loudest band are left for the end of the turn.
 
-Places in the audio are counted in samples of 8 kHz, of which a wide-band line has a pair in that time.
+Positions in the audio count 8 kHz samples; a wide-band line has a pair of samples for each.
 """
 
 from collections import deque
@@ -18,13 +18,13 @@ from audio.rate import RATE, WIDE_RATE
 
 BANDS, FRAMES = 128, 3000
 WINDOW, HOP = 400, 160  # samples at 16 kHz
-SILENCE = 1e-10  # the least power of a band
-RANGE = 8.0  # decades below the loudest band; what is fainter counts as silent
-HALF_TAPS = 32  # samples at 8 kHz on each side that make a sample between two: 4 ms
+SILENCE = 1e-10  # the least power in a band
+RANGE = 8.0  # decades below the loudest band; anything fainter counts as silence
+HALF_TAPS = 32  # samples at 8 kHz on each side that make up one in between: 4 ms
 
 # In samples of 8 kHz:
 STEP, HALF = HOP // 2, WINDOW // 4  # from frame to frame; half a window
-LONGEST = STEP * FRAMES  # of what is longer, the end is heard
+LONGEST = STEP * FRAMES  # of longer audio, the end is heard
 EDGE = -(-(HALF + HALF_TAPS - 1) // STEP)  # frames that the beginning of the audio reaches into
 
 Samples = NDArray[np.int16]  # [n] at 8 kHz, or [n, 2] at 16 kHz
@@ -65,7 +65,7 @@ class Mel:
             return torch.empty(0, BANDS, device=self._device)
         low, high = STEP * first - HALF, max(STEP * (stop - 1) + HALF, HALF + 1)  # the samples in these windows
         wide = self._widen_part(samples, max(0, low), min(len(samples), high))
-        # Behind the audio is silence up to 30 s, and both ends of these are mirrored.
+        # The audio is followed by silence up to 30 s, and both ends of that are mirrored.
         wide = _pad(wide, 0, max(0, 2 * (min(high, LONGEST) - len(samples))))
         if high > LONGEST:
             wide = torch.cat((wide, wide[2 * (LONGEST - high) - 1 : -1].flip(0)))
@@ -77,8 +77,8 @@ class Mel:
         return bands
 
     def widen(self, samples: Samples) -> torch.Tensor:
-        """8 → 16 kHz, without delay: the samples stay, and those between them come from a short filter.
-        16 kHz stays what it is."""
+        """8 → 16 kHz, without delay: the samples stay, and a short filter makes those in between.
+        16 kHz stays as it is."""
         return self._widen_part(samples, 0, len(samples))
 
     def _widen_part(self, samples: Samples, start: int, stop: int) -> torch.Tensor:
@@ -94,17 +94,17 @@ class Mel:
 
 
 class GrowingMel:
-    """The frames of one utterance, computed as its audio comes. It holds no more than the last 30 s."""
+    """The frames of one utterance, computed as its audio arrives. It holds no more than the last 30 s."""
 
     def __init__(self, mel: Mel, rate: int = RATE) -> None:
-        self.rate = rate  # Hz, of what is added
+        self.rate = rate  # Hz of the audio added
         self._mel = mel
         self._size = size_of(rate)
-        self._pcm = bytearray()  # from the sample `_start` on, the first that is still heard
+        self._pcm = bytearray()  # from sample `_start` on, the first one still heard
         self._start = 0
         self._pieces: deque[torch.Tensor] = deque()
         self._kept = 0  # frames before the first piece
-        self._done = 0  # frames before what is still to be computed
+        self._done = 0  # frames before those still to be computed
 
     def add(self, pcm: bytes) -> None:
         """More audio, mono PCM16."""
@@ -112,7 +112,7 @@ class GrowingMel:
         count = self._start + len(self._pcm) // self._size
         self._forget_before(first_sample(count))
         begin = self._start // STEP
-        # A frame is computed when all that reaches into it is there; the first is mirrored, which takes one more.
+        # A frame is computed once all its audio is there; the first is mirrored, which takes one sample more.
         stop = (count - HALF - HALF_TAPS - 1) // STEP + 1
         if stop > self._done:
             samples = samples_of(bytes(self._pcm), self.rate)
@@ -135,7 +135,7 @@ class GrowingMel:
         start = first_sample(self._start + len(audio) // self._size)
         samples = samples_of(audio, self.rate)[start - self._start :]
         begin = start // STEP
-        fresh = begin + EDGE if begin else 0  # those before were computed as if something had come before them
+        fresh = begin + EDGE if begin else 0  # the frames before were computed as if audio had come before them
         if self._done <= fresh:
             return None
         rest = self._mel.frames(samples, self._done - begin, frames_of(len(samples)))
@@ -159,14 +159,14 @@ def size_of(rate: int) -> int:
 
 
 def samples_of(pcm: bytes, rate: int = RATE) -> Samples:
-    """PCM16 as numbers; half a sample at the end, or half a pair, is left out."""
+    """PCM16 as numbers; half a sample or half a pair at the end is left out."""
     size = size_of(rate)
     samples = np.frombuffer(pcm, "<i2", len(pcm) // size * size // 2)
     return samples if rate == RATE else samples.reshape(-1, 2)
 
 
 def frames_of(samples: int) -> int:
-    """How many frames the audio reaches into; those behind it are silent."""
+    """How many frames the audio reaches into; the frames after it are silent."""
     return min(FRAMES, -(-(samples + HALF) // STEP))
 
 
@@ -176,7 +176,7 @@ def first_sample(count: int) -> int:
 
 
 def last_30_s(pcm: bytes, rate: int = RATE) -> bytes:
-    """What is heard of PCM16."""
+    """The part of PCM16 that is heard."""
     size = size_of(rate)
     return pcm[size * first_sample(len(pcm) // size) :]
 

@@ -25,7 +25,7 @@ TRANSCRIPT_TOKENS = 300  # at most: 30 s of the fastest speech
 
 
 class Loaded:
-    """Everything that a loaded checkpoint consists of."""
+    """All parts of a loaded checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint, settings: VoxtralSettings, agents: dict[str, AgentSettings]) -> None:
         self.tokenizer = checkpoint.tokenizer
@@ -128,7 +128,7 @@ class VoxtralModel:
     async def _transcribe(
         self, utterance: str, audio: bytes, rate: int, bands: torch.Tensor | None, agent: str
     ) -> AsyncGenerator[str, None]:
-        """What is said in mono PCM16, in pieces, once nobody waits for a reply."""
+        """The words in mono PCM16, in pieces, once no caller is waiting for a reply."""
         loaded = self._ready()
         settings = self._agents.get(agent)
         prompt = transcription(loaded.tokenizer, settings.language.split("-")[0] if settings else "en")
@@ -145,7 +145,7 @@ class VoxtralModel:
                 yield event.text
 
     async def _tokens(self, loaded: Loaded, job: Job) -> AsyncGenerator[int, None]:
-        """The tokens of a job that can be cancelled by its id."""
+        """The tokens of a job, which can be cancelled by id."""
         self._jobs[job.id] = job
         try:
             async with aclosing(loaded.streams.tokens(job)) as tokens:

@@ -6,11 +6,11 @@ from agent.engine.base import Recognizer, SpeechBlock, Transcript, clearest
 from agent.engine.voxtral.mel import GrowingMel, Mel
 from audio.rate import RATE
 
-MAX_UTTERANCES = 256  # of 3 MB at most each; the oldest one's call must have been lost
+MAX_UTTERANCES = 256  # of at most 3 MB each; beyond that, the oldest one's call must have been lost
 
 
 class UtteranceMel:
-    """One that goes on."""
+    """One in progress."""
 
     def __init__(self, block: SpeechBlock, mel: Mel) -> None:
         self.call = block.call
@@ -19,12 +19,12 @@ class UtteranceMel:
 
 
 class Listening:
-    """Hears every block once, some 0.2 ms each, so that a turn's end finds its spectrogram almost ready."""
+    """Hears every block once, some 0.2 ms each, so that the spectrogram is almost ready at the end of a turn."""
 
     def __init__(self) -> None:
         self._mel = Mel(torch.device("cpu"))
         self._utterances: dict[str, UtteranceMel] = {}
-        self._last: dict[str, UtteranceMel] = {}  # of each call
+        self._last: dict[str, UtteranceMel] = {}  # by call
 
     def hear(self, block: SpeechBlock) -> None:
         """The next block of an utterance."""
@@ -45,7 +45,7 @@ class Listening:
         return utterance.mel.bands(audio) if utterance and utterance.mel.rate == rate else None
 
     def forget(self, name: str) -> UtteranceMel | None:
-        """An utterance is over, or was none; gives it if it was known."""
+        """An utterance is over, or was never one; gives it if it was known."""
         utterance = self._utterances.pop(name, None)
         if utterance and self._last.get(utterance.call) is utterance:
             del self._last[utterance.call]
@@ -58,7 +58,7 @@ class Listening:
 
 
 class Overhearing:
-    """Another Recognizer, whose blocks the model listens to as well."""
+    """Wraps a Recognizer: the model hears its blocks as well."""
 
     def __init__(self, recognizer: Recognizer, listening: Listening) -> None:
         self._recognizer = recognizer

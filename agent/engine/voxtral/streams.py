@@ -1,4 +1,4 @@
-"""Hands tokens from the loop's thread to the asyncio tasks that wait for them, once per step."""
+"""Hands tokens from the loop's thread to the asyncio tasks waiting for them, once per step."""
 
 import asyncio
 from collections import defaultdict
@@ -9,7 +9,7 @@ from agent.exceptions import EngineError
 
 
 class TokenStream:
-    """What comes of one job. It holds no more than the job's `max_tokens`."""
+    """The tokens of one job, at most its `max_tokens`."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -20,7 +20,7 @@ class Streams:
     """The streams of all jobs of one decode loop."""
 
     def __init__(self, build: Callable[..., DecodeLoop]) -> None:
-        """`build` makes the decode loop; what it lacks is `deliver`."""
+        """`build` makes the decode loop, given `deliver`."""
         self._streams: dict[Job, TokenStream] = {}
         self._loop = build(deliver=self._deliver)
 
@@ -33,7 +33,7 @@ class Streams:
         self._loop.close()
 
     async def tokens(self, job: Job) -> AsyncGenerator[int, None]:
-        """The tokens of a job as they come; it is cancelled when they are not wanted any more. Raises EngineError when
+        """The tokens of a job as they come; leaving the iterator cancels the job. Raises EngineError when
         it fails."""
         stream = self._streams[job] = TokenStream()
         ended = False

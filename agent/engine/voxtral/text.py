@@ -1,4 +1,4 @@
-"""Turns tokens into text: whole characters only, without special tokens, with markers and tool calls interpreted."""
+"""Turns tokens into text: whole characters only, no special tokens, markers and tool calls interpreted."""
 
 import codecs
 import json
@@ -16,7 +16,7 @@ from agent.exceptions import EngineError
 log = logging.getLogger(__name__)
 
 Marker = Incomplete | Backchannel
-# Three dots are what a model may write for the one character that it was told.
+# A model may write three dots for the one character it was told.
 MARKERS: dict[str, Marker] = {
     INCOMPLETE: Incomplete(),
     "...": Incomplete(),
@@ -26,7 +26,7 @@ MAX_CALLS = 8  # of one reply
 
 
 class Vocabulary:
-    """What each token stands for."""
+    """The meaning of each token."""
 
     def __init__(self, tokenizer: InstructTokenizerV7) -> None:
         assert isinstance(tokenizer.tokenizer, Tekkenizer)
@@ -45,7 +45,7 @@ class Vocabulary:
         return next((name for name, number in self._parts.items() if number == token), "")
 
     def beginning_markers(self) -> list[int]:
-        """All tokens that a marker may begin with, blanks before it included."""
+        """All tokens with which a marker may begin, blanks before it included."""
         markers = [marker.encode() for marker in MARKERS]
         return [
             token
@@ -65,12 +65,12 @@ class Reading:
         self._vocabulary = vocabulary
         self._markers = markers
         self._characters = codecs.getincrementaldecoder("utf-8")("replace")
-        self._held = ""  # blanks, and what may become a marker
-        self._calls: list[list[bytes]] = []  # of each: the parts between special tokens
-        self.said = False  # whether there was any text but blanks
+        self._held = ""  # blanks, and what may turn out a marker
+        self._calls: list[list[bytes]] = []  # for each, the parts between special tokens
+        self.said = False  # whether there was any text other than blanks
 
     def add(self, token: int) -> Iterator[Text | Marker]:
-        """What a further token gives, if anything. After a marker nothing else is of interest."""
+        """What one more token yields, if anything. After a marker nothing else matters."""
         if token == self._vocabulary.calls:
             self._calls.append([b""])
         elif self._calls:

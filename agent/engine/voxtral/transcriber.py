@@ -1,4 +1,4 @@
-"""Transcribes what the caller said in the background, when the model is idle: a Recognizer that nothing waits for."""
+"""Transcribes the caller's words in the background, while the model is idle: a Recognizer that nothing waits for."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -13,7 +13,7 @@ Transcribe = Callable[[str, bytes, int, torch.Tensor | None, str], AsyncGenerato
 
 
 class VoxtralTranscriber:
-    """The model's own transcripts. Nothing is known of an utterance before it is over."""
+    """The model's own transcripts. There is none before an utterance is over."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class VoxtralTranscriber:
         await self._load()
 
     async def hear(self, block: SpeechBlock) -> Transcript:
-        """See Recognizer. Of an utterance of more than 30 s, the end is kept."""
+        """See Recognizer. Of an utterance longer than 30 s, the end is kept."""
         self._listening.hear(block)
         return Transcript("")
 
