@@ -1,14 +1,12 @@
 """The Twilio line as a whole: its webhooks and media socket, and the check that both come from Twilio."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Container
-from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from config.settings import Settings
 from telephony.lines.admission import Admission
@@ -17,6 +15,7 @@ from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
 from telephony.lines.refusals import Refusals
 from telephony.lines.registry import Registry
+from telephony.lines.stream.media_socket import MediaSocket
 from telephony.lines.stream.protocol import Started
 from telephony.lines.stream.stream_call import StreamCall
 from telephony.lines.stream.token import Tokens
@@ -63,42 +62,32 @@ class TwilioService:
 
     def routes(self) -> list[BaseRoute]:
         """The webhooks, and the socket for calls' audio."""
-        return [*self._webhooks.routes(), WebSocketRoute("/twilio/media", self._media)]
-
-    async def _media(self, websocket: WebSocket) -> None:
-        if refusal := self._refusal(websocket):
-            with suppress(RuntimeError, WebSocketDisconnect):
-                await websocket.send_denial_response(refusal)
-            return
-        await websocket.accept()
-        twilio = self._settings.twilio
-        call = StreamCall(
-            websocket,
-            MediaStream(max_message_bytes=twilio.max_message_bytes, max_gap_ms=twilio.max_gap_ms),
-            twilio,
+        socket = MediaSocket(
+            self._calls,
+            self._refusals,
+            self._settings.twilio,
             self._settings.playout,
+            protocol=self._protocol,
+            check=self._check,
             accept=self._accept,
-            clock_ms=lambda: 1000 * asyncio.get_running_loop().time(),
         )
-        self._calls.enter(call)
-        try:
-            await call.run()
-        finally:
-            self._calls.leave(call)
+        return [*self._webhooks.routes(), WebSocketRoute("/twilio/media", socket.serve)]
 
-    def _refusal(self, websocket: WebSocket) -> Response | None:
+    def _protocol(self) -> MediaStream:
+        twilio = self._settings.twilio
+        return MediaStream(max_message_bytes=twilio.max_message_bytes, max_gap_ms=twilio.max_gap_ms)
+
+    def _check(self, websocket: WebSocket) -> Response | None:
+        """Refuse an upgrade that Twilio has not signed."""
+        if self._signature is None:
+            return None
         refused = self._refusals.answer
-        if self._signature:
-            try:
-                claim = self._signature.claim(websocket.headers)
-            except NotSigned as error:
-                return refused(websocket, 403, error.reason, *error.details)
-            if not self._signature.upgrade(claim, target(websocket)):
-                return refused(websocket, 403, "the signature of the upgrade is wrong; is server.public_url right?")
-        if self._calls.crowded:
-            return refused(websocket, 503, "too many media sockets")
-        if not self._calls.is_ready:
-            return refused(websocket, 503, "not ready")
+        try:
+            claim = self._signature.claim(websocket.headers)
+        except NotSigned as error:
+            return refused(websocket, 403, error.reason, *error.details)
+        if not self._signature.upgrade(claim, target(websocket)):
+            return refused(websocket, 403, "the signature of the upgrade is wrong; is server.public_url right?")
         return None
 
     def _accept(self, call: StreamCall, started: Started) -> Listener:

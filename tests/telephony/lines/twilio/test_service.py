@@ -112,15 +112,6 @@ def sign(url: str, form: dict[str, str] | None = None) -> dict[str, str]:
 UPGRADE = sign("wss://voice.example.com/twilio/media")
 
 
-def test_a_server_that_loads_or_is_crowded_takes_no_socket() -> None:
-    place = Place()
-    place.calls.is_ready = False
-    assert place.denied() == (503, "not ready")
-    place.calls.crowded = True
-    assert place.denied() == (503, "too many media sockets")
-    assert place.calls.entered == []
-
-
 def test_an_upgrade_that_twilio_has_not_signed_is_refused() -> None:
     place = Place(**SECURED)
     status, why = place.denied()
