@@ -27,13 +27,13 @@ serve: .venv/run ## set up and answer calls on http://127.0.0.1:8080
 	$(BIN)/voxline serve
 
 test: .venv/test ## set up and run the tests
-	$(BIN)/pytest -n 3 --dist loadfile -m 'not alone and not slow' $(MODELS:%=--ignore=%)
+	$(BIN)/pytest -n 4 --dist loadfile -m 'not alone and not slow' $(MODELS:%=--ignore=%)
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone and not slow' $(MODELS)
 	$(BIN)/pytest -m 'alone and not slow' $(ALONE)
 	@$(BIN)/python -m tests.debian
 
 test-slow: .venv/slow ## the rest of the tests: floods, leaks, baresip, models in calls, the GPU's kernels, benchmarks in small
-	$(BIN)/pytest -n 3 --dist loadfile -m 'slow and not alone'
+	$(BIN)/pytest -n 4 --dist loadfile -m 'slow and not alone'
 	$(BIN)/pytest -m 'slow and alone'
 	@$(BIN)/python -m tests.debian
 
