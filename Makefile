@@ -84,6 +84,7 @@ clean: ## remove the set-up and everything that was written
 
 .venv/test: .venv/run
 	$(INSTALL) -e '.[embedded,gpu,plot,sip,dev]'
+	$(INSTALL) --no-deps moonshine-voice
 	@touch $@
 
 .venv/slow: .venv/test

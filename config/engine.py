@@ -8,8 +8,9 @@ from config.group import Group, Milliseconds, Seconds
 
 
 class EmbeddedSettings(Group):
-    """pocketsphinx and espeak-ng."""
+    """pocketsphinx or Moonshine, and espeak-ng."""
 
+    recognizer: Literal["auto", "moonshine", "pocketsphinx"] = "pocketsphinx"
     decoders: int = Field(default=4, ge=1, le=64)
 
 

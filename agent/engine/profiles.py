@@ -127,6 +127,20 @@ def _recognizer(name: str, settings: EngineSettings, agents: Agents) -> Recogniz
         from agent.engine.openai.transcription import OpenAIRecognizer  # noqa: PLC0415
 
         return OpenAIRecognizer(settings.openai)
+    return _embedded_recognizer(settings, agents)
+
+
+def _embedded_recognizer(settings: EngineSettings, agents: Agents) -> Recognizer:
+    if settings.embedded.recognizer != "pocketsphinx":
+        from agent.engine.embedded.moonshine import Moonshine, model_folder  # noqa: PLC0415
+        from agent.engine.embedded.moonshine_recognizer import MoonshineRecognizer  # noqa: PLC0415
+
+        try:
+            return MoonshineRecognizer(agents, Moonshine(model_folder()))
+        except EngineError as error:
+            if settings.embedded.recognizer == "moonshine":
+                raise
+            logger.warning("callers are heard by pocketsphinx: %s", error)
     from agent.engine.embedded.recognizer import PocketsphinxRecognizer  # noqa: PLC0415
 
     return PocketsphinxRecognizer(agents, decoders=settings.embedded.decoders)

@@ -10,7 +10,8 @@ import pytest
 from config.extras import ROOT, install_command, packages
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-TAKEN_ALONE = {"--no-deps silero-vad"}  # for lines without models: with its own packages it would bring torch
+# Lines without models need no torch, and of Moonshine's package only three files.
+TAKEN_ALONE = {"--no-deps silero-vad", "--no-deps moonshine-voice"}
 
 
 @pytest.mark.parametrize("extra", ["embedded", "gpu", "plot", "sip"])

@@ -1,13 +1,13 @@
 """What a transcript means in one agent's dialogue: the intent it names, the slots it fills, whether it wants an answer
 and whether it is complete. Pure functions."""
 
-import re
 from collections.abc import Iterable
 from typing import get_args
 
 import msgspec
 
 from agent.engine.base import Expect, Meaning
+from agent.engine.embedded.numerals import NUMBERS, digits_at, words_of
 from config.dialogue import AGREEING, HANGING, LISTENING, BuiltIn, Dialogue, SlotType
 from config.phrase import Choice, Slot, Word, parse_phrase
 
@@ -129,7 +129,7 @@ class Understanding:
 
     def _ends_in_half_a_number(self, words: list[str], whole: bool, expect: Expect) -> bool:
         """Digits at the end, and a number that has more. "At two" is a time unless digits were asked for."""
-        count = next((at for at, word in enumerate(reversed(words)) if word not in DIGITS), len(words))
+        count = len(_number_at_end(words))
         half = 0 < count < max(self._digits, default=0) and count not in self._digits
         return half and (not whole or expect is Expect.DIGITS)
 
@@ -215,7 +215,7 @@ class Understanding:
                         first.add(node.text)
                     case Slot():
                         slot = self._slots[node.name]
-                        first |= DIGITS.keys() if slot.digits else set()
+                        first |= NUMBERS if slot.digits else set()
                         first |= {word for _, phrase in slot.phrases() for word in self._first_words(phrase)}
                     case Choice():
                         first |= self._first_words(node)
@@ -249,16 +249,24 @@ class Understanding:
         """Every value that begins at `start`, with where it ends. Digits count only when there are as many as asked."""
         if not slot.digits:
             return [(value, end) for value, phrase in slot.phrases() for end, _ in self._match(phrase, words, start)]
-        end = start
-        while end < len(words) and words[end] in DIGITS:
-            end += 1
-        if end - start != slot.digits or (words[start - 1 : start] and words[start - 1] in DIGITS):
+        groups = digits_at(words, start)
+        digits = "".join(group for group, _ in groups)
+        if len(digits) != slot.digits or (start > 0 and digits_at(words[:start], start - 1)):
             return []
-        return [("".join(DIGITS[word] for word in words[start:end]), end)]
+        return [(digits, groups[-1][1])]
+
+
+def _number_at_end(words: list[str]) -> str:
+    """The digits of the last words."""
+    for start in range(len(words)):
+        groups = digits_at(words, start)
+        if groups and groups[-1][1] == len(words):
+            return "".join(group for group, _ in groups)
+    return ""
 
 
 def _words(transcript: str) -> list[str]:
-    return re.findall(r"[a-z']+", transcript.lower())[:MAX_WORDS]
+    return words_of(transcript)[:MAX_WORDS]
 
 
 def _longest_run(found: Found) -> list[Span]:

@@ -11,7 +11,7 @@ import pytest_asyncio
 import soxr
 
 import config
-from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock, Transcript
+from agent.engine.base import Expect, Meaning, SpeechBlock, Transcript
 from agent.engine.embedded.recognizer import MAX_MS, PocketsphinxRecognizer
 from agent.engine.embedded.synthesizer import say
 from agent.engine.embedded.understanding import Understanding
@@ -20,6 +20,7 @@ from audio import g711, wav
 from audio.resample import to_both, to_pcm16
 from config.agent import AgentSettings, load_agents
 from config.dialogue import Dialogue
+from tests.agent.engine.embedded.telephone import SPOKEN, telephone, word_errors
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one recognizer for all: it takes a while to load
 
@@ -53,36 +54,10 @@ CARDS = Dialogue.model_validate(
         "intents": {"deal": {"phrases": ["deal the cards"], "answer": "Here they are."}},
     }
 )
-SPOKEN = {
-    "cards-1": "ten of clubs",
-    "cards-2": "four queen of clubs",
-    "cards-3": "seven of clubs",
-    "goforward": "go forward ten meters",
-    "numbers": "thirty three four or six ninety two",
-}
-
-
-def telephone(audio: FloatArray, rate: int, seed: int = 0, level_db: float = -22) -> bytes:
-    """Audio over the phone: 8 kHz, its level, line noise, G.711, silence before and after."""
-    line = soxr.resample(audio, rate, 8000)
-    line = line * (10 ** (level_db / 20) / np.sqrt(np.mean(line[np.abs(line) > 0.01] ** 2)))
-    line = np.concatenate([np.zeros(1600), line, np.zeros(3200)])
-    line = line + np.random.default_rng(seed).standard_normal(len(line)) * 10 ** (-60 / 20)
-    return g711.decode(g711.encode((np.clip(line, -1, 1) * 32767).astype("<i2").tobytes()))
 
 
 def spoken(text: str, voice: str = VOICES[0], level_db: float = -22) -> bytes:
     return telephone(*say(text, voice, 0.9), level_db=level_db)
-
-
-def word_errors(said: str, heard: str) -> int:
-    """Insertions, deletions and substitutions."""
-    row = list(range(len(heard.split()) + 1))
-    for number, word in enumerate(said.split(), 1):
-        previous, row = row, [number]
-        for at, other in enumerate(heard.split(), 1):
-            row.append(min(previous[at] + 1, row[-1] + 1, previous[at - 1] + (word != other)))
-    return row[-1]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

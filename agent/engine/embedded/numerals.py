@@ -1,0 +1,75 @@
+"""Numbers in a transcript as callers say them: "10:30" as ten thirty, "1234" digit by digit. Pure functions."""
+
+import re
+
+ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
+ORDINALS |= {"twelve": "twelfth", **{ten: f"{ten[:-1]}ieth" for ten in TENS}}
+TIMES = {"double": 2, "triple": 3}
+NUMBERS = {*ONES, "oh", "o", *TEENS, *TENS, *TIMES}  # words that digits may begin with
+
+_TOKEN = re.compile(r"(\d{1,2}):(\d\d)|(\d{1,2})(?:st|nd|rd|th)\b|(\d+)|([ap])\.m\.?|([a-z']+)")
+
+
+def words_of(transcript: str) -> list[str]:
+    """The words of a transcript in lower case, numbers as words, without punctuation."""
+    words: list[str] = []
+    for hour, minute, ordinal, number, half, word in _TOKEN.findall(transcript.lower()):
+        if hour:
+            words += [*_cardinal(hour), *_minutes(minute)]
+        elif ordinal:
+            *before, last = _cardinal(ordinal)
+            words += [*before, ORDINALS.get(last, f"{last}th")]
+        elif number:
+            words += _cardinal(number) if len(number) < 3 else [ONES[int(digit)] for digit in number]
+        else:
+            words.append(f"{half}m" if half else word)
+    return words
+
+
+def digits_at(words: list[str], start: int) -> list[tuple[str, int]]:
+    """The digits that are read out from a word on, group by group, each with where it ends: "four twelve" are 4 and
+    12, "double five" is 55."""
+    groups: list[tuple[str, int]] = []
+    while group := _group(words, start):
+        groups.append(group)
+        start = group[1]
+    return groups
+
+
+def _group(words: list[str], at: int) -> tuple[str, int] | None:
+    word, after = (*words[at : at + 2], "", "")[:2]
+    if digit := _digit(word):
+        return digit, at + 1
+    if word in TEENS:
+        return str(10 + TEENS.index(word)), at + 1
+    if word in TENS:
+        one = _digit(after)
+        more = one if one not in ("", "0") else ""
+        return f"{2 + TENS.index(word)}{more or 0}", at + 1 + bool(more)
+    if word in TIMES and (digit := _digit(after)):
+        return digit * TIMES[word], at + 2
+    return None
+
+
+def _digit(word: str) -> str:
+    if word in ("oh", "o"):
+        return "0"
+    return str(ONES.index(word)) if word in ONES else ""
+
+
+def _cardinal(number: str) -> list[str]:
+    """Of one or two digits; a zero before the other is said."""
+    if len(number) == 1 or number[0] == "0":
+        return [ONES[int(digit)] for digit in number]
+    if number[0] == "1":
+        return [TEENS[int(number[1])]]
+    return [TENS[int(number[0]) - 2], *([ONES[int(number[1])]] if number[1] != "0" else [])]
+
+
+def _minutes(minute: str) -> list[str]:
+    if minute == "00":
+        return []
+    return ["oh", ONES[int(minute[1])]] if minute[0] == "0" else _cardinal(minute)

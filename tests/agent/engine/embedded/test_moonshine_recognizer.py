@@ -1,0 +1,202 @@
+"""The recognizer around the network: when it is heard, in which order, and what it means."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import soxr
+
+import config
+from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock
+from agent.engine.embedded.moonshine import Moonshine, model_folder
+from agent.engine.embedded.moonshine_recognizer import LONGEST_MS, MAX_UTTERANCES, MoonshineRecognizer
+from agent.engine.embedded.numerals import words_of
+from agent.engine.embedded.understanding import Understanding
+from agent.exceptions import EngineError
+from audio import wav
+from config.agent import load_agents
+from tests.agent.engine.embedded.telephone import SPOKEN, telephone, word_errors
+
+AGENTS = load_agents(Path(config.__file__).parent / "agents")
+BLOCK = 3200  # bytes of 200 ms at 8 kHz
+HUM = (3000 * np.sin(np.arange(800) / 2)).astype("<i2").tobytes()  # 100 ms
+
+
+class Told(Moonshine):
+    """Hears what it is told to, and remembers how much audio it was given."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+        self.heard_ms: list[int] = []
+        self.open = threading.Event()
+        self.open.set()
+
+    def text(self, audio: FloatArray) -> str:
+        assert self.open.wait(20)
+        self.heard_ms.append(len(audio) // 16)
+        return self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+
+
+Make = Callable[..., tuple[MoonshineRecognizer, Told]]
+
+
+@pytest_asyncio.fixture
+async def make() -> AsyncGenerator[Make, None]:
+    made: list[tuple[MoonshineRecognizer, Told]] = []
+
+    def build(*texts: str) -> tuple[MoonshineRecognizer, Told]:
+        told = Told(*texts)
+        made.append((MoonshineRecognizer(AGENTS, told), told))
+        return made[-1]
+
+    yield build
+    for recognizer, told in made:
+        told.open.set()
+        await recognizer.close()
+
+
+def block(name: str = "u1", ms: int = 200, **more: object) -> SpeechBlock:
+    fields: dict[str, object] = {"agent": "front_desk", "audio": HUM * (ms // 100), **more}
+    return SpeechBlock(name, "CA1", **fields)  # type: ignore[arg-type]
+
+
+async def test_a_whole_call_is_heard_by_the_network_itself(speech: Path) -> None:
+    recognizer = MoonshineRecognizer({}, Moonshine(model_folder()))
+    await recognizer.load()
+    for name, text in SPOKEN.items():
+        audio, rate = wav.read(speech / f"{name}.wav")
+        pcm = telephone(audio, rate)
+        partials = [
+            (await recognizer.hear(SpeechBlock(name, "CA1", "cards", pcm[at : at + BLOCK]))).text
+            for at in range(0, len(pcm), BLOCK)
+        ]
+        final = await recognizer.finish(name)
+        assert final.final
+        assert final.meaning is final.complete is None  # this agent has no dialogue
+        assert word_errors(text, " ".join(words_of(final.text))) <= 2
+        assert partials[0] == "" != partials[-1]
+    await recognizer.close()
+
+
+async def test_a_wide_band_line_is_heard_at_16_khz(speech: Path) -> None:
+    """The 8 kHz beside it are silent here."""
+    recognizer = MoonshineRecognizer({}, Moonshine(model_folder()))
+    audio, rate = wav.read(speech / "goforward.wav")
+    wide = (soxr.resample(audio, rate, 16_000) * 32767).astype("<i2").tobytes()
+    await recognizer.hear(SpeechBlock("u1", "CA1", "x", bytes(len(wide) // 2), wide=wide))
+    assert words_of((await recognizer.finish("u1")).text) == "go forward ten meters".split()
+    await recognizer.close()
+
+
+async def test_an_utterance_that_goes_on_is_heard_at_most_every_600_ms(make: Make) -> None:
+    recognizer, told = make("yes")
+    texts = [(await recognizer.hear(block())).text for _ in range(10)]
+    assert texts == ["", "", *["yes"] * 8]
+    assert told.heard_ms == [600, 1200, 1800]
+    assert (await recognizer.finish("u1")).text == "yes"
+    assert told.heard_ms[-1] == 2000
+
+
+async def test_partial_words_wait_for_nobody_and_nobody_waits_for_them(make: Make) -> None:
+    recognizer, told = make("yes")
+    told.open.clear()
+    await recognizer.hear(block("first", 400))
+    finishing = asyncio.create_task(recognizer.finish("first"))
+    await asyncio.sleep(0)
+    assert (await recognizer.hear(block("other", 800))).text == ""
+    urgent = asyncio.create_task(recognizer.hear(block("over", 400, over=True)))
+    last = asyncio.create_task(recognizer.finish("other"))
+    await asyncio.sleep(0)
+    told.open.set()
+    assert (await finishing).text == (await urgent).text == (await last).text == "yes"
+    assert told.heard_ms == [400, 400, 800]
+
+
+async def test_what_is_cancelled_is_not_heard(make: Make) -> None:
+    recognizer, told = make("yes")
+    told.open.clear()
+    await recognizer.hear(block("running", 400))
+    running = asyncio.create_task(recognizer.finish("running"))
+    await recognizer.hear(block("waiting", 200))
+    waiting = asyncio.create_task(recognizer.finish("waiting"))
+    await asyncio.sleep(0)
+    recognizer.cancel("unknown")
+    running.cancel()
+    waiting.cancel()
+    told.open.set()
+    await asyncio.gather(running, waiting, return_exceptions=True)
+    assert told.heard_ms in ([], [400])
+    assert (await recognizer.finish("waiting")).text == ""
+
+
+async def test_of_a_long_utterance_the_beginning_is_heard_once(make: Make) -> None:
+    recognizer, told = make("one", "two", "three")
+    silence = bytes(BLOCK)
+    for number in range(150):
+        quiet = number in (60, 115)  # at 12 s and 23 s
+        await recognizer.hear(block(audio=silence if quiet else HUM * 2))
+    assert max(told.heard_ms) <= LONGEST_MS
+    assert len(told.heard_ms) == 1 + 150 // 3 + 1
+    told.texts = ["the end"]
+    assert (await recognizer.finish("u1")).text.endswith("the end")
+
+
+async def test_silence_holds_no_words(make: Make) -> None:
+    recognizer, told = make("You")
+    await recognizer.hear(block(audio=bytes(16_000)))
+    final = await recognizer.finish("u1")
+    assert (final.text, final.meaning, told.heard_ms) == ("", Meaning.NOTHING, [])
+
+
+async def test_where_digits_are_expected_words_that_sound_like_them_are_digits(make: Make) -> None:
+    recognizer, _ = make("Seven to zero for.")
+    await recognizer.hear(block(expect=Expect.DIGITS))
+    assert (await recognizer.finish("u1")).text == "Seven two zero four"
+    await recognizer.hear(block("u2"))
+    assert (await recognizer.finish("u2")).text == "Seven to zero for."
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning", "complete"),
+    [
+        ("Uh-huh.", Meaning.BACKCHANNEL, None),
+        ("What are your opening hours?", Meaning.TURN, True),
+        ("Tuesday, at 10:00.", Meaning.TURN, True),
+        ("I'd like to", Meaning.NOTHING, False),
+        ("And Mr. John Dashwood had then leisure.", Meaning.NOTHING, None),
+    ],
+)
+async def test_the_dialogue_understands_its_text(
+    make: Make, text: str, meaning: Meaning, complete: bool | None
+) -> None:
+    recognizer, _ = make(text)
+    await recognizer.hear(block())
+    final = await recognizer.finish("u1")
+    assert (final.meaning, final.complete) == (meaning, complete)
+
+
+async def test_what_has_ended_a_reply_has_ended_it(make: Make) -> None:
+    recognizer, _ = make("What are your opening hours?", "Well.")
+    assert (await recognizer.hear(block(ms=400, over=True))).meaning is Meaning.TURN
+    final = await recognizer.finish("u1")
+    assert (final.text, final.meaning) == ("Well.", Meaning.TURN)
+
+
+async def test_a_number_is_booked_as_it_was_said() -> None:
+    desk = AGENTS["front_desk"].dialogue
+    assert desk
+    understanding = Understanding(desk)
+    for text in ("1234", "12 34", "Twelve thirty-four.", "It's one two three four."):
+        assert list(understanding.read(text).slots.values()) == ["1234"], text
+
+
+async def test_there_is_an_end_to_how_many_speak_at_once(make: Make) -> None:
+    recognizer, _ = make("yes")
+    for number in range(MAX_UTTERANCES):
+        await recognizer.hear(block(f"u{number}"))
+    with pytest.raises(EngineError, match="too many utterances"):
+        await recognizer.hear(block("one more"))

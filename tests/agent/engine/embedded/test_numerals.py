@@ -1,0 +1,59 @@
+"""Numbers as words, and words as digits."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.engine.embedded.numerals import digits_at, words_of
+
+
+@pytest.mark.parametrize(
+    ("transcript", "words"),
+    [
+        ("On Wednesday, at 10:30.", "on wednesday at ten thirty"),
+        ("At 3:00, please", "at three please"),
+        ("It's 9:05 a.m.", "it's nine oh five am"),
+        ("My number is 1234.", "my number is one two three four"),
+        ("555-0142", "five five five zero one four two"),
+        ("The 3rd, or the 21st?", "the third or the twenty first"),
+        ("the 20th and the 12th", "the twentieth and the twelfth"),
+        ("42 of 7", "forty two of seven"),
+        ("I'd like 07", "i'd like zero seven"),
+        ("Uh-huh. Café!", "uh huh caf"),
+        ("...", ""),
+    ],
+)
+def test_a_transcript_in_words(transcript: str, words: str) -> None:
+    assert " ".join(words_of(transcript)) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "digits"),
+    [
+        ("one two three four", "1234"),
+        ("twelve thirty four", "1234"),
+        ("twenty oh five", "2005"),
+        ("double five o one", "5501"),
+        ("triple nine please", "999"),
+        ("ten zero", "100"),
+        ("double please", ""),
+        ("please", ""),
+    ],
+)
+def test_digits_are_read_out_in_groups(words: str, digits: str) -> None:
+    assert "".join(group for group, _ in digits_at(words.split(), 0)) == digits
+
+
+@given(st.text(alphabet="0123456789", min_size=3, max_size=12))
+def test_what_is_written_as_digits_is_read_as_the_same(number: str) -> None:
+    words = words_of(number)
+    groups = digits_at(words, 0)
+    assert "".join(group for group, _ in groups) == number
+    assert groups[-1][1] == len(words)
+
+
+@given(st.text(max_size=60))
+def test_whatever_is_written_becomes_plain_words(text: str) -> None:
+    words = words_of(text)
+    assert words_of(" ".join(words)) == words
+    assert all(set(word) <= set("abcdefghijklmnopqrstuvwxyz'") for word in words)
