@@ -1,7 +1,8 @@
 """A Recognizer with Moonshine, for agents with and without a dialogue.
 
-The network hears an utterance as a whole, again and again while it goes on: at most once in 600 ms, and only while
-nothing else is to be heard, so that what callers wait for (the end of an utterance, speech over the agent) comes first.
+The network hears an utterance as a whole, and while it goes on again and again: whenever it is twice as long, and only
+while nothing else is to be heard, so that what callers wait for (the end of an utterance, speech over the agent) comes
+first.
 Of a long utterance, what came before a quiet moment is not heard again.
 """
 
@@ -21,7 +22,7 @@ from agent.exceptions import EngineError
 from audio.rate import WIDE_RATE
 from config.agent import AgentSettings
 
-PARTIAL_MS = 600  # of new speech before an utterance that goes on is heard again
+PARTIAL_MS = 1000  # of speech before an utterance that goes on is heard for the first time
 FIRST_MS_OVER = 400  # of speech over the agent, which waits to learn what it means
 MAX_MS = 90_000  # of one utterance; the rest is not heard
 LONGEST_MS, SHORTEST_MS = 15_000, 8_000  # heard as a whole; of more, the part up to the quietest moment is kept as text
@@ -48,6 +49,7 @@ class HeardUtterance:
         self._before: list[str] = []  # text of the parts that are not heard again
         self._total = 0  # bytes of all of it
         self._heard_ms = 0.0  # how much there was when it was heard last
+        self._text = ""  # as it was heard then
 
     @property
     def _ms(self) -> float:
@@ -62,11 +64,15 @@ class HeardUtterance:
 
     @property
     def wants_hearing(self) -> bool:
-        """Whether there is enough new speech to be heard once more."""
-        return self._ms - self._heard_ms >= (FIRST_MS_OVER if self.over else PARTIAL_MS)
+        """Whether there is enough new speech to be heard once more: each time as much again, since all is heard again.
+        Over the agent every moment counts."""
+        new = self._ms - self._heard_ms
+        return new >= (FIRST_MS_OVER if self.over else max(PARTIAL_MS, self._heard_ms))
 
     def hear(self, moonshine: Moonshine) -> str:
         """All its words so far; runs in the model's thread."""
+        if self._heard_ms == self._ms:
+            return self._text
         self._heard_ms = self._ms
         audio = _audio_of(bytes(self._audio), self.rate)
         while not self.cancelled and len(audio) > LONGEST_MS * WIDE_RATE // 1000:
@@ -75,7 +81,8 @@ class HeardUtterance:
             audio = audio[cut:]
             del self._audio[: 2 * (cut * self.rate // WIDE_RATE)]
         text = "" if self.cancelled else _text(moonshine, audio)
-        return " ".join(part for part in (*self._before, text) if part)
+        self._text = " ".join(part for part in (*self._before, text) if part)
+        return self._text
 
 
 class MoonshineRecognizer:

@@ -92,13 +92,13 @@ async def test_a_wide_band_line_is_heard_at_16_khz(speech: Path) -> None:
     await recognizer.close()
 
 
-async def test_an_utterance_that_goes_on_is_heard_at_most_every_600_ms(make: Make) -> None:
+async def test_an_utterance_that_goes_on_is_heard_when_it_is_twice_as_long(make: Make) -> None:
     recognizer, told = make("yes")
     texts = [(await recognizer.hear(block())).text for _ in range(10)]
-    assert texts == ["", "", *["yes"] * 8]
-    assert told.heard_ms == [600, 1200, 1800]
+    assert texts == [*[""] * 4, *["yes"] * 6]
+    assert told.heard_ms == [1000, 2000]
     assert (await recognizer.finish("u1")).text == "yes"
-    assert told.heard_ms[-1] == 2000
+    assert told.heard_ms == [1000, 2000]  # there was nothing new
 
 
 async def test_partial_words_wait_for_nobody_and_nobody_waits_for_them(make: Make) -> None:
@@ -107,13 +107,13 @@ async def test_partial_words_wait_for_nobody_and_nobody_waits_for_them(make: Mak
     await recognizer.hear(block("first", 400))
     finishing = asyncio.create_task(recognizer.finish("first"))
     await asyncio.sleep(0)
-    assert (await recognizer.hear(block("other", 800))).text == ""
+    assert (await recognizer.hear(block("other", 1000))).text == ""
     urgent = asyncio.create_task(recognizer.hear(block("over", 400, over=True)))
     last = asyncio.create_task(recognizer.finish("other"))
     await asyncio.sleep(0)
     told.open.set()
     assert (await finishing).text == (await urgent).text == (await last).text == "yes"
-    assert told.heard_ms == [400, 400, 800]
+    assert told.heard_ms == [400, 400, 1000]
 
 
 async def test_what_is_cancelled_is_not_heard(make: Make) -> None:
@@ -140,7 +140,7 @@ async def test_of_a_long_utterance_the_beginning_is_heard_once(make: Make) -> No
         quiet = number in (60, 115)  # at 12 s and 23 s
         await recognizer.hear(block(audio=silence if quiet else HUM * 2))
     assert max(told.heard_ms) <= LONGEST_MS
-    assert len(told.heard_ms) == 1 + 150 // 3 + 1
+    assert len(told.heard_ms) <= 10
     told.texts = ["the end"]
     assert (await recognizer.finish("u1")).text.endswith("the end")
 
@@ -182,6 +182,7 @@ async def test_the_dialogue_understands_its_text(
 async def test_what_has_ended_a_reply_has_ended_it(make: Make) -> None:
     recognizer, _ = make("What are your opening hours?", "Well.")
     assert (await recognizer.hear(block(ms=400, over=True))).meaning is Meaning.TURN
+    await recognizer.hear(block(over=True))
     final = await recognizer.finish("u1")
     assert (final.text, final.meaning) == ("Well.", Meaning.TURN)
 
