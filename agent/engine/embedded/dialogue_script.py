@@ -98,7 +98,7 @@ class DialogueScript:
     # The caller's turn
 
     def _answer_caller(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
-        understood = self._understanding.read(request.transcript or "")
+        understood = self._understanding.read(request.transcript or "", self.expect(state))
         if request.digits:
             understood = self._dialled(understood, state, request.digits)
         elif state.question == CONFIRM and self._understanding.agrees(request.transcript or ""):

@@ -8,7 +8,6 @@ TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
 ORDINALS |= {"twelve": "twelfth", **{ten: f"{ten[:-1]}ieth" for ten in TENS}}
 TIMES = {"double": 2, "triple": 3}
-NUMBERS = {*ONES, "oh", "o", *TEENS, *TENS, *TIMES}  # words that digits may begin with
 
 _TOKEN = re.compile(r"(\d{1,2}):(\d\d)|(\d{1,2})(?:st|nd|rd|th)\b|(\d+)|([ap])\.m\.?|([a-z']+)")
 
@@ -29,14 +28,15 @@ def words_of(transcript: str) -> list[str]:
     return words
 
 
-def digits_at(words: list[str], start: int) -> list[tuple[str, int]]:
-    """The digits that are read out from a word on, group by group, each with where it ends: "four twelve" are 4 and
-    12, "double five" is 55."""
-    groups: list[tuple[str, int]] = []
-    while group := _group(words, start):
-        groups.append(group)
-        start = group[1]
-    return groups
+def digit_by_digit(words: list[str]) -> list[str]:
+    """The same with numbers below a hundred as their digits: "double five" is five five."""
+    spelled: list[str] = []
+    at = 0
+    while at < len(words):
+        digits, end = _group(words, at) or ("", at + 1)
+        spelled += [ONES[int(digit)] for digit in digits] or words[at:end]
+        at = end
+    return spelled
 
 
 def _group(words: list[str], at: int) -> tuple[str, int] | None:

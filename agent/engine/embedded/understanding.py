@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 
 from agent.engine.base import Expect, Meaning
-from agent.engine.embedded.numerals import NUMBERS, digits_at, words_of
+from agent.engine.embedded.numerals import digit_by_digit, words_of
 from config.dialogue import AGREEING, HANGING, LISTENING, BuiltIn, Dialogue, SlotType
 from config.phrase import Choice, Slot, Word, parse_phrase
 
@@ -77,9 +77,9 @@ class Understanding:
         self._backchannels = [*self._agreeing, *(parse_phrase(phrase) for phrase in LISTENING)]
         self._digits = {slot.digits for slot in dialogue.slots.values() if slot.digits}
 
-    def read(self, transcript: str) -> Understood:
+    def read(self, transcript: str, expect: Expect = Expect.OPEN) -> Understood:
         """Make sense of what was said, in any case and with any punctuation."""
-        words = _words(transcript)
+        words = _words(transcript, expect)
         return self._read(words, self._find(words))
 
     def _read(self, words: list[str], found: Found) -> Understood:
@@ -95,11 +95,11 @@ class Understanding:
 
     def agrees(self, transcript: str) -> bool:
         """Whether it is no more than "okay", which answers a question with yes."""
-        return self._consists_of(self._agreeing, _words(transcript))
+        return self._consists_of(self._agreeing, _words(transcript, Expect.OPEN))
 
     def meaning(self, transcript: str, expect: Expect, *, over: bool = False, final: bool = True) -> Meaning:
         """What it means for the agent. Until it is `final`: phrases from the first word on, or a clear beginning."""
-        words = _words(transcript)
+        words = _words(transcript, expect)
         found = self._find(words)
         understood = self._read(words, found)
         if self._consists_of(self._backchannels, words):
@@ -115,7 +115,7 @@ class Understanding:
 
     def complete(self, transcript: str, expect: Expect) -> bool | None:
         """False when more must follow: half a number, half a phrase, "and". True when it can end here. Else None."""
-        words = _words(transcript)
+        words = _words(transcript, expect)
         found = self._find(words)
         row = _longest_run(found)
         whole = bool(row) and row[-1].end - row[0].start == len(words)
@@ -129,7 +129,7 @@ class Understanding:
 
     def _ends_in_half_a_number(self, words: list[str], whole: bool, expect: Expect) -> bool:
         """Digits at the end, and a number that has more. "At two" is a time unless digits were asked for."""
-        count = len(_number_at_end(words))
+        count = next((at for at, word in enumerate(reversed(words)) if word not in DIGITS), len(words))
         half = 0 < count < max(self._digits, default=0) and count not in self._digits
         return half and (not whole or expect is Expect.DIGITS)
 
@@ -215,7 +215,7 @@ class Understanding:
                         first.add(node.text)
                     case Slot():
                         slot = self._slots[node.name]
-                        first |= NUMBERS if slot.digits else set()
+                        first |= DIGITS.keys() if slot.digits else set()
                         first |= {word for _, phrase in slot.phrases() for word in self._first_words(phrase)}
                     case Choice():
                         first |= self._first_words(node)
@@ -249,24 +249,18 @@ class Understanding:
         """Every value that begins at `start`, with where it ends. Digits count only when there are as many as asked."""
         if not slot.digits:
             return [(value, end) for value, phrase in slot.phrases() for end, _ in self._match(phrase, words, start)]
-        groups = digits_at(words, start)
-        digits = "".join(group for group, _ in groups)
-        if len(digits) != slot.digits or (start > 0 and digits_at(words[:start], start - 1)):
+        end = start
+        while end < len(words) and words[end] in DIGITS:
+            end += 1
+        if end - start != slot.digits or (words[start - 1 : start] and words[start - 1] in DIGITS):
             return []
-        return [(digits, groups[-1][1])]
+        return [("".join(DIGITS[word] for word in words[start:end]), end)]
 
 
-def _number_at_end(words: list[str]) -> str:
-    """The digits of the last words."""
-    for start in range(len(words)):
-        groups = digits_at(words, start)
-        if groups and groups[-1][1] == len(words):
-            return "".join(group for group, _ in groups)
-    return ""
-
-
-def _words(transcript: str) -> list[str]:
-    return words_of(transcript)[:MAX_WORDS]
+def _words(transcript: str, expect: Expect) -> list[str]:
+    """The words of a transcript; where digits are expected, "twelve thirty four" is one two three four."""
+    words = words_of(transcript)
+    return (digit_by_digit(words) if expect is Expect.DIGITS else words)[:MAX_WORDS]
 
 
 def _longest_run(found: Found) -> list[Span]:

@@ -187,12 +187,13 @@ async def test_what_has_ended_a_reply_has_ended_it(make: Make) -> None:
     assert (final.text, final.meaning) == ("Well.", Meaning.TURN)
 
 
-async def test_a_number_is_booked_as_it_was_said() -> None:
+def test_a_number_that_was_asked_for_is_understood_however_it_is_said() -> None:
     desk = AGENTS["front_desk"].dialogue
     assert desk
     understanding = Understanding(desk)
     for text in ("1234", "12 34", "Twelve thirty-four.", "It's one two three four."):
-        assert list(understanding.read(text).slots.values()) == ["1234"], text
+        assert list(understanding.read(text, Expect.DIGITS).slots.values()) == ["1234"], text
+    assert not understanding.read("Twelve thirty.")  # a time, which opens no task that asks for a number
 
 
 async def test_there_is_an_end_to_how_many_speak_at_once(make: Make) -> None:

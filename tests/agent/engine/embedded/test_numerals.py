@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.engine.embedded.numerals import digits_at, words_of
+from agent.engine.embedded.numerals import ONES, digit_by_digit, words_of
 
 
 @pytest.mark.parametrize(
@@ -30,26 +30,25 @@ def test_a_transcript_in_words(transcript: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "digits"),
     [
-        ("one two three four", "1234"),
-        ("twelve thirty four", "1234"),
-        ("twenty oh five", "2005"),
-        ("double five o one", "5501"),
-        ("triple nine please", "999"),
-        ("ten zero", "100"),
-        ("double please", ""),
-        ("please", ""),
+        ("one two three four", "one two three four"),
+        ("it's twelve thirty four", "it's one two three four"),
+        ("twenty oh five", "two zero zero five"),
+        ("double five o one", "five five zero one"),
+        ("triple nine please", "nine nine nine please"),
+        ("ten zero", "one zero zero"),
+        ("double please", "double please"),
+        ("", ""),
     ],
 )
-def test_digits_are_read_out_in_groups(words: str, digits: str) -> None:
-    assert "".join(group for group, _ in digits_at(words.split(), 0)) == digits
+def test_numbers_are_spelled_digit_by_digit(words: str, digits: str) -> None:
+    assert digit_by_digit(words.split()) == digits.split()
 
 
 @given(st.text(alphabet="0123456789", min_size=3, max_size=12))
 def test_what_is_written_as_digits_is_read_as_the_same(number: str) -> None:
     words = words_of(number)
-    groups = digits_at(words, 0)
-    assert "".join(group for group, _ in groups) == number
-    assert groups[-1][1] == len(words)
+    assert "".join(str(ONES.index(word)) for word in words) == number
+    assert digit_by_digit(words) == words
 
 
 @given(st.text(max_size=60))
