@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from audio import g711
@@ -28,6 +29,7 @@ from telephony.lines.sip.media.wire import Wire
 from telephony.lines.sip.transferring import Transferring
 
 LAST_MS = 100  # between the last frame and our BYE, on which phones stop playing at once
+MAX_EARLY_KEYS = 32
 
 
 BeginTransfer = Callable[["SipCall", str], None]
@@ -72,6 +74,7 @@ class SipCall(Line):
         self._loop = asyncio.get_running_loop()
         self._pacer = Pacer(odd=sockets.port // 2 % 2 == 1)  # ports are random
         self._started = False
+        self._early_keys: deque[tuple[str, Way, float]] = deque(maxlen=MAX_EARLY_KEYS)  # pressed before that
         self._bye_ms = 0.0  # when to hang up
         self._pressing = 0  # the reply number of the keys being sent as events
         self._closed = False
@@ -128,6 +131,8 @@ class SipCall(Line):
             self._safely(self.listener.start)
             if self.agreement.on_hold:
                 self._safely(self.listener.held)
+            while self._early_keys:
+                self._press(*self._early_keys.popleft())
 
     def reinvited(self, body: bytes) -> None:
         """The peer offers other media: hold, resume, another address."""
@@ -296,7 +301,10 @@ class SipCall(Line):
             self._safely(self.listener.held if self.agreement.on_hold else self.listener.retrieved)
 
     def _press(self, key: str, way: Way, lasted_ms: float = 0.0) -> None:
-        if self._started and self.ending.end is None and self.listener:
+        """A key may come before the peer's ACK, by another socket or because the ACK was lost."""
+        if not self._started:
+            self._early_keys.append((key, way, lasted_ms))
+        elif self.ending.end is None and self.listener:
             listener = self.listener
             self._safely(lambda: listener.dtmf(key, way, lasted_ms))
 

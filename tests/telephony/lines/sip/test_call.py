@@ -208,6 +208,41 @@ async def test_keys_by_rtp_and_by_info_reach_the_agent(phone: Open, pressed: lis
         await over(app)
 
 
+class Slow(Phone):
+    """Its ACK is late."""
+
+    held: bytes | None = b""  # None: not held back any more
+
+    def send(self, data: bytes) -> None:
+        if data.startswith(b"ACK") and self.held is not None:
+            self.held = data
+        else:
+            super().send(data)
+
+    def acknowledge(self) -> None:
+        assert self.held
+        ack, self.held = self.held, None
+        self.send(ack)
+
+
+async def test_keys_before_the_ack_reach_the_agent(pressed: list[str]) -> None:
+    """On the way the ACK may be lost, or overtaken by audio, which comes by another socket."""
+    async with server() as app:
+        one = await Slow().open(app)
+        one.dial()
+        await one.wait(Answered)
+        one.press("17")
+        heard = line_of(app)._wire
+        await one.until(lambda: heard.media is not None and heard.media.counters.received > 50)
+        assert pressed == []
+        one.acknowledge()
+        await one.until(lambda: len(pressed) == 2)
+        assert pressed == ["1", "7"]
+        one.hang_up()
+        await over(app)
+        await one.close()
+
+
 async def test_a_key_by_rtp_and_by_info_at_once_counts_once(phone: Open, pressed: list[str]) -> None:
     """As linphone (use_info) and twinkle send them."""
     async with server() as app:
