@@ -10,7 +10,7 @@ from config.engine import EngineSettings
 
 # Languages by the backend that hears them. OpenAI's API leads to models that are not known here.
 HEARS = {
-    "embedded": ("pocketsphinx", "en".split()),
+    "embedded": ("the embedded recognizer", "en".split()),
     "voxtral": ("Voxtral", "de en es fr hi it nl pt".split()),
     "realtime": ("Voxtral Realtime", "ar de en es fr hi it ja ko nl pt ru zh".split()),
 }

@@ -27,7 +27,7 @@ SHA256 = {
 MIN_SAMPLES = WIDE_RATE // 4  # shorter audio is followed by silence up to this
 TOKENS_A_SECOND, MORE_TOKENS = 6.5, 8  # at most, of the fastest speech
 LONGEST_LOOP = 10  # tokens that may come again and again
-REPEATS, REPEATS_OF_ONE = 4, 6  # times in a row that make a loop: a single token may be the same digit
+REPEATS, SHORT, REPEATS_OF_SHORT = 4, 3, 7  # times in a row that make a loop; "zero, zero, zero, zero" is none
 BEGIN, END = 1, 2  # tokens
 
 _BYTE = re.compile(rb"<0x([0-9A-F]{2})>")
@@ -46,7 +46,8 @@ class Moonshine:
     """The network. `text` may be called from any thread, by one at a time; it does not hold the GIL while it works."""
 
     def __init__(self, folder: Path) -> None:
-        """Loads the files of `folder`, 44 MB. Raises EngineError where one is missing or is not the known one."""
+        """Loads the files of `folder`, 44 MB, and runs the network once. Raises EngineError where a file is missing or
+        is not the known one, and where the network does not run."""
         files = {name: _checked(folder / name, sha256) for name, sha256 in SHA256.items()}
         self._encoder = _session(files["encoder_model.ort"])
         self._decoder = _session(files["decoder_model_merged.ort"])
@@ -54,13 +55,18 @@ class Moonshine:
         inputs = {item.name: item.shape for item in self._decoder.get_inputs()}
         self._past = {name: shape for name, shape in inputs.items() if name.startswith("past_key_values")}
         self._outputs = [item.name.replace("present", "past_key_values") for item in self._decoder.get_outputs()]
+        self.text(np.zeros(WIDE_RATE, np.float32))
 
     def text(self, audio: FloatArray) -> str:
-        """What is said in mono audio at 16 kHz in -1..1, at most some 30 s of it; "" where that is nothing."""
+        """What is said in mono audio at 16 kHz in -1..1, at most some 30 s of it; "" where that is nothing. Raises
+        EngineError."""
         audio = np.pad(audio, (0, max(0, MIN_SAMPLES - len(audio))))
         feed = {"input_values": audio[None], "attention_mask": np.ones((1, len(audio)), np.int64)}
-        states = self._encoder.run(None, feed)[0]
-        return self._joined(self._tokens(states, len(audio)))
+        try:
+            states = self._encoder.run(None, feed)[0]
+            return self._joined(self._tokens(states, len(audio)))
+        except Exception as error:  # onnxruntime's own, of many kinds
+            raise EngineError(f"Moonshine failed: {error}") from error
 
     def _tokens(self, states: Any, samples: int) -> list[int]:
         """The likeliest token after each. The mask is as long as the audio, not as the encoder's states."""
@@ -90,7 +96,7 @@ class Moonshine:
 def _loop(tokens: list[int]) -> int:
     """How many of the last tokens only repeat those before them; 0 while they are no loop."""
     for size in range(1, LONGEST_LOOP + 1):
-        times = REPEATS_OF_ONE if size == 1 else REPEATS
+        times = REPEATS_OF_SHORT if size <= SHORT else REPEATS
         if len(tokens) > size * times and tokens[-size * times :] == tokens[-size:] * times:
             return size * (times - 1)
     return 0

@@ -1,29 +1,33 @@
 """A Recognizer with Moonshine, for agents with and without a dialogue.
 
 The network hears an utterance as a whole, and while it goes on again and again: whenever it is twice as long, and only
-while nothing else is to be heard, so that what callers wait for (the end of an utterance, speech over the agent) comes
-first.
+while nothing else is being heard, since nobody waits for that. Callers wait for the end of an utterance, and for what
+speech over the agent means: these are heard in the order in which they come.
 Of a long utterance, what came before a quiet moment is not heard again.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 import soxr
 
 from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock, Transcript, clearest
 from agent.engine.embedded.moonshine import Moonshine
-from agent.engine.embedded.understanding import Understanding
+from agent.engine.embedded.numerals import words_of
+from agent.engine.embedded.understanding import DIGITS, Understanding
 from agent.exceptions import EngineError
 from audio.rate import WIDE_RATE
 from config.agent import AgentSettings
 
 PARTIAL_MS = 1000  # of speech before an utterance that goes on is heard for the first time
-FIRST_MS_OVER = 400  # of speech over the agent, which waits to learn what it means
+STEP_MS_OVER = 400  # the same over the agent, again and again up to LONG_MS_OVER
+LONG_MS_OVER = 3000
+STALE_MS = 400  # of unheard speech, after which nobody knows whether it is complete
+FINISH_S = 5.0  # that an utterance waits to be heard
 MAX_MS = 90_000  # of one utterance; the rest is not heard
 LONGEST_MS, SHORTEST_MS = 15_000, 8_000  # heard as a whole; of more, the part up to the quietest moment is kept as text
 MAX_UTTERANCES = 1000
@@ -31,7 +35,6 @@ SILENT_DBFS = -55.0  # an utterance whose loudest 200 ms are below holds no word
 # Where digits are expected, words that sound like them.
 HOMOPHONES = {"to": "two", "too": "two", "for": "four", "ate": "eight", "won": "one", "o": "oh"}
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -63,17 +66,26 @@ class HeardUtterance:
             self._total += len(audio)
 
     @property
+    def unheard_ms(self) -> float:
+        """How much there is that was not heard yet."""
+        return self._ms - self._heard_ms
+
+    @property
+    def urgent(self) -> bool:
+        """Whether the agent waits, silent, to learn what is said over it."""
+        return self.over and self.transcript.meaning is not Meaning.TURN and self._heard_ms < LONG_MS_OVER
+
+    @property
     def wants_hearing(self) -> bool:
         """Whether there is enough new speech to be heard once more: each time as much again, since all is heard again.
-        Over the agent every moment counts."""
-        new = self._ms - self._heard_ms
-        return new >= (FIRST_MS_OVER if self.over else max(PARTIAL_MS, self._heard_ms))
+        Over the agent every moment counts at first."""
+        return self.unheard_ms >= (STEP_MS_OVER if self.urgent else max(PARTIAL_MS, self._heard_ms))
 
     def hear(self, moonshine: Moonshine) -> str:
         """All its words so far; runs in the model's thread."""
-        if self._heard_ms == self._ms:
+        ms = self._ms
+        if self._heard_ms == ms:
             return self._text
-        self._heard_ms = self._ms
         audio = _audio_of(bytes(self._audio), self.rate)
         while not self.cancelled and len(audio) > LONGEST_MS * WIDE_RATE // 1000:
             cut = _quietest(audio)
@@ -81,7 +93,7 @@ class HeardUtterance:
             audio = audio[cut:]
             del self._audio[: 2 * (cut * self.rate // WIDE_RATE)]
         text = "" if self.cancelled else _text(moonshine, audio)
-        self._text = " ".join(part for part in (*self._before, text) if part)
+        self._text, self._heard_ms = " ".join(part for part in (*self._before, text) if part), ms
         return self._text
 
 
@@ -96,21 +108,28 @@ class MoonshineRecognizer:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="moonshine")
 
     async def load(self) -> None:
-        """See Recognizer."""
-        await self._work(self._moonshine.text, np.zeros(WIDE_RATE, np.float32))
+        """See Recognizer. The network has run already."""
 
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""
         utterance = self._utterances.get(block.utterance) or self._open(block)
         utterance.add(block)
-        if utterance.wants_hearing and (utterance.over or not self._turn.locked()):
+        if utterance.wants_hearing and (utterance.urgent or not self._turn.locked()):
             utterance.transcript = await self._transcribe(utterance, final=False)
+        if utterance.unheard_ms >= STALE_MS:
+            return msgspec.structs.replace(utterance.transcript, complete=None)
         return utterance.transcript
 
     async def finish(self, utterance: str) -> Transcript:
         """See Recognizer."""
-        item = self._utterances.pop(utterance, None)
-        return await self._transcribe(item, final=True) if item else Transcript("", final=True)
+        item = self._utterances.get(utterance)
+        if item is None:
+            return Transcript("", final=True)
+        try:
+            return await self._transcribe(item, final=True)
+        finally:
+            if self._utterances.get(utterance) is item:
+                del self._utterances[utterance]
 
     def cancel(self, utterance: str) -> None:
         """See Recognizer."""
@@ -130,14 +149,21 @@ class MoonshineRecognizer:
         return utterance
 
     async def _transcribe(self, utterance: HeardUtterance, *, final: bool) -> Transcript:
-        async with self._turn:
-            text = await self._work(utterance.hear, self._moonshine)
-            if utterance.expect is Expect.DIGITS:
-                text = " ".join(HOMOPHONES.get(word.lower().strip(".,?!"), word) for word in text.split())
-            understood = partial(self._understood, utterance, text, final=final)
-            return await self._work(understood)
+        try:
+            async with asyncio.timeout(FINISH_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise EngineError(f"not heard within {FINISH_S:.0f} s: too many utterances at once") from None
+        try:
+            return await self._work(utterance, lambda: self._heard(utterance, final=final))
+        finally:
+            self._turn.release()
 
-    def _understood(self, utterance: HeardUtterance, text: str, *, final: bool) -> Transcript:
+    def _heard(self, utterance: HeardUtterance, *, final: bool) -> Transcript:
+        """In the thread: its words so far, and what they mean."""
+        text = utterance.hear(self._moonshine)
+        if utterance.expect is Expect.DIGITS:
+            text = _with_digits(text)
         understanding = self._understandings.get(utterance.agent)
         if understanding is None:
             return Transcript(text, final)
@@ -146,19 +172,31 @@ class MoonshineRecognizer:
             meaning = Meaning.TURN  # what has ended a reply has ended it
         return Transcript(text, final, meaning, understanding.complete(text, utterance.expect))
 
-    async def _work(self, function: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
-        """Run in the thread. A task that is cancelled here waits until the thread is done."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+    async def _work(self, utterance: HeardUtterance, function: Callable[[], T]) -> T:
+        """Run in the thread. A task that is cancelled here waits until the thread is done, which is soon: nobody wants
+        the utterance any more."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, function)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
+            utterance.cancelled = True
             await asyncio.wait([future])
             raise
 
 
+def _with_digits(text: str) -> str:
+    """Words that sound like digits as such, where they follow a digit."""
+    words: list[str] = []
+    for word in text.split():
+        plain = word.lower().strip(".,?!")
+        after = words_of(words[-1])[-1:] if words else []
+        words.append(HOMOPHONES.get(plain, word) if after and after[0] in DIGITS else word)
+    return " ".join(words)
+
+
 def _audio_of(pcm: bytes, rate: int) -> FloatArray:
     """PCM16 as mono float32 at 16 kHz in -1..1."""
-    audio: FloatArray = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
+    audio: FloatArray = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
     return audio if rate == WIDE_RATE else np.asarray(soxr.resample(audio, rate, WIDE_RATE), np.float32)
 
 

@@ -9,7 +9,7 @@ ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", 
 ORDINALS |= {"twelve": "twelfth", **{ten: f"{ten[:-1]}ieth" for ten in TENS}}
 TIMES = {"double": 2, "triple": 3}
 
-_TOKEN = re.compile(r"(\d{1,2}):(\d\d)|(\d{1,2})(?:st|nd|rd|th)\b|(\d+)|([ap])\.m\.?|([a-z']+)")
+_TOKEN = re.compile(r"(\d{1,2}):(\d\d)|(\d{1,2})(?:st|nd|rd|th)\b|(\d+)|([ap])\.m\.?|([a-z']+)", re.ASCII)
 
 
 def words_of(transcript: str) -> list[str]:

@@ -79,8 +79,19 @@ class Understanding:
 
     def read(self, transcript: str, expect: Expect = Expect.OPEN) -> Understood:
         """Make sense of what was said, in any case and with any punctuation."""
-        words = _words(transcript, expect)
+        words = self._words(transcript, expect)
         return self._read(words, self._find(words))
+
+    def _words(self, transcript: str, expect: Expect) -> list[str]:
+        """The words of a transcript. Where digits are expected, "twelve thirty four" is one two three four, if a number
+        of the dialogue has four."""
+        words = words_of(transcript)[:MAX_WORDS]
+        if expect is Expect.DIGITS:
+            spelled = digit_by_digit(words)[:MAX_WORDS]
+            found = (slot for spans in self._find(spelled) for span in spans for slot in span.slots)
+            if any(self._slots[name].digits for name, _ in found):
+                return spelled
+        return words
 
     def _read(self, words: list[str], found: Found) -> Understood:
         run = _longest_run(found)
@@ -95,11 +106,11 @@ class Understanding:
 
     def agrees(self, transcript: str) -> bool:
         """Whether it is no more than "okay", which answers a question with yes."""
-        return self._consists_of(self._agreeing, _words(transcript, Expect.OPEN))
+        return self._consists_of(self._agreeing, words_of(transcript)[:MAX_WORDS])
 
     def meaning(self, transcript: str, expect: Expect, *, over: bool = False, final: bool = True) -> Meaning:
         """What it means for the agent. Until it is `final`: phrases from the first word on, or a clear beginning."""
-        words = _words(transcript, expect)
+        words = self._words(transcript, expect)
         found = self._find(words)
         understood = self._read(words, found)
         if self._consists_of(self._backchannels, words):
@@ -115,7 +126,7 @@ class Understanding:
 
     def complete(self, transcript: str, expect: Expect) -> bool | None:
         """False when more must follow: half a number, half a phrase, "and". True when it can end here. Else None."""
-        words = _words(transcript, expect)
+        words = self._words(transcript, expect)
         found = self._find(words)
         row = _longest_run(found)
         whole = bool(row) and row[-1].end - row[0].start == len(words)
@@ -130,6 +141,8 @@ class Understanding:
     def _ends_in_half_a_number(self, words: list[str], whole: bool, expect: Expect) -> bool:
         """Digits at the end, and a number that has more. "At two" is a time unless digits were asked for."""
         count = next((at for at, word in enumerate(reversed(words)) if word not in DIGITS), len(words))
+        if count == 1 and words[-1] == "one" and expect is not Expect.DIGITS:
+            return False  # "that one"
         half = 0 < count < max(self._digits, default=0) and count not in self._digits
         return half and (not whole or expect is Expect.DIGITS)
 
@@ -255,12 +268,6 @@ class Understanding:
         if end - start != slot.digits or (words[start - 1 : start] and words[start - 1] in DIGITS):
             return []
         return [("".join(DIGITS[word] for word in words[start:end]), end)]
-
-
-def _words(transcript: str, expect: Expect) -> list[str]:
-    """The words of a transcript; where digits are expected, "twelve thirty four" is one two three four."""
-    words = words_of(transcript)
-    return (digit_by_digit(words) if expect is Expect.DIGITS else words)[:MAX_WORDS]
 
 
 def _longest_run(found: Found) -> list[Span]:

@@ -36,8 +36,8 @@ def test_agents_that_are_not_there(tmp_path: Path) -> None:
             "voice: bob",
             "desk.yaml: espeak-ng has no voice 'bob'; it has those for af, ",
         ),
-        ("language: xx-klingon", "desk.yaml: language: 'xx-klingon': pocketsphinx, which hears the callers"),
-        ("language: es", "desk.yaml: language: 'es': pocketsphinx, which hears the callers"),
+        ("language: xx-klingon", "desk.yaml: language: 'xx-klingon': the embedded recognizer, which hears the callers"),
+        ("language: es", "desk.yaml: language: 'es': the embedded recognizer, which hears the callers"),
     ],
 )
 def test_agents_that_nobody_can_speak_for_or_hear(tmp_path: Path, agent: str, said: str) -> None:

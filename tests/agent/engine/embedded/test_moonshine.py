@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from agent.engine.base import FloatArray
 from agent.engine.embedded import moonshine as module
-from agent.engine.embedded.moonshine import BEGIN, MORE_TOKENS, REPEATS, REPEATS_OF_ONE, SHA256, Moonshine, model_folder
+from agent.engine.embedded.moonshine import (
+    BEGIN,
+    LONGEST_LOOP,
+    MORE_TOKENS,
+    REPEATS,
+    REPEATS_OF_SHORT,
+    SHA256,
+    SHORT,
+    Moonshine,
+    model_folder,
+)
 from agent.engine.embedded.numerals import words_of
 from agent.exceptions import EngineError
 from audio import wav
@@ -62,20 +72,14 @@ def test_no_more_is_written_than_people_can_say(moonshine: Moonshine, monkeypatc
     assert len(moonshine._tokens(states, 3 * RATE)) == 3 + MORE_TOKENS
 
 
-@given(st.lists(st.integers(0, 5), max_size=8), st.lists(st.integers(3, 9), min_size=2, max_size=10))
+@given(
+    st.lists(st.integers(10, 15), max_size=8),
+    st.lists(st.integers(20, 29), min_size=1, max_size=LONGEST_LOOP, unique=True),
+)
 def test_a_loop_is_said_once(before: list[int], again: list[int]) -> None:
-    tokens = [BEGIN, *before, *again * REPEATS]
-    loop = module._loop(tokens)
-    assert loop > 0
-    kept = tokens[: len(tokens) - loop]
-    assert len(kept) < len(tokens)
-    assert tokens[: len(kept)] == kept
-    assert module._loop(kept) == 0 or len(kept) > len(before) + len(again)
-
-
-def test_a_caller_may_say_a_digit_five_times() -> None:
-    assert module._loop([1, *[7] * (REPEATS_OF_ONE - 1)]) == 0
-    assert module._loop([1, *[7] * REPEATS_OF_ONE]) == REPEATS_OF_ONE - 1
+    times = REPEATS_OF_SHORT if len(again) <= SHORT else REPEATS
+    assert module._loop([BEGIN, *before, *again * times][:-1]) == 0
+    assert module._loop([BEGIN, *before, *again * times]) == len(again) * (times - 1)
 
 
 def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
@@ -98,6 +102,12 @@ def test_a_network_that_onnxruntime_does_not_run_is_an_engine_error(
     monkeypatch.setattr(module, "_checked", lambda path, _: path.read_bytes())
     with pytest.raises(EngineError, match="cannot run Moonshine here"):
         Moonshine(folder)
+
+
+def test_a_run_that_fails_is_an_engine_error(moonshine: Moonshine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moonshine, "_past", {})  # the network is given too little
+    with pytest.raises(EngineError, match="Moonshine failed: "):
+        moonshine.text(np.zeros(RATE, np.float32))
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from agent.engine.embedded.numerals import ONES, digit_by_digit, words_of
         ("I'd like 07", "i'd like zero seven"),
         ("Uh-huh. Café!", "uh huh caf"),
         ("...", ""),
+        ("at ١٢:٣٠ or १२", "at or"),
     ],
 )
 def test_a_transcript_in_words(transcript: str, words: str) -> None:
