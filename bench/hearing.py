@@ -65,7 +65,7 @@ async def _measure(recognizer: Recognizer) -> dict[str, float]:
         for number in range(ROUNDS):
             for name, (audio, words) in recordings().items():
                 pcm = _telephone(audio, snr_db, number)
-                errors += _word_errors(words, words_of(await _hear(recognizer, f"{name} {noise} {number}", pcm)))
+                errors += word_errors(words, words_of(await _hear(recognizer, f"{name} {noise} {number}", pcm)))
                 total += len(words)
                 seconds += len(pcm) / (2 * RATE)
         found[f"words wrong {noise} %"] = 100 * errors / total
@@ -105,7 +105,7 @@ def _telephone(audio: FloatArray, snr_db: float, seed: int) -> bytes:
     return g711.decode(g711.encode(pcm))
 
 
-def _word_errors(said: list[str], heard: list[str]) -> int:
+def word_errors(said: list[str], heard: list[str]) -> int:
     """Insertions, deletions and substitutions."""
     row = list(range(len(heard) + 1))
     for number, word in enumerate(said, 1):

@@ -1,4 +1,4 @@
-"""People's recordings as they come over the phone, their words, and how many of these were heard wrongly."""
+"""People's recordings as they come over the phone, and their words."""
 
 import numpy as np
 import soxr
@@ -22,13 +22,3 @@ def telephone(audio: FloatArray, rate: int, seed: int = 0, level_db: float = -22
     line = np.concatenate([np.zeros(1600), line, np.zeros(3200)])
     line = line + np.random.default_rng(seed).standard_normal(len(line)) * 10 ** (-60 / 20)
     return g711.decode(g711.encode((np.clip(line, -1, 1) * 32767).astype("<i2").tobytes()))
-
-
-def word_errors(said: str, heard: str) -> int:
-    """Insertions, deletions and substitutions."""
-    row = list(range(len(heard.split()) + 1))
-    for number, word in enumerate(said.split(), 1):
-        previous, row = row, [number]
-        for at, other in enumerate(heard.split(), 1):
-            row.append(min(previous[at] + 1, row[-1] + 1, previous[at - 1] + (word != other)))
-    return row[-1]

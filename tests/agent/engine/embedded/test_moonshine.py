@@ -25,7 +25,8 @@ from agent.engine.embedded.moonshine import (
 from agent.engine.embedded.numerals import words_of
 from agent.exceptions import EngineError
 from audio import wav
-from tests.agent.engine.embedded.telephone import SPOKEN, telephone, word_errors
+from bench.hearing import word_errors
+from tests.agent.engine.embedded.telephone import SPOKEN, telephone
 
 RATE = 16_000
 READ_OUT = {
@@ -50,8 +51,8 @@ def wide(pcm: bytes) -> FloatArray:
 def test_people_are_understood_over_the_phone(moonshine: Moonshine, speech: Path) -> None:
     errors = total = 0
     for name, text in (SPOKEN | READ_OUT).items():
-        heard = " ".join(words_of(moonshine.text(wide(telephone(*wav.read(speech / f"{name}.wav"))))))
-        errors += word_errors(text, heard)
+        heard = words_of(moonshine.text(wide(telephone(*wav.read(speech / f"{name}.wav")))))
+        errors += word_errors(text.split(), heard)
         total += len(text.split())
     assert errors / total <= 0.1
 

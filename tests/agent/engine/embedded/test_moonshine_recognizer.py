@@ -19,8 +19,9 @@ from agent.engine.embedded.numerals import words_of
 from agent.engine.embedded.understanding import Understanding
 from agent.exceptions import EngineError
 from audio import wav
+from bench.hearing import word_errors
 from config.agent import load_agents
-from tests.agent.engine.embedded.telephone import SPOKEN, telephone, word_errors
+from tests.agent.engine.embedded.telephone import SPOKEN, telephone
 
 AGENTS = load_agents(Path(config.__file__).parent / "agents")
 BLOCK = 3200  # bytes of 200 ms at 8 kHz
@@ -83,7 +84,7 @@ async def test_a_whole_call_is_heard_by_the_network_itself(speech: Path) -> None
         final = await recognizer.finish(name)
         assert final.final
         assert final.meaning is final.complete is None  # this agent has no dialogue
-        assert word_errors(text, " ".join(words_of(final.text))) <= 2
+        assert word_errors(text.split(), words_of(final.text)) <= 2
         assert partials[0] == "" != partials[-1]
     await recognizer.close()
 

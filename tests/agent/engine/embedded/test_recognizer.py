@@ -18,9 +18,10 @@ from agent.engine.embedded.understanding import Understanding
 from agent.exceptions import EngineError
 from audio import g711, wav
 from audio.resample import to_both, to_pcm16
+from bench.hearing import word_errors
 from config.agent import AgentSettings, load_agents
 from config.dialogue import Dialogue
-from tests.agent.engine.embedded.telephone import SPOKEN, telephone, word_errors
+from tests.agent.engine.embedded.telephone import SPOKEN, telephone
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one recognizer for all: it takes a while to load
 
@@ -157,7 +158,7 @@ async def test_people_are_understood_over_the_phone(cards: PocketsphinxRecognize
     for name, text in SPOKEN.items():
         pcm = telephone(*wav.read(speech / f"{name}.wav"))
         _, heard = await recognize(cards, name, pcm, agent="cards")
-        errors += word_errors(text, heard)
+        errors += word_errors(text.split(), heard.split())
         total += len(text.split())
     assert errors / total <= 0.25
 
@@ -171,7 +172,7 @@ async def test_people_on_a_wide_band_line_are_heard_at_16_khz(cards: Pocketsphin
         for at in range(0, len(wide), 6400):
             piece = wide[at : at + 6400]
             await cards.hear(SpeechBlock(name, "CA1", "cards", bytes(len(piece) // 2), wide=piece))
-        errors += word_errors(text, (await cards.finish(name)).text)
+        errors += word_errors(text.split(), (await cards.finish(name)).text.split())
         total += len(text.split())
     assert errors / total <= 0.2
 
@@ -188,10 +189,10 @@ async def test_digits_of_high_voices_are_understood_better_on_a_wide_band_line(
         pcm, wide = to_both(*say(text, ("en-us+f2", "en-us+f4", "en-us+f5")[number % 3], 0.95))
         pcm, wide = bytes(3200) + g711.decode(g711.encode(pcm)) + bytes(4800), bytes(6400) + wide + bytes(9600)
         _, heard = await recognize(recognizer, f"{number} narrow", pcm, Expect.DIGITS)
-        narrow_errors += word_errors(text, heard)
+        narrow_errors += word_errors(text.split(), heard.split())
         block = SpeechBlock(f"{number} wide", "CA1", "front_desk", pcm, Expect.DIGITS, wide=wide)
         await recognizer.hear(block)
-        wide_errors += word_errors(text, (await recognizer.finish(block.utterance)).text)
+        wide_errors += word_errors(text.split(), (await recognizer.finish(block.utterance)).text.split())
         total += len(text.split())
     assert wide_errors <= 0.6 * narrow_errors, (wide_errors, narrow_errors, total)
 
