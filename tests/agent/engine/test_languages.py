@@ -48,7 +48,7 @@ def test_who_hears_what(engine: dict[str, Any], heard: str, not_heard: str) -> N
 
 
 def test_an_engine_that_would_not_understand_the_callers_is_not_built() -> None:
-    with pytest.raises(EngineError, match=r"desk\.yaml: language: 'es': pocketsphinx"):
+    with pytest.raises(EngineError, match=r"desk\.yaml: language: 'es': the embedded recognizer"):
         build_engine(EngineSettings(), agents(language="es"))
 
 

@@ -144,7 +144,7 @@ def test_what_fails_while_it_starts_is_said_too() -> None:
     [
         ("voice: bob", ("desk.yaml", "bob", "en-gb")),
         ("language: xx-klingon", ("desk.yaml", "xx-klingon")),
-        ("language: es", ("desk.yaml", "'es'", "pocketsphinx", "en")),
+        ("language: es", ("desk.yaml", "'es'", "the embedded recognizer", "en")),
     ],
 )
 def test_an_agent_that_nobody_can_hear_or_speak_for_is_refused(
