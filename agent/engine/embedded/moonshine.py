@@ -1,8 +1,8 @@
 """Moonshine tiny-en: the words in an utterance's audio, by a neural network on onnxruntime.
 
 Its three files come in the package moonshine-voice, of which nothing else is used, and are checked before they are
-opened. The network writes one token after another, and on noise it may go on for ever: so the tokens are bounded by the
-length of the audio, and what it says again and again is left out.
+opened. The network writes one token after another, and on noise it may never stop: so the tokens are bounded by the
+length of the audio, and a group of tokens repeated in a loop is kept once.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ SHA256 = {
 }
 MIN_SAMPLES = WIDE_RATE // 4  # shorter audio is followed by silence up to this
 TOKENS_A_SECOND, MORE_TOKENS = 6.5, 8  # at most, of the fastest speech
-LONGEST_LOOP = 10  # tokens that may come again and again
+LONGEST_LOOP = 10  # tokens in a group that is repeated
 REPEATS, SHORT, REPEATS_OF_SHORT = 4, 3, 7  # times in a row that make a loop; "zero, zero, zero, zero" is none
 BEGIN, END = 1, 2  # tokens
 

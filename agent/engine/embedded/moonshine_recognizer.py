@@ -27,7 +27,7 @@ PARTIAL_MS = 1000  # of speech before an utterance that goes on is heard for the
 STEP_MS_OVER = 400  # the same over the agent, again and again up to LONG_MS_OVER
 LONG_MS_OVER = 3000
 STALE_MS = 400  # of unheard speech, after which nobody knows whether it is complete
-FINISH_S = 5.0  # that an utterance waits to be heard
+FINISH_S = 5.0  # an utterance waits no longer than this for its turn
 MAX_MS = 90_000  # of one utterance; the rest is not heard
 LONGEST_MS, SHORTEST_MS = 15_000, 8_000  # heard as a whole; of more, the part up to the quietest moment is kept as text
 MAX_UTTERANCES = 1000
@@ -185,7 +185,7 @@ class MoonshineRecognizer:
 
 
 def _with_digits(text: str) -> str:
-    """Words that sound like digits as such, where they follow a digit."""
+    """The text with words that sound like digits replaced by these digits, where they follow a digit."""
     words: list[str] = []
     for word in text.split():
         plain = word.lower().strip(".,?!")
