@@ -11,7 +11,8 @@ endif
 INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
 
 # Tests that import torch, apart: importing it takes seconds, in every process that collects them.
-MODELS := $(addprefix tests/agent/engine/,kokoro realtime voxtral test_fake_gpu.py test_faults.py test_host.py) tests/bench/test_engine.py tests/test_models.py
+MODELS := $(addprefix tests/agent/engine/,kokoro process realtime voxtral test_fake_gpu.py test_faults.py test_host.py test_profiles.py) \
+	tests/bench/test_engine.py tests/telephony/doctor/test_engine.py tests/test_models.py
 # Found by their mark: collecting all others takes longer than running these.
 ALONE = $(filter-out $(wildcard $(MODELS)),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests))
 

@@ -684,7 +684,8 @@ class AnyCall(RuleBasedStateMachine):
             if self.call.session.state in (State.PROCESSING, State.INTERRUPTED):
                 self.call.answer("Yes.", heard="hello")
             if self.call.session.state is State.SPEAKING:
-                self.call.send(e.ReplyEnded(self.open_reply))
+                for start in self.call.all(e.StartReply):  # the last may be a speculative one that failed
+                    self.call.send(e.ReplyEnded(start.reply))
                 if self.call.all(e.Play):
                     self.call.play_out()
                 if self.call.all(e.Press):
