@@ -10,6 +10,7 @@ import msgspec
 
 from agent.engine.base import Done, Incomplete, ModelEvent, ReplyRequest, Text
 from agent.engine.embedded.dialogue_script import DialogueScript, DialogueState
+from agent.engine.embedded.understanding import Understood
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 
@@ -47,6 +48,10 @@ class DialogueModel:
             interruptible=not script.protects(answer),
             keys=answer.keys,
         )
+
+    def understood(self, request: ReplyRequest) -> Understood:
+        """What the caller's turn means where the conversation stands: for people who try a dialogue."""
+        return self._scripts[request.agent].understand(request, msgspec.convert(request.state, DialogueState))
 
     def cancel(self, request: str) -> None:
         """Nothing runs outside the generator."""

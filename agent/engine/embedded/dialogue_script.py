@@ -97,15 +97,19 @@ class DialogueScript:
 
     # The caller's turn
 
-    def _answer_caller(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
+    def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
+        """What the caller's turn means after the open question."""
         understood = self._understanding.read(request.transcript or "", self.expect(state))
         if request.digits:
-            understood = self._dialled(understood, state, request.digits)
-        elif state.question == CONFIRM and self._understanding.agrees(request.transcript or ""):
-            understood = Understood(built_in="yes")
-        elif state.question == ANYTHING_ELSE and understood == Understood(built_in="no") and _was_cut_off(request):
-            understood = Understood(built_in="stop")  # a "no" to what was being said; the question was not heard
-        if not self._react(answer, state, understood):
+            return self._dialled(understood, state, request.digits)
+        if state.question == CONFIRM and self._understanding.agrees(request.transcript or ""):
+            return Understood(built_in="yes")
+        if state.question == ANYTHING_ELSE and understood == Understood(built_in="no") and _was_cut_off(request):
+            return Understood(built_in="stop")  # a "no" to what was being said; the question was not heard
+        return understood
+
+    def _answer_caller(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
+        if not self._react(answer, state, self.understand(request, state)):
             self._not_understood(answer, state)
         elif not answer.repeated:
             state.misses = 0
