@@ -117,6 +117,12 @@ class TextConversation:
         """The transfer that the caller is being put through to; `fail_transfer` brings the caller back."""
         return self._point.connecting_to
 
+    @property
+    def said(self) -> str:
+        """What the agent said last."""
+        turns = self._point.memory.history.turns()
+        return next((turn.text for turn in reversed(turns) if turn.role == "agent"), "")
+
     async def greet(self) -> list[TextEvent]:
         """The call begins."""
         return await self._ask(Cue.GREET)

@@ -123,6 +123,16 @@ def load_agents(folder: Path) -> dict[str, AgentSettings]:
     return {agent.name: agent for agent in agents}
 
 
+def find_agent(folder: Path, agent: str) -> AgentSettings:
+    """Read the agent that a person names: by its name in the folder, or by its file. Raises SettingsError."""
+    if agent.endswith(".yaml"):
+        return load_agent(Path(agent))
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if agent not in names:
+        raise SettingsError(f"{folder}: holds no agent {agent!r}; there are {', '.join(names) or 'none'}")
+    return load_agent(folder / f"{agent}.yaml")
+
+
 def _complaint(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from config.exceptions import VoxlineError
-from telephony.cli import call, demo, dial, doctor, load, replay, report, serve, sweep
+from telephony.cli import call, demo, dial, doctor, load, replay, report, serve, sweep, try_dialogue
 
-COMMANDS = (serve, doctor, demo, call, load, dial, replay, sweep, report)
+COMMANDS = (serve, doctor, try_dialogue, demo, call, load, dial, replay, sweep, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
