@@ -35,9 +35,10 @@ class Conversation:
         record: Record | None = None,
         keys: str = "",
         parties: Parties = NOBODY,
+        started_s: float = 0.0,
     ) -> None:
-        """`keys` are pressed before the greeting; `parties` are who calls whom."""
-        self.session = Session(call, agent.name, settings, agent.transfers, keys, parties=parties)
+        """`keys` are pressed before the greeting; `parties` are who calls whom; `started_s` is now, in Unix time."""
+        self.session = Session(call, agent.name, settings, agent.transfers, keys, parties=parties, started_s=started_s)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
         self._record = record

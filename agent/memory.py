@@ -13,12 +13,15 @@ from config.parties import NOBODY, Parties
 class Memory:
     """The memory of one call."""
 
-    def __init__(self, call: str, agent: str, max_turns: int, parties: Parties = NOBODY) -> None:
+    def __init__(
+        self, call: str, agent: str, max_turns: int, parties: Parties = NOBODY, started_s: float = 0.0
+    ) -> None:
         self.history = History(max_turns)
         self.expect = Expect.OPEN  # of the caller's next turn
         self._call = call
         self._agent = agent
         self._parties = parties
+        self._started_s = started_s
         self._state: dict[str, Any] = {}  # the model's
         self._results: tuple[ToolResult, ...] = ()  # of tools that ran, not yet told to the caller
 
@@ -77,4 +80,6 @@ class Memory:
             tool_results=self._results,
             early=reply.speculative,
             parties=self._parties,
+            started_s=self._started_s,
+            turn_end_ms=caller.speech_end_ms,
         )

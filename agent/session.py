@@ -57,11 +57,13 @@ class Session:
         keys: str = "",
         *,
         parties: Parties = NOBODY,
+        started_s: float = 0.0,
     ) -> None:
-        """`keys` are pressed before the greeting, such as an extension; `parties` are who calls whom."""
+        """`keys` are pressed before the greeting, such as an extension; `parties` are who calls whom; `started_s` is
+        the Unix time at which the call begins, for the model."""
         self.state = State.IDLE
         self.now_ms = 0.0
-        self.memory = Memory(call, agent, settings.reply.max_history_turns, parties)
+        self.memory = Memory(call, agent, settings.reply.max_history_turns, parties, started_s)
         self._settings = settings.turn
         self._transfers = transfers or {}
         self._keys = keys

@@ -62,6 +62,7 @@ class Tools:
         file = self._tools[call.name].file
         time = datetime.now(UTC).isoformat(timespec="seconds")
         record = {"time": time, "call": call_id, "tool": call.name, "arguments": call.arguments}
+        record |= {"heard_ms": call.heard_ms} if call.heard_ms else {}
         record |= {"parties": self._parties} if self._parties else {}
         try:
             await self._records.append(file, record, self._timeout_s)

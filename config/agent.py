@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
 from config import strict_yaml
 from config.dialogue import Dialogue
 from config.exceptions import SettingsError
+from config.hours import Hours
 
 _NUMBER = re.compile(r"\+[1-9]\d{6,14}|sip:[^\s@<>\"]+@[^\s@<>\"]+")
 _FILE = re.compile(r"[\w-][\w.-]*")
@@ -39,6 +41,15 @@ def _plain_file(name: str) -> str:
     return name
 
 
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("there is no such time zone; allowed are names such as Europe/London or UTC") from None
+    return name
+
+
+_TimeZone = Annotated[str, AfterValidator(_zone)]
 _Number = Annotated[
     str, AfterValidator(_dialable), WithJsonSchema({"type": "string", "pattern": f"^(?:{_NUMBER.pattern})$"})
 ]
@@ -66,6 +77,8 @@ class AgentSettings(_Model):
     language: str = "en-us"
     voice: str = ""  # the synthesizer's own name for it; empty: its default
     speed: float = Field(default=1.0, ge=0.5, le=2.0)  # 1.0 is the voice's usual pace
+    time_zone: _TimeZone = "UTC"  # where it is, such as Europe/London: what "today" is, and when it is open
+    hours: Hours = {}  # when it is open, by weekday, such as mon-fri: "08:00-17:00"
     instructions: str = ""  # for language models; the scripted dialogue does not read it
     transfers: dict[str, _Number] = {}
     tools: dict[str, ToolSettings] = {}

@@ -6,13 +6,13 @@ spoken. Seven intents are built in (`PHRASES`); every text has a default but the
 """
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from config.keys import Keys
 from config.phrase import Choice, Phrase, Slot, parse_phrase
+from config.slots import SlotOfKind
 
 BuiltIn = Literal["yes", "no", "repeat", "person", "never_mind", "goodbye", "stop"]
 
@@ -70,6 +70,17 @@ AFTER = ["(please | then | again | for me | thanks | thank you [very much | so m
 AGREEING = ["(okay | right)", "yeah"]
 LISTENING = ["uh huh", "mhm", "hmm", "i see"]
 
+# How a slot is given on its own, unless the dialogue's `answers` say so: by its kind, and by its names.
+ANSWERS = {
+    "choice": "[it's | it is | make it | a | an | the | for | in | at | on] {%s}",
+    "number": "[it's | it is | the number is | my number is | that's | that is] {%s}",
+    "date": "[on | for | it's | it is | make it | how about] {%s}",
+    "time": "[at | around | about | for | it's | it is | make it | how about] {%s}",
+    "spell": "[it's | it is | that's | that is] [spelled] {%s}",
+}
+NAMED_ANSWER = "[it's | and] (my | the) (%s) is {%s}"
+
+_NAME = re.compile(r"[a-z]+(_[a-z]+)*")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
@@ -84,27 +95,6 @@ Wordings = Annotated[tuple[_Wording, ...], BeforeValidator(_listed, json_schema_
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SlotType(_Model):
-    """What a caller may fill in: one of `values` (each with other ways to say it), or a number of `digits`."""
-
-    values: dict[str, tuple[Phrase, ...]] = {}
-    digits: int = Field(default=0, ge=0, le=20)
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "SlotType":
-        if bool(self.values) == bool(self.digits):
-            raise ValueError("a slot has either `values` or `digits`")
-        for value, phrase in self.phrases():
-            if any(isinstance(part, Slot) for part in phrase.parts()):
-                raise ValueError(f"the value {value!r} of a slot cannot hold a slot")
-        return self
-
-    def phrases(self) -> Iterator[tuple[str, Choice]]:
-        """Every value with each way to say it; the value's own name comes first."""
-        for value, others in self.values.items():
-            yield from ((value, phrase) for phrase in (parse_phrase(value), *others))
 
 
 class Intent(_Model):
@@ -143,6 +133,8 @@ class Texts(_Model):
     anything_else: Wordings = ("Is there anything else I can do for you?", "What else can I do for you?")
     go_ahead: str = "Sure. What can I do for you?"  # when the caller says yes to anything_else, or "wait"
     help: Wordings = ("What can I do for you?",)  # what the caller can say, when no question is open
+    part: Wordings = ("{heard}. And then?", "So far {heard}. What comes next?")  # to part of a number; {heard} so far
+    no_such_date: str = "I'm sorry, there is no such date."  # the open question follows
     not_understood: Wordings = ("Sorry, I didn't get that.", "I'm sorry, I still didn't understand.")
     way_out: str = "I'm sorry, I can't make that out. Let me find somebody who can help."  # one time more
     still_there: Wordings = ("Are you still there?", "Hello?")  # after silence; the open question follows
@@ -159,7 +151,7 @@ class Dialogue(_Model):
     """A whole dialogue. Cross references inside it are checked here; tools and transfers by `AgentSettings`."""
 
     texts: Texts
-    slots: dict[str, SlotType] = {}
+    slots: dict[str, SlotOfKind] = {}
     intents: dict[str, Intent] = Field(min_length=1)
     answers: tuple[Phrase, ...] = ()  # how slots are given on their own: an answer, or a correction after "no"
     phrases: dict[BuiltIn, tuple[Phrase, ...]] = {}  # more phrases for the built-in intents
@@ -180,8 +172,13 @@ class Dialogue(_Model):
         for name in self.uninterruptible:
             if name not in Texts.model_fields and name not in self.intents:
                 raise ValueError(f"uninterruptible: {name!r} is neither one of the texts nor an intent")
+        for name in self.slots:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"slots.{name}: a slot's name is small letters and _, such as street_name")
         for phrase in self.answers:
             self._check_slots("answers", slots_of(phrase), set(self.slots))
+        for phrase in (*self.answers, *(phrase for intent in self.intents.values() for phrase in intent.phrases)):
+            self._check_kinds(phrase)
         for phrase in (*self.before, *self.after, *(more for each in self.phrases.values() for more in each)):
             self._check_slots("phrases, before and after", slots_of(phrase), set())
         return self
@@ -190,6 +187,31 @@ class Dialogue(_Model):
     def _check_slots(where: str, names: set[str], allowed: set[str]) -> None:
         for name in sorted(names - allowed):
             raise ValueError(f"{where}: the slot {name!r} is not there; allowed: {sorted(allowed) or 'none'}")
+
+    def _check_kinds(self, phrase: Choice) -> None:
+        """A yes or no says nothing by itself, and a text at the beginning would be anything."""
+        for name in slots_of(phrase):
+            if self.slots[name].type == "yes_no":
+                raise ValueError(f"{{{name}}} is a yes_no, which is only asked for: no phrase can hold it")
+        for name in _first_slots(phrase):
+            if self.slots[name].type == "text":
+                raise ValueError(f"a phrase cannot begin with {{{name}}}, a text: put a word before it")
+
+    def slot_answers(self) -> tuple[Choice, ...]:
+        """How slots are given on their own: `answers`, and for the slots that are not in them what is usual."""
+        given = {name for phrase in self.answers for name in slots_of(phrase)}
+        usual: list[Choice] = []
+        for name, slot in self.slots.items():
+            if name in given or slot.type == "yes_no":
+                continue
+            if slot.type in ANSWERS:
+                usual.append(parse_phrase(ANSWERS[slot.type] % name))
+            usual.append(parse_phrase(NAMED_ANSWER % (" | ".join(self.names_of(name)), name)))
+        return (*self.answers, *usual)
+
+    def names_of(self, slot: str) -> tuple[str, ...]:
+        """What callers call a slot."""
+        return (slot.replace("_", " ").strip(), *self.slots[slot].called)
 
     def built_in(self, name: BuiltIn) -> tuple[Choice, ...]:
         """All phrases of a built-in intent, the YAML's included."""
@@ -211,3 +233,17 @@ class Dialogue(_Model):
 def slots_of(phrase: Choice) -> set[str]:
     """The names of the slots in a phrase."""
     return {part.name for part in phrase.parts() if isinstance(part, Slot)}
+
+
+def _first_slots(phrase: Choice) -> set[str]:
+    """The slots that a phrase can begin with."""
+    first: set[str] = set()
+    for option in phrase.options:
+        for node in option:
+            if isinstance(node, Slot):
+                first.add(node.name)
+            elif isinstance(node, Choice):
+                first |= _first_slots(node)
+            if not (isinstance(node, Choice) and node.can_be_empty()):
+                break
+    return first

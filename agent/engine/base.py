@@ -44,6 +44,9 @@ class Expect(StrEnum):
     YES_NO = "yes_no"
     DIGITS = "digits"
     SPELLING = "spelling"
+    DATE = "date"
+    TIME = "time"
+    TEXT = "text"  # words of any kind, such as a name or an address
 
 
 class Meaning(StrEnum):
@@ -70,11 +73,14 @@ class Turn(msgspec.Struct, frozen=True):
     interrupted: bool = False  # the caller talked over it; text ends where the ear stopped
 
 
-class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
+class ToolCall(msgspec.Struct, frozen=True, tag="tool_call", omit_defaults=True):
     """A model asks for a tool of the agent (its name stands in the agent's YAML) to be run."""
 
     name: str
     arguments: dict[str, Any]
+    heard_ms: dict[
+        str, float
+    ] = {}  # of arguments that a person may want to hear: where in the call the caller's turn ended
 
 
 class ToolResult(msgspec.Struct, frozen=True):
@@ -102,6 +108,8 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     early: bool = False  # the caller may still go on: the model may say so (`Incomplete`, `Backchannel`)
     wide: bytes = b""  # `audio` at 16 kHz, on a wide-band line
     parties: Parties = NOBODY  # who calls whom
+    started_s: float = 0.0  # when the call began, in Unix time: a model reads no clock
+    turn_end_ms: float = 0.0  # when the caller last spoke, in the call's media time
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):

@@ -10,6 +10,7 @@ from agent.engine.base import Expect
 from config.settings import TurnSettings
 
 QUESTION = {Expect.OPEN: 1.0, Expect.YES_NO: 0.8, Expect.DIGITS: 2.0, Expect.SPELLING: 2.0}
+QUESTION |= {Expect.DATE: 1.0, Expect.TIME: 1.0, Expect.TEXT: 1.5}
 COMPLETE, INCOMPLETE = 0.8, 2.2
 ANSWERED, INCOMPLETE = 0.9, 2.2
 PAUSES_KEPT = 12
@@ -38,7 +39,7 @@ def wait_ms(
 
 
 def by_question(wait: float, expect: Expect) -> float:
-    """A yes or no is quickly said; digits and letters are read out in groups."""
+    """A yes or no is quickly said; digits and letters are read out in groups, names and addresses nearly so."""
     return wait * QUESTION[expect]
 
 

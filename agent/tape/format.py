@@ -31,7 +31,7 @@ GROUPS = ("turn", "reply", "playout", "call")
 # Fields that hold what people said, or their numbers; `metadata` tapes leave them out.
 WORDS = frozenset(
     "text heard transcript words history arguments results tool_results result error state calls digits digit "
-    "keys parties".split()
+    "keys parties heard_ms".split()
 )
 
 
@@ -88,6 +88,8 @@ def describe_command(command: e.Command) -> dict[str, Any]:
         plain["audio"] = _digest(command.pcm)
     elif isinstance(command, e.StartReply):
         del plain["request"]["wide"]
+        # The header says when the call began, `TurnDecided` when a turn ended.
+        del plain["request"]["started_s"], plain["request"]["turn_end_ms"]
         plain["request"]["audio"] = _digest(command.request.audio)
         if not plain["request"]["parties"]:  # tapes from before it was known
             del plain["request"]["parties"]

@@ -58,7 +58,8 @@ class Bridge(Listener):
         self._talked_over = False  # whether the last pause of the reply was for speech or a key, not for a hold
         self._keypad = Keypad(shared.settings.call.key_tones)
         self._decided: dict[int, float] = {}  # by reply: when its turn was decided; kept until its first audio
-        self._tape = self._begin_tape(agent, keys)
+        started = datetime.now(UTC)
+        self._tape = self._begin_tape(agent, keys, started)
         self.taping = self._tape is not None
         self._conversation = Conversation(
             line.call_id,
@@ -80,10 +81,11 @@ class Bridge(Listener):
             record=self._record if self._tape else None,
             keys=keys,
             parties=line.parties,
+            started_s=started.timestamp(),
         )
         self._vad = shared.vad.open(self._probability)
 
-    def _begin_tape(self, agent: AgentSettings, keys: str) -> TapeFile | None:
+    def _begin_tape(self, agent: AgentSettings, keys: str, started: datetime) -> TapeFile | None:
         """The call's tape, where calls are recorded."""
         line, settings = self.line, self._shared.settings
         if self._shared.tapes is None:
@@ -91,11 +93,11 @@ class Bridge(Listener):
         full = settings.tape.mode == "full"
         self._recorder = Recorder(words=full)
         self._begun_s = time.monotonic()
-        started = datetime.now(UTC).isoformat(timespec="milliseconds")
         more: dict[str, Any] = {"transfers": agent.transfers, "keys": keys if full else ""}
         more["parties"] = line.parties.known("full" if full else settings.log.numbers)
         tape = self._shared.tapes.open(line.call_id)
-        tape.write(msgspec.json.encode(header(line.call_id, agent.name, started, VERSION, settings, **more)) + b"\n")
+        when = started.isoformat(timespec="milliseconds")
+        tape.write(msgspec.json.encode(header(line.call_id, agent.name, when, VERSION, settings, **more)) + b"\n")
         return tape
 
     def note(self, **fields: Any) -> None:

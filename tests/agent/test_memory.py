@@ -85,3 +85,12 @@ def test_keys_that_were_pressed_are_a_turn_and_settle_the_tools_before_them() ->
     one.pressed("2#")
     request = one.request(Reply(2, Cue.ANSWER), Cue.ANSWER, caller_with(b""), None)
     assert (request.history, request.tool_results) == ((Turn("keys", "2#"),), ())
+
+
+def test_a_request_says_when_the_call_began_and_when_the_caller_spoke() -> None:
+    caller = caller_with(bytes(16000))
+    caller.detector.last_speech_ms = 840
+    known = Memory("CA1", "desk", max_turns=4, started_s=1_790_000_000.5)
+    request = known.request(Reply(1, Cue.ANSWER), Cue.ANSWER, caller, None)
+    assert (request.started_s, request.turn_end_ms) == (1_790_000_000.5, caller.speech_end_ms)
+    assert request.turn_end_ms > 0

@@ -172,3 +172,10 @@ async def test_a_booking_says_who_called(tmp_path: Path) -> None:
     await Tools(BOOK, Records(tmp_path), parties=ann).run("CA1", BOOKING)
     [line] = (tmp_path / "bookings.jsonl").read_text().splitlines()
     assert json.loads(line)["parties"] == {"caller": "+15550100123", "called": "+15550100199", "verified": True}
+
+
+async def test_a_record_says_where_a_person_can_listen_to_it(tmp_path: Path) -> None:
+    tools = Tools(BOOK, Records(tmp_path))
+    await tools.run("CA1", ToolCall("book", {"day": "monday", "time": "nine"}, {"day": 4200}))
+    [record] = [json.loads(line) for line in (tmp_path / "bookings.jsonl").read_text().splitlines()]
+    assert record["heard_ms"] == {"day": 4200}

@@ -19,7 +19,11 @@ class DialogueModel:
     """The scripted dialogues of all agents that have one."""
 
     def __init__(self, agents: dict[str, AgentSettings]) -> None:
-        self._scripts = {name: DialogueScript(agent.dialogue) for name, agent in agents.items() if agent.dialogue}
+        self._scripts = {
+            name: DialogueScript(agent.dialogue, agent.time_zone, agent.hours)
+            for name, agent in agents.items()
+            if agent.dialogue
+        }
 
     async def load(self) -> None:
         """See SpeechModel."""

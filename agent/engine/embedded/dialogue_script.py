@@ -1,16 +1,30 @@
 """What one agent's dialogue says next: pure functions of the conversation's state and of what the caller said."""
 
-from typing import Any
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from agent.engine.base import TRANSFER, Cue, Expect, Next, ReplyRequest, ToolCall, ToolResult
+from agent.engine.embedded.number_parts import joined
+from agent.engine.embedded.slot_values import SlotValues
 from agent.engine.embedded.understanding import Understanding, Understood
 from config.dialogue import Dialogue, Intent
+from config.hours import Hours
+from config.slots import Kind, SlotType
 
 MAX_MISSES = 3  # turns in a row that are not understood before a person has to help
 CONFIRM, ANYTHING_ELSE = "?confirm", "?anything_else"  # open questions that belong to no slot
 OPERATOR_KEY = "0"
+EXPECTED: dict[Kind, Expect] = {
+    "choice": Expect.OPEN,
+    "number": Expect.DIGITS,
+    "text": Expect.TEXT,
+    "date": Expect.DATE,
+    "time": Expect.TIME,
+    "yes_no": Expect.YES_NO,
+    "spell": Expect.SPELLING,
+}
 
 
 class DialogueState(msgspec.Struct):
@@ -22,15 +36,19 @@ class DialogueState(msgspec.Struct):
     times: int = 0  # how often it was asked before
     misses: int = 0
     said: str = ""  # the whole of the last reply
+    parts: list[str] = []  # of the number that is asked for
+    heard_ms: dict[str, float] = {}  # where in the call slots were heard that a person may have to listen to
 
     def ask(self, question: str) -> None:
         """Note what is asked next."""
+        if question != self.question:
+            self.parts = []
         self.times = self.times + 1 if question == self.question else 0
         self.question = question
 
     def drop_task(self) -> None:
         """The task is done, or given up."""
-        self.task, self.slots = "", {}
+        self.task, self.slots, self.heard_ms = "", {}, {}
 
 
 class Answer(msgspec.Struct):
@@ -45,12 +63,14 @@ class Answer(msgspec.Struct):
 
 
 class DialogueScript:
-    """One agent's dialogue. Pure: the same request always gives the same answer."""
+    """One agent's dialogue. Pure: the same request always gives the same answer; the time comes with it."""
 
-    def __init__(self, dialogue: Dialogue) -> None:
+    def __init__(self, dialogue: Dialogue, time_zone: str = "UTC", hours: Hours | None = None) -> None:
         self._dialogue = dialogue
         self._texts = dialogue.texts
         self._understanding = Understanding(dialogue)
+        self._values = SlotValues(dialogue.slots, hours or {})
+        self._zone = ZoneInfo(time_zone)
 
     def answer(self, request: ReplyRequest) -> tuple[Answer, DialogueState]:
         """What is said and done now, and where the conversation stands after it."""
@@ -90,35 +110,103 @@ class DialogueScript:
 
     def expect(self, state: DialogueState) -> Expect:
         """What kind of answer the open question asks for."""
-        slot = self._dialogue.slots.get(state.question)
-        if slot and slot.digits:
-            return Expect.DIGITS
+        if slot := self._asked(state):
+            return EXPECTED[slot.type]
         return Expect.YES_NO if state.question == CONFIRM else Expect.OPEN
+
+    def _asked(self, state: DialogueState) -> SlotType | None:
+        """The slot that was asked for, if one was."""
+        return self._dialogue.slots.get(state.question)
+
+    def _now(self, request: ReplyRequest) -> datetime:
+        """When the caller spoke, by the agent's clock."""
+        return datetime.fromtimestamp(request.started_s + request.turn_end_ms / 1000, self._zone)
 
     # The caller's turn
 
-    def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
-        """What the caller's turn means after the open question."""
-        understood = self._understanding.read(request.transcript or "", self.expect(state))
-        if request.digits:
-            return self._dialled(understood, state, request.digits)
-        if state.question == CONFIRM and self._understanding.agrees(request.transcript or ""):
-            return Understood(built_in="yes")
-        if state.question == ANYTHING_ELSE and understood == Understood(built_in="no") and _was_cut_off(request):
-            return Understood(built_in="stop")  # a "no" to what was being said; the question was not heard
-        return understood
-
     def _answer_caller(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
-        if not self._react(answer, state, self.understand(request, state)):
+        understood = self.understand(request, state)
+        slot = self._asked(state)
+        if slot and slot.type == "number" and self._continues(answer, state, slot, understood, request):
+            return
+        heard = understood.slots
+        understood = msgspec.structs.replace(
+            understood, slots=self._values.resolve(heard, state.slots, self._now(request))
+        )
+        if heard and not understood:
+            answer.texts.append(self._texts.no_such_date)
+            state.ask(state.question)
+            answer.texts.append(self._question(state))
+        elif not self._react(answer, state, understood):
             self._not_understood(answer, state)
         elif not answer.repeated:
             state.misses = 0
+            self._note_heard(state, understood, request)
 
-    def _dialled(self, understood: Understood, state: DialogueState, digits: str) -> Understood:
-        slot = self._dialogue.slots.get(state.question)
-        if slot and slot.digits == len(digits) and digits.isdecimal():
-            return Understood(understood.intent, understood.built_in, {**understood.slots, state.question: digits})
-        return Understood(built_in="person") if digits == OPERATOR_KEY else understood
+    def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
+        """What the caller's turn means as an answer to the open question."""
+        transcript = request.transcript or ""
+        slot = self._asked(state)
+        understood = self._understanding.read(transcript, self.expect(state), self._wanted(state))
+        if request.digits:
+            if slot and slot.type == "number" and slot.shortest <= len(request.digits) <= slot.longest:
+                return Understood(understood.intent, understood.built_in, {state.question: request.digits})
+            by_key = request.digits == OPERATOR_KEY and not state.parts
+            return Understood(built_in="person") if by_key else understood
+        yes_no = state.question == CONFIRM or (slot is not None and slot.type == "yes_no")
+        if yes_no and self._understanding.agrees(transcript):
+            understood = Understood(built_in="yes")
+        elif state.question == ANYTHING_ELSE and understood == Understood(built_in="no") and _was_cut_off(request):
+            return Understood(built_in="stop")  # a "no" to what was being said; the question was not heard
+        if slot and slot.type == "yes_no" and understood.built_in in ("yes", "no") and not understood.intent:
+            return Understood(slots={**understood.slots, state.question: understood.built_in})
+        free = slot is not None and slot.type == "text" and state.question not in understood.slots
+        text = self._understanding.free_text(transcript, state.question) if free else ""
+        return Understood(slots={state.question: text}) if text else understood
+
+    def _wanted(self, state: DialogueState) -> list[str]:
+        """Slots in the order in which they are likely to be given: the one asked for, those that are missing."""
+        ask = self._dialogue.intents[state.task].ask if state.task else {}
+        missing = [name for name in ask if name not in state.slots]
+        return [*([state.question] if self._asked(state) else []), *missing, *ask]
+
+    def _continues(
+        self, answer: Answer, state: DialogueState, slot: SlotType, understood: Understood, request: ReplyRequest
+    ) -> bool:
+        """Whether the turn is (part of) the number that was asked for, and then what follows from it: what is known of
+        it is read back until it is whole."""
+        if understood.built_in not in ("", "no") or understood.intent:
+            return False
+        dialled = request.digits if request.digits.isdecimal() else ""
+        digits = dialled or self._understanding.digits(self._without_no(request.transcript or "", understood))
+        corrects = understood.built_in == "no"
+        if not digits and not (corrects and state.parts):
+            return False
+        state.parts, number = joined(state.parts, digits, slot, corrects=corrects)
+        if number:
+            state.misses = 0
+            return self._wish(answer, state, Understood(slots={state.question: number}))
+        if not state.parts and digits:
+            return False
+        state.misses = 0
+        state.ask(state.question)
+        if state.parts:
+            heard = " ".join("".join(state.parts))
+            answer.texts.append(_wording(self._texts.part, len(state.parts) - 1).replace("{heard}", heard))
+        else:
+            answer.texts.append(self._question(state))
+        return True
+
+    @staticmethod
+    def _without_no(transcript: str, understood: Understood) -> str:
+        """ "No, five five six" without its first word."""
+        return transcript.lower().lstrip().removeprefix("no") if understood.built_in == "no" else transcript
+
+    def _note_heard(self, state: DialogueState, understood: Understood, request: ReplyRequest) -> None:
+        """Where the audio of texts and of what was spelled ends, for a person to find it."""
+        for name in understood.slots:
+            if name in state.slots and self._dialogue.slots[name].type in ("text", "spell"):
+                state.heard_ms = {**state.heard_ms, name: round(request.turn_end_ms)}
 
     def _react(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
         """Do what the caller wants; False when it is unknown, or does not fit here."""
@@ -204,18 +292,17 @@ class DialogueScript:
         intent = self._dialogue.intents[state.task]
         if intent.tool:
             # Its result comes with the next request; `_tell` then answers with these slots.
-            answer.calls.append(ToolCall(intent.tool, dict(state.slots)))
+            answer.calls.append(ToolCall(intent.tool, dict(state.slots), state.heard_ms))
             state.question = ""
             return
         self._conclude(answer, intent, state.slots)
         state.drop_task()
         self._hand_over(answer, state)
 
-    @staticmethod
-    def _conclude(answer: Answer, intent: Intent, slots: dict[str, Any]) -> None:
+    def _conclude(self, answer: Answer, intent: Intent, slots: dict[str, str]) -> None:
         """What an intent ends with: its answer, its keys, or both."""
         if intent.answer:
-            answer.texts.append(_filled(intent.answer, slots))
+            answer.texts.append(self._values.filled(intent.answer, slots))
         answer.keys = intent.press or answer.keys
 
     def _ask_for_correction(self, answer: Answer, state: DialogueState) -> None:
@@ -223,7 +310,7 @@ class DialogueScript:
         intent = self._dialogue.intents[state.task]
         if intent.correct:
             # The slots stay: what the caller now says replaces some of them.
-            answer.texts.append(_filled(intent.correct, state.slots))
+            answer.texts.append(self._values.filled(intent.correct, state.slots))
             state.ask(CONFIRM)
         else:
             state.slots = {}
@@ -238,7 +325,7 @@ class DialogueScript:
                 if intent.tool == result.name:
                     slots = {name: str(value) for name, value in result.arguments.items()}
                     if result.error:
-                        answer.texts.append(_filled(intent.failed, slots))
+                        answer.texts.append(self._values.filled(intent.failed, slots))
                     else:
                         self._conclude(answer, intent, slots)
                     state.drop_task()
@@ -308,7 +395,7 @@ class DialogueScript:
             return _wording(self._texts.help, state.times)
         intent = self._dialogue.intents[state.task]
         wordings = intent.confirm if state.question == CONFIRM else intent.ask[state.question]
-        return _filled(_wording(wordings, state.times), state.slots)
+        return self._values.filled(_wording(wordings, state.times), state.slots)
 
 
 def _was_cut_off(request: ReplyRequest) -> bool:
@@ -319,10 +406,3 @@ def _was_cut_off(request: ReplyRequest) -> bool:
 
 def _wording(wordings: tuple[str, ...], times: int) -> str:
     return wordings[min(times, len(wordings) - 1)]
-
-
-def _filled(text: str, slots: dict[str, Any]) -> str:
-    """Fill in the slots; digits are read out one by one."""
-    for name, value in slots.items():
-        text = text.replace(f"{{{name}}}", " ".join(value) if value.isdecimal() else value)
-    return text

@@ -10,14 +10,23 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from agent.engine.base import Expect
+from agent.engine.embedded.matching import DIGITS, phrases_of
 from agent.engine.embedded.speaker import Speaker
-from agent.engine.embedded.understanding import DIGITS
+from agent.engine.embedded.spelling import ALPHABET
 from config.dialogue import AGREEING, LISTENING, PHRASES, Dialogue, slots_of
 from config.phrase import Choice, Word, parse_phrase
 
 SENTENCES = 20_000  # enough that every phrase occurs often
-BEFORE = {Expect.OPEN: 0.3, Expect.YES_NO: 0.05, Expect.DIGITS: 0.1, Expect.SPELLING: 0.1}  # how often something
-AFTER = 0.2  # polite comes first, or last
+# How often something polite comes first, or last.
+BEFORE = {
+    Expect.OPEN: 0.3,
+    Expect.YES_NO: 0.05,
+    Expect.DIGITS: 0.1,
+    Expect.SPELLING: 0.1,
+    Expect.DATE: 0.1,
+    Expect.TIME: 0.1,
+}
+AFTER = 0.2
 CORRECTION = 0.3  # how often "no" goes on with what is right instead
 
 # How often callers say what, by what they were asked: an intent, a slot on its own, yes or no, another built-in intent.
@@ -26,7 +35,10 @@ WEIGHTS = {
     Expect.YES_NO: (0.05, 0.10, 0.75, 0.10),
     Expect.DIGITS: (0.15, 0.65, 0.05, 0.15),
     Expect.SPELLING: (0.15, 0.65, 0.05, 0.15),
+    Expect.DATE: (0.15, 0.65, 0.05, 0.15),
+    Expect.TIME: (0.15, 0.65, 0.05, 0.15),
 }
+KINDS = {Expect.DIGITS: "number", Expect.SPELLING: "spell", Expect.DATE: "date", Expect.TIME: "time"}
 # Over the agent's voice there are besides, weighed against their sum of one: signs of listening, a single short word,
 # other stop words, and what has nothing to do with the call (a television, people in the room).
 OVER = (0.35, 0.35, 0.2)
@@ -48,17 +60,23 @@ STRANGERS = tuple(
 )
 
 
+def questions(dialogue: Dialogue) -> list[Expect]:
+    """The kinds of questions that a dialogue can ask and that have a model of their own; for others it is OPEN's."""
+    kinds = {slot.type for slot in dialogue.slots.values()}
+    return [Expect.OPEN, Expect.YES_NO, *(expect for expect, kind in KINDS.items() if kind in kinds)]
+
+
 def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES, *, over: bool = False) -> Iterator[list[str]]:
     """What callers may say in reply to a question of this kind, drawn at random, always the same; `over`: while the
     agent is talking."""
-    speaker = Speaker(dialogue)
+    speaker = Speaker(dialogue, STRANGERS)
     chance, one_of = speaker.random, speaker.one_of
     before, after = map(one_of, dialogue.around())
     no, listening, short = one_of(dialogue.built_in("no")), one_of(backchannels()), one_of(map(parse_phrase, SHORT))
     intents, slots, yes_no, others = WEIGHTS[expect]
     kinds = [
         (intents, [one_of(intent.phrases) for intent in dialogue.intents.values()]),
-        (slots, [one_of(answers)] if (answers := _answers(dialogue, expect)) else []),
+        (slots, [one_of(asked)] if (asked := _answers(dialogue, expect)) else []),
         (yes_no, [one_of(dialogue.built_in("yes")), no]),
         (others, [one_of(dialogue.built_in(name)) for name in ("repeat", "person", "never_mind", "goodbye")]),
     ]
@@ -67,7 +85,8 @@ def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES, *, ove
     kinds = [(weight, says) for weight, says in kinds if says]
     *borders, total = accumulate(weight for weight, _ in kinds)
     strange = STRANGE / (STRANGE + total) if over else 0.0
-    correct = one_of(dialogue.answers) if dialogue.answers and expect is Expect.YES_NO else None
+    answers = dialogue.slot_answers()
+    correct = one_of(answers) if answers and expect is Expect.YES_NO else None
     for _ in range(count):
         if over and chance() < strange:
             yield speaker.draw_words(STRANGERS, speaker.draw(range(STRANGE_WORDS)) + 1)
@@ -92,10 +111,9 @@ def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES, *, ove
 
 def _answers(dialogue: Dialogue, expect: Expect) -> tuple[Choice, ...]:
     """Slots on their own; callers asked for digits give digits."""
-    if expect is not Expect.DIGITS:
-        return dialogue.answers
-    digits = {name for name, slot in dialogue.slots.items() if slot.digits}
-    return tuple(phrase for phrase in dialogue.answers if digits & slots_of(phrase)) or dialogue.answers
+    answers = dialogue.slot_answers()
+    asked = {name for name, slot in dialogue.slots.items() if slot.type == KINDS.get(expect)}
+    return tuple(phrase for phrase in answers if asked & slots_of(phrase)) or answers
 
 
 def backchannels() -> tuple[Choice, ...]:
@@ -106,9 +124,11 @@ def backchannels() -> tuple[Choice, ...]:
 def vocabulary(dialogue: Dialogue) -> set[str]:
     """Every word a caller may say."""
     before, after = dialogue.around()
-    phrases = [*before, *after, *dialogue.answers, *backchannels()]
+    phrases = [*before, *after, *dialogue.slot_answers(), *backchannels()]
     phrases += [phrase for intent in dialogue.intents.values() for phrase in intent.phrases]
     phrases += [phrase for name in PHRASES for phrase in dialogue.built_in(name)]
-    phrases += [phrase for slot in dialogue.slots.values() for _, phrase in slot.phrases()]
+    phrases += [phrase for slot in dialogue.slots.values() for _, phrase in phrases_of(slot)]
     words = {part.text for phrase in phrases for part in phrase.parts() if isinstance(part, Word)} | set(STRANGERS)
-    return words | (set(DIGITS) if any(slot.digits for slot in dialogue.slots.values()) else set())
+    kinds = {slot.type for slot in dialogue.slots.values()}
+    words |= set(DIGITS) if "number" in kinds else set()
+    return words | set(ALPHABET) if "spell" in kinds else words

@@ -16,9 +16,10 @@ import numpy as np
 import soxr
 
 from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock, Transcript, clearest
+from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.moonshine import Moonshine
 from agent.engine.embedded.numerals import words_of
-from agent.engine.embedded.understanding import DIGITS, Understanding
+from agent.engine.embedded.understanding import Understanding
 from agent.exceptions import EngineError
 from audio.rate import WIDE_RATE
 from config.agent import AgentSettings

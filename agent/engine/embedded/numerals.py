@@ -9,23 +9,31 @@ ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", 
 ORDINALS |= {"twelve": "twelfth", **{ten: f"{ten[:-1]}ieth" for ten in TENS}}
 TIMES = {"double": 2, "triple": 3}
 
-_TOKEN = re.compile(r"(\d{1,2}):(\d\d)|(\d{1,2})(?:st|nd|rd|th)\b|(\d+)|([ap])\.m\.?|([a-z']+)", re.ASCII)
+_TOKEN = re.compile(
+    r"(\d{1,2}):(\d\d)|(\d{1,2})(?:st|nd|rd|th)\b|(\d+)|([ap])\.m\.?|([a-z']+)", re.ASCII | re.IGNORECASE
+)
 
 
 def words_of(transcript: str) -> list[str]:
     """The words of a transcript in lower case, numbers as words, without punctuation."""
-    words: list[str] = []
-    for hour, minute, ordinal, number, half, word in _TOKEN.findall(transcript.lower()):
-        if hour:
-            words += [*_cardinal(hour), *_minutes(minute)]
-        elif ordinal:
-            *before, last = _cardinal(ordinal)
-            words += [*before, ORDINALS.get(last, f"{last}th")]
-        elif number:
-            words += _cardinal(number) if len(number) < 3 else [ONES[int(digit)] for digit in number]
-        else:
-            words.append(f"{half}m" if half else word)
-    return words
+    return [word for word, _, _ in words_at(transcript)]
+
+
+def words_at(transcript: str) -> list[tuple[str, int, int]]:
+    """The same, each with where it stands in the transcript; the words of one number stand at the same place."""
+    return [(word, found.start(), found.end()) for found in _TOKEN.finditer(transcript) for word in _words(found)]
+
+
+def _words(found: re.Match[str]) -> list[str]:
+    hour, minute, ordinal, number, half, word = found.groups()
+    if hour:
+        return [*_cardinal(hour), *_minutes(minute)]
+    if ordinal:
+        *before, last = _cardinal(ordinal)
+        return [*before, ORDINALS.get(last, f"{last}th")]
+    if number:
+        return _cardinal(number) if len(number) < 3 else [ONES[int(digit)] for digit in number]
+    return [f"{half}m".lower() if half else word.lower()]
 
 
 def digit_by_digit(words: list[str]) -> list[str]:
@@ -41,20 +49,21 @@ def digit_by_digit(words: list[str]) -> list[str]:
 
 def _group(words: list[str], at: int) -> tuple[str, int] | None:
     word, after = (*words[at : at + 2], "", "")[:2]
-    if digit := _digit(word):
+    if digit := digit_of(word):
         return digit, at + 1
     if word in TEENS:
         return str(10 + TEENS.index(word)), at + 1
     if word in TENS:
-        one = _digit(after)
+        one = digit_of(after)
         more = one if one not in ("", "0") else ""
         return f"{2 + TENS.index(word)}{more or 0}", at + 1 + bool(more)
-    if word in TIMES and (digit := _digit(after)):
+    if word in TIMES and (digit := digit_of(after)):
         return digit * TIMES[word], at + 2
     return None
 
 
-def _digit(word: str) -> str:
+def digit_of(word: str) -> str:
+    """The digit that a word names; empty: it names none."""
     if word in ("oh", "o"):
         return "0"
     return str(ONES.index(word)) if word in ONES else ""

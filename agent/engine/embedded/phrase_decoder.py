@@ -12,7 +12,7 @@ import numpy as np
 import pocketsphinx
 
 from agent.engine.base import Expect, FloatArray
-from agent.engine.embedded.language_model import sentences, vocabulary
+from agent.engine.embedded.language_model import questions, sentences, vocabulary
 from agent.engine.embedded.trigrams import arpa
 from agent.exceptions import EngineError
 from audio.rate import FRAME, RATE, WIDE_RATE
@@ -44,6 +44,7 @@ class PhraseDecoder:
 
     def __init__(self, dictionary: Path, models: dict[str, Path]) -> None:
         self._decoder = pocketsphinx.Decoder(lm=None, dict=str(dictionary), **OPTIONS)
+        self._models = frozenset(models)
         for name, path in models.items():
             self._decoder.add_lm_file(name, str(path))
         self._noise = np.random.default_rng(0)
@@ -57,7 +58,8 @@ class PhraseDecoder:
         if self._open:
             self.end()
         self._open = True
-        self._decoder.activate_search(model_name(expect, over=over))
+        name = model_name(expect, over=over)
+        self._decoder.activate_search(name if name in self._models else model_name(Expect.OPEN, over=over))
         self._frame = rate // 50
         self._wide = rate == WIDE_RATE
         self._decoder.set_cmn(WIDE_MEAN if self._wide else TELEPHONE_MEAN)
@@ -128,7 +130,7 @@ def build_decoders(name: str, dialogue: Dialogue, count: int) -> list[PhraseDeco
         lines = pronunciations(name, vocabulary(dialogue), dialogue.pronunciations)
         dictionary.write_text("\n".join(lines) + "\n", encoding="utf-8")
         models = {}
-        for expect, over in itertools.product(Expect, (False, True)):
+        for expect, over in itertools.product(questions(dialogue), (False, True)):
             model = model_name(expect, over=over)
             models[model] = Path(folder) / f"{model}.arpa"
             models[model].write_text(arpa(sentences(dialogue, expect, over=over)), encoding="utf-8")

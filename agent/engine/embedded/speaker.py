@@ -5,15 +5,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from agent.engine.embedded.understanding import DIGITS
+from agent.engine.embedded.matching import DIGITS, phrases_of
+from agent.engine.embedded.spelling import ALPHABET
 from config.dialogue import Dialogue
 from config.phrase import Choice, Slot, Word
+from config.slots import SlotType
 
 T = TypeVar("T")
 Part = Word | Slot | Choice
 Say = Callable[[list[str]], None]  # adds the words
 
 DIGIT_WORDS = tuple(DIGITS)
+SPELLED = (3, 8)  # letters, and words of a text, that are likely
+FREE = (1, 5)
 
 
 class Speaker:
@@ -23,13 +27,11 @@ class Speaker:
     generator's two basic ones.
     """
 
-    def __init__(self, dialogue: Dialogue) -> None:
+    def __init__(self, dialogue: Dialogue, strange: Sequence[str] = ()) -> None:
+        """`strange` are words for texts, which can be anything."""
         chance = random.Random(0)  # noqa: S311 (no secret)
         self.random, self._bits = chance.random, chance.getrandbits
-        self._slots = {
-            name: self._digits(slot.digits) if slot.digits else self.one_of(phrase for _, phrase in slot.phrases())
-            for name, slot in dialogue.slots.items()
-        }
+        self._slots = {name: self._slot(slot, strange) for name, slot in dialogue.slots.items()}
 
     def one_of(self, phrases: Iterable[Choice]) -> Say:
         """Says one of these."""
@@ -77,5 +79,17 @@ class Speaker:
     def _words(spoken: list[str]) -> Say:
         return lambda words: words.extend(spoken)
 
-    def _digits(self, count: int) -> Say:
-        return lambda words: words.extend(self.draw_words(DIGIT_WORDS, count))
+    def _slot(self, slot: SlotType, strange: Sequence[str]) -> Say:
+        match slot.type:
+            case "number":
+                return self._some(DIGIT_WORDS, slot.shortest, slot.longest)
+            case "spell":
+                return self._some(ALPHABET, *SPELLED)
+            case "text" | "yes_no":
+                return self._some(strange, *FREE)
+            case _:
+                return self.one_of(phrase for _, phrase in phrases_of(slot))
+
+    def _some(self, words: Sequence[str], fewest: int, most: int) -> Say:
+        counts = range(fewest, most + 1)
+        return lambda spoken: spoken.extend(self.draw_words(words, self.draw(counts) if fewest < most else fewest))

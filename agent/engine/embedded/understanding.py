@@ -1,25 +1,39 @@
 """What a transcript means in one agent's dialogue: the intent it names, the slots it fills, whether it wants an answer
 and whether it is complete. Pure functions."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import get_args
 
 import msgspec
 
 from agent.engine.base import Expect, Meaning
-from agent.engine.embedded.numerals import digit_by_digit, words_of
-from config.dialogue import AGREEING, HANGING, LISTENING, BuiltIn, Dialogue, SlotType
-from config.phrase import Choice, Slot, Word, parse_phrase
-
-DIGITS = {"zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4"}
-DIGITS |= {"five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9"}
+from agent.engine.embedded.matching import DIGITS, Matcher
+from agent.engine.embedded.numerals import digit_by_digit, words_at
+from agent.engine.embedded.phrase_run import (
+    ANSWER,
+    BUILT_IN,
+    COURTESY,
+    FILLER,
+    INTENT,
+    Found,
+    Span,
+    ends,
+    longest_run,
+)
+from config.dialogue import AGREEING, HANGING, LISTENING, BuiltIn, Dialogue
+from config.phrase import Choice, parse_phrase
 
 MAX_WORDS = 60  # of one turn; more than that is not understood by phrases
-MAX_PHRASES = 2  # that one turn may consist of, such as "no" and "on Wednesday at ten"
 CLEAR_WORDS = 3  # of a known phrase: as much is no accident, though the phrase is not at its end
+TEXT_WORDS = 2  # of an answer that may be anything: so many are no accident either
+BARE_WORDS = 3  # behind a text: "12 Hill Road, number 3" is all of it an address
 MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else they were a stranger's
 
-INTENT, COURTESY, BUILT_IN, ANSWER, FILLER = "intent", "courtesy", "built_in", "answer", "filler"
+# What comes before a text, or a part of a number, and is not part of it.
+LEADING = ["(it's | it is | that's | that is | this is | my name is | that would be | i'm at | i am at)", "the name is"]
+BETWEEN_DIGITS = frozenset("it's it is my the number phone then and um uh area code yes okay that's so".split())
+
+Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
 
 class Understood(msgspec.Struct, frozen=True):
@@ -27,27 +41,24 @@ class Understood(msgspec.Struct, frozen=True):
 
     intent: str = ""  # one of the agent's own
     built_in: str = ""  # yes, no, repeat, person, never_mind, goodbye or stop
-    slots: dict[str, str] = {}
+    slots: dict[str, str] = {}  # of dates and times the words
 
     def __bool__(self) -> bool:
         return bool(self.intent or self.built_in or self.slots)
 
 
-Slots = tuple[tuple[str, str], ...]  # names and values, in the order they were said
-Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
+class Turn(msgspec.Struct, frozen=True):
+    """The words of one turn."""
 
+    transcript: str
+    words: tuple[str, ...]
+    places: tuple[tuple[int, int], ...]  # of each word in the transcript; empty if they are not its own
 
-class Span(msgspec.Struct, frozen=True):
-    """A phrase that was found: its words are those from `start` up to before `end`."""
-
-    kind: str
-    name: str
-    start: int
-    end: int
-    slots: Slots
-
-
-Found = list[list[Span]]  # by the word they begin at
+    def text(self, start: int, end: int) -> str:
+        """Some of its words, as they were written down."""
+        if not self.places:
+            return " ".join(self.words[start:end])
+        return self.transcript[self.places[start][0] : self.places[end - 1][1]]
 
 
 class Understanding:
@@ -57,6 +68,7 @@ class Understanding:
         before, after = dialogue.around()
         intents = dialogue.intents.items()
         self._slots = dialogue.slots
+        self._matcher = Matcher(dialogue.slots)
         phrases: list[Named] = [
             *(
                 (COURTESY if item.courtesy else INTENT, name, phrase)
@@ -64,55 +76,57 @@ class Understanding:
                 for phrase in item.phrases
             ),
             *((BUILT_IN, name, phrase) for name in get_args(BuiltIn) for phrase in dialogue.built_in(name)),
-            *((ANSWER, "", phrase) for phrase in dialogue.answers),
+            *((ANSWER, "", phrase) for phrase in dialogue.slot_answers()),
             *((FILLER, "", phrase) for phrase in (*before, *after)),
         ]
         self._by_first_word: dict[str, list[Named]] = {}
         for phrase in phrases:
-            for word in self._first_words(phrase[-1]):
+            for word in self._matcher.first_words(phrase[-1]):
                 self._by_first_word.setdefault(word, []).append(phrase)
         self._hanging = [parse_phrase(phrase) for phrase in HANGING]
         self._agreeing = [parse_phrase(phrase) for phrase in AGREEING]
         self._polite = after  # "please", "thanks": over the agent they ask for nothing
+        self._leading = [*before, *map(parse_phrase, LEADING)]
         self._backchannels = [*self._agreeing, *(parse_phrase(phrase) for phrase in LISTENING)]
-        self._digits = {slot.digits for slot in dialogue.slots.values() if slot.digits}
+        self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
 
-    def read(self, transcript: str, expect: Expect = Expect.OPEN) -> Understood:
-        """Make sense of what was said, in any case and with any punctuation."""
-        words = self._words(transcript, expect)
-        return self._read(words, self._find(words))
-
-    def _words(self, transcript: str, expect: Expect) -> list[str]:
-        """The words of a transcript. Where digits are expected, "twelve thirty four" is one two three four, if a number
-        of the dialogue has four."""
-        words = words_of(transcript)[:MAX_WORDS]
-        if expect is Expect.DIGITS:
-            spelled = digit_by_digit(words)[:MAX_WORDS]
-            found = (slot for spans in self._find(spelled) for span in spans for slot in span.slots)
-            if any(self._slots[name].digits for name, _ in found):
-                return spelled
-        return words
-
-    def _read(self, words: list[str], found: Found) -> Understood:
-        run = _longest_run(found)
-        if not run or run[-1].end - run[0].start < MIN_SHARE * len(words):
-            return Understood()
-        longest_first = sorted(run, key=lambda span: span.start - span.end)
-        name = {span.kind: span.name for span in reversed(longest_first)}
-        built_in = name.get(BUILT_IN, "")
-        intent = name.get(INTENT) or ("" if built_in else name.get(COURTESY, ""))
-        # Callers who correct themselves mean the later one.
-        return Understood(intent, built_in, dict(slot for span in run for slot in span.slots))
+    def read(self, transcript: str, expect: Expect = Expect.OPEN, wanted: Sequence[str] = ()) -> Understood:
+        """Make sense of what was said, in any case and with any punctuation. Where it could fill either of two slots,
+        it fills the one that comes first in `wanted`."""
+        turn = self._turn(transcript, expect)
+        return self._read(turn, self._find(turn.words, wanted))
 
     def agrees(self, transcript: str) -> bool:
         """Whether it is no more than "okay", which answers a question with yes."""
-        return self._consists_of(self._agreeing, words_of(transcript)[:MAX_WORDS])
+        return self._consists_of(self._agreeing, self._turn(transcript).words)
+
+    def free_text(self, transcript: str, slot: str) -> str:
+        """What was said in answer to the question for a text, as it was written down but for "it's" and the like; empty
+        if the caller said something else: wishes, or other slots in whole phrases."""
+        turn = self._turn(transcript)
+        words = turn.words
+        run = longest_run(self._find(words, (slot,)))
+        said = [span for span in run if span.kind != FILLER]
+        if run and run[-1].end - run[0].start == len(words):
+            answers = all(span.kind == ANSWER for span in said)
+            if not answers or (len(words) >= CLEAR_WORDS and not any(span.free for span in said)):
+                return ""
+        start = max(self._reached(self._leading, words, 0), default=0)
+        polite = [at for at in range(start + 1, len(words)) if len(words) in self._reached(self._polite, words, at)]
+        end = min(min(polite, default=len(words)), start + self._slots[slot].max_words)
+        return turn.text(start, end) if start < end else ""
+
+    def digits(self, transcript: str) -> str:
+        """The digits of a turn that holds little else, in answer to the question for a number; empty if it does not."""
+        words = [word for word in digit_by_digit(list(self._turn(transcript).words)) if word not in BETWEEN_DIGITS]
+        digits = "".join(DIGITS.get(word, "") for word in words)
+        return digits if len(digits) >= MIN_SHARE * len(words) else ""
 
     def meaning(self, transcript: str, expect: Expect, *, over: bool = False, final: bool = True) -> Meaning:
         """What it means for the agent. Until it is `final`: phrases from the first word on, or a clear beginning."""
-        words = self._words(transcript, expect)
-        found = self._find(words)
-        understood = self._read(words, found)
+        turn = self._turn(transcript, expect)
+        words, found = turn.words, self._find(turn.words)
+        understood = self._read(turn, found)
         if self._consists_of(self._backchannels, words):
             asked = expect is Expect.YES_NO and self.agrees(transcript)
             return Meaning.TURN if asked or (understood and not over) else Meaning.BACKCHANNEL
@@ -122,46 +136,77 @@ class Understanding:
             begun = self._begun(words, found)
             understood = Understood() if begun < len(words) else understood
             return Meaning.TURN if understood or begun >= CLEAR_WORDS else Meaning.NOTHING
+        if expect is Expect.TEXT and len(words) >= TEXT_WORDS:
+            return Meaning.TURN
         return Meaning.TURN if understood else Meaning.NOTHING
 
     def complete(self, transcript: str, expect: Expect) -> bool | None:
         """False when more must follow: half a number, half a phrase, "and". True when it can end here. Else None."""
-        words = self._words(transcript, expect)
+        words = self._turn(transcript, expect).words
         found = self._find(words)
-        row = _longest_run(found)
+        row = longest_run(found)
         whole = bool(row) and row[-1].end - row[0].start == len(words)
         if self._ends_in_half_a_number(words, whole, expect) or self._hangs(words, found):
             return False
+        if expect is Expect.TEXT:
+            return None
         if whole:
             return None if row[-1].name == "stop" else True  # after "wait" the caller may well go on
         return False if self._ends_in_half_a_phrase(words, found) else None
 
+    def _turn(self, transcript: str, expect: Expect = Expect.OPEN) -> Turn:
+        """The words of a transcript. Where digits are expected, "twelve thirty four" is one two three four, if a number
+        of the dialogue has four."""
+        at = words_at(transcript)[:MAX_WORDS]
+        words = tuple(word for word, _, _ in at)
+        if expect is Expect.DIGITS:
+            spelled = tuple(digit_by_digit(list(words))[:MAX_WORDS])
+            found = (slot for spans in self._find(spelled) for span in spans for slot in span.slots)
+            if any(self._slots[name].type == "number" for name, _ in found):
+                return Turn(transcript, spelled, ())
+        return Turn(transcript, words, tuple((start, end) for _, start, end in at))
+
+    def _read(self, turn: Turn, found: Found) -> Understood:
+        run = longest_run(found)
+        if not run or run[-1].end - run[0].start < MIN_SHARE * len(turn.words):
+            return Understood()
+        longest_first = sorted(run, key=lambda span: span.start - span.end)
+        name = {span.kind: span.name for span in reversed(longest_first)}
+        built_in = name.get(BUILT_IN, "")
+        intent = name.get(INTENT) or ("" if built_in else name.get(COURTESY, ""))
+        # Callers who correct themselves mean the later one.
+        return Understood(
+            intent, built_in, {name: self._value(turn, name, value) for name, value in _slots(run).items()}
+        )
+
+    def _value(self, turn: Turn, name: str, value: str) -> str:
+        if self._slots[name].type != "text":
+            return value
+        start, end = map(int, value.split(":"))
+        return turn.text(start, end)
+
     # How much of it there is
 
-    def _ends_in_half_a_number(self, words: list[str], whole: bool, expect: Expect) -> bool:
+    def _ends_in_half_a_number(self, words: tuple[str, ...], whole: bool, expect: Expect) -> bool:
         """Digits at the end, and a number that has more. "At two" is a time unless digits were asked for."""
         count = next((at for at, word in enumerate(reversed(words)) if word not in DIGITS), len(words))
         if count == 1 and words[-1] == "one" and expect is not Expect.DIGITS:
             return False  # "that one"
-        half = 0 < count < max(self._digits, default=0) and count not in self._digits
+        enough = any(slot.shortest <= count <= slot.longest for slot in self._numbers)
+        half = 0 < count < max((slot.longest for slot in self._numbers), default=0) and not enough
         return half and (not whole or expect is Expect.DIGITS)
 
-    def _hangs(self, words: list[str], found: Found) -> bool:
+    def _hangs(self, words: tuple[str, ...], found: Found) -> bool:
         """Whether the last words are such that lead to more, and what comes before them is no part of a phrase."""
-        starts = {0, *_ends(found)}
-        return any(
-            end == len(words) > start
-            for start in starts
-            for phrase in self._hanging
-            for end, _ in self._match(phrase, words, start)
-        )
+        starts = {0, *ends(found)} - {len(words)}
+        return any(len(words) in self._reached(self._hanging, words, start, once=True) for start in starts)
 
-    def _ends_in_half_a_phrase(self, words: list[str], found: Found) -> bool:
+    def _ends_in_half_a_phrase(self, words: tuple[str, ...], found: Found) -> bool:
         """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
-        starts = {0, *_ends(found), *range(len(words) - 1)}
+        starts = {0, *ends(found), *range(len(words) - 1)}
         return any(self._begins_phrase(words, start) for start in starts)
 
-    def _begun(self, words: list[str], found: Found) -> int:
+    def _begun(self, words: tuple[str, ...], found: Found) -> int:
         """How many of the words are phrases from the first one on, of which the last may be only begun; 0 if not all
         are. A single word that begins a phrase does not count."""
         reached, most = {0}, 0
@@ -172,129 +217,50 @@ class Understanding:
                 reached |= {span.end for span in found[start]}
         return len(words) if len(words) in reached else most
 
-    def _consists_of(self, phrases: list[Choice], words: list[str]) -> bool:
-        reached = {0}
-        for start in range(len(words)):
-            if start in reached:
-                reached |= {end for phrase in phrases for end, _ in self._match(phrase, words, start)}
-        return bool(words) and len(words) in reached
+    def _consists_of(self, phrases: list[Choice], words: tuple[str, ...]) -> bool:
+        return bool(words) and len(words) in self._reached(phrases, words, 0)
 
-    def _begins_phrase(self, words: list[str], start: int) -> bool:
+    def _reached(
+        self, phrases: Sequence[Choice], words: tuple[str, ...], start: int, *, once: bool = False
+    ) -> set[int]:
+        """Where some of these phrases, one after another, may end; with `once` a single one."""
+        reached = {start}
+        for place in range(start, start + 1 if once else len(words)):
+            if place in reached:
+                reached |= {end for phrase in phrases for end, _ in self._matcher.match(phrase, words, place)}
+        return reached
+
+    def _begins_phrase(self, words: tuple[str, ...], start: int) -> bool:
         phrases = self._by_first_word.get(words[start], ()) if start < len(words) else ()
-        return any(self._begins(phrase, words, start) for _, _, phrase in phrases)
-
-    def _begins(self, choice: Choice, words: list[str], start: int) -> bool:
-        """Whether the words from `start` on are the beginning of the phrase, which cannot end with them."""
-        for option in choice.options:
-            reached = {start}
-            for number, node in enumerate(option):
-                if any(self._begins_node(node, words, at) for at in reached if at < len(words)):
-                    return True
-                reached = {end for at in reached for end, _ in self._match_node(node, words, at)}
-                if len(words) in reached and start < len(words) and not _can_end(option[number + 1 :]):
-                    return True
-        return False
-
-    def _begins_node(self, node: Word | Slot | Choice, words: list[str], at: int) -> bool:
-        match node:
-            case Word():
-                return False
-            case Slot():
-                return any(self._begins(phrase, words, at) for _, phrase in self._slots[node.name].phrases())
-            case Choice():
-                return self._begins(node, words, at)
+        return any(self._matcher.begins(phrase, words, start) for _, _, phrase in phrases)
 
     # Which phrases there are
 
-    def _find(self, words: list[str]) -> Found:
-        """Every phrase that begins at each word."""
-        return [self._spans_at(words, start) for start in range(len(words))]
+    def _find(self, words: tuple[str, ...], wanted: Sequence[str] = ()) -> Found:
+        """Every phrase that begins at each word, those with slots that are wanted first."""
+        found = [self._spans_at(words, start) for start in range(len(words))]
+        if wanted:
+            place = {name: at for at, name in enumerate(wanted)}
+            for spans in found:
+                spans.sort(key=lambda span: min((place.get(name, 99) for name, _ in span.slots), default=99))
+        return found
 
-    def _spans_at(self, words: list[str], start: int) -> list[Span]:
+    def _spans_at(self, words: tuple[str, ...], start: int) -> list[Span]:
         return [
-            Span(kind, name, start, end, slots)
+            Span(kind, name, start, end, slots, self._free(slots), self._is_bare(words, start, end, slots))
             for kind, name, phrase in self._by_first_word.get(words[start], ())
-            for end, slots in self._match(phrase, words, start)
+            for end, slots in sorted(self._matcher.match(phrase, words, start))
             if end > start
         ]
 
-    def _first_words(self, choice: Choice) -> set[str]:
-        """The words that the phrase can begin with."""
-        first: set[str] = set()
-        for option in choice.options:
-            for node in option:
-                match node:
-                    case Word():
-                        first.add(node.text)
-                    case Slot():
-                        slot = self._slots[node.name]
-                        first |= DIGITS.keys() if slot.digits else set()
-                        first |= {word for _, phrase in slot.phrases() for word in self._first_words(phrase)}
-                    case Choice():
-                        first |= self._first_words(node)
-                if not _can_end((node,)):
-                    break
-        return first
+    def _is_bare(self, words: tuple[str, ...], start: int, end: int, slots: tuple[tuple[str, str], ...]) -> bool:
+        """Whether it begins with its slot, as "three" does and "at three" does not, and is short."""
+        return end - start <= BARE_WORDS and any(self._matcher.can_begin(name, words[start]) for name, _ in slots)
 
-    def _match(self, choice: Choice, words: list[str], start: int) -> set[tuple[int, Slots]]:
-        """Where a phrase that begins at `start` may end, with the slots it then fills."""
-        ends: set[tuple[int, Slots]] = {(start, ())} if choice.optional else set()
-        for option in choice.options:
-            reached: set[tuple[int, Slots]] = {(start, ())}
-            for node in option:
-                reached = {
-                    (end, slots + more) for at, slots in reached for end, more in self._match_node(node, words, at)
-                }
-            ends |= reached
-        return ends
-
-    def _match_node(self, node: Word | Slot | Choice, words: list[str], at: int) -> Iterable[tuple[int, Slots]]:
-        match node:
-            case Word():
-                return ((at + 1, ()),) if words[at : at + 1] == [node.text] else ()
-            case Slot():
-                values = self._values(self._slots[node.name], words, at)
-                return {(end, ((node.name, value),)) for value, end in values}
-            case Choice():
-                return self._match(node, words, at)
-
-    def _values(self, slot: SlotType, words: list[str], start: int) -> list[tuple[str, int]]:
-        """Every value that begins at `start`, with where it ends. Digits count only when there are as many as asked."""
-        if not slot.digits:
-            return [(value, end) for value, phrase in slot.phrases() for end, _ in self._match(phrase, words, start)]
-        end = start
-        while end < len(words) and words[end] in DIGITS:
-            end += 1
-        if end - start != slot.digits or (words[start - 1 : start] and words[start - 1] in DIGITS):
-            return []
-        return [("".join(DIGITS[word] for word in words[start:end]), end)]
+    def _free(self, slots: tuple[tuple[str, str], ...]) -> int:
+        texts = [value.split(":") for name, value in slots if self._slots[name].type == "text"]
+        return sum(int(end) - int(start) for start, end in texts)
 
 
-def _longest_run(found: Found) -> list[Span]:
-    """The longest row of phrases without a word between them; of those, the one with the fewest phrases."""
-    best: list[Span] = []
-    best_rank = (0, 0)
-    for start in range(len(found)):
-        # For each place that can be reached from `start`, and each number of phrases: a row that leads there.
-        rows: dict[tuple[int, int], list[Span]] = {(start, 0): []}
-        for place in range(start, len(found)):
-            for count in range(MAX_PHRASES + 1):
-                row = rows.get((place, count))
-                for span in found[place] if row is not None else ():
-                    reached = (span.end, count + (span.kind != FILLER))
-                    if reached[1] <= MAX_PHRASES:
-                        rows.setdefault(reached, [*(row or ()), span])
-        for (end, count), row in rows.items():
-            if count and (end - start, -count) > best_rank:
-                best, best_rank = row, (end - start, -count)
-    return best
-
-
-def _ends(found: Found) -> set[int]:
-    """Where any phrase ends."""
-    return {span.end for spans in found for span in spans}
-
-
-def _can_end(rest: tuple[Word | Slot | Choice, ...]) -> bool:
-    """Whether all of it is optional."""
-    return all(isinstance(node, Choice) and node.can_be_empty() for node in rest)
+def _slots(run: list[Span]) -> dict[str, str]:
+    return dict(slot for span in run for slot in span.slots)

@@ -1,0 +1,66 @@
+"""The phrases of a turn, one after another: which row of them makes the most of its words. Pure functions."""
+
+import msgspec
+
+MAX_WISHES = 2  # intents and built-in ones that one turn may consist of, such as "no" and "book a table"
+MAX_ANSWERS = 6  # slots that it may give besides, such as day, time, name and number in one breath
+
+INTENT, COURTESY, BUILT_IN, ANSWER, FILLER = "intent", "courtesy", "built_in", "answer", "filler"
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A phrase that was found: its words are those from `start` up to before `end`."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+    slots: tuple[tuple[str, str], ...]
+    free: int = 0  # words of texts, which could be anything
+    bare: bool = False  # no more than a word or two of a slot: behind a text they are part of it
+
+
+Found = list[list[Span]]  # by the word they begin at; of equal ones the first counts
+
+
+class _Row(msgspec.Struct, frozen=True):
+    spans: tuple[Span, ...] = ()
+    free: int = 0
+
+    def longer(self, span: Span) -> "_Row":
+        return _Row((*self.spans, span), self.free + span.free)
+
+
+def longest_run(found: Found) -> list[Span]:
+    """The longest row of phrases without a word between them; of those, the one with the fewest words of texts, and
+    then the one with the fewest phrases."""
+    best: list[Span] = []
+    best_rank = (0, 0, 0)
+    for start in range(len(found)):
+        for (end, wishes, answers), row in _rows(found, start).items():
+            rank = (end - start, -row.free, -wishes - answers)
+            if wishes + answers and rank > best_rank:
+                best, best_rank = list(row.spans), rank
+    return best
+
+
+def _rows(found: Found, start: int) -> dict[tuple[int, int, int], _Row]:
+    """For each place that can be reached from `start`, and each number of phrases, the best row that leads there."""
+    rows = {(start, 0, 0): _Row()}
+    for place in range(start, len(found)):
+        here = [(key, row) for key, row in rows.items() if key[0] == place]
+        for (_, wishes, answers), row in here:
+            for span in found[place]:
+                more = (wishes + (span.kind not in (ANSWER, FILLER)), answers + (span.kind == ANSWER))
+                part_of_text = span.bare and row.spans and row.spans[-1].free
+                if more[0] > MAX_WISHES or more[1] > MAX_ANSWERS or part_of_text:
+                    continue
+                key = (span.end, *more)
+                if key not in rows or row.free + span.free < rows[key].free:
+                    rows[key] = row.longer(span)
+    return rows
+
+
+def ends(found: Found) -> set[int]:
+    """Where any phrase ends."""
+    return {span.end for spans in found for span in spans}

@@ -1,0 +1,73 @@
+"""The values of an agent's slots: from the words heard to what tools are given, and to what the agent says. Pure
+functions of the time at which the caller spoke.
+
+Tools get a date as 2026-12-04, a time as 15:30, and everything else as it was said.
+"""
+
+from datetime import date, datetime, time
+
+from agent.engine.embedded import dates, times
+from config.hours import Hours, covers
+from config.slots import SlotType
+
+DAY_BEGINS, DAY_ENDS = time(7), time(19)  # "at eight" is in the morning, "at six" in the evening
+
+
+class SlotValues:
+    """The slots of one dialogue; `hours` are the agent's opening hours."""
+
+    def __init__(self, slots: dict[str, SlotType], hours: Hours) -> None:
+        self._types = slots
+        self._hours = hours
+
+    def resolve(self, heard: dict[str, str], known: dict[str, str], now: datetime) -> dict[str, str]:
+        """The values that the caller means, `now` in the agent's time zone; those that cannot be (30 February) are left
+        out. `known` are the slots filled before: the day tells which half of it "at three" can be in."""
+        values: dict[str, str] = {}
+        for name, words in sorted(heard.items(), key=lambda item: self._types[item[0]].type == "time"):
+            match self._types[name].type:
+                case "date":
+                    value = self._date(words, now)
+                case "time":
+                    value = self._time(words, known | values)
+                case _:
+                    value = words
+            if value:
+                values[name] = value
+        return values
+
+    def spoken(self, name: str, value: str) -> str:
+        """A value as the agent says it: numbers digit by digit."""
+        match self._types[name].type if name in self._types else "":
+            case "date":
+                return dates.spoken(date.fromisoformat(value))
+            case "time":
+                return times.spoken(time.fromisoformat(value))
+            case "spell":
+                return ", ".join(value)
+        return " ".join(value) if value.isdecimal() else value
+
+    def filled(self, text: str, slots: dict[str, str]) -> str:
+        """A text with its slots filled in."""
+        for name, value in slots.items():
+            if (field := f"{{{name}}}") in text:
+                text = text.replace(field, self.spoken(name, value))
+        return text
+
+    @staticmethod
+    def _date(words: str, now: datetime) -> str:
+        day = dates.date_of(words, now.date())
+        return day.isoformat() if day else ""
+
+    def _time(self, words: str, known: dict[str, str]) -> str:
+        """Of the two times that "at three" may mean the one in the opening hours, else the one by day."""
+        may_be = times.times_of(words)
+        days = [date.fromisoformat(value) for name, value in known.items() if self._types[name].type == "date"]
+        weekday = days[0].weekday() if len(days) == 1 else None
+        for fits in (
+            lambda at: covers(self._hours, weekday, at),
+            lambda at: DAY_BEGINS <= at < DAY_ENDS,
+        ):
+            if len(fitting := [at for at in may_be if fits(at)]) == 1:
+                return fitting[0].isoformat("minutes")
+        return may_be[-1].isoformat("minutes") if may_be else ""
