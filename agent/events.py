@@ -83,11 +83,12 @@ class Partial(Event, frozen=True):
 
 
 class CallerSaid(Event, frozen=True):
-    """The final transcript of the turn that a reply answers."""
+    """The final transcript of the turn that a reply answers. `complete`: see Transcript."""
 
     reply: int
     text: str
     meaning: Meaning | None = None
+    complete: bool | None = None
 
 
 class Transcribed(Event, frozen=True):

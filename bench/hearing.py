@@ -29,6 +29,7 @@ SNR_DB = {"quiet": 60.0, "20 dB": 20.0}
 BLOCK = 2 * RATE // 5  # bytes of 200 ms
 ROUNDS = 3
 TICK_S = 0.01
+BEFORE_S, AFTER_S = 0.32, 0.16  # of the line beside the speech: turn.preroll_ms and turn.eager_ms
 
 
 def main() -> None:
@@ -100,6 +101,7 @@ def _telephone(audio: FloatArray, snr_db: float, seed: int) -> bytes:
     """Brought to its level, with white noise so far below the speech, through mu-law."""
     speech = audio[np.abs(audio) > 0.01]
     audio = audio * 10 ** (LEVEL_DBFS / 20) / float(np.sqrt(np.mean(speech**2)))
+    audio = np.pad(audio, (int(BEFORE_S * RATE), int(AFTER_S * RATE)))
     noise = np.random.default_rng(seed).standard_normal(len(audio)) * 10 ** ((LEVEL_DBFS - snr_db) / 20)
     pcm = (np.clip(audio + noise, -1, 1) * 32767).astype("<i2").tobytes()
     return g711.decode(g711.encode(pcm))

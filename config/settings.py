@@ -102,10 +102,12 @@ class TurnSettings(Group):
     endpoint_ms: Annotated[Milliseconds, Field(ge=50)] = 400
     endpoint_min_ms: Annotated[Milliseconds, Field(ge=50)] = 380
     endpoint_max_ms: Annotated[Milliseconds, Field(ge=50)] = 1000
+    endpoint_complete_ms: Annotated[Milliseconds, Field(ge=50)] = 260
     adapt_question: bool = True
     adapt_pauses: bool = True
     adapt_words: bool = True
     adapt_reply: bool = True
+    adapt_transcript: bool = True
     adapt_loudness: bool = True
     eager_ms: Milliseconds = 160
     eager_attempts: int = Field(default=3, ge=0, le=20)

@@ -164,7 +164,8 @@ def clearest(of: ReplyRequest | SpeechBlock) -> tuple[bytes, int]:
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """What a recognizer has understood of an utterance (so far). Empty: it heard speech, but knew none of the words."""
+    """What a recognizer has understood of an utterance (so far). Empty: it heard speech, but knew none of the words.
+    `complete` of a final one decides when a turn is over: it is given only where the words can be trusted."""
 
     text: str
     final: bool = False

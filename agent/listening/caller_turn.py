@@ -35,7 +35,8 @@ class CallerTurn:
         self.digits = ""
         self.over = False  # the turn began while the agent was talking
         self.meaning: Meaning | None = None  # of the recognizer's present guess
-        self.complete: bool | None = None
+        self.complete: bool | None = None  # as far as the same guess tells
+        self.finished: bool | None = None  # as the final transcript tells, heard in the present silence
         self.speech_ms = 0  # of earlier bursts of this turn
         self.attempts = 0  # speculative replies made in this turn
         self._settings = settings
@@ -87,7 +88,7 @@ class CallerTurn:
     def listen_again(self) -> None:
         """The recognizer hears the turn from its beginning, under a new number."""
         self.utterance.begin()
-        self.meaning = self.complete = None
+        self.meaning = self.complete = self.finished = None
 
     @property
     def speech_end_ms(self) -> float:
@@ -145,7 +146,14 @@ class CallerTurn:
 
     def wait_ms(self, expect: Expect, *, answered: bool | None = None) -> float:
         """The silence that ends the present turn. `answered`: see endpointing.wait_ms."""
-        return wait_ms(self._settings, expect=expect, pauses=self._pauses, complete=self.complete, answered=answered)
+        return wait_ms(
+            self._settings,
+            expect=expect,
+            pauses=self._pauses,
+            complete=self.complete,
+            answered=answered,
+            finished=self.finished,
+        )
 
     def early(self, silence_ms: float) -> bool:
         """Whether a silence of this length calls for a speculative reply."""

@@ -24,8 +24,10 @@ def wait_ms(
     pauses: Sequence[float] = (),
     complete: bool | None = None,
     answered: bool | None = None,
+    finished: bool | None = None,
 ) -> float:
-    """Silence after which the turn is over: every hint counts, within the bounds."""
+    """Silence after which the turn is over: every hint counts, within the bounds. Where its final words tell whether it
+    is `finished`, they decide, and of the rest only how long this caller pauses counts."""
     wait = float(settings.endpoint_ms)
     if settings.adapt_question:
         wait = by_question(wait, expect)
@@ -33,9 +35,12 @@ def wait_ms(
         wait = by_words(wait, complete)
     if settings.adapt_reply:
         wait = by_reply(wait, answered)
+    wait = max(wait, settings.endpoint_min_ms)
+    if settings.adapt_transcript:
+        wait = by_transcript(wait, finished, settings)
     if settings.adapt_pauses:
         wait = by_pauses(wait, pauses)
-    return min(max(wait, settings.endpoint_min_ms), settings.endpoint_max_ms)
+    return min(wait, settings.endpoint_max_ms)
 
 
 def by_question(wait: float, expect: Expect) -> float:
@@ -51,6 +56,13 @@ def by_words(wait: float, complete: bool | None) -> float:
 def by_reply(wait: float, answered: bool | None) -> float:
     """A speculative reply has begun, or the model has said that the turn is incomplete."""
     return wait if answered is None else wait * (ANSWERED if answered else INCOMPLETE)
+
+
+def by_transcript(wait: float, finished: bool | None, settings: TurnSettings) -> float:
+    """A whole request, number or answer is over soon; half of one, or "I'd like to", is given all the time there is."""
+    if finished is None:
+        return wait
+    return float(settings.endpoint_complete_ms if finished else settings.endpoint_max_ms)
 
 
 def by_pauses(wait: float, pauses: Sequence[float]) -> float:

@@ -109,6 +109,8 @@ class AgentTurn:
         match event:
             case e.CallerSaid():
                 reply.transcript = event.text
+                if reply.speculative:
+                    self._caller.finished = event.complete
                 reply.meaning = event.meaning or meaning_of(event.text)
             case e.ReplyText():
                 reply.text += event.text

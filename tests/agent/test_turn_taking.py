@@ -359,6 +359,41 @@ def test_every_witness_has_a_switch(switch: str, expect: Expect, partial: bool |
     assert 400 <= found <= 400 + SLACK_MS
 
 
+def held_with(finished: bool | None, **turn: Any) -> Call:
+    """A caller pauses, and of what was said so far the recognizer says whether it is all."""
+    call = Call({}, **turn)
+    call.greet()
+    call.say(608)
+    call.until(e.StartReply)
+    call.send(e.CallerSaid(call.last(e.StartReply).reply, "on monday at nine", Meaning.TURN, finished))
+    return call
+
+
+@pytest.mark.parametrize(
+    ("finished", "turn", "wait"),
+    [
+        (True, {}, 260),
+        (False, {}, 1000),
+        (None, {}, 400),
+        (True, {"endpoint_complete_ms": 300}, 300),
+        (True, {"adapt_transcript": False}, 400),
+        (False, {"adapt_transcript": False}, 400),
+    ],
+)
+def test_the_final_words_tell_whether_the_turn_is_over(finished: bool | None, turn: Any, wait: float) -> None:
+    call = held_with(finished, **turn)
+    call.until(e.TurnDecided)
+    assert wait <= gap_ms(call) <= wait + SLACK_MS
+
+
+def test_what_was_all_is_not_when_the_caller_goes_on() -> None:
+    call = held_with(True)
+    call.say(320)
+    assert not call.all(e.TurnDecided)[1:]  # the first greeted
+    call.until(e.TurnDecided)
+    assert 400 <= gap_ms(call) <= 400 + SLACK_MS
+
+
 @pytest.mark.parametrize(("learns", "wait"), [(True, 1.15 * 640), (False, 400)])
 def test_a_caller_who_pauses_is_given_more_time(learns: bool, wait: float) -> None:
     call = expecting(Expect.OPEN, adapt_pauses=learns, eager_attempts=0)

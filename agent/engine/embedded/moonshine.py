@@ -24,7 +24,7 @@ SHA256 = {
     "decoder_model_merged.ort": "cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0",
     "tokenizer.bin": "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",
 }
-MIN_SAMPLES = WIDE_RATE // 4  # shorter audio is followed by silence up to this
+SILENCE = 4 * WIDE_RATE // 10  # samples that follow the speech: without them a last word is often misheard
 TOKENS_A_SECOND, MORE_TOKENS = 6.5, 8  # at most, of the fastest speech
 LONGEST_LOOP = 10  # tokens in a group that is repeated
 REPEATS, SHORT, REPEATS_OF_SHORT = 4, 3, 7  # times in a row that make a loop; "zero, zero, zero, zero" is none
@@ -54,31 +54,35 @@ class Moonshine:
         self._pieces = _pieces(files["tokenizer.bin"])
         inputs = {item.name: item.shape for item in self._decoder.get_inputs()}
         self._past = {name: shape for name, shape in inputs.items() if name.startswith("past_key_values")}
-        self._outputs = [item.name.replace("present", "past_key_values") for item in self._decoder.get_outputs()]
+        self._outputs = [item.name for item in self._decoder.get_outputs()]
+        self._new_outputs = [name for name in self._outputs if ".encoder." not in name]
         self.text(np.zeros(WIDE_RATE, np.float32))
 
     def text(self, audio: FloatArray) -> str:
         """What is said in mono audio at 16 kHz in -1..1, at most some 30 s of it; "" where that is nothing. Raises
         EngineError."""
-        audio = np.pad(audio, (0, max(0, MIN_SAMPLES - len(audio))))
-        feed = {"input_values": audio[None], "attention_mask": np.ones((1, len(audio)), np.int64)}
+        most = int(TOKENS_A_SECOND * len(audio) / WIDE_RATE) + MORE_TOKENS
+        audio = np.pad(audio, (0, SILENCE))
+        mask = np.ones((1, len(audio)), np.int64)
         try:
-            states = self._encoder.run(None, feed)[0]
-            return self._joined(self._tokens(states, len(audio)))
+            states = self._encoder.run(None, {"input_values": audio[None], "attention_mask": mask})[0]
+            return self._joined(self._tokens(states, mask, most))
         except Exception as error:  # onnxruntime's own, of many kinds
             raise EngineError(f"Moonshine failed: {error}") from error
 
-    def _tokens(self, states: Any, samples: int) -> list[int]:
-        """The likeliest token after each. The mask is as long as the audio, not as the encoder's states."""
-        feed = {"encoder_hidden_states": states, "encoder_attention_mask": np.ones((1, samples), np.int64)}
+    def _tokens(self, states: Any, mask: Any, most: int) -> list[int]:
+        """The likeliest token after each, at most so many. The mask is as long as the audio, not as the states."""
+        feed = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
         past = {name: np.zeros((1, shape[1], 0, shape[3]), np.float32) for name, shape in self._past.items()}
         tokens = [BEGIN]
-        for number in range(int(TOKENS_A_SECOND * samples / WIDE_RATE) + MORE_TOKENS):
+        for number in range(most):
             step = {"input_ids": np.array([tokens[-1:]], np.int64), "use_cache_branch": np.array([number > 0])}
-            logits, *present = self._decoder.run(None, feed | step | past)
             # What it has seen of the audio stays; only the first step gives it.
-            new = dict(zip(self._outputs[1:], present, strict=True))
-            past = {name: new[name] if number == 0 or ".decoder." in name else past[name] for name in past}
+            names = self._new_outputs if number else self._outputs
+            logits, *present = self._decoder.run(names, feed | step | past)
+            past |= {
+                name.replace("present", "past_key_values"): new for name, new in zip(names[1:], present, strict=True)
+            }
             token = int(logits[0, -1].argmax())
             if token == END:
                 break

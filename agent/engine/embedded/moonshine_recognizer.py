@@ -1,9 +1,9 @@
 """A Recognizer with Moonshine, for agents with and without a dialogue.
 
-The network hears an utterance as a whole, and while it goes on again and again: whenever it is twice as long, and only
-while nothing else is being heard, since nobody waits for that. Callers wait for the end of an utterance, and for what
-speech over the agent means: these are heard in the order in which they come.
-Of a long utterance, what came before a quiet moment is not heard again.
+The network hears an utterance as a whole, when the caller pauses: nobody waits for words before. There are two
+exceptions. Speech over the agent is heard every 400 ms, since the agent waits, silent, for what it means. And of a long
+utterance, what came before a quiet moment is heard while it goes on, so that its end never waits for more than 8 s of
+audio. All are heard in the order in which they come.
 """
 
 import asyncio
@@ -16,21 +16,21 @@ import numpy as np
 import soxr
 
 from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock, Transcript, clearest
+from agent.engine.embedded.ending import leads_on
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.moonshine import Moonshine
+from agent.engine.embedded.noise import reduced
 from agent.engine.embedded.numerals import words_of
 from agent.engine.embedded.understanding import Understanding
 from agent.exceptions import EngineError
 from audio.rate import WIDE_RATE
 from config.agent import AgentSettings
 
-PARTIAL_MS = 1000  # of speech before an utterance that goes on is heard for the first time
-STEP_MS_OVER = 400  # the same over the agent, again and again up to LONG_MS_OVER
-LONG_MS_OVER = 3000
+STEP_MS_OVER, LONG_MS_OVER = 400, 3000  # speech over the agent is heard so often, and for so long
 STALE_MS = 400  # of unheard speech, after which nobody knows whether it is complete
 FINISH_S = 5.0  # an utterance waits no longer than this for its turn
 MAX_MS = 90_000  # of one utterance; the rest is not heard
-LONGEST_MS, SHORTEST_MS = 15_000, 8_000  # heard as a whole; of more, the part up to the quietest moment is kept as text
+LONGEST_MS, SHORTEST_MS = 8_000, 4_000  # heard as a whole; of more, the part up to the quietest moment is kept as text
 MAX_UTTERANCES = 1000
 SILENT_DBFS = -55.0  # an utterance whose loudest 200 ms are below holds no words, whatever the network invents
 # Where digits are expected, words that sound like them.
@@ -78,12 +78,15 @@ class HeardUtterance:
 
     @property
     def wants_hearing(self) -> bool:
-        """Whether there is enough new speech to be heard once more: each time as much again, since all is heard again.
-        Over the agent every moment counts at first."""
-        return self.unheard_ms >= (STEP_MS_OVER if self.urgent else max(PARTIAL_MS, self._heard_ms))
+        """Whether it is to be heard before it is over."""
+        return self._is_long or (self.urgent and self.unheard_ms >= STEP_MS_OVER)
 
-    def hear(self, moonshine: Moonshine) -> str:
-        """All its words so far; runs in the model's thread."""
+    @property
+    def _is_long(self) -> bool:
+        return len(self._audio) > 2 * LONGEST_MS * self.rate // 1000
+
+    def hear(self, moonshine: Moonshine, *, final: bool) -> str:
+        """All its words so far; runs in the model's thread. Of a long one that goes on, the end is left for later."""
         ms = self._ms
         if self._heard_ms == ms:
             return self._text
@@ -93,8 +96,11 @@ class HeardUtterance:
             self._before.append(_text(moonshine, audio[:cut]))
             audio = audio[cut:]
             del self._audio[: 2 * (cut * self.rate // WIDE_RATE)]
-        text = "" if self.cancelled else _text(moonshine, audio)
-        self._text, self._heard_ms = " ".join(part for part in (*self._before, text) if part), ms
+        parts = [*self._before]
+        if (final or self.urgent) and not self.cancelled:
+            parts.append(_text(moonshine, audio))
+            self._heard_ms = ms
+        self._text = " ".join(filter(None, parts))
         return self._text
 
 
@@ -115,7 +121,7 @@ class MoonshineRecognizer:
         """See Recognizer."""
         utterance = self._utterances.get(block.utterance) or self._open(block)
         utterance.add(block)
-        if utterance.wants_hearing and (utterance.urgent or not self._turn.locked()):
+        if utterance.wants_hearing:
             utterance.transcript = await self._transcribe(utterance, final=False)
         if utterance.unheard_ms >= STALE_MS:
             return msgspec.structs.replace(utterance.transcript, complete=None)
@@ -162,16 +168,21 @@ class MoonshineRecognizer:
 
     def _heard(self, utterance: HeardUtterance, *, final: bool) -> Transcript:
         """In the thread: its words so far, and what they mean."""
-        text = utterance.hear(self._moonshine)
+        text = utterance.hear(self._moonshine, final=final)
         if utterance.expect is Expect.DIGITS:
             text = _with_digits(text)
         understanding = self._understandings.get(utterance.agent)
         if understanding is None:
-            return Transcript(text, final)
+            return Transcript(text, final, complete=False if leads_on(text) else None)
         meaning = understanding.meaning(text, utterance.expect, over=utterance.over, final=final)
         if utterance.over and utterance.transcript.meaning is Meaning.TURN:
             meaning = Meaning.TURN  # what has ended a reply has ended it
-        return Transcript(text, final, meaning, understanding.complete(text, utterance.expect))
+        complete = understanding.complete(text, utterance.expect)
+        if complete is None and leads_on(text):
+            complete = False
+        elif complete and text.endswith(","):
+            complete = None  # "Yes," may be all of it, or not
+        return Transcript(text, final, meaning, complete)
 
     async def _work(self, utterance: HeardUtterance, function: Callable[[], T]) -> T:
         """Run in the thread. A task that is cancelled here waits until the thread is done, which is soon: nobody wants
@@ -202,7 +213,7 @@ def _audio_of(pcm: bytes, rate: int) -> FloatArray:
 
 
 def _text(moonshine: Moonshine, audio: FloatArray) -> str:
-    return "" if _loudest_db(audio) < SILENT_DBFS else moonshine.text(audio)
+    return "" if _loudest_db(audio) < SILENT_DBFS else moonshine.text(reduced(audio))
 
 
 def _loudest_db(audio: FloatArray) -> float:

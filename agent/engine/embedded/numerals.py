@@ -7,6 +7,7 @@ TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen 
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
 ORDINALS |= {"twelve": "twelfth", **{ten: f"{ten[:-1]}ieth" for ten in TENS}}
+TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
 TIMES = {"double": 2, "triple": 3}
 
 _TOKEN = re.compile(
@@ -33,7 +34,7 @@ def _words(found: re.Match[str]) -> list[str]:
         return [*before, ORDINALS.get(last, f"{last}th")]
     if number:
         return _cardinal(number) if len(number) < 3 else [ONES[int(digit)] for digit in number]
-    return [f"{half}m".lower() if half else word.lower()]
+    return [f"{half}m".lower() if half else TITLES.get(word.lower(), word.lower())]
 
 
 def digit_by_digit(words: list[str]) -> list[str]:

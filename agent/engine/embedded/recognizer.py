@@ -216,7 +216,9 @@ class PocketsphinxRecognizer:
 
     def _transcript(self, utterance: DecodedUtterance, heard: Hypothesis, *, final: bool) -> Transcript:
         before = utterance.transcript
-        if heard.text == before.text:
+        if final:
+            complete = None  # everything sounds like a phrase to it: its words are a guess, which ends no turn early
+        elif heard.text == before.text:
             complete = before.complete
         else:
             complete = self._understandings[utterance.agent].complete(heard.text, utterance.expect)

@@ -59,6 +59,17 @@ def test_every_witness_has_a_switch() -> None:
         assert wait_ms(settings(**{switch: False}), **{name: value}) == 400
 
 
+def test_the_final_words_decide_and_only_long_pauses_count_beside_them() -> None:
+    bound = settings(endpoint_complete_ms=260, endpoint_min_ms=380, endpoint_max_ms=1000)
+    known = {"expect": Expect.DIGITS, "complete": False, "answered": False}
+    assert wait_ms(bound, finished=True, **known) == 260
+    assert wait_ms(bound, finished=False, complete=True, answered=True) == 1000
+    assert wait_ms(bound, finished=None, complete=True, answered=True) == 380
+    assert wait_ms(bound, finished=True, pauses=[400]) == pytest.approx(400 * PAUSE_MARGIN)
+    off = settings(adapt_transcript=False)
+    assert wait_ms(off, finished=True) == wait_ms(off, finished=False) == 400
+
+
 @given(
     expect=st.sampled_from(Expect),
     pauses=st.lists(st.floats(0, 10_000), max_size=12),

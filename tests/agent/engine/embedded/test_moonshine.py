@@ -66,11 +66,11 @@ def test_silence_noise_and_next_to_nothing_end(moonshine: Moonshine) -> None:
 def test_no_more_is_written_than_people_can_say(moonshine: Moonshine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "END", -1)
     monkeypatch.setattr(module, "_loop", lambda tokens: 0)
-    monkeypatch.setattr(module, "TOKENS_A_SECOND", 1)
-    states = moonshine._encoder.run(
-        None, {"input_values": np.zeros((1, RATE), np.float32), "attention_mask": np.ones((1, RATE), np.int64)}
-    )[0]
-    assert len(moonshine._tokens(states, 3 * RATE)) == 3 + MORE_TOKENS
+    monkeypatch.setattr(module, "TOKENS_A_SECOND", 2)
+    taken: list[list[int]] = []
+    monkeypatch.setattr(Moonshine, "_joined", lambda _, tokens: taken.append(tokens) or "")
+    moonshine.text(np.zeros(3 * RATE, np.float32))
+    assert len(taken[0]) == 2 * 3 + MORE_TOKENS
 
 
 @given(

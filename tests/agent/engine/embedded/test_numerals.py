@@ -14,6 +14,7 @@ from agent.engine.embedded.numerals import ONES, digit_by_digit, words_of
         ("At 3:00, please", "at three please"),
         ("It's 9:05 a.m.", "it's nine oh five am"),
         ("My number is 1234.", "my number is one two three four"),
+        ("Mr. or Mrs. Smith, Dr. No", "mister or missus smith doctor no"),
         ("555-0142", "five five five zero one four two"),
         ("The 3rd, or the 21st?", "the third or the twenty first"),
         ("the 20th and the 12th", "the twentieth and the twelfth"),

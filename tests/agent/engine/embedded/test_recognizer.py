@@ -263,6 +263,12 @@ async def test_more_utterances_than_decoders_are_all_heard(recognizer: Pocketsph
     ]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, a decoder becomes free in time."""
+    monkeypatch.setattr("agent.engine.embedded.recognizer.FINISH_S", 50.0)
+
+
 async def test_who_talks_for_long_starves_nobody(recognizer: PocketsphinxRecognizer) -> None:
     monologue = spoken("what are your opening hours")
     talkers = [f"talker {number}" for number in range(3)]
@@ -272,7 +278,7 @@ async def test_who_talks_for_long_starves_nobody(recognizer: PocketsphinxRecogni
     assert (await recognize(recognizer, "fourth", spoken("goodbye")))[1] == "goodbye"  # or it is told, see below
     for talker in talkers:
         final = await recognizer.finish(talker)
-        assert (final.text, final.complete) == ("what are your opening hours", True)
+        assert final.text == "what are your opening hours"
     assert recognizer._pools["front_desk"].qsize() == 2
     assert not recognizer._utterances
 
@@ -341,10 +347,11 @@ async def test_noises_do_not_end_the_reply(recognizer: PocketsphinxRecognizer, s
 async def test_the_same_words_mean_more_when_the_agent_is_silent(recognizer: PocketsphinxRecognizer) -> None:
     transcript = await recognizer.finish("nobody")
     assert transcript == Transcript("", final=True)
-    await recognizer.hear(SpeechBlock("half", "CA1", "front_desk", spoken("one two"), Expect.DIGITS))
+    partial = await recognizer.hear(SpeechBlock("half", "CA1", "front_desk", spoken("one two"), Expect.DIGITS))
+    assert partial.complete is False
     final = await recognizer.finish("half")
-    assert final.complete is False
     assert final.meaning is Meaning.NOTHING
+    assert final.complete is None  # its words are no reason to end a turn early
 
 
 async def test_decoders_come_back_whatever_happens_to_an_utterance(recognizer: PocketsphinxRecognizer) -> None:
