@@ -96,15 +96,18 @@ class TextConversation:
         *,
         run_tool: RunTool = pretend,
         parties: Parties = NOBODY,
+        started_s: float = 0.0,
     ) -> None:
-        """Raises EngineError for an agent without a dialogue."""
+        """`started_s` is when the call is taken to begin, in Unix time. Raises EngineError for an agent without a
+        dialogue."""
         if agent.dialogue is None:
             raise EngineError(f"the agent {agent.name!r} has no `dialogue`, and it is the dialogue that talks here")
         self._agent = agent
         self._turn = turn or TurnSettings()
         self._run_tool = run_tool
         self._model = DialogueModel({agent.name: agent})
-        self._point = _Point(Memory("text", agent.name, (reply or ReplySettings()).max_history_turns, parties))
+        turns = (reply or ReplySettings()).max_history_turns
+        self._point = _Point(Memory("text", agent.name, turns, parties, started_s))
         self._before: deque[_Point] = deque(maxlen=MAX_BACK)
 
     @property

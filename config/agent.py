@@ -91,10 +91,20 @@ class AgentSettings(_Model):
             raise ValueError("tools.press_keys: the name is taken, since press_keys is true")
         if self.dialogue is None:
             return self
+        if self.dialogue.texts.greeting_closed and not self.hours:
+            raise ValueError("dialogue.texts.greeting_closed needs the agent's `hours`")
         person = self.dialogue.person
         if person and person not in self.transfers:
             raise ValueError(f"dialogue.person: {person!r} is no transfer; allowed: {sorted(self.transfers)}")
         for name, intent in self.dialogue.intents.items():
+            for transfer in sorted(intent.all_of("transfer")):
+                if transfer not in self.transfers:
+                    allowed = sorted(self.transfers)
+                    raise ValueError(
+                        f"dialogue.intents.{name}.transfer: {transfer!r} is no transfer; allowed: {allowed}"
+                    )
+            if not self.hours and any(when.open is not None for when in intent.conditions()):
+                raise ValueError(f"dialogue.intents.{name}: when.open needs the agent's `hours`")
             if not intent.tool:
                 continue
             if intent.tool not in self.tools:

@@ -6,11 +6,11 @@ spoken. Seven intents are built in (`PHRASES`); every text has a default but the
 """
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config.keys import Keys
+from config.intent import FIELD, Intent, Wordings
 from config.phrase import Choice, Phrase, Slot, parse_phrase
 from config.slots import SlotOfKind
 
@@ -81,49 +81,10 @@ ANSWERS = {
 NAMED_ANSWER = "[it's | and] (my | the) (%s) is {%s}"
 
 _NAME = re.compile(r"[a-z]+(_[a-z]+)*")
-_FIELD = re.compile(r"\{([^{}]*)\}")
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-# One text, or several wordings of it: the first is said first, the others when it has to be said again.
-_Wording = Annotated[str, Field(min_length=1)]
-Wordings = Annotated[tuple[_Wording, ...], BeforeValidator(_listed, json_schema_input_type=_Wording | list[_Wording])]
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Intent(_Model):
-    """Something a caller can want."""
-
-    phrases: tuple[Phrase, ...] = Field(min_length=1)
-    ask: dict[str, Wordings] = {}  # the slots it needs, each with its question, in the order they are asked
-    confirm: Wordings = ()  # reads back the slots and asks yes or no
-    correct: str = ""  # what to say to a bare "no"; empty: the slots are asked for once more
-    tool: str = ""  # runs when everything is known (and confirmed)
-    courtesy: bool = False  # such as thanks: beside anything else it means nothing
-    answer: str = ""  # said at the end, when the tool has worked
-    press: Keys = ""  # keys pressed after the answer, which may then be empty
-    failed: str = "I'm sorry, that did not work just now."  # said when the tool has failed
-
-    @model_validator(mode="after")
-    def _fields(self) -> "Intent":
-        texts = [*self.confirm, self.correct, self.answer, self.failed]
-        for text in [*texts, *(wording for wordings in self.ask.values() for wording in wordings)]:
-            for name in _FIELD.findall(text):
-                if name not in self.ask:
-                    raise ValueError(f"{{{name}}} in {text!r} is no slot that `ask` fills")
-        if not (self.answer or self.press):
-            raise ValueError("`answer` is missing: what is said, or `press`: the keys that are pressed")
-        if not all(self.ask.values()):
-            raise ValueError("every slot in `ask` needs a question")
-        if (self.confirm or self.correct) and not self.ask:
-            raise ValueError("there is nothing to confirm or correct without `ask`")
-        return self
 
 
 class Texts(_Model):
@@ -141,6 +102,9 @@ class Texts(_Model):
     person: str = "Of course. One moment please, I'll put you through."
     nobody: str = "I'm sorry, there is nobody I can put you through to."  # there is no transfer
     unreached: str = "I'm sorry, nobody is answering just now."  # the transfer failed; the open question follows
+    greeting_closed: str = ""  # outside the agent's `hours`; empty: the greeting
+    did_you_mean: str = "Are you calling about {this}?"  # {this} is what the intent is `about`
+    which: str = "Are you calling about {this}, or about {that}?"  # two intents fit
     never_mind: str = "All right, never mind."
     goodbye: str = "Thank you for calling. Goodbye!"  # when the caller has said it
     farewell: str = "I'll hang up now. Thank you for calling, and goodbye!"  # when the agent ends the call
@@ -167,6 +131,8 @@ class Dialogue(_Model):
             if name in get_args(BuiltIn):
                 raise ValueError(f"intents.{name}: the name is taken by a built-in intent")
             self._check_slots(f"intents.{name}.ask", set(intent.ask), set(self.slots))
+            self._check_next(name)
+            self._check_values(name, intent)
             for phrase in intent.phrases:
                 self._check_slots(f"intents.{name}.phrases", slots_of(phrase), set(intent.ask))
         for name in self.uninterruptible:
@@ -187,6 +153,31 @@ class Dialogue(_Model):
     def _check_slots(where: str, names: set[str], allowed: set[str]) -> None:
         for name in sorted(names - allowed):
             raise ValueError(f"{where}: the slot {name!r} is not there; allowed: {sorted(allowed) or 'none'}")
+
+    def _check_next(self, name: str) -> None:
+        """What follows an intent is there, and never leads back to it."""
+        after, reached = [name], set[str]()
+        while after:
+            for following in self.intents[after.pop()].all_of("next"):
+                if following not in self.intents:
+                    raise ValueError(
+                        f"intents.{name}.next: {following!r} is no intent; allowed: {sorted(self.intents)}"
+                    )
+                if following == name:
+                    raise ValueError(f"intents.{name}.next: it leads back to {name!r}")
+                if following not in reached:
+                    reached.add(following)
+                    after.append(following)
+
+    def _check_values(self, name: str, intent: Intent) -> None:
+        """Conditions compare slots with values that they can have."""
+        for when in intent.conditions():
+            for slot, values in when.slots.items():
+                allowed = self.slots[slot].constants()
+                for value in values:
+                    if allowed is not None and value not in allowed:
+                        where = f"intents.{name}: when.slots.{slot}"
+                        raise ValueError(f"{where}: {value!r} is no value of it; allowed: {sorted(allowed)}")
 
     def _check_kinds(self, phrase: Choice) -> None:
         """A yes or no says nothing by itself, and a text at the beginning would be anything."""
@@ -221,9 +212,12 @@ class Dialogue(_Model):
         """Whether a text as it is said, slots filled in, is to be heard to its end."""
         protected: list[str] = []
         for name in self.uninterruptible:
-            given = self.intents[name].answer if name in self.intents else getattr(self.texts, name)
+            if name in self.intents:
+                protected += self.intents[name].all_of("answer")
+                continue
+            given = getattr(self.texts, name)
             protected += [given] if isinstance(given, str) else given
-        return any(re.fullmatch(_FIELD.sub(".+", re.sub(r"[^\w\s{}]", ".", each)), text) for each in protected)
+        return any(re.fullmatch(FIELD.sub(".+", re.sub(r"[^\w\s{}]", ".", each)), text) for each in protected)
 
     def around(self) -> tuple[tuple[Choice, ...], tuple[Choice, ...]]:
         """What may come before anything, and what may come after, as often as the caller likes."""

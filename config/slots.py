@@ -76,6 +76,12 @@ class SlotType(BaseModel):
         """Most digits of a number."""
         return _bounds(self.digits)[1]
 
+    def constants(self) -> set[str] | None:
+        """All values it can have; None if they cannot be listed."""
+        if self.type == "yes_no":
+            return {"yes", "no"}
+        return set(self.values) if self.type == "choice" else None
+
     def phrases(self) -> Iterator[tuple[str, Choice]]:
         """Every value of a choice with each way to say it; the value's own name comes first."""
         for value, others in self.values.items():

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from config import agent, dialogue, slots
+from config import agent, conditions, dialogue, intent, slots
 from config.settings import DEFAULT_FILE, Settings
 
 FOLDER = Path(__file__).parent
@@ -27,7 +27,7 @@ def schemas() -> dict[str, str]:
     settings = _plain(Settings)
     _explain_settings(settings)
     agents = _plain(agent.AgentSettings)
-    for model in (agent, dialogue, slots):
+    for model in (agent, dialogue, intent, conditions, slots):
         _explain_models(agents, model)
     return {"settings.json": _text("settings", settings), "agent.json": _text("an agent's file", agents)}
 

@@ -164,5 +164,7 @@ def _meaning(heard: Heard) -> str:
     understood: Understood = heard.understood
     parts = [understood.intent, understood.built_in.replace("_", " ")]
     parts += [f"{name} = {value}" for name, value in understood.slots.items()]
+    parts += [f"not {name} = {value}" for name, value in understood.denied.items()]
+    parts += [f"wrong: {what}" for what in (*understood.wrong, understood.digit) if what]
     told = ", ".join(filter(None, parts)) or "nothing"
     return f"{told} (unfinished: on the phone the agent would wait for more)" if heard.unfinished else told

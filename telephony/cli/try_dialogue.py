@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """Talk until the lines end; 1 if they came from a pipe and one of them was no turn."""
     import asyncio
     import sys
+    import time
     from uuid import uuid4
 
     from agent.records import Records
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     tools = Tools(agent.tools, Records(settings.server.data), timeout_s=settings.reply.tool_timeout_s)
     call = f"text-{uuid4()}"
     run_tool = (lambda tool: tools.run(call, tool)) if options.tools else pretend
-    conversation = TextConversation(agent, settings.turn, settings.reply, run_tool=run_tool)
+    conversation = TextConversation(agent, settings.turn, settings.reply, run_tool=run_tool, started_s=time.time())
     with asyncio.Runner() as runner:
         good = TextTerminal(conversation, runner, pretends=not options.tools).talk(sys.stdin)
     return 0 if good or sys.stdin.isatty() else 1

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator
 import msgspec
 
 from agent.engine.base import Done, Incomplete, ModelEvent, ReplyRequest, Text
-from agent.engine.embedded.dialogue_script import DialogueScript, DialogueState
+from agent.engine.embedded.dialogue_script import DialogueScript
+from agent.engine.embedded.dialogue_state import DialogueState
 from agent.engine.embedded.understanding import Understood
 from agent.exceptions import EngineError
 from config.agent import AgentSettings

@@ -6,60 +6,18 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from agent.engine.base import TRANSFER, Cue, Expect, Next, ReplyRequest, ToolCall, ToolResult
-from agent.engine.embedded.number_parts import joined
+from agent.engine.embedded import corrections
+from agent.engine.embedded.conditions import Circumstances
+from agent.engine.embedded.dialogue_state import ANYTHING_ELSE, CONFIRM, DID_YOU_MEAN, Answer, DialogueState
+from agent.engine.embedded.likeness import SURE
+from agent.engine.embedded.open_question import OpenQuestion
 from agent.engine.embedded.slot_values import SlotValues
 from agent.engine.embedded.understanding import Understanding, Understood
-from config.dialogue import Dialogue, Intent
+from config.dialogue import Dialogue
 from config.hours import Hours
-from config.slots import Kind, SlotType
+from config.intent import Intent
 
 MAX_MISSES = 3  # turns in a row that are not understood before a person has to help
-CONFIRM, ANYTHING_ELSE = "?confirm", "?anything_else"  # open questions that belong to no slot
-OPERATOR_KEY = "0"
-EXPECTED: dict[Kind, Expect] = {
-    "choice": Expect.OPEN,
-    "number": Expect.DIGITS,
-    "text": Expect.TEXT,
-    "date": Expect.DATE,
-    "time": Expect.TIME,
-    "yes_no": Expect.YES_NO,
-    "spell": Expect.SPELLING,
-}
-
-
-class DialogueState(msgspec.Struct):
-    """Where a conversation stands; what changes is put into a copy."""
-
-    task: str = ""  # the intent whose slots are being filled
-    slots: dict[str, str] = {}
-    question: str = ""  # what was asked last: a slot's name, CONFIRM, ANYTHING_ELSE or nothing in particular
-    times: int = 0  # how often it was asked before
-    misses: int = 0
-    said: str = ""  # the whole of the last reply
-    parts: list[str] = []  # of the number that is asked for
-    heard_ms: dict[str, float] = {}  # where in the call slots were heard that a person may have to listen to
-
-    def ask(self, question: str) -> None:
-        """Note what is asked next."""
-        if question != self.question:
-            self.parts = []
-        self.times = self.times + 1 if question == self.question else 0
-        self.question = question
-
-    def drop_task(self) -> None:
-        """The task is done, or given up."""
-        self.task, self.slots, self.heard_ms = "", {}, {}
-
-
-class Answer(msgspec.Struct):
-    """A reply in the making."""
-
-    texts: list[str] = []
-    calls: list[ToolCall] = []
-    next: Next = Next.LISTEN
-    transfer_to: str = ""
-    keys: str = ""  # to be pressed after the texts
-    repeated: bool = False  # says again what was said, which changes nothing
 
 
 class DialogueScript:
@@ -69,22 +27,23 @@ class DialogueScript:
         self._dialogue = dialogue
         self._texts = dialogue.texts
         self._understanding = Understanding(dialogue)
-        self._values = SlotValues(dialogue.slots, hours or {})
+        self._open_question = OpenQuestion(dialogue, self._understanding)
+        self._hours = hours or {}
+        self._values = SlotValues(dialogue.slots, self._hours)
         self._zone = ZoneInfo(time_zone)
 
     def answer(self, request: ReplyRequest) -> tuple[Answer, DialogueState]:
         """What is said and done now, and where the conversation stands after it."""
         state = msgspec.convert(request.state, DialogueState)
-        answer = Answer()
+        answer = Answer(Circumstances(self._now(request), self._hours, parties=request.parties))
         self._tell(answer, state, request.tool_results)
         match request.cue:
             case Cue.GREET:
-                answer.texts.append(self._texts.greeting)
+                closed = "" if answer.circumstances.open else self._texts.greeting_closed
+                answer.texts.append(closed or self._texts.greeting)
             case Cue.ANSWER:
                 self._answer_caller(answer, state, request)
-            case Cue.TOOL:
-                self._hand_over(answer, state)
-            case Cue.UNREACHED:
+            case Cue.TOOL | Cue.UNREACHED:
                 self._return(answer, state)
             case Cue.REPROMPT:
                 self._reprompt(answer, state, request)
@@ -110,13 +69,15 @@ class DialogueScript:
 
     def expect(self, state: DialogueState) -> Expect:
         """What kind of answer the open question asks for."""
-        if slot := self._asked(state):
-            return EXPECTED[slot.type]
-        return Expect.YES_NO if state.question == CONFIRM else Expect.OPEN
+        return self._open_question.expect(state)
 
-    def _asked(self, state: DialogueState) -> SlotType | None:
-        """The slot that was asked for, if one was."""
-        return self._dialogue.slots.get(state.question)
+    def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
+        """What the caller's turn means after the open question."""
+        understood = self._open_question.understand(request, state)
+        no = understood == Understood(built_in="no")
+        if state.question == ANYTHING_ELSE and no and not request.digits and _was_cut_off(request):
+            return Understood(built_in="stop")  # a "no" to what was being said; the question was not heard
+        return understood
 
     def _now(self, request: ReplyRequest) -> datetime:
         """When the caller spoke, by the agent's clock."""
@@ -126,81 +87,40 @@ class DialogueScript:
 
     def _answer_caller(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
         understood = self.understand(request, state)
-        slot = self._asked(state)
-        if slot and slot.type == "number" and self._continues(answer, state, slot, understood, request):
+        if self._continues_number(answer, state, understood, request):
             return
         heard = understood.slots
         understood = msgspec.structs.replace(
-            understood, slots=self._values.resolve(heard, state.slots, self._now(request))
+            understood, slots=self._values.resolve(heard, state.slots, answer.circumstances.now)
         )
         if heard and not understood:
             answer.texts.append(self._texts.no_such_date)
-            state.ask(state.question)
-            answer.texts.append(self._question(state))
-        elif not self._react(answer, state, understood):
+            self._ask_again(answer, state)
+        elif self._react(answer, state, understood):
+            if not answer.repeated:
+                state.misses = 0
+                self._note_heard(state, understood, request)
+        elif not self._guess(answer, state, understood, request):
             self._not_understood(answer, state)
-        elif not answer.repeated:
-            state.misses = 0
-            self._note_heard(state, understood, request)
 
-    def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
-        """What the caller's turn means as an answer to the open question."""
-        transcript = request.transcript or ""
-        slot = self._asked(state)
-        understood = self._understanding.read(transcript, self.expect(state), self._wanted(state))
-        if request.digits:
-            if slot and slot.type == "number" and slot.shortest <= len(request.digits) <= slot.longest:
-                return Understood(understood.intent, understood.built_in, {state.question: request.digits})
-            by_key = request.digits == OPERATOR_KEY and not state.parts
-            return Understood(built_in="person") if by_key else understood
-        yes_no = state.question == CONFIRM or (slot is not None and slot.type == "yes_no")
-        if yes_no and self._understanding.agrees(transcript):
-            understood = Understood(built_in="yes")
-        elif state.question == ANYTHING_ELSE and understood == Understood(built_in="no") and _was_cut_off(request):
-            return Understood(built_in="stop")  # a "no" to what was being said; the question was not heard
-        if slot and slot.type == "yes_no" and understood.built_in in ("yes", "no") and not understood.intent:
-            return Understood(slots={**understood.slots, state.question: understood.built_in})
-        free = slot is not None and slot.type == "text" and state.question not in understood.slots
-        text = self._understanding.free_text(transcript, state.question) if free else ""
-        return Understood(slots={state.question: text}) if text else understood
-
-    def _wanted(self, state: DialogueState) -> list[str]:
-        """Slots in the order in which they are likely to be given: the one asked for, those that are missing."""
-        ask = self._dialogue.intents[state.task].ask if state.task else {}
-        missing = [name for name in ask if name not in state.slots]
-        return [*([state.question] if self._asked(state) else []), *missing, *ask]
-
-    def _continues(
-        self, answer: Answer, state: DialogueState, slot: SlotType, understood: Understood, request: ReplyRequest
+    def _continues_number(
+        self, answer: Answer, state: DialogueState, understood: Understood, request: ReplyRequest
     ) -> bool:
         """Whether the turn is (part of) the number that was asked for, and then what follows from it: what is known of
         it is read back until it is whole."""
-        if understood.built_in not in ("", "no") or understood.intent:
-            return False
-        dialled = request.digits if request.digits.isdecimal() else ""
-        digits = dialled or self._understanding.digits(self._without_no(request.transcript or "", understood))
-        corrects = understood.built_in == "no"
-        if not digits and not (corrects and state.parts):
-            return False
-        state.parts, number = joined(state.parts, digits, slot, corrects=corrects)
-        if number:
-            state.misses = 0
-            return self._wish(answer, state, Understood(slots={state.question: number}))
-        if not state.parts and digits:
+        number = self._open_question.number(request, state, understood)
+        if number is None:
             return False
         state.misses = 0
+        if number:
+            return self._wish(answer, state, Understood(slots={state.question: number}))
         state.ask(state.question)
         if state.parts:
             heard = " ".join("".join(state.parts))
             answer.texts.append(_wording(self._texts.part, len(state.parts) - 1).replace("{heard}", heard))
         else:
-            answer.texts.append(self._question(state))
+            answer.texts.append(self._question(answer, state))
         return True
-
-    @staticmethod
-    def _without_no(transcript: str, understood: Understood) -> str:
-        """ "No, five five six" without its first word."""
-        return transcript.lower().lstrip().removeprefix("no") if understood.built_in == "no" else transcript
 
     def _note_heard(self, state: DialogueState, understood: Understood, request: ReplyRequest) -> None:
         """Where the audio of texts and of what was spelled ends, for a person to find it."""
@@ -210,6 +130,8 @@ class DialogueScript:
 
     def _react(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
         """Do what the caller wants; False when it is unknown, or does not fit here."""
+        if state.question == CONFIRM and state.task and self._correct(answer, state, understood):
+            return True
         match understood.built_in:
             case "repeat" if state.said:
                 answer.texts.append(state.said)
@@ -242,6 +164,10 @@ class DialogueScript:
             else:
                 self._end(answer, self._texts.goodbye)
             return True
+        if state.question == DID_YOU_MEAN and not yes and not understood.slots:
+            state.ask("")
+            self._return(answer, state, self._texts.help[0])
+            return True
         if state.question != CONFIRM or self._changes(state, understood.slots):
             return False
         if yes:
@@ -260,13 +186,11 @@ class DialogueScript:
             wanted = next((name for name in known if names & set(intents[name].ask)), "")
         if not wanted:
             return False
-        intent = intents[wanted]
-        if not intent.ask:
-            self._inform(answer, state, intent)
+        if not intents[wanted].ask:
+            self._inform(answer, state, intents[wanted])
             return True
         if wanted != state.task:
-            state.drop_task()
-            state.task = wanted
+            state.begin(wanted)
         state.slots = {**state.slots, **self._changes(state, understood.slots)}
         self._go_on(answer, state)
         return True
@@ -276,38 +200,73 @@ class DialogueScript:
         ask = self._dialogue.intents[state.task].ask if state.task else {}
         return {name: value for name, value in slots.items() if name in ask and state.slots.get(name) != value}
 
+    def _correct(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
+        """Take back what was read back wrong, and ask for it anew unless the caller has said what is right; False when
+        the caller has named nothing."""
+        intent, slots = self._task(answer, state), state.slots
+        numbers = [name for name in slots if self._dialogue.slots[name].type == "number"]
+        if understood.digit and len(numbers) == 1:
+            if not (number := corrections.with_digit(understood.digit, slots[numbers[0]])):
+                return False
+            state.slots = {**slots, numbers[0]: number}
+            self._go_on(answer, state)
+            return True
+        order = corrections.order(_wording(intent.confirm, state.times), list(slots))
+        named = [corrections.at_place(each[1:], order) if each[0] == "#" else each for each in understood.wrong]
+        wrong = {name for name in (*named, *understood.denied) if name in slots} - understood.slots.keys()
+        if not wrong:
+            return False
+        state.slots = {name: value for name, value in slots.items() if name not in wrong}
+        state.slots |= self._changes(state, understood.slots)
+        self._go_on(answer, state)
+        return True
+
     # Tasks
+
+    def _task(self, answer: Answer, state: DialogueState) -> Intent:
+        """The intent that is being filled, as it is with what is known now."""
+        at = msgspec.structs.replace(answer.circumstances, slots=state.slots)
+        return at.of(self._dialogue.intents[state.task])
 
     def _go_on(self, answer: Answer, state: DialogueState) -> None:
         """Ask for what is missing, otherwise for confirmation, otherwise carry it out."""
-        intent = self._dialogue.intents[state.task]
-        missing = next((name for name in intent.ask if name not in state.slots), "")
-        if missing or intent.confirm:
-            state.ask(missing or CONFIRM)
-            answer.texts.append(self._question(state))
+        intent = self._task(answer, state)
+        at = msgspec.structs.replace(answer.circumstances, slots=state.slots)
+        missing = (name for name, each in intent.ask.items() if name not in state.slots and at.hold(each.when))
+        question = next(missing, CONFIRM if intent.confirm else "")
+        if question:
+            state.ask(question)
+            answer.texts.append(self._question(answer, state))
         else:
             self._carry_out(answer, state)
 
     def _carry_out(self, answer: Answer, state: DialogueState) -> None:
-        intent = self._dialogue.intents[state.task]
+        intent = self._task(answer, state)
         if intent.tool:
             # Its result comes with the next request; `_tell` then answers with these slots.
-            answer.calls.append(ToolCall(intent.tool, dict(state.slots), state.heard_ms))
+            arguments = {name: state.slots.get(name, "") for name in intent.ask}
+            answer.calls.append(ToolCall(intent.tool, arguments, state.heard_ms))
             state.question = ""
             return
-        self._conclude(answer, intent, state.slots)
+        slots = state.slots
         state.drop_task()
-        self._hand_over(answer, state)
+        self._conclude(answer, state, intent, slots)
+        self._return(answer, state)
 
-    def _conclude(self, answer: Answer, intent: Intent, slots: dict[str, str]) -> None:
-        """What an intent ends with: its answer, its keys, or both."""
+    def _conclude(self, answer: Answer, state: DialogueState, intent: Intent, slots: dict[str, str]) -> None:
+        """What an intent ends with: its answer, its keys, a transfer, the intent that goes on; some of it, or all."""
         if intent.answer:
             answer.texts.append(self._values.filled(intent.answer, slots))
         answer.keys = intent.press or answer.keys
+        if intent.transfer:
+            answer.next, answer.transfer_to = Next.TRANSFER, intent.transfer
+        if intent.next:
+            following = self._dialogue.intents[intent.next]
+            state.begin(intent.next, {name: value for name, value in slots.items() if value and name in following.ask})
 
     def _ask_for_correction(self, answer: Answer, state: DialogueState) -> None:
         """A bare "no" to what was read back."""
-        intent = self._dialogue.intents[state.task]
+        intent = self._task(answer, state)
         if intent.correct:
             # The slots stay: what the caller now says replaces some of them.
             answer.texts.append(self._values.filled(intent.correct, state.slots))
@@ -321,40 +280,58 @@ class DialogueScript:
         for result in results:
             if result.name == TRANSFER:
                 answer.texts.append(self._texts.unreached)
-            for intent in self._dialogue.intents.values():
-                if intent.tool == result.name:
-                    slots = {name: str(value) for name, value in result.arguments.items()}
-                    if result.error:
-                        answer.texts.append(self._values.filled(intent.failed, slots))
-                    else:
-                        self._conclude(answer, intent, slots)
-                    state.drop_task()
-                    break
+            intents = self._dialogue.intents
+            names = [name for name in (state.task, *intents) if name and intents[name].tool == result.name]
+            if not names:
+                continue
+            slots = {name: str(value) for name, value in result.arguments.items()}
+            at = msgspec.structs.replace(answer.circumstances, slots=slots)
+            state.drop_task()
+            if result.error:
+                answer.texts.append(self._values.filled(intents[names[0]].failed, slots))
+            else:
+                self._conclude(answer, state, at.of(intents[names[0]]), slots)
 
     def _inform(self, answer: Answer, state: DialogueState, intent: Intent) -> None:
         """Answer a plain question, and return to what was open."""
-        self._conclude(answer, intent, {})
+        self._conclude(answer, state, answer.circumstances.of(intent), {})
         self._return(answer, state)
 
-    def _return(self, answer: Answer, state: DialogueState) -> None:
-        """Back to the task that was open, if there was one."""
+    def _return(self, answer: Answer, state: DialogueState, otherwise: str = "") -> None:
+        """Back to the task that is open, if there is one; else the caller's turn is next: offer more, unless keys or a
+        transfer were the answer, which want no question after them."""
+        if answer.next is not Next.LISTEN:
+            return
         if state.task:
             self._go_on(answer, state)
-        else:
-            self._hand_over(answer, state)
-
-    def _hand_over(self, answer: Answer, state: DialogueState) -> None:
-        """The caller's turn is next: offer more, unless keys were the answer, which want no question after them."""
-        if answer.keys:
+        elif answer.keys:
             state.ask("")
+        elif otherwise:
+            answer.texts.append(otherwise)
         else:
             self._anything_else(answer, state)
 
     def _anything_else(self, answer: Answer, state: DialogueState) -> None:
         state.ask(ANYTHING_ELSE)
-        answer.texts.append(self._question(state))
+        answer.texts.append(self._question(answer, state))
 
     # When nothing was understood, or nothing is left
+
+    def _guess(self, answer: Answer, state: DialogueState, understood: Understood, request: ReplyRequest) -> bool:
+        """Whether the turn is like an intent: then do it where that is sure, else ask whether it was meant."""
+        if request.digits or state.question in (CONFIRM, DID_YOU_MEAN) or state.misses + 1 >= MAX_MISSES:
+            return False
+        best = self._understanding.guess(request.transcript or "")
+        if len(best) == 1 and best[0][1] >= SURE:
+            state.misses = 0
+            return self._wish(answer, state, Understood(best[0][0], slots=understood.slots))
+        if not best or state.question in self._dialogue.slots:
+            return False
+        state.misses += 1
+        state.maybe = [name for name, _ in best]
+        state.ask(DID_YOU_MEAN)
+        answer.texts.append(self._question(answer, state))
+        return True
 
     def _not_understood(self, answer: Answer, state: DialogueState) -> None:
         state.misses += 1
@@ -363,8 +340,11 @@ class DialogueScript:
             state.misses = 0
             return
         answer.texts.append(_wording(self._texts.not_understood, state.misses - 1))
+        self._ask_again(answer, state)
+
+    def _ask_again(self, answer: Answer, state: DialogueState) -> None:
         state.ask(state.question)
-        answer.texts.append(self._question(state))
+        answer.texts.append(self._question(answer, state))
 
     def _reprompt(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
         """After silence, ask again; after a noise that cut us off, repeat."""
@@ -373,8 +353,7 @@ class DialogueScript:
             answer.repeated = True
             return
         answer.texts.append(_wording(self._texts.still_there, state.times))
-        state.ask(state.question)
-        answer.texts.append(self._question(state))
+        self._ask_again(answer, state)
 
     def _person(self, answer: Answer, text: str) -> None:
         if self._dialogue.person:
@@ -387,14 +366,18 @@ class DialogueScript:
         answer.texts.append(text)
         answer.next = Next.HANG_UP
 
-    def _question(self, state: DialogueState) -> str:
+    def _question(self, answer: Answer, state: DialogueState) -> str:
         """The open question, worded anew each time it is asked."""
         if state.question == ANYTHING_ELSE:
             return _wording(self._texts.anything_else, state.times)
+        if state.question == DID_YOU_MEAN and state.maybe:
+            text = self._texts.did_you_mean if len(state.maybe) == 1 else self._texts.which
+            first, last = (self._dialogue.intents[name].about for name in (state.maybe[0], state.maybe[-1]))
+            return text.replace("{this}", first).replace("{that}", last)
         if not state.task or not state.question:
             return _wording(self._texts.help, state.times)
-        intent = self._dialogue.intents[state.task]
-        wordings = intent.confirm if state.question == CONFIRM else intent.ask[state.question]
+        intent = self._task(answer, state)
+        wordings = intent.confirm if state.question == CONFIRM else intent.ask[state.question].say
         return self._values.filled(_wording(wordings, state.times), state.slots)
 
 

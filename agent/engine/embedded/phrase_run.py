@@ -3,9 +3,12 @@
 import msgspec
 
 MAX_WISHES = 2  # intents and built-in ones that one turn may consist of, such as "no" and "book a table"
-MAX_ANSWERS = 6  # slots that it may give besides, such as day, time, name and number in one breath
+MAX_ANSWERS = 6  # slots that it may give or correct besides, such as day, time, name and number in one breath
 
-INTENT, COURTESY, BUILT_IN, ANSWER, FILLER = "intent", "courtesy", "built_in", "answer", "filler"
+INTENT, COURTESY, BUILT_IN = "intent", "courtesy", "built_in"
+ANSWER, CORRECTION = "answer", "correction"
+FILLER, NEGATION = "filler", "negation"
+WISHES, ANSWERS = (INTENT, COURTESY, BUILT_IN), (ANSWER, CORRECTION)
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -51,7 +54,7 @@ def _rows(found: Found, start: int) -> dict[tuple[int, int, int], _Row]:
         here = [(key, row) for key, row in rows.items() if key[0] == place]
         for (_, wishes, answers), row in here:
             for span in found[place]:
-                more = (wishes + (span.kind not in (ANSWER, FILLER)), answers + (span.kind == ANSWER))
+                more = (wishes + (span.kind in WISHES), answers + (span.kind in ANSWERS))
                 part_of_text = span.bare and row.spans and row.spans[-1].free
                 if more[0] > MAX_WISHES or more[1] > MAX_ANSWERS or part_of_text:
                     continue

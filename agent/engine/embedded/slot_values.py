@@ -8,6 +8,7 @@ from datetime import date, datetime, time
 
 from agent.engine.embedded import dates, times
 from config.hours import Hours, covers
+from config.intent import FIELD
 from config.slots import SlotType
 
 DAY_BEGINS, DAY_ENDS = time(7), time(19)  # "at eight" is in the morning, "at six" in the evening
@@ -48,10 +49,11 @@ class SlotValues:
         return " ".join(value) if value.isdecimal() else value
 
     def filled(self, text: str, slots: dict[str, str]) -> str:
-        """A text with its slots filled in."""
-        for name, value in slots.items():
-            if (field := f"{{{name}}}") in text:
-                text = text.replace(field, self.spoken(name, value))
+        """A text with its slots filled in; of those that were not asked for nothing is said."""
+        for name in FIELD.findall(text):
+            if name in slots or name in self._types:
+                value = slots.get(name, "")
+                text = text.replace(f"{{{name}}}", self.spoken(name, value) if value else "")
         return text
 
     @staticmethod

@@ -2,19 +2,25 @@
 and whether it is complete. Pure functions."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import get_args
 
 import msgspec
 
 from agent.engine.base import Expect, Meaning
+from agent.engine.embedded import corrections
+from agent.engine.embedded.contractions import expanded, written_out
+from agent.engine.embedded.likeness import Likeness
 from agent.engine.embedded.matching import DIGITS, Matcher
 from agent.engine.embedded.numerals import digit_by_digit, words_at
 from agent.engine.embedded.phrase_run import (
     ANSWER,
     BUILT_IN,
+    CORRECTION,
     COURTESY,
     FILLER,
     INTENT,
+    NEGATION,
     Found,
     Span,
     ends,
@@ -33,6 +39,8 @@ MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else
 LEADING = ["(it's | it is | that's | that is | this is | my name is | that would be | i'm at | i am at)", "the name is"]
 BETWEEN_DIGITS = frozenset("it's it is my the number phone then and um uh area code yes okay that's so".split())
 
+HESITATIONS = frozenset(("um", "er", "erm", "ehm", "ah"))
+
 Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
 
@@ -42,9 +50,12 @@ class Understood(msgspec.Struct, frozen=True):
     intent: str = ""  # one of the agent's own
     built_in: str = ""  # yes, no, repeat, person, never_mind, goodbye or stop
     slots: dict[str, str] = {}  # of dates and times the words
+    denied: dict[str, str] = {}  # slots that it is not: "not Tuesday"
+    wrong: tuple[str, ...] = ()  # what was read back wrong: slots, or "#third" for the third of them
+    digit: str = ""  # the words that change one digit of a number
 
     def __bool__(self) -> bool:
-        return bool(self.intent or self.built_in or self.slots)
+        return bool(self.intent or self.built_in or self.slots or self.denied or self.wrong or self.digit)
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -77,24 +88,32 @@ class Understanding:
             ),
             *((BUILT_IN, name, phrase) for name in get_args(BuiltIn) for phrase in dialogue.built_in(name)),
             *((ANSWER, "", phrase) for phrase in dialogue.slot_answers()),
-            *((FILLER, "", phrase) for phrase in (*before, *after)),
+            *((CORRECTION, name, phrase) for name, phrase in corrections.phrases(dialogue)),
+            *((NEGATION, "", phrase) for phrase in map(parse_phrase, corrections.NEGATIONS)),
+            *((FILLER, "", phrase) for phrase in (*before, *after, *map(parse_phrase, corrections.REPAIRS))),
         ]
         self._by_first_word: dict[str, list[Named]] = {}
-        for phrase in phrases:
-            for word in self._matcher.first_words(phrase[-1]):
-                self._by_first_word.setdefault(word, []).append(phrase)
-        self._hanging = [parse_phrase(phrase) for phrase in HANGING]
-        self._agreeing = [parse_phrase(phrase) for phrase in AGREEING]
-        self._polite = after  # "please", "thanks": over the agent they ask for nothing
-        self._leading = [*before, *map(parse_phrase, LEADING)]
-        self._backchannels = [*self._agreeing, *(parse_phrase(phrase) for phrase in LISTENING)]
+        for kind, name, phrase in phrases:
+            plain = written_out(phrase)
+            for word in self._matcher.first_words(plain):
+                self._by_first_word.setdefault(word, []).append((kind, name, plain))
+        self._likeness = Likeness(dialogue)
+        self._hanging = _plain(HANGING)
+        self._agreeing = _plain(AGREEING)
+        self._polite = [written_out(phrase) for phrase in after]  # "please": over the agent it asks for nothing
+        self._leading = [written_out(phrase) for phrase in (*before, *map(parse_phrase, LEADING))]
+        self._backchannels = [*self._agreeing, *_plain(LISTENING)]
         self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
 
     def read(self, transcript: str, expect: Expect = Expect.OPEN, wanted: Sequence[str] = ()) -> Understood:
         """Make sense of what was said, in any case and with any punctuation. Where it could fill either of two slots,
         it fills the one that comes first in `wanted`."""
-        turn = self._turn(transcript, expect)
+        turn = self._turn(transcript, expect, hesitant=False)
         return self._read(turn, self._find(turn.words, wanted))
+
+    def guess(self, transcript: str) -> list[tuple[str, float]]:
+        """The one or two intents that a turn may mean which is none of their phrases, with scores from 0 to 1."""
+        return self._likeness.best(self._turn(transcript, hesitant=False).words)
 
     def agrees(self, transcript: str) -> bool:
         """Whether it is no more than "okay", which answers a question with yes."""
@@ -151,13 +170,15 @@ class Understanding:
         if expect is Expect.TEXT:
             return None
         if whole:
-            return None if row[-1].name == "stop" else True  # after "wait" the caller may well go on
+            # After "wait", or "the number", the caller may well go on.
+            return None if row[-1].name == "stop" or row[-1].kind == CORRECTION else True
         return False if self._ends_in_half_a_phrase(words, found) else None
 
-    def _turn(self, transcript: str, expect: Expect = Expect.OPEN) -> Turn:
-        """The words of a transcript. Where digits are expected, "twelve thirty four" is one two three four, if a number
-        of the dialogue has four."""
-        at = words_at(transcript)[:MAX_WORDS]
+    def _turn(self, transcript: str, expect: Expect = Expect.OPEN, *, hesitant: bool = True) -> Turn:
+        """The words of a transcript, with or without those that show hesitation. Where digits are expected, "twelve
+        thirty four" is one two three four, if a number of the dialogue has four."""
+        written = [place for place in words_at(transcript) if hesitant or place[0] not in HESITATIONS]
+        at = [(word, start, end) for whole, start, end in written for word in expanded(whole)][:MAX_WORDS]
         words = tuple(word for word, _, _ in at)
         if expect is Expect.DIGITS:
             spelled = tuple(digit_by_digit(list(words))[:MAX_WORDS])
@@ -170,14 +191,25 @@ class Understanding:
         run = longest_run(found)
         if not run or run[-1].end - run[0].start < MIN_SHARE * len(turn.words):
             return Understood()
-        longest_first = sorted(run, key=lambda span: span.start - span.end)
+        denied = [span for before, span in pairwise(run) if before.kind == NEGATION and span.kind == ANSWER]
+        meant = [span for span in run if span not in denied and not _repairs(span, run)]
+        longest_first = sorted(meant, key=lambda span: span.start - span.end)
         name = {span.kind: span.name for span in reversed(longest_first)}
         built_in = name.get(BUILT_IN, "")
         intent = name.get(INTENT) or ("" if built_in else name.get(COURTESY, ""))
-        # Callers who correct themselves mean the later one.
+        wrong = [span for span in meant if span.kind == CORRECTION]
         return Understood(
-            intent, built_in, {name: self._value(turn, name, value) for name, value in _slots(run).items()}
+            intent,
+            built_in,
+            self._slots_of(turn, meant),
+            self._slots_of(turn, denied),
+            tuple(span.name for span in wrong if span.name != "digit"),
+            next((" ".join(turn.words[span.start : span.end]) for span in wrong if span.name == "digit"), ""),
         )
+
+    def _slots_of(self, turn: Turn, spans: Sequence[Span]) -> dict[str, str]:
+        """The slots of some phrases: callers who correct themselves mean the later one."""
+        return {name: self._value(turn, name, value) for span in spans for name, value in span.slots}
 
     def _value(self, turn: Turn, name: str, value: str) -> str:
         if self._slots[name].type != "text":
@@ -254,13 +286,23 @@ class Understanding:
         ]
 
     def _is_bare(self, words: tuple[str, ...], start: int, end: int, slots: tuple[tuple[str, str], ...]) -> bool:
-        """Whether it begins with its slot, as "three" does and "at three" does not, and is short."""
-        return end - start <= BARE_WORDS and any(self._matcher.can_begin(name, words[start]) for name, _ in slots)
+        """Whether it is short and begins with its slot, as "three" does and "at three" does not, or has none."""
+        return not slots or (
+            end - start <= BARE_WORDS and any(self._matcher.can_begin(name, words[start]) for name, _ in slots)
+        )
 
     def _free(self, slots: tuple[tuple[str, str], ...]) -> int:
         texts = [value.split(":") for name, value in slots if self._slots[name].type == "text"]
         return sum(int(end) - int(start) for start, end in texts)
 
 
-def _slots(run: list[Span]) -> dict[str, str]:
-    return dict(slot for span in run for slot in span.slots)
+def _repairs(span: Span, run: Sequence[Span]) -> bool:
+    """Whether a "no" or "wait" only separates a slot from the one that is meant instead: "Monday, no, Tuesday"."""
+    if span.kind != BUILT_IN or span.name not in ("no", "stop"):
+        return False
+    before = any(other.slots for other in run if other.end <= span.start)
+    return before and any(other.slots for other in run if other.start >= span.end)
+
+
+def _plain(phrases: Sequence[str]) -> list[Choice]:
+    return [written_out(parse_phrase(phrase)) for phrase in phrases]

@@ -1,0 +1,52 @@
+"""Where a scripted conversation stands, and a reply in the making."""
+
+import msgspec
+
+from agent.engine.base import Next, ToolCall
+from agent.engine.embedded.conditions import Circumstances
+
+# Open questions that belong to no slot.
+CONFIRM, ANYTHING_ELSE, DID_YOU_MEAN = "?confirm", "?anything_else", "?did_you_mean"
+
+
+class DialogueState(msgspec.Struct):
+    """Where a conversation stands; what changes is put into a copy."""
+
+    task: str = ""  # the intent whose slots are being filled
+    slots: dict[str, str] = {}
+    question: str = ""  # what was asked last: a slot's name, one of those above or nothing in particular
+    times: int = 0  # how often it was asked before
+    misses: int = 0
+    said: str = ""  # the whole of the last reply
+    parts: list[str] = []  # of the number that is asked for
+    heard_ms: dict[str, float] = {}  # where in the call slots were heard that a person may have to listen to
+    maybe: list[str] = []  # the intents that DID_YOU_MEAN is about
+
+    def ask(self, question: str) -> None:
+        """Note what is asked next."""
+        if question != self.question:
+            self.parts = []
+        if question != DID_YOU_MEAN:
+            self.maybe = []
+        self.times = self.times + 1 if question == self.question else 0
+        self.question = question
+
+    def begin(self, task: str, slots: dict[str, str] | None = None) -> None:
+        """A new task takes the place of the one before."""
+        self.task, self.slots, self.heard_ms = task, slots or {}, {}
+
+    def drop_task(self) -> None:
+        """The task is done, or given up."""
+        self.begin("")
+
+
+class Answer(msgspec.Struct):
+    """A reply in the making."""
+
+    circumstances: Circumstances
+    texts: list[str] = []
+    calls: list[ToolCall] = []
+    next: Next = Next.LISTEN
+    transfer_to: str = ""
+    keys: str = ""  # to be pressed after the texts
+    repeated: bool = False  # says again what was said, which changes nothing
