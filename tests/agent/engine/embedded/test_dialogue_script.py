@@ -376,7 +376,7 @@ def asked() -> PlainCaller:
         ("the first one", "Ten."),
         ("the cost of cake", "Ten."),
         ("no", "What can I do for you?"),
-        ("blah", "Sorry, I didn't get that. Are you calling about"),
+        ("blah", "I'm sorry, I still didn't understand. Are you calling about"),
     ],
 )
 def test_of_two_intents_that_fit_the_caller_chooses_one(said: str, answer: str) -> None:
