@@ -33,4 +33,4 @@ class BargeIn:
             meaning = meaning or Meaning.TURN
         elif not speculative.generating:
             meaning = Meaning.NOTHING  # it had nothing to say
-        return after_it(meaning, speech_ms=self.speech_ms)
+        return after_it(meaning)

@@ -14,7 +14,6 @@ BACKCHANNELS = frozenset(
     "really wow interesting see".split()
 )
 PAIRS = {"uh huh": "uh-huh", "mm hmm": "mm-hmm", "mm hm": "mm-hmm", "i see": "see", "all right": "alright"}
-UNKNOWN_WORD_MS = 450  # of speech; a cough that passes for some is shorter
 
 
 class Verdict(Enum):
@@ -45,13 +44,11 @@ def while_speaking(meaning: Meaning | None, *, near: bool, speech_ms: float, int
     return Verdict.WAIT
 
 
-def after_it(meaning: Meaning | None, *, speech_ms: float) -> Verdict:
-    """Speech as loud as the caller has ended, and the engine was asked what it was; None until it has answered.
+def after_it(meaning: Meaning | None) -> Verdict:
+    """Short speech as loud as the caller has ended, and the engine was asked what it was; None until it has answered.
 
-    What is not a backchannel and long enough for a word is taken for one that the engine does not know: being asked to
-    repeat it is better than not being heard.
+    What it does not know is no reason to stop: by the pause nothing was lost, and who means it says it again.
     """
     if meaning is None:
         return Verdict.WAIT
-    word = meaning is Meaning.NOTHING and speech_ms >= UNKNOWN_WORD_MS
-    return Verdict.INTERRUPT if word or meaning is Meaning.TURN else Verdict.RESUME
+    return Verdict.INTERRUPT if meaning is Meaning.TURN else Verdict.RESUME

@@ -532,17 +532,10 @@ def test_a_long_sentence_without_any_words_interrupts_after_a_while() -> None:
     assert call.last(e.Pause).onset_ms == interrupted.onset_ms
 
 
-def test_an_unknown_word_as_loud_as_the_caller_is_one_to_answer() -> None:
-    call, _ = paused()
-    call.say(500)
-    call.until(e.StartReply)
-    call.send(e.CallerSaid(call.last(e.StartReply).reply, "", Meaning.NOTHING))
-    assert call.all(e.Interrupted)
-
-
-def test_a_short_noise_is_none() -> None:
+@pytest.mark.parametrize("ms", [200, 500])
+def test_a_noise_or_a_word_that_is_not_known_is_no_interruption(ms: int) -> None:
     call, reply = paused()
-    call.say(200)
+    call.say(ms)
     call.until(e.StartReply)
     call.send(e.CallerSaid(call.last(e.StartReply).reply, "", Meaning.NOTHING))
     assert resumed(call, reply)

@@ -28,6 +28,7 @@ from config.agent import AgentSettings
 
 STEP_MS_OVER, LONG_MS_OVER = 400, 3000  # speech over the agent is heard so often, and for so long
 STALE_MS = 400  # of unheard speech, after which nobody knows whether it is complete
+SURE_WORDS = 2  # over the agent, before it is over; one alone is told when it is over, a moment later
 FINISH_S = 5.0  # an utterance waits no longer than this for its turn
 MAX_MS = 90_000  # of one utterance; the rest is not heard
 LONGEST_MS, SHORTEST_MS = 8_000, 4_000  # heard as a whole; of more, the part up to the quietest moment is kept as text
@@ -175,6 +176,8 @@ class MoonshineRecognizer:
         if understanding is None:
             return Transcript(text, final, complete=False if leads_on(text) else None)
         meaning = understanding.meaning(text, utterance.expect, over=utterance.over, final=final)
+        if not final and len(text.split()) < SURE_WORDS and meaning is Meaning.TURN:
+            meaning = Meaning.NOTHING  # the first half of "uh-huh" is heard as "no"
         if utterance.over and utterance.transcript.meaning is Meaning.TURN:
             meaning = Meaning.TURN  # what has ended a reply has ended it
         complete = understanding.complete(text, utterance.expect)

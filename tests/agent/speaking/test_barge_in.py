@@ -5,7 +5,7 @@ import pytest
 from agent.engine.base import Cue, Done, Meaning, Next, ToolCall
 from agent.listening.caller_turn import CallerTurn
 from agent.speaking.barge_in import BargeIn
-from agent.speaking.interruption import UNKNOWN_WORD_MS, Verdict
+from agent.speaking.interruption import Verdict
 from agent.speaking.reply import Reply
 from audio.rate import WINDOW_MS
 from config.settings import TurnSettings
@@ -65,11 +65,3 @@ def test_afterwards_the_engines_answer_tells(told: dict[str, object], verdict: V
     for name, value in told.items():
         setattr(speculative, name, value)
     assert barge_in.verdict_of(speculative) is verdict
-
-
-def test_a_long_sound_without_words_is_taken_for_a_word_that_is_not_known() -> None:
-    case = Synthesis()
-    case.speak(WINDOW_MS)
-    barge_in, speculative = BargeIn(case.caller, onset_ms=0, certain=False), Reply(2, Cue.ANSWER, speculative=True)
-    case.speak(UNKNOWN_WORD_MS)
-    assert barge_in.verdict_of(speculative) is Verdict.INTERRUPT

@@ -264,6 +264,17 @@ async def test_what_has_ended_a_reply_has_ended_it(make: Make) -> None:
     assert (final.text, final.meaning) == ("Well.", Meaning.TURN)
 
 
+async def test_one_word_over_the_agent_is_told_when_it_is_over(make: Make) -> None:
+    """The first half of "uh-huh" is heard as "No."."""
+    recognizer, _ = make("No.", "Uh-huh.")
+    assert (await recognizer.hear(block(ms=400, over=True))).meaning is Meaning.NOTHING
+    await recognizer.hear(block(over=True))
+    assert (await recognizer.finish("u1")).meaning is Meaning.BACKCHANNEL
+    recognizer, _ = make("Stop.")
+    await recognizer.hear(block(ms=400, over=True))
+    assert (await recognizer.finish("u1")).meaning is Meaning.TURN
+
+
 def test_a_number_that_was_asked_for_is_understood_however_it_is_said() -> None:
     desk = AGENTS["front_desk"].dialogue
     assert desk
