@@ -146,14 +146,15 @@ def load_agents(folder: Path) -> dict[str, AgentSettings]:
     return {agent.name: agent for agent in agents}
 
 
-def find_agent(folder: Path, agent: str) -> AgentSettings:
-    """Read the agent that a person names: by its name in the folder, or by its file. Raises SettingsError."""
+def agent_file(folder: Path, agent: str) -> Path:
+    """The file of the agent that a person names: NAME of the folder's NAME.yaml, or a file of its own. Raises
+    SettingsError when the folder has none of this name."""
     if agent.endswith(".yaml"):
-        return load_agent(Path(agent))
+        return Path(agent)
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if agent not in names:
         raise SettingsError(f"{folder}: holds no agent {agent!r}; there are {', '.join(names) or 'none'}")
-    return load_agent(folder / f"{agent}.yaml")
+    return folder / f"{agent}.yaml"
 
 
 def _complaint(error: Any) -> str:

@@ -33,12 +33,12 @@ def run(options: argparse.Namespace) -> int:
     from agent.records import Records
     from agent.text_conversation import TextConversation, pretend
     from agent.tools import Tools
-    from config.agent import find_agent
+    from config.agent import agent_file, load_agent
     from config.settings import load_settings
     from telephony.cli.text_terminal import TextTerminal
 
     settings = load_settings(options.config, overrides(options.set))
-    agent = find_agent(settings.agents_folder, options.agent)
+    agent = load_agent(agent_file(settings.agents_folder, options.agent))
     tools = Tools(agent.tools, Records(settings.server.data), timeout_s=settings.reply.tool_timeout_s)
     call = f"text-{uuid4()}"
     run_tool = (lambda tool: tools.run(call, tool)) if options.tools else pretend

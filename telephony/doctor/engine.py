@@ -78,12 +78,25 @@ def _part(engine: EngineSettings, part: str, agents: list[AgentSettings]) -> Ite
             yield from _model(engine.realtime.model, engine.realtime.device, "engine.realtime")
         case "kokoro":
             yield from _model(engine.kokoro.model, engine.kokoro.device, "engine.kokoro")
-            yield from _kokoro(engine.kokoro, agents)
         case "openai":
             yield _api(engine)
-        case "embedded":
-            chosen = engine.profile == "embedded" or engine.cascade.synthesizer == "embedded"
-            yield _espeak(agents if chosen else [agent.model_copy(update={"voice": ""}) for agent in agents])
+    yield from _voices(engine, part, agents)
+
+
+def languages(engine: EngineSettings, agents: dict[str, AgentSettings]) -> Iterator[Finding]:
+    """Whether the callers of these agents are heard, and are spoken to in their language, as far as it is installed."""
+    yield from _hearing(engine, agents)
+    for part in parts_of(engine):
+        if all(map(find_spec, PACKAGES[part])):
+            yield from _voices(engine, part, list(agents.values()))
+
+
+def _voices(engine: EngineSettings, part: str, agents: list[AgentSettings]) -> Iterator[Finding]:
+    if part == "kokoro":
+        yield from _kokoro(engine.kokoro, agents)
+    elif part == "embedded":
+        chosen = engine.profile == "embedded" or engine.cascade.synthesizer == "embedded"
+        yield _espeak(agents if chosen else [agent.model_copy(update={"voice": ""}) for agent in agents])
 
 
 def _agents(settings: Settings, agents: dict[str, AgentSettings]) -> Finding:

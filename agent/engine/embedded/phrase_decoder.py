@@ -38,6 +38,11 @@ PARTIAL_SCALE = 1024  # pocketsphinx's scores of sounds are so much smaller unti
 # How people hum; the dictionary has one way for each.
 HUMMED = {"mhm": ("AH M HH AH M", "M HH M", "M HH AH M"), "hmm": ("HH M", "HH AH M", "M")}
 
+# The sounds of pocketsphinx's English model: ARPAbet without stress.
+PHONES = frozenset(
+    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()
+)
+
 
 class PhraseDecoder:
     """One pocketsphinx decoder for one agent's dialogue. Used by one thread at a time."""
@@ -139,14 +144,9 @@ def build_decoders(name: str, dialogue: Dialogue, count: int) -> list[PhraseDeco
 
 def pronunciations(agent: str, words: set[str], own: dict[str, str]) -> Iterable[str]:
     """The dictionary's lines for these words: pocketsphinx's own, else those of the agent's file."""
-    lines, missing = [], set(words)
-    shipped = Path(pocketsphinx.get_model_path()) / "en-us" / "cmudict-en-us.dict"
-    with shipped.open(encoding="utf-8") as file:
-        for line in file:
-            word = line.partition(" ")[0].partition("(")[0]  # its second way is word(2)
-            if word in words and word not in own:
-                lines.append(line.strip())
-                missing.discard(word)
+    known = shipped_pronunciations(words - own.keys())
+    missing = words - known.keys() - own.keys()
+    lines = [line for ways in known.values() for line in ways]
     lines += [f"{word} {sounds}" for word, sounds in own.items()]
     for word in sorted(words & HUMMED.keys() - own.keys()):
         lines = [line for line in lines if line.split(" ", 1)[0] != word]
@@ -154,10 +154,21 @@ def pronunciations(agent: str, words: set[str], own: dict[str, str]) -> Iterable
             f"{word}({number}) {sounds}" if number > 1 else f"{word} {sounds}"
             for number, sounds in enumerate(HUMMED[word], 1)
         ]
-    missing -= own.keys()
     if missing:
         raise EngineError(
             f"agent {agent!r}: pocketsphinx cannot pronounce {', '.join(sorted(missing))}; "
             "add them to dialogue.pronunciations in ARPAbet, such as {voxline: V AA K S L AY N}"
         )
     return lines
+
+
+def shipped_pronunciations(words: set[str]) -> dict[str, list[str]]:
+    """Those of the words that pocketsphinx's dictionary has, each with its lines: one for each way to say it."""
+    known: dict[str, list[str]] = {}
+    shipped = Path(pocketsphinx.get_model_path()) / "en-us" / "cmudict-en-us.dict"
+    with shipped.open(encoding="utf-8") as file:
+        for line in file:
+            word = line.partition(" ")[0].partition("(")[0]  # its second way is word(2)
+            if word in words:
+                known.setdefault(word, []).append(line.strip())
+    return known
