@@ -104,7 +104,7 @@ class Intent(_Model):
         yield from (question.when for question in self.ask.values() if question.when)
 
     def all_of(self, key: str) -> set[str]:
-        """What stands under a key, in the intent and in its cases: `answer`, `transfer` or `next`."""
+        """What stands under a key, in the intent and in its cases, such as `answer` or `next`."""
         return {value for part in (self, *self.cases) if (value := getattr(part, key))}
 
     def in_case(self, case: Case) -> "Intent":

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import product
 
+from agent.engine.embedded.contractions import written_out
 from config.phrase import Choice, Slot, Word
 from config.slots import SlotType
 
@@ -30,8 +31,8 @@ class Steps:
 
 
 class Automaton:
-    """Accepts what one of some phrases says: words, and slots whose values are not listed, each as the {name} of the
-    first of its kind."""
+    """Accepts what one of some phrases says: words without contractions, and slots whose values are not listed, each as
+    the {name} of the first of its kind."""
 
     def __init__(self, slots: Mapping[str, SlotType], steps: Steps) -> None:
         self.edges: list[list[tuple[str, int]]] = [[], []]  # by state: the word ("": none) and where it leads
@@ -48,7 +49,7 @@ class Automaton:
     def add(self, phrases: Iterable[Choice], start: int | None = None, end: int | None = None) -> None:
         """Accept these too, from one state to another: if none are named, as a whole."""
         for phrase in phrases:
-            self._choice(phrase, self.start if start is None else start, self.end if end is None else end)
+            self._choice(written_out(phrase), self.start if start is None else start, self.end if end is None else end)
 
     def allow_around(self, fillers: Iterable[Choice]) -> None:
         """Accept fillers before and after, as often as one likes."""

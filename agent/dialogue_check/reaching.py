@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from agent.dialogue_check.finding import Finding
 from agent.dialogue_check.sayings import Sayings
-from agent.engine.embedded.dialogue_script import CONFIRM
+from agent.engine.embedded.dialogue_state import CONFIRM
 from agent.engine.embedded.understanding import Understood
-from config.dialogue import Dialogue, Intent, slots_of
+from config.dialogue import Dialogue, slots_of
+from config.intent import Intent
 from config.phrase import Choice
 
 ASKED_ONLY = ("text", "yes_no")  # what is said in answer to their question is theirs, whatever it is
@@ -42,7 +43,7 @@ def _slot(dialogue: Dialogue, sayings: Sayings, task: str, slot: str) -> Iterato
     advice = "reword the phrases that are in each other's way"
     if wrong := _refused(sayings.at(task=task, question=slot), answers, slot):
         yield Finding("problem", f"{key}.ask.{slot}", f"callers cannot answer: {wrong}", advice)
-    elif intent.confirm and (wrong := _refused(sayings.at(task=task, question=CONFIRM), answers, slot)):
+    elif intent.all_of("confirm") and (wrong := _refused(sayings.at(task=task, question=CONFIRM), answers, slot)):
         yield Finding("problem", f"{key}.confirm", f"callers cannot correct {{{slot}}}: {wrong}", advice)
 
 

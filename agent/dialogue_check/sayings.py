@@ -7,7 +7,8 @@ import msgspec
 
 from agent.dialogue_check.automaton import Steps
 from agent.engine.base import Cue, ReplyRequest
-from agent.engine.embedded.dialogue_script import DialogueScript, DialogueState
+from agent.engine.embedded.dialogue_script import DialogueScript
+from agent.engine.embedded.dialogue_state import DialogueState
 from agent.engine.embedded.language_model import STRANGERS
 from agent.engine.embedded.speaker import Speaker
 from agent.engine.embedded.understanding import Understood

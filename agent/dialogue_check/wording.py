@@ -1,18 +1,17 @@
 """What the agent says: texts that it never comes to, and signs that no voice has a sound for."""
 
-import re
 import unicodedata
 from collections.abc import Iterator
 
 from agent.dialogue_check.finding import Finding
 from config.agent import AgentSettings
-from config.dialogue import Dialogue, Intent
+from config.dialogue import Dialogue
+from config.intent import FIELD, Intent
 from config.parties import FIELDS
 
 # Their voices read Latin letters; those of other languages read more.
 LATIN = frozenset("cs da de en es fi fr hr hu it nl no pl pt ro sv tr".split())
-PART = ("dialogue.texts.part", "heard")
-FIELD = re.compile(r"\{([^{}]*)\}")
+OWN_FIELDS = {"part": ("heard",), "did_you_mean": ("this",), "which": ("this", "that")}
 
 
 def check(agent: AgentSettings, dialogue: Dialogue) -> Iterator[Finding]:
@@ -29,15 +28,22 @@ def _never_said(dialogue: Dialogue) -> Iterator[Finding]:
     for slot in sorted(dialogue.slots.keys() - asked):
         text, advice = "no intent asks for this slot", "ask for it in an intent, or leave it out"
         yield Finding("warning", f"dialogue.slots.{slot}", text, advice)
-    if not dialogue.person:
-        for name in sorted({"person", "way_out", "unreached"} & dialogue.texts.model_fields_set):
-            text, advice = "never said: nobody is put through", "name a transfer in dialogue.person, or leave it out"
-            yield Finding("warning", f"dialogue.texts.{name}", text, advice)
+    about = sum(bool(intent.about) for intent in dialogue.intents.values())
+    transfers = dialogue.person or any(intent.all_of("transfer") for intent in dialogue.intents.values())
+    for name, said, why, advice in (
+        ("person", dialogue.person, "there is no dialogue.person", "name a transfer there"),
+        ("way_out", dialogue.person, "there is no dialogue.person", "name a transfer there"),
+        ("unreached", transfers, "nobody is put through", "name a transfer in dialogue.person or in an intent"),
+        ("did_you_mean", about > 0, "no intent has `about`", "say what intents are about"),
+        ("which", about > 1, "there are no two intents with `about`", "say what intents are about"),
+    ):
+        if not said and name in dialogue.texts.model_fields_set:
+            yield Finding("warning", f"dialogue.texts.{name}", f"never said: {why}", f"{advice}, or leave it out")
     for name, intent in dialogue.intents.items():
         if "failed" in intent.model_fields_set and not intent.tool:
             text, advice = "never said: there is no tool that could fail", "name one in `tool`, or leave it out"
             yield Finding("warning", f"dialogue.intents.{name}.failed", text, advice)
-        if intent.correct and not intent.confirm:
+        if intent.correct and not intent.all_of("confirm"):
             text, advice = "never said: nothing is read back", "add `confirm`, or leave it out"
             yield Finding("warning", f"dialogue.intents.{name}.correct", text, advice)
 
@@ -53,8 +59,11 @@ def _texts(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
 def _of_intent(key: str, intent: Intent) -> Iterator[tuple[str, str]]:
     for name in ("confirm", "correct", "answer", "failed"):
         yield from _wordings(f"{key}.{name}", getattr(intent, name))
-    for slot, wordings in intent.ask.items():
-        yield from _wordings(f"{key}.ask.{slot}", wordings)
+    for number, case in enumerate(intent.cases):
+        yield from _wordings(f"{key}.cases[{number}].confirm", case.confirm)
+        yield from _wordings(f"{key}.cases[{number}].answer", case.answer)
+    for slot, question in intent.ask.items():
+        yield from _wordings(f"{key}.ask.{slot}", question.say)
 
 
 def _wordings(key: str, text: str | tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -66,7 +75,7 @@ def _wordings(key: str, text: str | tuple[str, ...]) -> Iterator[tuple[str, str]
 
 def _fields(key: str, text: str) -> Iterator[Finding]:
     for name in FIELD.findall(text):
-        if name not in FIELDS and (key, name) != PART:
+        if name not in (*FIELDS, *OWN_FIELDS.get(key.rpartition(".")[2], ())):
             there = ", ".join(f"{{{field}}}" for field in FIELDS)
             yield Finding("problem", key, f"{{{name}}} is never filled in here", f"only {there} are known in all texts")
 

@@ -1,6 +1,5 @@
 """Words that two sets of phrases have in common."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,10 +14,20 @@ def test_texts_that_are_never_said() -> None:
     assert [finding.key for finding in found({"a": HOURS}, texts=texts)] == keys
     transfer = {"transfers": {"desk": "+15550100199"}, "person": "desk"}
     assert found({"a": HOURS}, texts=texts, **transfer) == []
+    texts = {"did_you_mean": "{this}?", "which": "{this} or {that}?", "unreached": "Nobody is there."}
+    about, put_through = HOURS | {"about": "our hours"}, {"phrases": ["reception"], "transfer": "desk"}
+    transfers = {"desk": "+15550100199"}
+    assert [finding.key for finding in found({"a": about}, texts=texts)] == [
+        "dialogue.texts.unreached", "dialogue.texts.which",
+    ]  # fmt: skip
+    two = {"a": about, "b": put_through | {"about": "a call"}}
+    assert [each for each in found(two, texts=texts, transfers=transfers) if "never said" in each.text] == []
     told = found({"a": HOURS | {"failed": "No."}})
     assert [finding.key for finding in told] == ["dialogue.intents.a.failed"]
     book = HOURS | {"ask": {"day": "Which?"}, "correct": "What then?"}
     assert [finding.key for finding in found({"a": book}, slots=DAY)] == ["dialogue.intents.a.correct"]
+    case = {"when": {"caller": True}, "confirm": "{day}?"}
+    assert found({"a": book | {"cases": [case]}}, slots=DAY) == []
     assert [finding.key for finding in found({"a": HOURS}, slots=DAY)] == ["dialogue.slots.day"]
 
 
