@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from agent.engine.embedded.synthesizer import say
 from config import private
 from telephony.simulator.carrier import carrier_of
 from telephony.simulator.clip import Speak, line_noise, render
@@ -16,13 +15,14 @@ from telephony.simulator.recording import write_recording
 from telephony.simulator.report import CallReport
 from telephony.simulator.script import Script
 from telephony.simulator.ticker import Ticker
+from telephony.simulator.voices import CallerVoice
 
 
 async def run_call(
     url: str,
     script: Script,
     *,
-    speak: Speak = say,
+    speak: Speak | None = None,
     auth_token: str | None = None,
     out: Path | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -39,15 +39,15 @@ async def run_call(
     A SIP address in `url` is called over SIP, with `user` and `password` if the server asks for them, and with `codec`
     (opus, PCMU or PCMA; "": both kinds of G.711). Anything else is called as Twilio calls: the server's base address,
     its voice webhook, or its media socket itself (ws:// or wss://). `auth_token` signs every request, for `public_url`
-    if Twilio knows the server by another address. `speak` gives the caller its voice. `out` is a folder that gets
-    `call.wav` (stereo, 8 kHz: caller left, agent right, on one time axis) and `report.json`. `on_line` is given the
-    story of the call as it happens. `ticker` is the caller's clock, if not the machine's.
+    if Twilio knows the server by another address. `speak` is the caller's voice, if not CallerVoice. `out` is a folder
+    that gets `call.wav` (stereo, 8 kHz: caller left, agent right, on one time axis) and `report.json`. `on_line` is
+    given the story of the call as it happens. `ticker` is the caller's clock, if not the machine's.
 
     Raises ScriptError when a sound of the script cannot be made, and SettingsError for an invalid address.
     """
     identity = Identity(from_, to, auth_token, public_url, user, password, codec)
     carrier = carrier_of(url, identity)
-    clips = await asyncio.to_thread(render, script, speak)
+    clips = await asyncio.to_thread(render, script, speak or CallerVoice())
     noise, ticker = line_noise(script.noise_floor_dbfs), ticker or Ticker()
     caller = Caller(script, clips, noise, ticker, keep_audio=out is not None, on_line=on_line)
     await carrier.open()

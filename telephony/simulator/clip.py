@@ -6,7 +6,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.engine.embedded.synthesizer import say
 from audio import g711, resample, wav
 from audio.rate import FRAME, RATE, SAMPLES_PER_MS
 from telephony.simulator.script import Interrupt, Interruption, Noise, NoiseSource, Say, Script, ScriptError, Step, Wav
@@ -41,7 +40,7 @@ class Clip(msgspec.Struct, frozen=True):
     answer: bool = False  # the agent is expected to answer
 
 
-def render(script: Script, speak: Speak = say) -> list[Clip | None]:
+def render(script: Script, speak: Speak) -> list[Clip | None]:
     """The clip of each step, None for steps without sound; `speak` is the caller's voice. Raises ScriptError naming the
     step."""
     clips: list[Clip | None] = []

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from agent.engine.embedded.synthesizer import say
 from config.exceptions import SettingsError
 from telephony.simulator.carrier import Carrier, carrier_of
 from telephony.simulator.clip import Speak, line_noise, render
@@ -17,6 +16,7 @@ from telephony.simulator.phone import Caller, PhoneCall
 from telephony.simulator.report import CallReport, Distribution, Outcome, distribution
 from telephony.simulator.script import Script
 from telephony.simulator.ticker import Ticker
+from telephony.simulator.voices import CallerVoice
 
 PAUSE_S = 0.5  # between two calls of one caller
 MOST_GAPS = 5_000_000
@@ -129,7 +129,7 @@ async def run_load(
     script: Script,
     *,
     calls: int,
-    speak: Speak = say,
+    speak: Speak | None = None,
     auth_token: str | None = None,
     public_url: str | None = None,
     user: str = "",
@@ -150,7 +150,7 @@ async def run_load(
         raise SettingsError(f"{calls} calls: at least one is needed")
     identity = Identity(auth_token=auth_token, public_url=public_url, user=user, password=password, codec=codec)
     carrier = carrier_of(url, identity)
-    clips = await asyncio.to_thread(render, script, speak)
+    clips = await asyncio.to_thread(render, script, speak or CallerVoice())
     caller = Caller(script, clips, line_noise(script.noise_floor_dbfs), Ticker())
     load = Load(carrier, caller, on_line)
     await carrier.open()

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from config import strict_yaml
 from config.exceptions import SettingsError
+from telephony.simulator.voices import DEFAULT
 
 LONGEST_FILE = 1_000_000  # bytes
 
@@ -28,7 +29,7 @@ class _Part(BaseModel):
 class _Speech(_Part):
     """What every step with speech may also set; unset: as the script says."""
 
-    voice: str | None = None  # the synthesizer's name for it
+    voice: str | None = None  # recorded, such as af_heart, or espeak-ng's name for one
     speed: Speed | None = None
     level_dbfs: Level | None = None  # RMS of the active speech
     answer: bool = True  # False: a backchannel or an aside, to which the agent need not answer
@@ -159,8 +160,8 @@ class Script(_Part):
     """One caller."""
 
     name: str = ""  # default: the file's name
-    voice: str = "en-us"  # the synthesizer's name for the caller's voice
-    speed: Speed = 1.0  # 1.0 is the voice's usual pace
+    voice: str = DEFAULT  # recorded, such as af_heart, or espeak-ng's name for one
+    speed: Speed = 1.0  # 1.0 is the voice's usual pace; recordings have no other
     level_dbfs: Level = -22.0  # RMS of the caller's active speech
     noise_floor_dbfs: Level = -60.0  # RMS of the noise that is always on the line
     quiet_ms: Annotated[int, Field(ge=20, le=60_000)] = 700  # after this silence the agent has finished
