@@ -57,6 +57,7 @@ def _findings(settings: "Settings", file: Path) -> Iterator["Finding"]:
     from agent.dialogue_check.finding import Finding
     from config.agent import load_agent
     from config.exceptions import SettingsError
+    from telephony.doctor.engine import needs_pronunciations
 
     try:
         agent = load_agent(file)
@@ -67,7 +68,7 @@ def _findings(settings: "Settings", file: Path) -> Iterator["Finding"]:
     yield from _languages(settings, agent)
     if agent.dialogue is None and settings.engine.profile == "embedded":
         yield Finding("problem", "dialogue", "is missing: the engine.profile embedded talks by it", "write one")
-    yield from dialogue_check.check(agent, pronounce=settings.engine.embedded.recognizer != "moonshine")
+    yield from dialogue_check.check(agent, pronounce=needs_pronunciations(settings.engine))
 
 
 def _languages(settings: "Settings", agent: "AgentSettings") -> Iterator["Finding"]:

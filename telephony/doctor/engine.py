@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent import dialogue_check
 from agent.engine.languages import WORD, check_hearing, deaf_without_models
 from agent.exceptions import EngineError
 from agent.listening import silero
@@ -48,6 +49,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         return
     yield _found("ok", f"profile {engine.profile}: its packages are installed")
     yield from _hearing(engine, agents)
+    yield from _dialogues(engine, agents)
     for part in parts:
         yield from _part(engine, part, list(agents.values()))
 
@@ -118,6 +120,19 @@ def _hearing(engine: EngineSettings, agents: dict[str, AgentSettings]) -> Iterat
         for agent in deaf_without_models(agents):
             text = f"{agent.name}.yaml: language: {agent.language!r} is not understood without the models"
             yield _found("warning", text, "if they are lost, its callers are transferred")
+
+
+def _dialogues(engine: EngineSettings, agents: dict[str, AgentSettings]) -> Iterator[Finding]:
+    for agent in agents.values():
+        found = dialogue_check.check(agent, pronounce=needs_pronunciations(engine))
+        if count := sum(finding.level == "problem" for finding in found):
+            text = f"{agent.name}.yaml: problems in the dialogue: {count}"
+            yield _found("warning", text, f"voxline check {agent.name} names them")
+
+
+def needs_pronunciations(engine: EngineSettings) -> bool:
+    """Whether words that pocketsphinx cannot pronounce cannot be heard."""
+    return engine.embedded.recognizer != "moonshine"
 
 
 def _voice_detector() -> Finding:

@@ -54,6 +54,15 @@ def test_what_an_agent_loses_with_the_models(tmp_path: Path) -> None:
     assert "desk.yaml: language: 'es' is not understood without the models" in of("warning", found)
 
 
+def test_dialogues_that_callers_cannot_get_on_with(tmp_path: Path) -> None:
+    dialogue = "dialogue: {texts: {greeting: Hi.}, intents: {hours: {phrases: [xyzzyx], answer: Nine.}}}"
+    (tmp_path / "desk.yaml").write_text(f"name: desk\n{dialogue}\n")
+    values = {"agents": str(tmp_path), "call__agent": "desk"}
+    [warning] = of("warning", engine.check(settings(**values)))
+    assert warning == "desk.yaml: problems in the dialogue: 1"
+    assert not of("warning", engine.check(settings(**values, engine__embedded__recognizer="moonshine")))
+
+
 def test_a_voice_that_kokoro_has_not(tmp_path: Path) -> None:
     pytest.importorskip("kokoro")
     model, agents = tmp_path / "model", tmp_path / "agents"
