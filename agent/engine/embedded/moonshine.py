@@ -28,10 +28,13 @@ SILENCE = 4 * WIDE_RATE // 10  # samples that follow the speech: without them a 
 TOKENS_A_SECOND, MORE_TOKENS = 6.5, 8  # at most, of the fastest speech
 LONGEST_LOOP = 10  # tokens in a group that is repeated
 REPEATS, SHORT, REPEATS_OF_SHORT = 4, 3, 7  # times in a row that make a loop; "zero, zero, zero, zero" is none
+# What it writes, and what it was that callers said.
+SPELLINGS = {"good-by": "goodbye", "no weight": "no wait"}
 BEGIN, END = 1, 2  # tokens
 
 _BYTE = re.compile(rb"<0x([0-9A-F]{2})>")
 _SPECIAL = re.compile(r"<[^>]*>")
+_SPELLED = re.compile(rf"\b({'|'.join(SPELLINGS)})\b", re.IGNORECASE)
 
 
 def model_folder() -> Path:
@@ -94,7 +97,8 @@ class Moonshine:
     def _joined(self, tokens: list[int]) -> str:
         pieces = (self._pieces[token] if token < len(self._pieces) else b"" for token in tokens)
         text = b"".join(_BYTE.sub(lambda match: bytes([int(match[1], 16)]), piece) for piece in pieces)
-        return _SPECIAL.sub("", text.decode("utf-8", "ignore").replace("▁", " ")).strip()
+        plain = _SPECIAL.sub("", text.decode("utf-8", "ignore").replace("▁", " ")).strip()
+        return _SPELLED.sub(lambda match: SPELLINGS[match[0].lower()], plain)
 
 
 def _loop(tokens: list[int]) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from agent.engine.embedded.numerals import words_of
 from agent.exceptions import EngineError
 from audio import wav
 from bench.hearing import word_errors
+from telephony.simulator.voices import path_of
 from tests.agent.engine.embedded.telephone import SPOKEN, telephone
 
 RATE = 16_000
@@ -55,6 +57,12 @@ def test_people_are_understood_over_the_phone(moonshine: Moonshine, speech: Path
         errors += word_errors(text.split(), heard)
         total += len(text.split())
     assert errors / total <= 0.1
+
+
+def test_recorded_voices_are_understood_and_written_as_dialogues_have_it(moonshine: Moonshine) -> None:
+    for text, voice in (("No, wait.", "am_michael"), ("Goodbye.", "af_heart"), ("Cancel my appointment.", "bm_george")):
+        audio, rate = soundfile.read(path_of(text, voice), dtype="float32")
+        assert words_of(moonshine.text(wide(telephone(audio, rate)))) == words_of(text)
 
 
 def test_silence_noise_and_next_to_nothing_end(moonshine: Moonshine) -> None:
