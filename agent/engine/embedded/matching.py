@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+import msgspec
+
 from agent.engine.embedded import dates, times
 from agent.engine.embedded.numerals import ONES
 from agent.engine.embedded.spelling import spelled
@@ -18,6 +20,18 @@ Slots = tuple[tuple[str, str], ...]  # names and values, in the order they were 
 Node = Word | Slot | Choice
 
 
+class _Options(msgspec.Struct, frozen=True):
+    """The options of a choice by their first words."""
+
+    choice: Choice
+    by_word: dict[str, list[tuple[Node, ...]]]
+    any_word: list[tuple[Node, ...]]  # those that may be empty, or begin with anything
+
+    def at(self, words: tuple[str, ...], start: int) -> list[tuple[Node, ...]]:
+        """Those that may fit the words from `start` on."""
+        return self.by_word.get(words[start], self.any_word) if start < len(words) else self.any_word
+
+
 class Matcher:
     """Matches the phrases of one dialogue. The value of a date or a time is its words, that of a text the place of its
     first word and of the one behind it, as 3:7."""
@@ -25,14 +39,16 @@ class Matcher:
     def __init__(self, slots: dict[str, SlotType]) -> None:
         self._types = slots
         self._phrases = {name: phrases_of(slot) for name, slot in slots.items()}
+        self._indexes: dict[int, _Options] = {}  # of the choices in the phrases, which live as long as these
         self._firsts = {name: self._first_words_of(slot) for name, slot in slots.items()}
         # A turn asks for the same slot at the same word again and again, once for each phrase with it.
         self._values = lru_cache(MAX_REMEMBERED)(self._find_values)
+        self._begun = lru_cache(MAX_REMEMBERED)(self._begins_value)
 
     def match(self, choice: Choice, words: tuple[str, ...], start: int) -> set[tuple[int, Slots]]:
         """Where a phrase that begins at `start` may end, with the slots it then fills."""
         ends: set[tuple[int, Slots]] = {(start, ())} if choice.optional else set()
-        for option in choice.options:
+        for option in self._options(choice).at(words, start):
             reached: set[tuple[int, Slots]] = {(start, ())}
             for node in option:
                 reached = {
@@ -45,7 +61,7 @@ class Matcher:
 
     def begins(self, choice: Choice, words: tuple[str, ...], start: int) -> bool:
         """Whether the words from `start` on are the beginning of the phrase, which cannot end with them."""
-        for option in choice.options:
+        for option in self._options(choice).at(words, start):
             reached = {start}
             for number, node in enumerate(option):
                 if any(self._begins_node(node, words, at) for at in reached if at < len(words)):
@@ -56,20 +72,48 @@ class Matcher:
         return False
 
     def first_words(self, choice: Choice) -> set[str]:
-        """The words that the phrase can begin with."""
+        """The words that the phrase can begin with, unless that is a text, which can be anything."""
+        return {word for option in choice.options for word in self._first_of(option)}
+
+    def _first_of(self, option: tuple[Node, ...]) -> set[str]:
         first: set[str] = set()
-        for option in choice.options:
-            for node in option:
-                match node:
-                    case Word():
-                        first.add(node.text)
-                    case Slot():
-                        first |= self._firsts[node.name]
-                    case Choice():
-                        first |= self.first_words(node)
-                if not _can_end((node,)):
-                    break
+        for node in option:
+            match node:
+                case Word():
+                    first.add(node.text)
+                case Slot():
+                    first |= self._firsts[node.name]
+                case Choice():
+                    first |= self.first_words(node)
+            if not _can_end((node,)):
+                break
         return first
+
+    def _options(self, choice: Choice) -> "_Options":
+        known = self._indexes.get(id(choice))
+        if known is None or known.choice is not choice:
+            known = self._indexes[id(choice)] = self._indexed(choice)
+        return known
+
+    def _indexed(self, choice: Choice) -> "_Options":
+        """The options of a choice by the words that they can begin with: most have many, and few that fit."""
+        any_word = [option for option in choice.options if _can_end(option) or self._is_free(option)]
+        by_word: dict[str, list[tuple[Node, ...]]] = {}
+        for option in choice.options:
+            for word in self._first_of(option) if option not in any_word else ():
+                by_word.setdefault(word, []).append(option)
+        return _Options(choice, {word: [*options, *any_word] for word, options in by_word.items()}, any_word)
+
+    def _is_free(self, option: tuple[Node, ...]) -> bool:
+        """Whether it can begin with a text."""
+        for node in option:
+            if isinstance(node, Slot) and self._types[node.name].type == "text":
+                return True
+            if isinstance(node, Choice) and any(map(self._is_free, node.options)):
+                return True
+            if not _can_end((node,)):
+                return False
+        return False
 
     def can_begin(self, slot: str, word: str) -> bool:
         """Whether a value of the slot can begin with the word."""
@@ -89,12 +133,14 @@ class Matcher:
             case Word():
                 return False
             case Slot():
-                possible = words[at] in self._firsts[node.name]
-                return possible and any(self.begins(phrase, words, at) for _, phrase in self._phrases[node.name])
+                return self.can_begin(node.name, words[at]) and self._begun(node.name, words, at)
             case Choice():
                 return self.begins(node, words, at)
 
     # Slots
+
+    def _begins_value(self, name: str, words: tuple[str, ...], at: int) -> bool:
+        return any(self.begins(phrase, words, at) for _, phrase in self._phrases[name])
 
     def _find_values(self, name: str, words: tuple[str, ...], start: int) -> frozenset[tuple[int, Slots]]:
         """Every value that begins at `start`, with where it ends."""

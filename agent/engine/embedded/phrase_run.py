@@ -39,28 +39,30 @@ def longest_run(found: Found) -> list[Span]:
     then the one with the fewest phrases."""
     best: list[Span] = []
     best_rank = (0, 0, 0)
-    for start in range(len(found)):
-        for (end, wishes, answers), row in _rows(found, start).items():
-            rank = (end - start, -row.free, -wishes - answers)
-            if wishes + answers and rank > best_rank:
-                best, best_rank = list(row.spans), rank
+    for start in (place for place, spans in enumerate(found) if spans):
+        if len(found) - start < best_rank[0]:
+            break
+        for end, rows in _rows(found, start).items():
+            for (wishes, answers), row in rows.items():
+                rank = (end - start, -row.free, -wishes - answers)
+                if wishes + answers and rank > best_rank:
+                    best, best_rank = list(row.spans), rank
     return best
 
 
-def _rows(found: Found, start: int) -> dict[tuple[int, int, int], _Row]:
+def _rows(found: Found, start: int) -> dict[int, dict[tuple[int, int], _Row]]:
     """For each place that can be reached from `start`, and each number of phrases, the best row that leads there."""
-    rows = {(start, 0, 0): _Row()}
+    rows: dict[int, dict[tuple[int, int], _Row]] = {start: {(0, 0): _Row()}}
     for place in range(start, len(found)):
-        here = [(key, row) for key, row in rows.items() if key[0] == place]
-        for (_, wishes, answers), row in here:
+        for (wishes, answers), row in rows.get(place, {}).items():
             for span in found[place]:
-                more = (wishes + (span.kind in WISHES), answers + (span.kind in ANSWERS))
+                count = (wishes + (span.kind in WISHES), answers + (span.kind in ANSWERS))
                 part_of_text = span.bare and row.spans and row.spans[-1].free
-                if more[0] > MAX_WISHES or more[1] > MAX_ANSWERS or part_of_text:
+                if count[0] > MAX_WISHES or count[1] > MAX_ANSWERS or part_of_text:
                     continue
-                key = (span.end, *more)
-                if key not in rows or row.free + span.free < rows[key].free:
-                    rows[key] = row.longer(span)
+                there = rows.setdefault(span.end, {})
+                if count not in there or row.free + span.free < there[count].free:
+                    there[count] = row.longer(span)
     return rows
 
 
