@@ -1,8 +1,13 @@
 """`voxline try-dialogue`: talks with an agent's dialogue by text, in the terminal."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from telephony.cli.options import Commands, add_config, add_set, overrides
+
+if TYPE_CHECKING:  # slow to import
+    from config.agent import AgentSettings
 
 
 def add_parser(commands: Commands) -> None:
@@ -17,6 +22,13 @@ def add_parser(commands: Commands) -> None:
         "such as words after the agent has hung up.",
     )
     parser.add_argument("agent", metavar="AGENT", help="an agent's name, or its file (NAME.yaml)")
+    parser.add_argument(
+        "--calls",
+        metavar="FILE",
+        type=Path,
+        help="hold the calls of this file instead (see examples/calls), and say where the agent answers otherwise; the "
+        "exit status is then 1",
+    )
     parser.add_argument("--tools", action="store_true", help="run the tools: they write to the folder server.data")
     add_config(parser)
     add_set(parser)
@@ -39,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
 
     settings = load_settings(options.config, overrides(options.set))
     agent = load_agent(agent_file(settings.agents_folder, options.agent))
+    if options.calls:
+        return rehearse_all(agent, options.calls)
     tools = Tools(agent.tools, Records(settings.server.data), timeout_s=settings.reply.tool_timeout_s)
     call = f"text-{uuid4()}"
     run_tool = (lambda tool: tools.run(call, tool)) if options.tools else pretend
@@ -46,3 +60,21 @@ def run(options: argparse.Namespace) -> int:
     with asyncio.Runner() as runner:
         good = TextTerminal(conversation, runner, pretends=not options.tools).talk(sys.stdin)
     return 0 if good or sys.stdin.isatty() else 1
+
+
+def rehearse_all(agent: "AgentSettings", path: Path) -> int:
+    """Hold the calls of a file; 1 if the agent answers otherwise in one of them."""
+    import asyncio
+
+    from agent.rehearsal import rehearse
+    from config.call_script import load_calls
+    from config.logging import printable
+
+    calls = asyncio.run(rehearse(agent, load_calls(path)))
+    for call in calls:
+        print(printable(f"{'failed' if call.mistakes else 'good'}: {call.name}"))
+        if call.mistakes:
+            print("\n".join(f"  {printable(line)}" for line in (*call.transcript, *call.mistakes)))
+    wrong = sum(bool(call.mistakes) for call in calls)
+    print(f"{len(calls)} calls, {wrong or 'none'} of them failed")
+    return 1 if wrong else 0

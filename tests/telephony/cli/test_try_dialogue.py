@@ -129,3 +129,18 @@ def test_on_a_terminal_it_prompts_and_forgives() -> None:
     os.close(ours)
     assert b"/foo is no command" in told
     assert b"understood  address" in told
+
+
+def test_a_file_of_calls_says_where_the_agent_answers_otherwise(talk: Try, tmp_path: Path) -> None:
+    file = tmp_path / "calls.yaml"
+    call = "{name: %s, at: 2026-12-01 10:00, turns: [{says: where are you, agent: %s}]}"
+    file.write_text(f"calls: [{call % ('here', 'River Street')}]")
+    arguments = ("front_desk", "--calls", str(file))
+    assert talk(arguments=arguments) == (0, ["good: here", "1 calls, none of them failed"])
+    file.write_text(f"calls: [{call % ('here', 'River Street')}, {call % ('there', 'Hill Road')}]")
+    status, lines = talk(arguments=arguments)
+    assert status == 1
+    assert lines[:2] == ["good: here", "failed: there"]
+    assert lines[3] == "  caller: where are you"
+    assert "turn 1: 'Hill Road' is not in" in lines[5]
+    assert lines[-1] == "2 calls, 1 of them failed"
