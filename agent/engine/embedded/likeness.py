@@ -91,9 +91,10 @@ def _words(phrase: Choice) -> list[str]:
 
 
 def _is_near(word: str, other: str) -> bool:
-    """Whether they differ in one letter, and are long enough for that to be a slip."""
+    """Whether they differ in one letter, or two that are swapped, and are long enough for that to be a slip."""
     if min(len(word), len(other)) < NEAR_LETTERS or abs(len(word) - len(other)) > 1 or word[0] != other[0]:
         return False
     start = next((at for at, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
     rest, others = word[start:], other[start:]
-    return rest[1:] == others[1:] or rest[1:] == others or rest == others[1:]
+    swapped = rest[1::-1] == others[:2] and rest[2:] == others[2:]
+    return swapped or rest[1:] == others[1:] or rest[1:] == others or rest == others[1:]
