@@ -18,14 +18,7 @@ from config.phrase import Choice, Word, parse_phrase
 
 SENTENCES = 20_000  # enough that every phrase occurs often
 # How often something polite comes first, or last.
-BEFORE = {
-    Expect.OPEN: 0.3,
-    Expect.YES_NO: 0.05,
-    Expect.DIGITS: 0.1,
-    Expect.SPELLING: 0.1,
-    Expect.DATE: 0.1,
-    Expect.TIME: 0.1,
-}
+BEFORE = {Expect.OPEN: 0.3, Expect.YES_NO: 0.05, Expect.DIGITS: 0.1, Expect.SPELLING: 0.1}
 AFTER = 0.2
 CORRECTION = 0.3  # how often "no" goes on with what is right instead
 
@@ -35,10 +28,8 @@ WEIGHTS = {
     Expect.YES_NO: (0.05, 0.10, 0.75, 0.10),
     Expect.DIGITS: (0.15, 0.65, 0.05, 0.15),
     Expect.SPELLING: (0.15, 0.65, 0.05, 0.15),
-    Expect.DATE: (0.15, 0.65, 0.05, 0.15),
-    Expect.TIME: (0.15, 0.65, 0.05, 0.15),
 }
-KINDS = {Expect.DIGITS: "number", Expect.SPELLING: "spell", Expect.DATE: "date", Expect.TIME: "time"}
+KINDS = {Expect.DIGITS: "number", Expect.SPELLING: "spell"}
 # Over the agent's voice there are besides, weighed against their sum of one: signs of listening, a single short word,
 # other stop words, and what has nothing to do with the call (a television, people in the room).
 OVER = (0.35, 0.35, 0.2)
@@ -61,7 +52,8 @@ STRANGERS = tuple(
 
 
 def questions(dialogue: Dialogue) -> list[Expect]:
-    """The kinds of questions that a dialogue can ask and that have a model of their own; for others it is OPEN's."""
+    """The kinds of questions that a dialogue can ask and that have a model of their own. For others it is OPEN's: every
+    model takes a server a second to start."""
     kinds = {slot.type for slot in dialogue.slots.values()}
     return [Expect.OPEN, Expect.YES_NO, *(expect for expect, kind in KINDS.items() if kind in kinds)]
 
