@@ -208,7 +208,8 @@ def _unheard_words(tape: list[Line]) -> int:
 def calls(scripts: list[Script], settings: dict[str, Any]) -> tuple[list[CallReport], list[list[Line]]]:
     """Run all scripts against one server: what the callers report, and their tapes."""
     with tempfile.TemporaryDirectory() as folder:
-        with ServerProcess({"tape.mode": "full", "server.data": folder, **settings}) as server:
+        usual = {"tape.mode": "full", "server.data": folder, "engine.embedded.recognizer": "pocketsphinx"}
+        with ServerProcess({**usual, **settings}) as server:  # Moonshine does not hear espeak-ng's voices
             reports = asyncio.run(_calls(server.url, scripts))
         tapes = {}
         for path in find_tapes([Path(folder) / "tapes"]):

@@ -10,7 +10,7 @@ from config.group import Group, Milliseconds, Seconds
 class EmbeddedSettings(Group):
     """pocketsphinx or Moonshine, and espeak-ng."""
 
-    recognizer: Literal["auto", "moonshine", "pocketsphinx"] = "pocketsphinx"
+    recognizer: Literal["auto", "moonshine", "pocketsphinx"] = "auto"
     decoders: int = Field(default=4, ge=1, le=64)
 
 

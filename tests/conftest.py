@@ -29,7 +29,9 @@ class Server(ServerProcess):
     """`voxline serve` on a free port of 127.0.0.1, with words in its log."""
 
     def __init__(self, settings: dict[str, Any], data: Path, environment: dict[str, str]) -> None:
-        super().__init__({"server.data": str(data), "log.words": True, **settings}, environment=environment)
+        # Many of the tests' callers have espeak-ng's voice.
+        usual = {"server.data": str(data), "log.words": True, "engine.embedded.recognizer": "pocketsphinx"}
+        super().__init__(usual | settings, environment=environment)
         self.data = data
 
     def _start(self, arguments: list[str], environment: dict[str, str]) -> Process:

@@ -322,15 +322,15 @@ CALLS: dict[str, tuple[Check, ...]] = {
 # The calls
 
 
-@pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
-    """All calls, made at once to one server."""
+@pytest.fixture(scope="module", params=["moonshine", pytest.param("pocketsphinx", marks=pytest.mark.slow)])
+def calls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
+    """All calls, made at once to one server, which hears them with this recognizer."""
     folder, data = tmp_path_factory.mktemp("calls"), tmp_path_factory.mktemp("data")
     for name in CALLS:
         shutil.copy(SCRIPTS / f"{name}.yaml", folder)
     echo = resample.to_pcm16(resample.resample(*say(HOURS), RATE))
     wav.write(folder / "echo.wav", [np.frombuffer(echo, "<i2")], RATE)
-    settings = load_settings(None, SETTINGS | {"server.data": str(data)})
+    settings = load_settings(None, SETTINGS | {"server.data": str(data), "engine.embedded.recognizer": request.param})
     reports = thread_time.run(_make(settings, [folder / f"{name}.yaml" for name in CALLS]))
     tools = data / "cancellations.jsonl"
     cancelled = [json.loads(line) for line in tools.read_text().splitlines()] if tools.exists() else []

@@ -21,7 +21,7 @@ AGENTS = load_agents(Path(config.__file__).parent / "agents")
 @pytest.mark.parametrize("process", [True, False])
 async def test_a_cascade_hears_with_the_recognizer_that_it_falls_back_on(process: bool) -> None:
     """pocketsphinx's decoders (54 MB for four) are there once and not in two processes."""
-    values = {"profile": "cascade", "process": process, "embedded": {"decoders": 1}}
+    values = {"profile": "cascade", "process": process, "embedded": {"recognizer": "pocketsphinx", "decoders": 1}}
     cascade = {"recognizer": "embedded", "synthesizer": "embedded"}
     settings = EngineSettings.model_validate({**values, "cascade": cascade})
     assert build_models(settings, AGENTS).recognizer is None
@@ -48,7 +48,8 @@ async def test_moonshine_hears_where_it_is_installed_and_asked_for() -> None:
         recognizer = build_engine(embedded(name), AGENTS).recognizer
         assert isinstance(recognizer, kind)
         await recognizer.close()
-    assert isinstance(build_engine(EngineSettings(), AGENTS).recognizer, PocketsphinxRecognizer)
+    assert isinstance(build_engine(embedded("pocketsphinx"), AGENTS).recognizer, PocketsphinxRecognizer)
+    assert EngineSettings().embedded.recognizer == "auto"
 
 
 def test_without_moonshine_pocketsphinx_hears_and_the_log_says_why(

@@ -37,7 +37,11 @@ from tests.telephony.lines.sip.phone import QUICK, Phone, likeness, likenesses, 
 
 Open = Callable[..., Awaitable[Phone]]
 BOTH: dict[str, Any] = {"sip__codecs": ["opus", "PCMU", "PCMA"]}
-EMBEDDED: dict[str, Any] = {"engine__profile": "embedded", "engine__embedded__decoders": 1}
+EMBEDDED: dict[str, Any] = {
+    "engine__profile": "embedded",
+    "engine__embedded__recognizer": "pocketsphinx",
+    "engine__embedded__decoders": 1,
+}
 SILENT = 8  # bytes of silence in Opus
 MS = 32  # bytes
 
