@@ -12,7 +12,7 @@ from agent.engine.embedded.spelling import vocabulary as letters
 from config.phrase import Choice, Slot, Word
 from config.slots import SlotType
 
-DIGITS = {"oh": "0"} | {word: str(digit) for digit, word in enumerate(ONES)}
+DIGITS = {"zero": "0", "oh": "0"} | {word: str(digit) for digit, word in enumerate(ONES)}
 MAX_REMEMBERED = 4096  # slots at places of a turn
 
 Words = Sequence[str]
