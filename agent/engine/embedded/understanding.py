@@ -9,10 +9,10 @@ import msgspec
 
 from agent.engine.base import Expect, Meaning
 from agent.engine.embedded import corrections
-from agent.engine.embedded.contractions import expanded, written_out
+from agent.engine.embedded.contractions import written_out
 from agent.engine.embedded.likeness import Likeness
 from agent.engine.embedded.matching import DIGITS, Matcher
-from agent.engine.embedded.numerals import digit_by_digit, words_at
+from agent.engine.embedded.numerals import digit_by_digit
 from agent.engine.embedded.phrase_run import (
     ANSWER,
     BUILT_IN,
@@ -26,10 +26,10 @@ from agent.engine.embedded.phrase_run import (
     ends,
     longest_run,
 )
+from agent.engine.embedded.spoken_turn import SpokenTurn, spoken_turn
 from config.dialogue import AGREEING, HANGING, LISTENING, BuiltIn, Dialogue
 from config.phrase import Choice, parse_phrase
 
-MAX_WORDS = 60  # of one turn; more than that is not understood by phrases
 CLEAR_WORDS = 3  # of a known phrase: as much is no accident, though the phrase is not at its end
 TEXT_WORDS = 2  # of an answer that may be anything: so many are no accident either
 BARE_WORDS = 3  # behind a text: "12 Hill Road, number 3" is all of it an address
@@ -38,8 +38,6 @@ MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else
 # What comes before a text, or a part of a number, and is not part of it.
 LEADING = ["(it's | it is | that's | that is | this is | my name is | that would be | i'm at | i am at)", "the name is"]
 BETWEEN_DIGITS = frozenset("it's it is my the number phone then and um uh area code yes okay that's so".split())
-
-HESITATIONS = frozenset(("um", "er", "erm", "ehm", "ah"))
 
 Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
@@ -56,20 +54,6 @@ class Understood(msgspec.Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return bool(self.intent or self.built_in or self.slots or self.denied or self.wrong or self.digit)
-
-
-class Turn(msgspec.Struct, frozen=True):
-    """The words of one turn."""
-
-    transcript: str
-    words: tuple[str, ...]
-    places: tuple[tuple[int, int], ...]  # of each word in the transcript; empty if they are not its own
-
-    def text(self, start: int, end: int) -> str:
-        """Some of its words, as they were written down."""
-        if not self.places:
-            return " ".join(self.words[start:end])
-        return self.transcript[self.places[start][0] : self.places[end - 1][1]]
 
 
 class Understanding:
@@ -174,20 +158,18 @@ class Understanding:
             return None if row[-1].name == "stop" or row[-1].kind == CORRECTION else True
         return False if self._ends_in_half_a_phrase(words, found) else None
 
-    def _turn(self, transcript: str, expect: Expect = Expect.OPEN, *, hesitant: bool = True) -> Turn:
+    def _turn(self, transcript: str, expect: Expect = Expect.OPEN, *, hesitant: bool = True) -> SpokenTurn:
         """The words of a transcript, with or without those that show hesitation. Where digits are expected, "twelve
         thirty four" is one two three four, if a number of the dialogue has four."""
-        written = [place for place in words_at(transcript) if hesitant or place[0] not in HESITATIONS]
-        at = [(word, start, end) for whole, start, end in written for word in expanded(whole)][:MAX_WORDS]
-        words = tuple(word for word, _, _ in at)
+        turn = spoken_turn(transcript, hesitant=hesitant)
         if expect is Expect.DIGITS:
-            spelled = tuple(digit_by_digit(list(words))[:MAX_WORDS])
-            found = (slot for spans in self._find(spelled) for span in spans for slot in span.slots)
+            spelled = turn.digit_by_digit()
+            found = (slot for spans in self._find(spelled.words) for span in spans for slot in span.slots)
             if any(self._slots[name].type == "number" for name, _ in found):
-                return Turn(transcript, spelled, ())
-        return Turn(transcript, words, tuple((start, end) for _, start, end in at))
+                return spelled
+        return turn
 
-    def _read(self, turn: Turn, found: Found) -> Understood:
+    def _read(self, turn: SpokenTurn, found: Found) -> Understood:
         run = longest_run(found)
         if not run or run[-1].end - run[0].start < MIN_SHARE * len(turn.words):
             return Understood()
@@ -207,11 +189,11 @@ class Understanding:
             next((" ".join(turn.words[span.start : span.end]) for span in wrong if span.name == "digit"), ""),
         )
 
-    def _slots_of(self, turn: Turn, spans: Sequence[Span]) -> dict[str, str]:
+    def _slots_of(self, turn: SpokenTurn, spans: Sequence[Span]) -> dict[str, str]:
         """The slots of some phrases: callers who correct themselves mean the later one."""
         return {name: self._value(turn, name, value) for span in spans for name, value in span.slots}
 
-    def _value(self, turn: Turn, name: str, value: str) -> str:
+    def _value(self, turn: SpokenTurn, name: str, value: str) -> str:
         if self._slots[name].type != "text":
             return value
         start, end = map(int, value.split(":"))

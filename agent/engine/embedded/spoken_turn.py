@@ -1,0 +1,34 @@
+"""The words of one turn, and where each stands in the transcript. Pure functions."""
+
+import msgspec
+
+from agent.engine.embedded.contractions import expanded
+from agent.engine.embedded.numerals import digit_by_digit, words_at
+
+MAX_WORDS = 60  # of one turn; more than that is not understood by phrases
+HESITATIONS = frozenset(("um", "er", "erm", "ehm", "ah"))
+
+
+class SpokenTurn(msgspec.Struct, frozen=True):
+    """What was said in one turn: numbers as words, contractions written out."""
+
+    transcript: str
+    words: tuple[str, ...]
+    places: tuple[tuple[int, int], ...]  # of each word in the transcript; empty if they are not its own
+
+    def text(self, start: int, end: int) -> str:
+        """Some of its words, as they were written down."""
+        if not self.places:
+            return " ".join(self.words[start:end])
+        return self.transcript[self.places[start][0] : self.places[end - 1][1]]
+
+    def digit_by_digit(self) -> "SpokenTurn":
+        """The same with "twelve thirty four" as one two three four."""
+        return SpokenTurn(self.transcript, tuple(digit_by_digit(list(self.words))[:MAX_WORDS]), ())
+
+
+def spoken_turn(transcript: str, *, hesitant: bool = True) -> SpokenTurn:
+    """The words of a transcript, with or without those that show hesitation."""
+    written = [place for place in words_at(transcript) if hesitant or place[0] not in HESITATIONS]
+    at = [(word, start, end) for whole, start, end in written for word in expanded(whole)][:MAX_WORDS]
+    return SpokenTurn(transcript, tuple(word for word, _, _ in at), tuple((start, end) for _, start, end in at))

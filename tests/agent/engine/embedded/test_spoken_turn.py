@@ -1,0 +1,25 @@
+"""The words of a turn."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.engine.embedded.spoken_turn import MAX_WORDS, spoken_turn
+
+
+def test_words_know_where_they_stand() -> None:
+    turn = spoken_turn("Um, it's 12 Old-Mill Lane, isn't it?")
+    assert " ".join(turn.words) == "um it is twelve old mill lane is not it"
+    assert turn.text(3, 7) == "12 Old-Mill Lane"
+    assert turn.text(1, 2) == "it's"
+    assert spoken_turn("Um, erm, yes", hesitant=False).words == ("yes",)
+    digits = spoken_turn("twelve thirty four").digit_by_digit()
+    assert digits.words == ("one", "two", "three", "four")
+    assert digits.text(1, 3) == "two three"
+
+
+@given(st.text(max_size=300))
+def test_any_transcript_has_words_and_a_bound(transcript: str) -> None:
+    turn = spoken_turn(transcript)
+    assert len(turn.words) == len(turn.places) <= MAX_WORDS
+    for at, (start, end) in enumerate(turn.places):
+        assert turn.text(at, at + 1) == transcript[start:end] != ""
