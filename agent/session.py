@@ -328,7 +328,7 @@ class Session:
         """It was nothing to stop for: go on from the sample that was heard last."""
         reply, caller = self._agent_turn.current, self._caller
         assert reply is not None
-        reply.paused_by_noise = reply.paused_by_noise or not caller.near()
+        reply.paused_by_noise = reply.paused_by_noise or not caller.surely_near()
         commands = self._agent_turn.forget_turn()
         if caller.detector.silence_ms >= self._settings.eager_ms:
             caller.detector.end()

@@ -19,6 +19,7 @@ NOTE_SHARE, MUSIC_SHARE = 0.3, 0.5  # of the time that must be music: behind a n
 BEFORE_MS, BEHIND_MS = 1000, 350  # how much is looked at before a note, and after it
 MUSIC_DB = -45  # dBFS; softer music is not hold music
 AFTER_MUSIC_MS = 10_000  # how long it may go on after it was last noticed
+DOUBT_DB = 2  # of turn.background_db
 RISING_MS = 200  # a turn that is over waits at most so long for what may be speech going on
 
 
@@ -164,6 +165,10 @@ class CallerTurn:
     def near(self) -> bool:
         """Whether the present burst is as loud as the caller usually is."""
         return self.level.is_near(self._settings.background_db, self.level.burst_db)
+
+    def surely_near(self) -> bool:
+        """The same with less doubt: a single person in the room may be nearly as loud."""
+        return self.level.is_near(self._settings.background_db - DOUBT_DB, self.level.burst_db)
 
     def near_now(self) -> bool:
         """Whether the last moment was as loud as the caller usually is."""

@@ -24,7 +24,13 @@ class BargeIn:
     def verdict(self, interrupt_ms: float) -> Verdict:
         """What time, level and words so far say together, while it goes on."""
         caller = self._caller
-        return while_speaking(caller.meaning, near=caller.near(), speech_ms=self.speech_ms, interrupt_ms=interrupt_ms)
+        return while_speaking(
+            caller.meaning,
+            near=caller.near(),
+            surely_near=caller.surely_near(),
+            speech_ms=self.speech_ms,
+            interrupt_ms=interrupt_ms,
+        )
 
     def verdict_of(self, speculative: Reply) -> Verdict:
         """It has ended, and the engine was asked: what the answer says so far."""

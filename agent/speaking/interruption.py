@@ -13,6 +13,7 @@ BACKCHANNELS = frozenset(
     "uh-huh uhuh uhhuh mm-hmm mhm mmhm mm hm hmm hmmm mmm uh um ah oh aha okay ok right yeah yep sure alright "
     "really wow interesting see".split()
 )
+DRAWN_OUT = 1.5  # times as long as other speech a backchannel may go on
 PAIRS = {"uh huh": "uh-huh", "mm hmm": "mm-hmm", "mm hm": "mm-hmm", "i see": "see", "all right": "alright"}
 
 
@@ -35,13 +36,18 @@ def meaning_of(text: str) -> Meaning:
     return Meaning.BACKCHANNEL if all(word in BACKCHANNELS for word in words) else Meaning.TURN
 
 
-def while_speaking(meaning: Meaning | None, *, near: bool, speech_ms: float, interrupt_ms: float) -> Verdict:
-    """The speech goes on. `meaning` is that of its words so far, `near` whether it is as loud as the caller."""
-    if not near:
-        return Verdict.RESUME if speech_ms >= interrupt_ms else Verdict.WAIT
-    if meaning is Meaning.TURN or speech_ms >= interrupt_ms:
+def while_speaking(
+    meaning: Meaning | None, *, near: bool, surely_near: bool, speech_ms: float, interrupt_ms: float
+) -> Verdict:
+    """The speech goes on. `meaning` is that of its words so far, `near` whether it is as loud as the caller; what means
+    nothing must be `surely_near`, or it is somebody else's."""
+    if near and meaning is Meaning.TURN:
         return Verdict.INTERRUPT
-    return Verdict.WAIT
+    if meaning is Meaning.BACKCHANNEL:
+        interrupt_ms *= DRAWN_OUT
+    if speech_ms < interrupt_ms:
+        return Verdict.WAIT
+    return Verdict.INTERRUPT if surely_near else Verdict.RESUME
 
 
 def after_it(meaning: Meaning | None) -> Verdict:

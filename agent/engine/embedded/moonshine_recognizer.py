@@ -176,8 +176,8 @@ class MoonshineRecognizer:
         if understanding is None:
             return Transcript(text, final, complete=False if leads_on(text) else None)
         meaning = understanding.meaning(text, utterance.expect, over=utterance.over, final=final)
-        if not final and len(text.split()) < SURE_WORDS and meaning is Meaning.TURN:
-            meaning = Meaning.NOTHING  # the first half of "uh-huh" is heard as "no"
+        if not final and meaning is Meaning.TURN and not self._is_sure(understanding, text):
+            meaning = Meaning.NOTHING
         if utterance.over and utterance.transcript.meaning is Meaning.TURN:
             meaning = Meaning.TURN  # what has ended a reply has ended it
         complete = understanding.complete(text, utterance.expect)
@@ -186,6 +186,11 @@ class MoonshineRecognizer:
         elif complete and text.endswith(","):
             complete = None  # "Yes," may be all of it, or not
         return Transcript(text, final, meaning, complete)
+
+    @staticmethod
+    def _is_sure(understanding: Understanding, text: str) -> bool:
+        """Whether so little of what is said over the agent is enough. The first half of "uh-huh" is heard as "no"."""
+        return len(text.split()) >= SURE_WORDS or understanding.read(text).built_in == "stop"
 
     async def _work(self, utterance: HeardUtterance, function: Callable[[], T]) -> T:
         """Run in the thread. A task that is cancelled here waits until the thread is done, which is soon: nobody wants

@@ -41,21 +41,27 @@ def test_words_of_other_alphabets_are_words(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("meaning", "near", "speech_ms", "verdict"),
+    ("meaning", "near", "surely_near", "speech_ms", "verdict"),
     [
-        (Meaning.TURN, True, 100, INTERRUPT),  # a word at once
-        (None, True, 899, WAIT),
-        (None, True, 900, INTERRUPT),  # nobody says "uh-huh" for so long
-        (Meaning.BACKCHANNEL, True, 500, WAIT),  # more may follow
-        (Meaning.BACKCHANNEL, True, 900, INTERRUPT),
-        (Meaning.NOTHING, True, 500, WAIT),
-        (Meaning.TURN, False, 500, WAIT),  # the television's words
-        (Meaning.TURN, False, 900, RESUME),
-        (None, False, 900, RESUME),
+        (Meaning.TURN, True, True, 100, INTERRUPT),  # a word at once
+        (Meaning.TURN, True, False, 100, INTERRUPT),  # a caller who is softer than usual
+        (None, True, True, 899, WAIT),
+        (None, True, True, 900, INTERRUPT),  # nobody says "uh-huh" for so long
+        (Meaning.BACKCHANNEL, True, True, 500, WAIT),  # more may follow
+        (Meaning.BACKCHANNEL, True, True, 1300, WAIT),
+        (Meaning.BACKCHANNEL, True, True, 1350, INTERRUPT),
+        (Meaning.NOTHING, True, True, 500, WAIT),
+        (Meaning.NOTHING, True, False, 900, RESUME),  # somebody else, near the caller
+        (Meaning.TURN, False, False, 500, WAIT),  # the television's words
+        (Meaning.TURN, False, False, 900, RESUME),
+        (None, False, False, 900, RESUME),
     ],
 )
-def test_while_it_goes_on(meaning: Meaning | None, near: bool, speech_ms: float, verdict: Verdict) -> None:
-    assert while_speaking(meaning, near=near, speech_ms=speech_ms, interrupt_ms=900) is verdict
+def test_while_it_goes_on(
+    meaning: Meaning | None, near: bool, surely_near: bool, speech_ms: float, verdict: Verdict
+) -> None:
+    found = while_speaking(meaning, near=near, surely_near=surely_near, speech_ms=speech_ms, interrupt_ms=900)
+    assert found is verdict
 
 
 @pytest.mark.parametrize(
