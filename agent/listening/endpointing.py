@@ -37,7 +37,7 @@ def wait_ms(
         wait = by_reply(wait, answered)
     wait = max(wait, settings.endpoint_min_ms)
     if settings.adapt_transcript:
-        wait = by_transcript(wait, finished, settings)
+        wait = by_transcript(wait, finished, expect, settings)
     if settings.adapt_pauses:
         wait = by_pauses(wait, pauses)
     return min(wait, settings.endpoint_max_ms)
@@ -58,11 +58,12 @@ def by_reply(wait: float, answered: bool | None) -> float:
     return wait if answered is None else wait * (ANSWERED if answered else INCOMPLETE)
 
 
-def by_transcript(wait: float, finished: bool | None, settings: TurnSettings) -> float:
-    """A whole request, number or answer is over soon; half of one, or "I'd like to", is given all the time there is."""
-    if finished is None:
-        return wait
-    return float(settings.endpoint_complete_ms if finished else settings.endpoint_max_ms)
+def by_transcript(wait: float, finished: bool | None, expect: Expect, settings: TurnSettings) -> float:
+    """A whole answer to a question is over soon; half of one, or "I'd like to", is given all the time there is. A whole
+    request that nothing asked for may go on: with a day, or with "please"."""
+    if finished is False:
+        return float(settings.endpoint_max_ms)
+    return float(settings.endpoint_complete_ms) if finished and expect is not Expect.OPEN else wait
 
 
 def by_pauses(wait: float, pauses: Sequence[float]) -> float:

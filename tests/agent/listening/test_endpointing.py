@@ -65,7 +65,8 @@ def test_the_final_words_decide_and_only_long_pauses_count_beside_them() -> None
     assert wait_ms(bound, finished=True, **known) == 260
     assert wait_ms(bound, finished=False, complete=True, answered=True) == 1000
     assert wait_ms(bound, finished=None, complete=True, answered=True) == 380
-    assert wait_ms(bound, finished=True, pauses=[400]) == pytest.approx(400 * PAUSE_MARGIN)
+    assert wait_ms(bound, finished=True, complete=True, answered=True) == 380  # what nobody asked for may go on
+    assert wait_ms(bound, finished=True, expect=Expect.YES_NO, pauses=[400]) == pytest.approx(400 * PAUSE_MARGIN)
     off = settings(adapt_transcript=False)
     assert wait_ms(off, finished=True) == wait_ms(off, finished=False) == 400
 
