@@ -89,22 +89,34 @@ class AgentSettings(_Model):
     def _references(self) -> "AgentSettings":
         if self.press_keys and "press_keys" in self.tools:
             raise ValueError("tools.press_keys: the name is taken, since press_keys is true")
-        if self.dialogue is None:
-            return self
-        if self.dialogue.texts.greeting_closed and not self.hours:
-            raise ValueError("dialogue.texts.greeting_closed needs the agent's `hours`")
-        person = self.dialogue.person
-        if person and person not in self.transfers:
-            raise ValueError(f"dialogue.person: {person!r} is no transfer; allowed: {sorted(self.transfers)}")
-        for name, intent in self.dialogue.intents.items():
-            for transfer in sorted(intent.all_of("transfer")):
-                if transfer not in self.transfers:
-                    allowed = sorted(self.transfers)
-                    raise ValueError(
-                        f"dialogue.intents.{name}.transfer: {transfer!r} is no transfer; allowed: {allowed}"
-                    )
-            if not self.hours and any(when.open is not None for when in intent.conditions()):
-                raise ValueError(f"dialogue.intents.{name}: when.open needs the agent's `hours`")
+        if self.dialogue:
+            self._check_transfers(self.dialogue)
+            self._check_hours(self.dialogue)
+            self._check_tools(self.dialogue)
+        return self
+
+    def _check_transfers(self, dialogue: Dialogue) -> None:
+        named = [("person", dialogue.person), ("person_closed", dialogue.person_closed)]
+        for name, intent in dialogue.intents.items():
+            named += [(f"intents.{name}.transfer", transfer) for transfer in sorted(intent.all_of("transfer"))]
+        for key, transfer in named:
+            if transfer and transfer not in self.transfers:
+                raise ValueError(f"dialogue.{key}: {transfer!r} is no transfer; allowed: {sorted(self.transfers)}")
+
+    def _check_hours(self, dialogue: Dialogue) -> None:
+        """What depends on the opening hours needs some."""
+        depends: dict[str, str | bool] = {
+            "texts.greeting_closed": dialogue.texts.greeting_closed,
+            "person_closed": dialogue.person_closed,
+        }
+        for name, intent in dialogue.intents.items():
+            depends[f"intents.{name}: when.open"] = any(when.open is not None for when in intent.conditions())
+        for key, given in depends.items():
+            if given and not self.hours:
+                raise ValueError(f"dialogue.{key} needs the agent's `hours`")
+
+    def _check_tools(self, dialogue: Dialogue) -> None:
+        for name, intent in dialogue.intents.items():
             if not intent.tool:
                 continue
             if intent.tool not in self.tools:
@@ -116,7 +128,6 @@ class AgentSettings(_Model):
                     f"dialogue.intents.{name}.ask: {sorted(intent.ask)} are not the parameters of the tool "
                     f"{intent.tool!r}, which are {sorted(parameters)}"
                 )
-        return self
 
 
 def load_agent(path: Path) -> AgentSettings:

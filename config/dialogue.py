@@ -122,6 +122,7 @@ class Dialogue(_Model):
     before: tuple[Phrase, ...] = ()  # more that may come before anything, such as "good morning"
     after: tuple[Phrase, ...] = ()  # more that may come after anything, such as "please"
     person: str = ""  # the transfer for callers who want a person; empty: there is nobody
+    person_closed: str = ""  # the same outside the agent's `hours`; empty: as `person`
     uninterruptible: tuple[str, ...] = ()  # texts, and intents for their answers, that are heard to their end
     pronunciations: dict[str, str] = {}  # words missing in the dictionary, in ARPAbet: {voxline: V AA K S L AY N}
 

@@ -69,6 +69,8 @@ def put(tree: dict[str, Any], path: str, value: Any) -> None:
         ("dialogue.slots.day", "days", ["slots.day", "'date'"]),
         ("dialogue.slots.time", "yes_no", ["{time}", "yes_no"]),
         ("dialogue.slots.Day", "date", ["slots.Day", "small letters"]),
+        ("dialogue.person_closed", "reception", ["person_closed", "`hours`"]),
+        ("dialogue.person_closed", "boss", ["dialogue.person_closed", "boss", "reception"]),
         ("time_zone", "Mars/Base", ["time_zone", "Mars/Base", "Europe/London"]),
         ("hours", {"mo": "8-9"}, ["hours", "'mo'", "mon"]),
         ("press_keys", "maybe", ["press_keys", "maybe"]),

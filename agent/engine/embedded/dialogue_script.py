@@ -356,9 +356,10 @@ class DialogueScript:
         self._ask_again(answer, state)
 
     def _person(self, answer: Answer, text: str) -> None:
-        if self._dialogue.person:
+        closed = "" if answer.circumstances.open else self._dialogue.person_closed
+        if to := closed or self._dialogue.person:
             answer.texts.append(text)
-            answer.next, answer.transfer_to = Next.TRANSFER, self._dialogue.person
+            answer.next, answer.transfer_to = Next.TRANSFER, to
         else:
             answer.texts += [self._texts.nobody, self._texts.help[0]]
 
