@@ -39,6 +39,7 @@ MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else
 LEADING = ["(it's | it is | that's | that is | this is | my name is | that would be | i'm at | i am at)", "the name is"]
 BETWEEN_DIGITS = frozenset("it's it is my the number phone then and um uh area code yes okay that's so".split())
 
+CORRECTING = (CORRECTION, NEGATION)
 Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
 
@@ -128,7 +129,8 @@ class Understanding:
     def meaning(self, transcript: str, expect: Expect, *, over: bool = False, final: bool = True) -> Meaning:
         """What it means for the agent. Until it is `final`: phrases from the first word on, or a clear beginning."""
         turn = self._turn(transcript, expect)
-        words, found = turn.words, self._find(turn.words)
+        words, corrects = turn.words, expect is Expect.YES_NO  # elsewhere "the first one" is what a television says
+        found = self._find(words, corrects=corrects)
         understood = self._read(turn, found)
         if self._consists_of(self._backchannels, words):
             asked = expect is Expect.YES_NO and self.agrees(transcript)
@@ -136,7 +138,7 @@ class Understanding:
         if over and self._consists_of([*self._polite, *self._backchannels], words):
             return Meaning.BACKCHANNEL
         if not final:
-            begun = self._begun(words, found)
+            begun = self._begun(words, found, corrects=corrects)
             understood = Understood() if begun < len(words) else understood
             return Meaning.TURN if understood or begun >= CLEAR_WORDS else Meaning.NOTHING
         if expect is Expect.TEXT and len(words) >= TEXT_WORDS:
@@ -145,8 +147,8 @@ class Understanding:
 
     def complete(self, transcript: str, expect: Expect) -> bool | None:
         """False when more must follow: half a number, half a phrase, "and". True when it can end here. Else None."""
-        words = self._turn(transcript, expect).words
-        found = self._find(words)
+        words, corrects = self._turn(transcript, expect).words, expect is Expect.YES_NO
+        found = self._find(words, corrects=corrects)
         row = longest_run(found)
         whole = bool(row) and row[-1].end - row[0].start == len(words)
         if self._ends_in_half_a_number(words, whole, expect) or self._hangs(words, found):
@@ -156,7 +158,7 @@ class Understanding:
         if whole:
             # After "wait", or "the number", the caller may well go on.
             return None if row[-1].name == "stop" or row[-1].kind == CORRECTION else True
-        return False if self._ends_in_half_a_phrase(words, found) else None
+        return False if self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
 
     def _turn(self, transcript: str, expect: Expect = Expect.OPEN, *, hesitant: bool = True) -> SpokenTurn:
         """The words of a transcript, with or without those that show hesitation. Where digits are expected, "twelve
@@ -215,18 +217,18 @@ class Understanding:
         starts = {0, *ends(found)} - {len(words)}
         return any(len(words) in self._reached(self._hanging, words, start, once=True) for start in starts)
 
-    def _ends_in_half_a_phrase(self, words: tuple[str, ...], found: Found) -> bool:
+    def _ends_in_half_a_phrase(self, words: tuple[str, ...], found: Found, *, corrects: bool) -> bool:
         """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
         starts = {0, *ends(found), *range(len(words) - 1)}
-        return any(self._begins_phrase(words, start) for start in starts)
+        return any(self._begins_phrase(words, start, corrects=corrects) for start in starts)
 
-    def _begun(self, words: tuple[str, ...], found: Found) -> int:
+    def _begun(self, words: tuple[str, ...], found: Found, *, corrects: bool) -> int:
         """How many of the words are phrases from the first one on, of which the last may be only begun; 0 if not all
         are. A single word that begins a phrase does not count."""
         reached, most = {0}, 0
         for start in range(len(words)):
             if start in reached:
-                if self._begins_phrase(words, start):
+                if self._begins_phrase(words, start, corrects=corrects):
                     most = max(most, len(words) if start < len(words) - 1 else start)
                 reached |= {span.end for span in found[start]}
         return len(words) if len(words) in reached else most
@@ -244,15 +246,21 @@ class Understanding:
                 reached |= {end for phrase in phrases for end, _ in self._matcher.match(phrase, words, place)}
         return reached
 
-    def _begins_phrase(self, words: tuple[str, ...], start: int) -> bool:
+    def _begins_phrase(self, words: tuple[str, ...], start: int, *, corrects: bool) -> bool:
         phrases = self._by_first_word.get(words[start], ()) if start < len(words) else ()
-        return any(self._matcher.begins(phrase, words, start) for _, _, phrase in phrases)
+        return any(
+            self._matcher.begins(phrase, words, start)
+            for kind, _, phrase in phrases
+            if corrects or kind not in CORRECTING
+        )
 
     # Which phrases there are
 
-    def _find(self, words: tuple[str, ...], wanted: Sequence[str] = ()) -> Found:
-        """Every phrase that begins at each word, those with slots that are wanted first."""
+    def _find(self, words: tuple[str, ...], wanted: Sequence[str] = (), *, corrects: bool = True) -> Found:
+        """Every phrase that begins at each word, those with wanted slots first; with corrections or without."""
         found = [self._spans_at(words, start) for start in range(len(words))]
+        if not corrects:
+            found = [[span for span in spans if span.kind not in CORRECTING] for spans in found]
         if wanted:
             place = {name: at for at, name in enumerate(wanted)}
             for spans in found:

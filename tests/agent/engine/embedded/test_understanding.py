@@ -166,3 +166,12 @@ def test_a_polite_word_over_the_agent_does_not_stop_it() -> None:
         assert UNDERSTANDING.meaning(words, Expect.OPEN, over=True) is Meaning.BACKCHANNEL, words
     assert UNDERSTANDING.meaning("no thanks", Expect.OPEN, over=True) is Meaning.TURN
     assert UNDERSTANDING.meaning("goodbye please", Expect.OPEN, over=True) is Meaning.TURN
+
+
+@pytest.mark.parametrize("words", ["the first one", "the first one is wrong", "not the time"])
+def test_a_correction_is_one_only_after_a_read_back(words: str) -> None:
+    for final in (True, False):
+        assert UNDERSTANDING.meaning(words, Expect.OPEN, over=True, final=final) is Meaning.NOTHING
+        assert UNDERSTANDING.meaning(words, Expect.YES_NO, over=True, final=final) is Meaning.TURN
+    assert UNDERSTANDING.complete("the first", Expect.OPEN) is None
+    assert UNDERSTANDING.complete("the first", Expect.YES_NO) is False
