@@ -43,6 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "engine.voxtral.slots": 4,
         "engine.kokoro.model": str(kokoro.build(folder / "kokoro", pace=2.0)),
         "engine.kokoro.device": "cpu",
+        "engine.embedded.recognizer": "pocketsphinx",  # which hears callers with espeak-ng's voice
         "reply.first_chunk_ms": 10_000,
         "engine.fallback.filler_ms": 0,  # a busy machine may take its time
         "tape.mode": "full",
