@@ -190,7 +190,8 @@ async def test_the_front_desk_talked_over_by_a_person_and_putting_through(
     """Encrypted, to the embedded engine: a question, its answer talked over by a recorded person, what that person
     said not understood, 0 for a colleague; REFER, which baresip follows, and the colleague answers."""
     cert = certificate(tmp_path)
-    person = to_line(*wav.read(speech / "librivox-0880.wav"))
+    audio, rate = wav.read(speech / "librivox-0880.wav")
+    person = to_line(2 * audio, rate)  # as loud as the first caller
     mouth = microphone(40_000, (4_200, spoken("What are your opening hours?")), (8_500, person))
     async with server(sip__users={"bob": "s3cret"}) as colleague:
         assert colleague.sip
