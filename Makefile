@@ -82,11 +82,13 @@ clean: ## remove the set-up and everything that was written
 .venv/run: .venv/bin/pip pyproject.toml constraints.txt
 	$(INSTALL) -e '.[embedded]'
 	$(INSTALL) --no-deps silero-vad
-	@$(INSTALL) --no-deps moonshine-voice || echo "no Moonshine for this machine: pocketsphinx will hear the callers"
+	@$(INSTALL) --no-deps moonshine-voice || \
+		echo "No Moonshine, so pocketsphinx will hear the callers. To try again: rm .venv/run"
 	@touch $@
 
 .venv/test: .venv/run
 	$(INSTALL) -e '.[embedded,gpu,plot,sip,dev]'
+	$(INSTALL) --no-deps moonshine-voice
 	@touch $@
 
 .venv/slow: .venv/test

@@ -171,7 +171,7 @@ class Session:
         """Speech begins, or speech that was not taken for a turn goes on."""
         detector, reply = self._caller.detector, self._agent_turn.current
         if self.state is State.SPEAKING and reply and reply.interruptible:
-            loud = detector.silence_ms == 0 and self._caller.near_now()
+            loud = detector.silence_ms == 0 and self._caller.surely_near_now()
             if loud if reply.paused_by_noise else change is not Change.NONE:
                 return self._pause(reply, detector.started_ms if change is Change.STARTED else self.now_ms)
             return self._let_pass()

@@ -75,14 +75,17 @@ async def _measure(folder: Path, voices: list[str]) -> list[list[Any]]:
     for voice in voices:
         question = _recording(folder, voice, ASK)
         sounds = [(text, _recording(folder, voice, text), 0) for text in (*BACKCHANNELS, *REAL)]
+        if question is None:
+            raise SystemExit(f"{path_of(ASK, voice, folder)}: there is no such recording")
         for name, sound, level_db in (*sounds, *(nobody() if voice == voices[0] else ())):
             for number, line in enumerate(LINES):
-                if question is None or sound is None:
+                if sound is None:
                     continue
                 ended = await _ended(f"{voice} {name} {number}", recognizer, vad, (question, sound, level_db), line)
-                row = rows.setdefault(name, [name, 0, 0])
+                kind = "(the question was not heard)" if ended is None else name
+                row = rows.setdefault(kind, [kind, 0, 0])
                 row[1] += 1
-                row[2] += ended
+                row[2] += bool(ended)
     await recognizer.close()
     return list(rows.values())
 
@@ -112,8 +115,8 @@ def nobody() -> Iterator[tuple[str, FloatArray, int]]:
 
 async def _ended(
     name: str, recognizer: Recognizer, vad: Vad, sounds: tuple[FloatArray, FloatArray, int], line: tuple[int, str, int]
-) -> bool:
-    """Whether the sound ended the reply. Raises RuntimeError where the agent was not talking."""
+) -> bool | None:
+    """Whether the sound ended the reply; None where the agent was not talking."""
     question, sound, level_db = sounds
     level, noise, noise_level = line
     parts = [_silence(GREETING_MS), _at(question, level), _silence(BEFORE_MS)]
@@ -126,7 +129,7 @@ async def _ended(
     await call.hear(g711.decode(g711.encode(resample.to_pcm16(audio))))
     call.close()
     if len([at for at in call.times(e.TurnDecided) if at < onset_ms]) != 2:  # the greeting and the answer
-        raise RuntimeError(f"{name}: the question was not answered")
+        return None
     return any(at > onset_ms - EARLY_MS for at in call.times(e.Interrupted))
 
 

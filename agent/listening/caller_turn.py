@@ -170,9 +170,9 @@ class CallerTurn:
         """The same with less doubt: a single person in the room may be nearly as loud."""
         return self.level.is_near(self._settings.background_db - DOUBT_DB, self.level.burst_db)
 
-    def near_now(self) -> bool:
-        """Whether the last moment was as loud as the caller usually is."""
-        return self.level.is_near(self._settings.background_db, self.level.now_db)
+    def surely_near_now(self) -> bool:
+        """The same of the last moment."""
+        return self.level.is_near(self._settings.background_db - DOUBT_DB, self.level.now_db)
 
     def decided(self) -> None:
         """The turn is over, as far as is known now; if the speech goes on before the answer, it counts on."""

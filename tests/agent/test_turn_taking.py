@@ -597,6 +597,14 @@ def test_a_long_voice_in_the_background_is_not_waited_for() -> None:
     assert call.last(e.Pause).at_ms - 160 <= call.session.now_ms
 
 
+def test_a_voice_nearly_as_loud_as_the_caller_pauses_the_reply_once() -> None:
+    """Not again and again, each time that it was waited for in vain."""
+    call, reply = speaking(words=40)
+    call.say(8000, USUAL_DB - 5)
+    assert resumed(call, reply)
+    assert len(call.all(e.Pause)) == 1
+
+
 def test_an_uh_huh_over_a_voice_in_the_background_is_still_an_uh_huh() -> None:
     call, reply = paused(db=QUIET_DB, interrupt_ms=900)
     call.say(3000, QUIET_DB)

@@ -146,7 +146,8 @@ class Understanding:
         return Meaning.TURN if understood else Meaning.NOTHING
 
     def complete(self, transcript: str, expect: Expect) -> bool | None:
-        """False when more must follow: half a number, half a phrase, "and". True when it can end here. Else None."""
+        """False when more must follow: half a number, half a phrase, "and". True when it can end here: where a question
+        was asked, with the kind of answer that was asked for. Else None."""
         words, corrects = self._turn(transcript, expect).words, expect is Expect.YES_NO
         found = self._find(words, corrects=corrects)
         row = longest_run(found)
@@ -157,8 +158,21 @@ class Understanding:
             return None
         if whole:
             # After "wait", or "the number", the caller may well go on.
-            return None if row[-1].name == "stop" or row[-1].kind == CORRECTION else True
+            may_go_on = row[-1].name == "stop" or row[-1].kind == CORRECTION or not self._answers(row, expect)
+            return None if may_go_on else True
         return False if self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
+
+    def _answers(self, row: list[Span], expect: Expect) -> bool:
+        """Whether a whole turn is all that was asked for. Of numbers, only the longest there is here."""
+        if expect is Expect.YES_NO:
+            return any(span.kind == BUILT_IN and span.name in ("yes", "no") for span in row)
+        given = [(self._slots[name], value) for span in row for name, value in span.slots]
+        if expect is Expect.DIGITS:
+            longest = max((slot.longest for slot in self._numbers), default=0)
+            return any(slot.type == "number" and len(value) == longest for slot, value in given)
+        if expect in (Expect.DATE, Expect.TIME):
+            return any(slot.type == expect.value for slot, _ in given)
+        return expect is not Expect.SPELLING
 
     def _turn(self, transcript: str, expect: Expect = Expect.OPEN, *, hesitant: bool = True) -> SpokenTurn:
         """The words of a transcript, with or without those that show hesitation. Where digits are expected, "twelve

@@ -120,9 +120,9 @@ def test_near_is_told_by_the_burst_and_by_the_moment() -> None:
     talk.caller.begin()
     talk.windows_of(20, speech=True, db=-40)
     assert not talk.caller.near()
-    assert not talk.caller.near_now()
+    assert not talk.caller.surely_near_now()
     talk.windows_of(5, speech=True, db=-18)
-    assert talk.caller.near_now()
+    assert talk.caller.surely_near_now()
 
 
 def test_digits_are_kept_in_order_and_bounded() -> None:

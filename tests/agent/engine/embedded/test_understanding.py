@@ -175,3 +175,25 @@ def test_a_correction_is_one_only_after_a_read_back(words: str) -> None:
         assert UNDERSTANDING.meaning(words, Expect.YES_NO, over=True, final=final) is Meaning.TURN
     assert UNDERSTANDING.complete("the first", Expect.OPEN) is None
     assert UNDERSTANDING.complete("the first", Expect.YES_NO) is False
+
+
+PHARMACY = load_agent(Path(__file__).parents[4] / "examples" / "agents" / "pharmacy.yaml")
+assert PHARMACY.dialogue
+
+
+@pytest.mark.parametrize(
+    ("words", "expect", "complete"),
+    [
+        ("yes", Expect.YES_NO, True),
+        ("yes", Expect.DIGITS, None),  # "Yes. It's five five five ..."
+        ("on monday", Expect.YES_NO, None),
+        ("what are your opening hours", Expect.OPEN, True),
+        ("what are your opening hours", Expect.DIGITS, None),
+        ("five five five one two three", Expect.DIGITS, None),  # a whole prescription, and half of a telephone number
+        ("five five five oh one oh two oh three oh", Expect.DIGITS, True),
+        ("b r", Expect.SPELLING, None),
+    ],
+)
+def test_only_the_answer_that_was_asked_for_is_complete(words: str, expect: Expect, complete: bool | None) -> None:
+    assert PHARMACY.dialogue
+    assert Understanding(PHARMACY.dialogue).complete(words, expect) is complete
