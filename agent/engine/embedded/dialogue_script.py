@@ -8,7 +8,14 @@ import msgspec
 from agent.engine.base import TRANSFER, Cue, Expect, Next, ReplyRequest, ToolCall, ToolResult
 from agent.engine.embedded import corrections
 from agent.engine.embedded.conditions import Circumstances
-from agent.engine.embedded.dialogue_state import ANYTHING_ELSE, CONFIRM, DID_YOU_MEAN, Answer, DialogueState
+from agent.engine.embedded.dialogue_state import (
+    ANYTHING_ELSE,
+    CONFIRM,
+    CORRECT,
+    DID_YOU_MEAN,
+    Answer,
+    DialogueState,
+)
 from agent.engine.embedded.likeness import SURE
 from agent.engine.embedded.open_question import OpenQuestion
 from agent.engine.embedded.slot_values import SlotValues
@@ -130,7 +137,7 @@ class DialogueScript:
 
     def _react(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
         """Do what the caller wants; False when it is unknown, or does not fit here."""
-        if state.question == CONFIRM and state.task and self._correct(answer, state, understood):
+        if state.question in (CONFIRM, CORRECT) and state.task and self._correct(answer, state, understood):
             return True
         match understood.built_in:
             case "repeat" if state.said:
@@ -168,10 +175,12 @@ class DialogueScript:
             state.ask("")
             self._return(answer, state, self._texts.help[0])
             return True
-        if state.question != CONFIRM or self._changes(state, understood.slots):
+        if state.question not in (CONFIRM, CORRECT) or self._changes(state, understood.slots):
             return False
-        if yes:
+        if yes and state.question == CONFIRM:
             self._carry_out(answer, state)
+        elif yes:  # to "which part is wrong?": nothing is settled by it
+            self._go_on(answer, state)
         else:
             self._ask_for_correction(answer, state)
         return True
@@ -269,8 +278,8 @@ class DialogueScript:
         intent = self._task(answer, state)
         if intent.correct:
             # The slots stay: what the caller now says replaces some of them.
-            answer.texts.append(self._values.filled(intent.correct, state.slots))
-            state.ask(CONFIRM)
+            state.ask(CORRECT)
+            answer.texts.append(self._question(answer, state))
         else:
             state.slots = {}
             self._go_on(answer, state)
@@ -319,7 +328,7 @@ class DialogueScript:
 
     def _guess(self, answer: Answer, state: DialogueState, understood: Understood, request: ReplyRequest) -> bool:
         """Whether the turn is like an intent: then do it where that is sure, else ask whether it was meant."""
-        if request.digits or state.question in (CONFIRM, DID_YOU_MEAN) or state.misses + 1 >= MAX_MISSES:
+        if request.digits or state.question in (CONFIRM, CORRECT, DID_YOU_MEAN) or state.misses + 1 >= MAX_MISSES:
             return False
         best = self._understanding.guess(request.transcript or "")
         if len(best) == 1 and best[0][1] >= SURE:
@@ -378,6 +387,8 @@ class DialogueScript:
         if not state.task or not state.question:
             return _wording(self._texts.help, state.times)
         intent = self._task(answer, state)
+        if state.question == CORRECT:
+            return self._values.filled(intent.correct, state.slots)
         wordings = intent.confirm if state.question == CONFIRM else intent.ask[state.question].say
         return self._values.filled(_wording(wordings, state.times), state.slots)
 

@@ -6,7 +6,7 @@ from agent.engine.base import Next, ToolCall
 from agent.engine.embedded.conditions import Circumstances
 
 # Open questions that belong to no slot.
-CONFIRM, ANYTHING_ELSE, DID_YOU_MEAN = "?confirm", "?anything_else", "?did_you_mean"
+CONFIRM, CORRECT, ANYTHING_ELSE, DID_YOU_MEAN = "?confirm", "?correct", "?anything_else", "?did_you_mean"
 
 
 class DialogueState(msgspec.Struct):

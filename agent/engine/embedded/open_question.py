@@ -2,9 +2,11 @@
 
 import re
 
+import msgspec
+
 from agent.engine.base import Expect, ReplyRequest
 from agent.engine.embedded import corrections
-from agent.engine.embedded.dialogue_state import CONFIRM, DID_YOU_MEAN, DialogueState
+from agent.engine.embedded.dialogue_state import CONFIRM, CORRECT, DID_YOU_MEAN, DialogueState
 from agent.engine.embedded.likeness import COMMON
 from agent.engine.embedded.number_parts import joined
 from agent.engine.embedded.understanding import Understanding, Understood
@@ -35,7 +37,7 @@ class OpenQuestion:
         """What kind of answer it asks for."""
         if slot := self._slot(state):
             return EXPECTED[slot.type]
-        yes_no = state.question == CONFIRM or (state.question == DID_YOU_MEAN and len(state.maybe) == 1)
+        yes_no = state.question in (CONFIRM, CORRECT) or (state.question == DID_YOU_MEAN and len(state.maybe) == 1)
         return Expect.YES_NO if yes_no else Expect.OPEN
 
     def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
@@ -49,6 +51,10 @@ class OpenQuestion:
             understood = Understood(built_in="yes")
         if state.question == DID_YOU_MEAN and (meant := self._meant(transcript, understood, state)):
             return Understood(meant, slots=understood.slots)
+        if slot and slot.type == "number" and self._understanding.digits(transcript):
+            # "Three oh four" is part of the number, or of too long a one: no time, and no choice either.
+            kept = {name: value for name, value in understood.slots.items() if self._is_number(name)}
+            understood = msgspec.structs.replace(understood, slots=kept)
         value = self._value(transcript, understood, slot, state) if slot else ""
         return Understood(slots={**understood.slots, state.question: value}) if value else understood
 
@@ -70,6 +76,9 @@ class OpenQuestion:
     def _slot(self, state: DialogueState) -> SlotType | None:
         """The slot that was asked for, if one was."""
         return self._dialogue.slots.get(state.question)
+
+    def _is_number(self, name: str) -> bool:
+        return self._dialogue.slots[name].type == "number"
 
     def _wanted(self, state: DialogueState) -> list[str]:
         """Slots in the order in which they are likely to be given: the one asked for, those that are missing."""

@@ -191,6 +191,8 @@ class Understanding:
             return Understood()
         denied = [span for before, span in pairwise(run) if before.kind == NEGATION and span.kind == ANSWER]
         meant = [span for span in run if span not in denied and not _repairs(span, run)]
+        if {"yes", "no"} <= {span.name for span in meant if span.kind == BUILT_IN}:
+            meant = [span for span in meant if span.kind != BUILT_IN or span.name not in ("yes", "no")]  # neither
         longest_first = sorted(meant, key=lambda span: span.start - span.end)
         name = {span.kind: span.name for span in reversed(longest_first)}
         built_in = name.get(BUILT_IN, "")
