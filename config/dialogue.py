@@ -70,6 +70,18 @@ AFTER = ["(please | then | again | for me | thanks | thank you [very much | so m
 AGREEING = ["(okay | right)", "yeah"]
 LISTENING = ["uh huh", "mhm", "hmm", "i see"]
 
+# What callers say instead of an answer; where any text would be one, these are not.
+NO_ANSWERS = [
+    "i (do not | really do not) know",
+    "(i am not sure | i have no idea | no idea | i forgot | i can't remember | i do not remember)",
+    "what (do | did) you (mean | want | say)",
+    "what (is | was) that",
+    "(what | huh | hm)",
+    "(i do not | i didn't) understand",
+    "[let me | i have to] (think | see | check | look) [about (it | that)]",
+    "(let me | i have to) look it up",
+]
+
 # How a slot is given on its own, unless the dialogue's `answers` say so: by its kind, and by its names.
 ANSWERS = {
     "choice": "[it's | it is | make it | a | an | the | for | in | at | on] {%s}",

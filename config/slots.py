@@ -28,6 +28,7 @@ class SlotType(BaseModel):
     values: dict[str, tuple[Phrase, ...]] = {}  # of a choice: each value with other ways to say it
     digits: int | str = Field(default="", validate_default=False)  # of a number: how many, such as 4 or 3-12
     called: tuple[str, ...] = ()  # other names by which callers correct it, such as "phone number"
+    past: bool = False  # of a date: whether it may be over, such as a date of birth
     max_words: int = Field(default=40, ge=1, le=60)  # of a text; what is longer is cut off
 
     @model_validator(mode="before")
@@ -58,6 +59,8 @@ class SlotType(BaseModel):
             raise ValueError("a choice, and nothing else, needs `values`")
         if self.digits != "" and self.type != "number":
             raise ValueError("`digits` belong to a number only")
+        if self.past and self.type != "date":
+            raise ValueError("`past` belongs to a date only")
         for name in self.called:
             if any(isinstance(part, Slot) for part in parse_phrase(name).parts()):
                 raise ValueError(f"called: {name!r} is a name, which cannot hold a slot")

@@ -102,10 +102,19 @@ def date_of(words: str, today: date) -> date | None:
     return _calendar(found, today) if found else None
 
 
-def spoken(day: date) -> str:
-    """A date as the agent says it: "Friday, December fourth"."""
+def spoken(day: date, *, year: bool = False) -> str:
+    """A date as the agent says it: "Friday, December fourth", and ", twenty twenty six" with its year."""
     number = _ordinal(_cardinals(31)[day.day - 1]).replace(" ", "-")
-    return f"{WEEKDAYS[day.weekday()].title()}, {MONTHS[day.month - 1].title()} {number}"
+    words = f"{WEEKDAYS[day.weekday()].title()}, {MONTHS[day.month - 1].title()} {number}"
+    return f"{words}, {_spoken_year(day.year)}" if year else words
+
+
+def _spoken_year(year: int) -> str:
+    century, rest = divmod(year, 100)
+    words = [*_cardinals(99)]
+    if century == 20 and rest < 10:
+        return " ".join(["two thousand", *words[rest - 1 : rest]])
+    return f"{words[century - 1]} {'oh ' if 0 < rest < 10 else ''}{words[rest - 1] if rest else 'hundred'}"
 
 
 def _monday(day: date) -> date:

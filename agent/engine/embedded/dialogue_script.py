@@ -94,6 +94,7 @@ class DialogueScript:
 
     def _answer_caller(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
         understood = self.understand(request, state)
+        filled, state.filled = state.filled, ""
         if self._continues_number(answer, state, understood, request):
             return
         heard = understood.slots
@@ -107,6 +108,8 @@ class DialogueScript:
             if not answer.repeated:
                 state.misses = 0
                 self._note_heard(state, understood, request)
+        elif self._extends_number(answer, state, filled, request):
+            state.misses = 0
         elif not self._guess(answer, state, understood, request):
             self._not_understood(answer, state)
 
@@ -128,6 +131,16 @@ class DialogueScript:
         else:
             answer.texts.append(self._question(answer, state))
         return True
+
+    def _extends_number(self, answer: Answer, state: DialogueState, name: str, request: ReplyRequest) -> bool:
+        """Whether digits that mean nothing else go on with the number that was whole a turn before."""
+        digits = self._understanding.digits(request.transcript or "")
+        if not digits or name not in state.slots:
+            return False
+        number = state.slots[name] + digits
+        return len(number) <= self._dialogue.slots[name].longest and self._wish(
+            answer, state, Understood(slots={name: number})
+        )
 
     def _note_heard(self, state: DialogueState, understood: Understood, request: ReplyRequest) -> None:
         """Where the audio of texts and of what was spelled ends, for a person to find it."""
@@ -200,7 +213,9 @@ class DialogueScript:
             return True
         if wanted != state.task:
             state.begin(wanted)
-        state.slots = {**state.slots, **self._changes(state, understood.slots)}
+        changes = self._changes(state, understood.slots)
+        state.slots = {**state.slots, **changes}
+        state.filled = next((name for name in changes if self._dialogue.slots[name].type == "number"), "")
         self._go_on(answer, state)
         return True
 
@@ -265,7 +280,7 @@ class DialogueScript:
     def _conclude(self, answer: Answer, state: DialogueState, intent: Intent, slots: dict[str, str]) -> None:
         """What an intent ends with: its answer, its keys, a transfer, the intent that goes on; some of it, or all."""
         if intent.answer:
-            answer.texts.append(self._values.filled(intent.answer, slots))
+            answer.texts.append(self._values.filled(intent.answer, slots, answer.circumstances.now))
         answer.keys = intent.press or answer.keys
         if intent.transfer:
             answer.next, answer.transfer_to = Next.TRANSFER, intent.transfer
@@ -297,7 +312,7 @@ class DialogueScript:
             at = msgspec.structs.replace(answer.circumstances, slots=slots)
             state.drop_task()
             if result.error:
-                answer.texts.append(self._values.filled(intents[names[0]].failed, slots))
+                answer.texts.append(self._values.filled(intents[names[0]].failed, slots, answer.circumstances.now))
             else:
                 self._conclude(answer, state, at.of(intents[names[0]]), slots)
 
@@ -388,9 +403,9 @@ class DialogueScript:
             return _wording(self._texts.help, state.times)
         intent = self._task(answer, state)
         if state.question == CORRECT:
-            return self._values.filled(intent.correct, state.slots)
+            return self._values.filled(intent.correct, state.slots, answer.circumstances.now)
         wordings = intent.confirm if state.question == CONFIRM else intent.ask[state.question].say
-        return self._values.filled(_wording(wordings, state.times), state.slots)
+        return self._values.filled(_wording(wordings, state.times), state.slots, answer.circumstances.now)
 
 
 def _was_cut_off(request: ReplyRequest) -> bool:

@@ -19,6 +19,7 @@ class DialogueState(msgspec.Struct):
     misses: int = 0
     said: str = ""  # the whole of the last reply
     parts: list[str] = []  # of the number that is asked for
+    filled: str = ""  # the number that the turn before has filled: more digits may follow
     heard_ms: dict[str, float] = {}  # where in the call slots were heard that a person may have to listen to
     maybe: list[str] = []  # the intents that DID_YOU_MEAN is about
 

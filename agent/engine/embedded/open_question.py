@@ -53,7 +53,10 @@ class OpenQuestion:
             return Understood(meant, slots=understood.slots)
         if slot and slot.type == "number" and self._understanding.digits(transcript):
             # "Three oh four" is part of the number, or of too long a one: no time, and no choice either.
-            kept = {name: value for name, value in understood.slots.items() if self._is_number(name)}
+            open_part = state.question if state.parts else ""  # `number` joins it
+            kept = {
+                name: value for name, value in understood.slots.items() if self._is_number(name) and name != open_part
+            }
             understood = msgspec.structs.replace(understood, slots=kept)
         value = self._value(transcript, understood, slot, state) if slot else ""
         return Understood(slots={**understood.slots, state.question: value}) if value else understood

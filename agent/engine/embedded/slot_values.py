@@ -22,13 +22,14 @@ class SlotValues:
         self._hours = hours
 
     def resolve(self, heard: dict[str, str], known: dict[str, str], now: datetime) -> dict[str, str]:
-        """The values that the caller means, `now` in the agent's time zone; those that cannot be (30 February) are left
-        out. `known` are the slots filled before: the day tells which half of it "at three" can be in."""
+        """The values that the caller means, `now` in the agent's time zone. Days that cannot be are left out: 30
+        February, and yesterday unless the slot may be in the past. `known` are the slots filled before: the day tells
+        which half of it "at three" can be in."""
         values: dict[str, str] = {}
         for name, words in sorted(heard.items(), key=lambda item: self._types[item[0]].type == "time"):
             match self._types[name].type:
                 case "date":
-                    value = self._date(words, now)
+                    value = self._date(words, now, past=self._types[name].past)
                 case "time":
                     value = self._time(words, known | values)
                 case _:
@@ -37,29 +38,30 @@ class SlotValues:
                 values[name] = value
         return values
 
-    def spoken(self, name: str, value: str) -> str:
-        """A value as the agent says it: numbers digit by digit."""
+    def spoken(self, name: str, value: str, now: datetime) -> str:
+        """A value as the agent says it: numbers digit by digit, dates with their year if it is another one."""
         match self._types[name].type if name in self._types else "":
             case "date":
-                return dates.spoken(date.fromisoformat(value))
+                day = date.fromisoformat(value)
+                return dates.spoken(day, year=day.year != now.year)
             case "time":
                 return times.spoken(time.fromisoformat(value))
             case "spell":
                 return ", ".join(value)
         return " ".join(value) if value.isdecimal() else value
 
-    def filled(self, text: str, slots: dict[str, str]) -> str:
+    def filled(self, text: str, slots: dict[str, str], now: datetime) -> str:
         """A text with its slots filled in; of those that were not asked for nothing is said."""
         for name in FIELD.findall(text):
             if name in slots or name in self._types:
                 value = slots.get(name, "")
-                text = text.replace(f"{{{name}}}", self.spoken(name, value) if value else "")
+                text = text.replace(f"{{{name}}}", self.spoken(name, value, now) if value else "")
         return text
 
     @staticmethod
-    def _date(words: str, now: datetime) -> str:
+    def _date(words: str, now: datetime, *, past: bool) -> str:
         day = dates.date_of(words, now.date())
-        return day.isoformat() if day else ""
+        return day.isoformat() if day and (past or day >= now.date()) else ""
 
     def _time(self, words: str, known: dict[str, str]) -> str:
         """Of the two times that "at three" may mean the one in the opening hours, else the one by day."""

@@ -27,7 +27,7 @@ from agent.engine.embedded.phrase_run import (
     longest_run,
 )
 from agent.engine.embedded.spoken_turn import SpokenTurn, spoken_turn
-from config.dialogue import AGREEING, HANGING, LISTENING, BuiltIn, Dialogue
+from config.dialogue import AGREEING, HANGING, LISTENING, NO_ANSWERS, BuiltIn, Dialogue
 from config.phrase import Choice, parse_phrase
 
 CLEAR_WORDS = 3  # of a known phrase: as much is no accident, though the phrase is not at its end
@@ -39,6 +39,7 @@ MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else
 LEADING = ["(it's | it is | that's | that is | this is | my name is | that would be | i'm at | i am at)", "the name is"]
 BETWEEN_DIGITS = frozenset("it's it is my the number phone then and um uh area code yes okay that's so".split())
 
+UNCLEAR = "unclear"  # yes and no at once
 CORRECTING = (CORRECTION, NEGATION)
 Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
@@ -47,7 +48,7 @@ class Understood(msgspec.Struct, frozen=True):
     """What a caller's turn means; all empty for words that mean nothing here."""
 
     intent: str = ""  # one of the agent's own
-    built_in: str = ""  # yes, no, repeat, person, never_mind, goodbye or stop
+    built_in: str = ""  # yes, no, repeat, person, never_mind, goodbye, stop, or UNCLEAR
     slots: dict[str, str] = {}  # of dates and times the words
     denied: dict[str, str] = {}  # slots that it is not: "not Tuesday"
     wrong: tuple[str, ...] = ()  # what was read back wrong: slots, or "#third" for the third of them
@@ -88,6 +89,7 @@ class Understanding:
         self._polite = [written_out(phrase) for phrase in after]  # "please": over the agent it asks for nothing
         self._leading = [written_out(phrase) for phrase in (*before, *map(parse_phrase, LEADING))]
         self._backchannels = [*self._agreeing, *_plain(LISTENING)]
+        self._no_answers = [*_plain(NO_ANSWERS), *self._polite, *(written_out(phrase) for phrase in before)]
         self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
 
     def read(self, transcript: str, expect: Expect = Expect.OPEN, wanted: Sequence[str] = ()) -> Understood:
@@ -98,7 +100,8 @@ class Understanding:
 
     def guess(self, transcript: str) -> list[tuple[str, float]]:
         """The one or two intents that a turn may mean which is none of their phrases, with scores from 0 to 1."""
-        return self._likeness.best(self._turn(transcript, hesitant=False).words)
+        words = self._turn(transcript, hesitant=False).words
+        return [] if self._consists_of(self._no_answers, words) else self._likeness.best(words)
 
     def agrees(self, transcript: str) -> bool:
         """Whether it is no more than "okay", which answers a question with yes."""
@@ -109,6 +112,8 @@ class Understanding:
         if the caller said something else: wishes, or other slots in whole phrases."""
         turn = self._turn(transcript)
         words = turn.words
+        if self._consists_of(self._no_answers, words):
+            return ""
         run = longest_run(self._find(words, (slot,)))
         said = [span for span in run if span.kind != FILLER]
         if run and run[-1].end - run[0].start == len(words):
@@ -128,7 +133,7 @@ class Understanding:
 
     def meaning(self, transcript: str, expect: Expect, *, over: bool = False, final: bool = True) -> Meaning:
         """What it means for the agent. Until it is `final`: phrases from the first word on, or a clear beginning."""
-        turn = self._turn(transcript, expect)
+        turn = self._turn(transcript, expect, hesitant=False)
         words, corrects = turn.words, expect is Expect.YES_NO  # elsewhere "the first one" is what a television says
         found = self._find(words, corrects=corrects)
         understood = self._read(turn, found)
@@ -191,11 +196,12 @@ class Understanding:
             return Understood()
         denied = [span for before, span in pairwise(run) if before.kind == NEGATION and span.kind == ANSWER]
         meant = [span for span in run if span not in denied and not _repairs(span, run)]
-        if {"yes", "no"} <= {span.name for span in meant if span.kind == BUILT_IN}:
-            meant = [span for span in meant if span.kind != BUILT_IN or span.name not in ("yes", "no")]  # neither
         longest_first = sorted(meant, key=lambda span: span.start - span.end)
         name = {span.kind: span.name for span in reversed(longest_first)}
         built_in = name.get(BUILT_IN, "")
+        around = [span for spans in found for span in spans if span.end <= run[0].start or span.start >= run[-1].end]
+        if built_in in ("yes", "no") and {"yes", "no"} <= {s.name for s in (*meant, *around) if s.kind == BUILT_IN}:
+            built_in = UNCLEAR
         intent = name.get(INTENT) or ("" if built_in else name.get(COURTESY, ""))
         wrong = [span for span in meant if span.kind == CORRECTION]
         return Understood(

@@ -124,6 +124,8 @@ def test_whatever_can_be_said_is_read_and_never_fails(today: date) -> None:
 def test_what_the_agent_says_is_understood(today: date) -> None:
     words = " ".join(words_of(dates.spoken(today).replace("-", " ")))
     assert dates.date_of(words, today) == today
+    words = " ".join(words_of(dates.spoken(today, year=True).replace("-", " ")))
+    assert dates.date_of(words, date(2026, 1, 1)) == today
 
 
 def _drawn() -> list[str]:

@@ -47,3 +47,10 @@ def test_a_number_cut_anywhere_comes_out_whole(number: str, cuts: list[int]) -> 
         assert not whole
         parts, whole = joined(parts, number[start:end], PHONE)
     assert whole == number
+
+
+def test_a_number_of_some_length_that_may_go_on_is_not_taken_for_the_whole() -> None:
+    slot = SlotType.model_validate({"digits": "6-8"})
+    assert joined(["1234"], "567890", slot) == ([], "")
+    assert joined(["1234"], "123456", slot) == ([], "123456")
+    assert joined(["1234"], "12345678", slot) == ([], "12345678")

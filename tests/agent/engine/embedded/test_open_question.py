@@ -46,7 +46,7 @@ def test_an_emergency_is_not_noted_by_okay_to_tell_me_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["yes no", "no yes", "yeah no", "that's right no", "no that's right", "yes it is wrong"]
+    "words", ["yes no", "no yes", "yeah no", "that's right no", "yes yes yes no", "no that's right", "yes it is wrong"]
 )
 def test_yes_and_no_at_once_is_asked_about_again(words: str) -> None:
     call = caller("plumber", *VISIT, "5550102030")
@@ -65,3 +65,41 @@ def test_a_time_beside_the_question_for_a_number_is_still_one() -> None:
     call = caller("plumber", *VISIT)
     assert "ten digit number" in call.says("make it eleven o'clock")
     assert "eleven in the morning" in call.says("5550102030")
+
+
+def test_digits_too_many_after_a_part_are_not_taken_for_the_whole_number() -> None:
+    call = caller("pharmacy", "i need a refill", "1234")
+    assert call.says("567890").startswith("Sorry, I didn't get that.")
+    assert "1 2 3 4 5 6 7 8" in " ".join(call.says(each) for each in ("12345678", "B O B", "no", "friday"))
+
+
+def test_digits_may_follow_a_number_that_was_whole() -> None:
+    call = caller("pharmacy", "i need a refill", "123456")
+    assert call.says("seven eight") == "Please spell the last name on it."
+    assert "1 2 3 4 5 6 7 8" in " ".join(call.says(each) for each in ("B O B", "no", "friday"))
+    call = caller("pharmacy", "i need a refill", "123456")
+    assert call.says("seven eight nine").startswith("Sorry, I didn't get that.")
+    call = caller("pharmacy", "i need a refill", "123456", "B O B")
+    assert call.says("seven eight").startswith("Sorry, I didn't get that.")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["i don't know", "Well, I don't know.", "what do you mean", "what's that", "let me think", "I'm not sure, sorry."],
+)
+def test_what_is_no_answer_is_no_text_either(words: str) -> None:
+    call = caller("plumber", *VISIT[:3])
+    assert call.says(words).startswith("Sorry, I didn't get that. What is the address?")
+    assert "ten digit number" in call.says("12 elm street")
+
+
+@pytest.mark.parametrize("words", ["yesterday", "last friday", "march the fourth twenty twenty five"])
+def test_a_day_that_is_over_is_asked_about_again(words: str) -> None:
+    call = caller("plumber", *VISIT[:2])
+    assert call.says(words) == "I'm sorry, there is no such date. Which day suits you?"
+    assert "at what time" in call.says("today")
+
+
+def test_another_year_is_said() -> None:
+    call = caller("plumber", *VISIT[:2], "the second of march", "ten", "12 elm street")
+    assert "Tuesday, March second, twenty twenty seven, ten in the morning" in call.says("5550102030")

@@ -36,6 +36,12 @@ def test_words_become_values(
 def test_values_are_spoken() -> None:
     text = "{day} at {at}, {name}, {street}, {number}, {other}"
     slots = {"day": "2026-12-04", "at": "15:30", "name": "BOB", "street": "Hill Road", "number": "123"}
-    assert SlotValues(SLOTS, {}).filled(text, slots) == (
+    assert SlotValues(SLOTS, {}).filled(text, slots, NOW) == (
         "Friday, December fourth at three thirty in the afternoon, B, O, B, Hill Road, 1 2 3, {other}"
     )
+
+
+def test_a_date_of_birth_may_be_in_the_past() -> None:
+    values = SlotValues({"born": SlotType.model_validate({"type": "date", "past": True})}, {})
+    assert values.resolve({"born": "march the fourth nineteen eighty"}, {}, NOW) == {"born": "1980-03-04"}
+    assert values.filled("{born}", {"born": "1980-03-04"}, NOW) == "Tuesday, March fourth, nineteen eighty"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import config
 from agent.engine.base import Expect, Meaning
-from agent.engine.embedded.understanding import Understanding, Understood
+from agent.engine.embedded.understanding import UNCLEAR, Understanding, Understood
 from config.agent import load_agent
 
 DESK = load_agent(Path(config.__file__).parent / "agents" / "front_desk.yaml")
@@ -197,3 +197,9 @@ assert PHARMACY.dialogue
 def test_only_the_answer_that_was_asked_for_is_complete(words: str, expect: Expect, complete: bool | None) -> None:
     assert PHARMACY.dialogue
     assert Understanding(PHARMACY.dialogue).complete(words, expect) is complete
+
+
+@pytest.mark.parametrize("words", ["yes no", "no yes", "yes yes yes no um", "no that's right"])
+def test_yes_and_no_at_once_is_a_turn_that_is_neither(words: str) -> None:
+    assert UNDERSTANDING.read(words) == Understood(built_in=UNCLEAR)
+    assert UNDERSTANDING.meaning(words, Expect.YES_NO) is Meaning.TURN
