@@ -121,8 +121,11 @@ class Understanding:
             if not answers or (len(words) >= CLEAR_WORDS and not any(span.free for span in said)):
                 return ""
         start = max(self._reached(self._leading, words, 0), default=0)
-        polite = [at for at in range(start + 1, len(words)) if len(words) in self._reached(self._polite, words, at)]
-        end = min(min(polite, default=len(words)), start + self._slots[slot].max_words)
+        end = self._before_polite(words, start, len(words))
+        others = any(span.kind == ANSWER and not span.bare for span in said)
+        if others and _is_enough(run, words) and run[0].start > start:
+            end = run[0].start  # what follows fills other slots
+        end = min(end, start + self._slots[slot].max_words)
         return turn.text(start, end) if start < end else ""
 
     def digits(self, transcript: str) -> str:
@@ -192,10 +195,11 @@ class Understanding:
 
     def _read(self, turn: SpokenTurn, found: Found) -> Understood:
         run = longest_run(found)
-        if not run or run[-1].end - run[0].start < MIN_SHARE * len(turn.words):
+        if not _is_enough(run, turn.words):
             return Understood()
         denied = [span for before, span in pairwise(run) if before.kind == NEGATION and span.kind == ANSWER]
-        meant = [span for span in run if span not in denied and not _repairs(span, run)]
+        either = _either(run, turn.words)
+        meant = [span for span in run if span not in (*denied, *either) and not _repairs(span, run)]
         longest_first = sorted(meant, key=lambda span: span.start - span.end)
         name = {span.kind: span.name for span in reversed(longest_first)}
         built_in = name.get(BUILT_IN, "")
@@ -221,7 +225,12 @@ class Understanding:
         if self._slots[name].type != "text":
             return value
         start, end = map(int, value.split(":"))
-        return turn.text(start, end)
+        return turn.text(start, self._before_polite(turn.words, start, end))
+
+    def _before_polite(self, words: tuple[str, ...], start: int, end: int) -> int:
+        """Where a text ends without the "please" at its end."""
+        places = range(start + 1, end)
+        return next((at for at in places if end in self._reached(self._polite, words[:end], at)), end)
 
     # How much of it there is
 
@@ -306,6 +315,21 @@ class Understanding:
     def _free(self, slots: tuple[tuple[str, str], ...]) -> int:
         texts = [value.split(":") for name, value in slots if self._slots[name].type == "text"]
         return sum(int(end) - int(start) for start, end in texts)
+
+
+def _is_enough(run: Sequence[Span], words: tuple[str, ...]) -> bool:
+    """Whether it is most of the words; what is less a stranger may have said."""
+    return bool(run) and run[-1].end - run[0].start >= MIN_SHARE * len(words)
+
+
+def _either(run: Sequence[Span], words: tuple[str, ...]) -> list[Span]:
+    """Two values of one slot with "and" between them, as in "between nine and eleven": neither is meant alone."""
+    return [
+        span
+        for before, link, after in zip(run, run[1:], run[2:], strict=False)
+        if words[link.start : link.end] == ("and",) and {n for n, _ in before.slots} & {n for n, _ in after.slots}
+        for span in (before, after)
+    ]
 
 
 def _repairs(span: Span, run: Sequence[Span]) -> bool:

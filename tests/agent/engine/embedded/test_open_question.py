@@ -103,3 +103,25 @@ def test_a_day_that_is_over_is_asked_about_again(words: str) -> None:
 def test_another_year_is_said() -> None:
     call = caller("plumber", *VISIT[:2], "the second of march", "ten", "12 elm street")
     assert "Tuesday, March second, twenty twenty seven, ten in the morning" in call.says("5550102030")
+
+
+def test_a_text_does_not_hold_the_other_slot_said_after_it() -> None:
+    call = caller("plumber", *VISIT[:3])
+    back = call.says("12 elm street, the number is 5550102030")
+    assert "at 12 elm street, and your number is 5 5 5 0 1 0 2 0 3 0." in back
+
+
+def test_an_address_may_hold_numbers() -> None:
+    call = caller("plumber", *VISIT[:3], "seven thirty two elm street", "5550102030", "yes")
+    assert call.tools[0].arguments["address"] == "seven thirty two elm street"
+
+
+def test_please_is_no_part_of_a_name() -> None:
+    call = caller("restaurant", "book a table for two on friday at eight")
+    assert "under o'brien. Is that right?" in call.says("under o'brien please")
+
+
+def test_between_two_times_is_neither() -> None:
+    call = caller("plumber", *VISIT[:2], "friday")
+    assert call.says("between nine and eleven").startswith("Sorry, I didn't get that.")
+    assert call.says("nine, no, eleven") == "What is the address?"
