@@ -125,3 +125,17 @@ def test_between_two_times_is_neither() -> None:
     call = caller("plumber", *VISIT[:2], "friday")
     assert call.says("between nine and eleven").startswith("Sorry, I didn't get that.")
     assert call.says("nine, no, eleven") == "What is the address?"
+
+
+def test_make_it_nine_is_a_time_and_make_it_nine_people_a_number_of_people() -> None:
+    turns = ("book a table for two on friday at seven", "miller")
+    call = caller("restaurant", *turns)
+    assert "two, Friday, December fourth, nine in the evening" in call.says("no make it nine")
+    call = caller("restaurant", *turns)
+    assert "three, Friday, December fourth, seven in the evening" in call.says("no make it three people")
+
+
+def test_a_table_for_twenty_two_is_no_time() -> None:
+    call = caller("restaurant")
+    assert "At what time on Friday" in call.says("a table for twenty two on friday")
+    assert call.state["slots"] == {"people": "more than eight", "day": "2026-12-04"}
