@@ -60,7 +60,7 @@ def by_reply(wait: float, answered: bool | None) -> float:
 
 def by_transcript(wait: float, finished: bool | None, expect: Expect, settings: TurnSettings) -> float:
     """A whole answer to a question is over soon; half of one, or "I'd like to", is given all the time there is. A whole
-    request that nothing asked for may go on: with a day, or with "please"."""
+    request that answers no question may go on: with a day, or with "please"."""
     if finished is False:
         return float(settings.endpoint_max_ms)
     return float(settings.endpoint_complete_ms) if finished and expect is not Expect.OPEN else wait

@@ -53,7 +53,7 @@ def while_speaking(
 def after_it(meaning: Meaning | None) -> Verdict:
     """Short speech as loud as the caller has ended, and the engine was asked what it was; None until it has answered.
 
-    What it does not know is no reason to stop: by the pause nothing was lost, and who means it says it again.
+    What it does not know is no reason to stop: the pause lost nothing, and a caller who meant it will say it again.
     """
     if meaning is None:
         return Verdict.WAIT

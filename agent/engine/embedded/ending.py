@@ -2,7 +2,7 @@
 
 import re
 
-# Nobody who has said one of these last is done.
+# A caller whose last word is one of these is not done.
 LEADS_ON = frozenset("the an my your his her our their and or but because if of to i'm um uh er".split())
 # These end sentences too ("Hold on."), and letters are spelled: only where the recognizer heard no full stop.
 MAY_LEAD_ON = frozenset("a i we they from with on at in for by about into between".split())

@@ -26,9 +26,12 @@ from agent.exceptions import EngineError
 from audio.rate import WIDE_RATE
 from config.agent import AgentSettings
 
-STEP_MS_OVER, LONG_MS_OVER = 400, 3000  # speech over the agent is heard so often, and for so long
+STEP_MS_OVER, LONG_MS_OVER = (
+    400,
+    3000,
+)  # speech over the agent is heard again after so much more of it, up to this length
 STALE_MS = 400  # of unheard speech, after which nobody knows whether it is complete
-SURE_WORDS = 2  # over the agent, before it is over; one alone is told when it is over, a moment later
+SURE_WORDS = 2  # over the agent, before it is over; a single word is judged when it is over, a moment later
 FINISH_S = 5.0  # an utterance waits no longer than this for its turn
 MAX_MS = 90_000  # of one utterance; the rest is not heard
 LONGEST_MS, SHORTEST_MS = 8_000, 4_000  # heard as a whole; of more, the part up to the quietest moment is kept as text

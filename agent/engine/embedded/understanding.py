@@ -171,7 +171,7 @@ class Understanding:
         return False if self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
 
     def _answers(self, row: list[Span], expect: Expect) -> bool:
-        """Whether a whole turn is all that was asked for. Of numbers, only the longest there is here."""
+        """Whether a whole turn is all that was asked for. A number counts at the greatest length that any slot has."""
         if expect is Expect.YES_NO:
             return any(span.kind == BUILT_IN and span.name in ("yes", "no") for span in row)
         given = [(self._slots[name], value) for span in row for name, value in span.slots]
