@@ -5,7 +5,7 @@ from collections import deque
 from agent.engine.base import Turn, Word
 
 
-class Heard:
+class HeardReply:
     """Follows how much of one reply has reached the caller's ear."""
 
     def __init__(self) -> None:

@@ -12,9 +12,9 @@ import torch
 from torch.nn.functional import linear
 
 from agent.engine.voxtral.checkpoint import load
-from agent.engine.voxtral.decoder import Decoder, Row
+from agent.engine.voxtral.decoder import Decoder, SlotInput
 from agent.engine.voxtral.graphs import Graphs
-from agent.engine.voxtral.mel import GrowingMel, Mel
+from agent.engine.voxtral.mel import GrowingMel, MelSpectrogram
 from agent.engine.voxtral.operations import Plain
 from agent.engine.voxtral.slots import MIN_ROWS, bucket
 from bench.machine import table
@@ -54,9 +54,9 @@ def steps(settings: VoxtralSettings, rows: list[int]) -> dict[str, Any]:
 def cases_of(decoder: Decoder, device: torch.device, rows: list[int]) -> Cases:
     """What is measured, by name."""
     turn = noise(25)
-    growing = GrowingMel(Mel(torch.device("cpu")))
+    growing = GrowingMel(MelSpectrogram(torch.device("cpu")))
     growing.add(turn[:-3200])
-    mel = Mel(device)
+    mel = MelSpectrogram(device)
     return {
         # Audio heard before is not encoded again.
         "hear 30 s": lambda: decoder.hear(time.perf_counter_ns().to_bytes(8, "little") * 30_000),
@@ -71,7 +71,7 @@ def _reading_and_writing(decoder: Decoder, rows: list[int]) -> Cases:
     cases: Cases = {f"read {PROMPT} tokens": lambda: decoder.prefill(0, [1] * PROMPT, b"", 0)}
     for count in rows:
         cases[f"write {count}"] = lambda count=count: decoder.step(  # type: ignore[misc]
-            [Row(slot, 1, CONTEXT, 0.3, 0.9, 0.5) for slot in range(count)]
+            [SlotInput(slot, 1, CONTEXT, 0.3, 0.9, 0.5) for slot in range(count)]
         )
     return cases
 
@@ -115,12 +115,12 @@ def agree(decoder: Decoder) -> bool:
         decoder._graphs = each
         prompts = {slot: [1, *range(1000, 1000 + 50 * (slot + 1))] for slot in range(4)}
         words = {
-            slot: [decoder.pick(decoder.prefill(slot, ids, b"", 0), Row(slot, 0, 0, 0.0, 1.0, 0.5), None)]
+            slot: [decoder.pick(decoder.prefill(slot, ids, b"", 0), SlotInput(slot, 0, 0, 0.0, 1.0, 0.5), None)]
             for slot, ids in prompts.items()
         }
         for _ in range(8):
             rows = [
-                Row(slot, words[slot][-1], len(ids) + len(words[slot]) - 1, 0.0, 1.0, 0.5)
+                SlotInput(slot, words[slot][-1], len(ids) + len(words[slot]) - 1, 0.0, 1.0, 0.5)
                 for slot, ids in prompts.items()
             ]
             for row, token in zip(rows, decoder.step(rows), strict=True):

@@ -27,7 +27,7 @@ from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
 from config.parties import Numbers
 from config.sip import SipSettings
-from config.sources import Source, describe, merged, nested
+from config.sources import SettingsSource, describe, merged, nested
 from config.stream import StreamSettings
 
 HERE = Path(__file__).parent
@@ -245,15 +245,15 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     """
     path = file or DEFAULT_FILE
     _refuse_unknown_variables()
-    sources = [Source(str(path), _read_yaml(path))]
+    sources = [SettingsSource(str(path), _read_yaml(path))]
     if token := os.environ.get("TWILIO_AUTH_TOKEN"):
-        sources.append(Source("TWILIO_AUTH_TOKEN", {"twilio": {"auth_token": token}}))
+        sources.append(SettingsSource("TWILIO_AUTH_TOKEN", {"twilio": {"auth_token": token}}))
     sources.append(_environment())
     sources += credentials()
-    return from_sources([*sources, Source("--set", nested(overrides or {}))])
+    return from_sources([*sources, SettingsSource("--set", nested(overrides or {}))])
 
 
-def from_sources(sources: Sequence[Source]) -> Settings:
+def from_sources(sources: Sequence[SettingsSource]) -> Settings:
     """Settings from several sources, each overriding those before it; SettingsError names the source and the key."""
     try:
         return Settings(**reduce(merged, (source.values for source in sources)))
@@ -261,16 +261,16 @@ def from_sources(sources: Sequence[Source]) -> Settings:
         raise SettingsError(describe(error, Settings, sources)) from None
 
 
-def _environment() -> Source:
+def _environment() -> SettingsSource:
     try:
-        return Source("the environment", EnvSettingsSource(Settings)(), ENV_PREFIX, "__")
+        return SettingsSource("the environment", EnvSettingsSource(Settings)(), ENV_PREFIX, "__")
     except NotJson as error:  # it names the group but no value
         group = str(error).split('"')[1].upper()
         what = f"{ENV_PREFIX}{group}__...: lists and mappings are written as JSON: {error.__cause__}"
         raise SettingsError(f"the environment: {what}") from None
 
 
-def credentials() -> list[Source]:
+def credentials() -> list[SettingsSource]:
     """Secrets that systemd hands over as files (LoadCredential=), each named as the setting, such as twilio.auth_token,
     with or without the unit's `voxline_` before it."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
@@ -281,7 +281,7 @@ def credentials() -> list[Source]:
         values = {path.name.removeprefix("voxline_"): path.read_text(encoding="utf-8").strip() for path in files}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the credentials in {folder}: {error}") from None
-    return [Source(f"the credentials in {folder}", nested(values), secret=True)]
+    return [SettingsSource(f"the credentials in {folder}", nested(values), secret=True)]
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ SECRETS = ("auth_token", "metrics_token", "api_key", "password")
 SECRET_GROUPS = ("sip.users", "twilio.shared_keys")
 
 
-class Source(msgspec.Struct, frozen=True):
+class SettingsSource(msgspec.Struct, frozen=True):
     """Values in groups, and the name of their source; `prefix` and `joint` spell a key as that source does."""
 
     name: str
@@ -57,12 +57,12 @@ def merged(values: Values, over: Values) -> Values:
     return result
 
 
-def describe(error: ValidationError, model: type[BaseModel], sources: Sequence[Source]) -> str:
+def describe(error: ValidationError, model: type[BaseModel], sources: Sequence[SettingsSource]) -> str:
     """For each wrong key: the last source that has it, the key, what is wrong, and the value unless it is secret."""
     return "; ".join(_line(detail, model, sources) for detail in error.errors())
 
 
-def _line(detail: Any, model: type[BaseModel], sources: Sequence[Source]) -> str:
+def _line(detail: Any, model: type[BaseModel], sources: Sequence[SettingsSource]) -> str:
     path: Path = detail["loc"]
     message = detail["msg"].removeprefix("Value error, ")
     key = ".".join(map(str, path))

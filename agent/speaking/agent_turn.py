@@ -6,7 +6,7 @@ It gives commands and never moves the state: the session tells from the reply ho
 
 from agent import events as e
 from agent.engine.base import Cue, ToolCall
-from agent.history import Heard
+from agent.history import HeardReply
 from agent.listening.caller_turn import CallerTurn
 from agent.memory import Memory
 from agent.speaking.interruption import meaning_of
@@ -218,7 +218,7 @@ class AgentTurn:
 
     def _heard_out(self, reply: Reply, now_ms: float) -> Commands:
         """All words of a reply have reached the caller's ear, and go into the history, once."""
-        text, reply.text, reply.heard = reply.text.strip(), "", Heard()
+        text, reply.text, reply.heard = reply.text.strip(), "", HeardReply()
         if not text:
             return []
         self.failures = 0

@@ -2,7 +2,7 @@
 
 from agent import events as e
 from agent.engine.base import Cue, Done, Meaning, Next, ToolCall
-from agent.history import Heard
+from agent.history import HeardReply
 
 LAST_WORDS = frozenset({Cue.FAREWELL, Cue.SHUTDOWN})  # replies after which the call ends, whatever the model says
 
@@ -16,7 +16,7 @@ class Reply:
     def __init__(self, number: int, cue: Cue, *, speculative: bool = False) -> None:
         self.number = number
         self.cue = cue
-        self.heard = Heard()
+        self.heard = HeardReply()
         self.text = ""
         self.transcript: str | None = None  # of the turn it answers; None where the model hears by itself
         self.meaning: Meaning | None = None  # of the transcript

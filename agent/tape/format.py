@@ -21,7 +21,7 @@ from agent import events as e
 from audio import g711
 from config.parties import NOBODY, Parties
 from config.settings import Settings, from_sources
-from config.sources import Source, nested
+from config.sources import SettingsSource, nested
 
 VERSION = 1
 BEGINNING = b'{"tape":'  # of every tape
@@ -109,7 +109,9 @@ def parse_event(plain: dict[str, Any]) -> e.Event | None:
 
 def settings_of(head: Header, changes: dict[str, Any] | None = None) -> Settings:
     """The settings a tape was made with; `changes` are dotted keys, such as {"turn.endpoint_ms": 300}."""
-    return from_sources([Source("the tape's settings", head.settings), Source("--set", nested(changes or {}))])
+    return from_sources(
+        [SettingsSource("the tape's settings", head.settings), SettingsSource("--set", nested(changes or {}))]
+    )
 
 
 def mu_law(pcm: bytes) -> bytes:

@@ -30,7 +30,7 @@ FROM_LINE = (e.Played, e.Paused, e.TransferFailed)  # made anew
 FROM_ENGINE = (e.CallerSaid, e.ReplyText, e.ReplyUnfinished, e.ReplyAudio, e.ReplyDone, e.ReplyEnded, e.ReplyFailed)
 
 
-class Outcome(msgspec.Struct):
+class Experience(msgspec.Struct):
     """What a caller would have noticed. Gaps are from the last speech of a turn to its answer's first audio, in ms; a
     turn that was ended by keys has none."""
 
@@ -42,7 +42,7 @@ class Outcome(msgspec.Struct):
     resumes: int = 0
     discarded: int = 0
 
-    def add(self, other: "Outcome") -> None:
+    def add(self, other: "Experience") -> None:
         """Sum up over calls."""
         self.turns += other.turns
         self.gaps = self.gaps + other.gaps
@@ -53,7 +53,7 @@ class Outcome(msgspec.Struct):
         self.discarded += other.discarded
 
 
-def what_if(head: Header, steps: Iterable[Step], changes: dict[str, Any] | None = None) -> Outcome:
+def what_if(head: Header, steps: Iterable[Step], changes: dict[str, Any] | None = None) -> Experience:
     """The call again, with dotted settings changed, such as {"turn.endpoint_ms": 300}. TapeError where it cannot be."""
     if head.mode != "full":
         raise TapeError(f"the tape of {head.call} holds {head.mode} only")
@@ -133,7 +133,7 @@ class _Again:
         self._steps = steps
         self._coming: list[tuple[float, int, e.Event]] = []
         self._order = itertools.count()
-        self._outcome = Outcome()
+        self._experience = Experience()
         self._heard = 0.0
         self._talked_over = False  # what has paused the reply last: no hold
         self._waiting: dict[int, float] = {}  # reply → the last speech before it
@@ -142,7 +142,7 @@ class _Again:
             onset=turn.onset_probability, offset=turn.offset_probability, min_speech_ms=turn.min_speech_ms
         )
 
-    def run(self) -> Outcome:
+    def run(self) -> Experience:
         step = None
         try:
             self._do(self._session.start())
@@ -155,9 +155,9 @@ class _Again:
             raise
         except Exception as error:  # a tape may be made by hand
             raise impossible(step, error) from error
-        self._outcome.cut_offs = len(self._cut_offs.ends_ms)
-        self._outcome.discarded = self._session.discarded
-        return self._outcome
+        self._experience.cut_offs = len(self._cut_offs.ends_ms)
+        self._experience.discarded = self._session.discarded
+        return self._experience
 
     def _from_caller(self, event: e.Event) -> None:
         match event:
@@ -198,7 +198,7 @@ class _Again:
                     self._forget(command.reply)
                 case e.Play():
                     if (end := self._waiting.pop(command.reply, None)) is not None:
-                        self._outcome.gaps.append(now - end)
+                        self._experience.gaps.append(now - end)
                     self._later(self._line.play(command, now))
                 case e.Press():
                     self._later([(now + duration_ms(command.keys), e.Played(command.reply, 0.0))])
@@ -206,24 +206,24 @@ class _Again:
                     self._later([(now + failure[0], failure[1])])
                 case e.Pause():
                     self._talked_over = command.onset_ms is not None
-                    self._outcome.pauses += self._talked_over
+                    self._experience.pauses += self._talked_over
                     self._heard = self._line.pause(now)
                     self._coming = [item for item in self._coming if not isinstance(item[2], e.Played)]
                     heapq.heapify(self._coming)
                     self._handle(e.Paused(command.reply, self._heard))
                 case e.Resume():
                     if self._talked_over:
-                        self._outcome.resumes += 1
+                        self._experience.resumes += 1
                         self._cut_offs.dismissed()
                     self._later(self._line.resume(now, self._heard))
                 case e.Interrupted():
-                    self._outcome.interruptions += 1
+                    self._experience.interruptions += 1
                 case e.TurnDecided(cue=Cue.ANSWER):
                     keys = any(isinstance(other, e.StartReply) and other.request.digits for other in commands)
                     self._on_decided(command, keys=keys)
 
     def _on_decided(self, command: e.TurnDecided, *, keys: bool) -> None:
-        self._outcome.turns += 1
+        self._experience.turns += 1
         if not keys:
             self._waiting[command.reply] = command.speech_end_ms
             self._cut_offs.decided(command.speech_end_ms)

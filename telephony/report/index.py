@@ -9,18 +9,18 @@ from urllib.parse import quote
 import msgspec
 
 from config.exceptions import TapeError
-from telephony.report.page import ASSETS, Report, hash_of, write, write_report
+from telephony.report.page import ASSETS, CallReport, hash_of, write, write_report
 
 INDEX = "index.html"
 COLUMNS = ("Length", "Turns", "Median gap", "Longest gap", "Cut off", "Barge-ins")  # of the figures of a call
 
 
-class Entry(msgspec.Struct, frozen=True):
+class IndexEntry(msgspec.Struct, frozen=True):
     """A tape: its page and what that says, or why there is none."""
 
     tape: str
     page: str = ""
-    report: Report | None = None
+    report: CallReport | None = None
     error: str = ""
 
     @property
@@ -29,18 +29,18 @@ class Entry(msgspec.Struct, frozen=True):
         return [self.error] if self.report is None else self.report.problems
 
 
-def write_reports(tapes: Iterable[Path], folder: Path) -> list[Entry]:
+def write_reports(tapes: Iterable[Path], folder: Path) -> list[IndexEntry]:
     """Write a page about each tape into the folder, and the index of them. A tape that cannot be read is a row of it.
     Raises TapeError where the index cannot be written."""
-    entries: list[Entry] = []
+    entries: list[IndexEntry] = []
     for tape in tapes:
         name = page_name(tape)
         if any(entry.page == name for entry in entries):  # the same call, compressed and not
             name = f"{tape.name}.html"
         try:
-            entries.append(Entry(tape.name, name, write_report(tape, folder / name)))
+            entries.append(IndexEntry(tape.name, name, write_report(tape, folder / name)))
         except TapeError as error:
-            entries.append(Entry(tape.name, error=str(error)))
+            entries.append(IndexEntry(tape.name, error=str(error)))
     write(folder / INDEX, render_index(folder.resolve().name, entries))
     return entries
 
@@ -50,7 +50,7 @@ def page_name(tape: Path) -> str:
     return tape.name.removesuffix(".gz").removesuffix(".jsonl") + ".html"
 
 
-def render_index(title: str, entries: list[Entry]) -> str:
+def render_index(title: str, entries: list[IndexEntry]) -> str:
     """The index as text."""
     newest = sorted(entries, key=lambda entry: entry.report.header.started if entry.report else "", reverse=True)
     ordered = sorted(newest, key=lambda entry: -len(entry.problems))
@@ -66,7 +66,7 @@ def render_index(title: str, entries: list[Entry]) -> str:
     )
 
 
-def _row(entry: Entry) -> str:
+def _row(entry: IndexEntry) -> str:
     report = entry.report
     problems = "".join(f'<span class="tag failed">{escape(problem)}</span> ' for problem in entry.problems)
     if report is None:

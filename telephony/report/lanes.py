@@ -10,7 +10,7 @@ import msgspec
 from audio.rate import SAMPLES_PER_MS
 from telephony.report.replies import Break, ReplyStory
 from telephony.report.story import Story
-from telephony.report.tape import Item, Tape, TapeLine, Tool, Wire
+from telephony.report.tape import CarrierEvent, Item, Tape, TapeLine, Tool
 
 HOLD_NOTES = {"Held": "The caller put the call on hold", "Retrieved": "The call was off hold again"}
 
@@ -94,7 +94,7 @@ def ticks(tape: Tape, story: Story) -> list[Tick]:
     return sorted(found, key=lambda tick: tick.start)
 
 
-def _wire_ticks(wire: Wire) -> Iterator[Tick]:
+def _wire_ticks(wire: CarrierEvent) -> Iterator[Tick]:
     match wire.kind:
         case "media out":
             yield Tick("line", "media", wire.at, f"Audio of reply {wire.reply} handed over")

@@ -28,7 +28,7 @@ SCRIPTS = ("format", "sound", "view", "lanes", "chart", "panels", "main")  # one
 INERT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
-class Report(msgspec.Struct, frozen=True):
+class CallReport(msgspec.Struct, frozen=True):
     """What the page about a call says at a glance."""
 
     header: Header
@@ -36,7 +36,7 @@ class Report(msgspec.Struct, frozen=True):
     problems: list[str]  # worth a look, each in a few words
 
 
-def write_report(tape: Path, out: Path) -> Report:
+def write_report(tape: Path, out: Path) -> CallReport:
     """Write the page about a tape. Raises TapeError when the file is no tape, or the page cannot be written."""
     read = read_tape(tape)
     story = Story(read)
@@ -44,7 +44,7 @@ def write_report(tape: Path, out: Path) -> Report:
     shown = figures(read, story)
     problems = [f"{figure.label.lower()}: {figure.value}" for figure in shown if figure.bad]
     problems += ["breaks off before its end"] * (read.end is None)
-    return Report(read.header, shown, problems)
+    return CallReport(read.header, shown, problems)
 
 
 def write(out: Path, page: str) -> None:

@@ -12,7 +12,7 @@ LONGEST = 500  # characters of a row's details
 SHOWN_ELSEWHERE = frozenset({"type", "at", "clock", "out", "in", "reply"})  # in columns of their own
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True):
+class TimelineRow(msgspec.Struct, frozen=True, array_like=True):
     """One row; `source` is event, command, state or line."""
 
     at: float
@@ -22,7 +22,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     details: str
 
 
-def rows(tape: Tape) -> list[Row]:
+def rows(tape: Tape) -> list[TimelineRow]:
     """All rows, in the tape's order."""
     return [row for line in tape.lines for row in _rows(line)]
 
@@ -36,7 +36,7 @@ def unknown_types(tape: Tape) -> dict[str, int]:
     return dict(found)
 
 
-def _rows(line: TapeLine) -> Iterator[Row]:
+def _rows(line: TapeLine) -> Iterator[TimelineRow]:
     raw = line.raw
     if line.wire:
         yield _row(line.at, "line", line.wire.kind, raw)
@@ -47,19 +47,19 @@ def _rows(line: TapeLine) -> Iterator[Row]:
     for command, item in zip(raw.get("commands", []), line.commands, strict=True):
         yield _row(line.at, "command", item.type, command)
     if line.state:
-        yield Row(line.at, "state", line.state, None, "")
+        yield TimelineRow(line.at, "state", line.state, None, "")
 
 
 def _told(line: TapeLine, event: str) -> bool:
     return event != "CallerAudio" and (event != "SpeechProbability" or bool(line.commands or line.state))
 
 
-def _row(at: float, source: str, name: str, fields: dict[str, Any]) -> Row:
+def _row(at: float, source: str, name: str, fields: dict[str, Any]) -> TimelineRow:
     reply = fields.get("reply")
     details = " ".join(f"{key}={_brief(key, value)}" for key, value in fields.items() if key not in SHOWN_ELSEWHERE)
     if len(details) > LONGEST:
         details = details[: LONGEST - 1] + "…"
-    return Row(at, source, name, reply if isinstance(reply, int) else None, details)
+    return TimelineRow(at, source, name, reply if isinstance(reply, int) else None, details)
 
 
 def _brief(key: str, value: Any) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from audio.rate import SAMPLES_PER_MS
 from telephony.report.caller_speech import CallerSpeech
 from telephony.report.replies import TOLERANCE_MS, Break, ReplyStory, Span, TimedWord
-from telephony.report.tape import Item, Tape, TapeLine, Wire
+from telephony.report.tape import CarrierEvent, Item, Tape, TapeLine
 
 
 class Story:
@@ -63,7 +63,7 @@ class Story:
         if _was_noise(line):
             self.forgotten.append(line.at)
 
-    def _on_wire(self, wire: Wire) -> None:
+    def _on_wire(self, wire: CarrierEvent) -> None:
         if wire.out == "media":
             self._on_media(wire)
         elif wire.out == "underrun":
@@ -75,7 +75,7 @@ class Story:
             span = self.spans[-1]
             self._close(span.start_ms + wire.mark[1] / SAMPLES_PER_MS - span.from_ms)
 
-    def _on_media(self, wire: Wire) -> None:
+    def _on_media(self, wire: CarrierEvent) -> None:
         from_ms, start_ms = wire.position / SAMPLES_PER_MS, wire.plays_at
         last = self.spans[-1] if self.spans else None
         if last and last.reply == wire.reply and self._flowing:

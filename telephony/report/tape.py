@@ -19,7 +19,7 @@ DRAWN = frozenset({"CallerAudio", "SpeechProbability"})  # 80 times a second, an
 NOTHING: dict[str, Any] = {}
 
 
-class Word(msgspec.Struct, frozen=True):
+class TapeWord(msgspec.Struct, frozen=True):
     """A spoken word; ms from the start of its piece of audio."""
 
     text: str = ""
@@ -34,7 +34,7 @@ class Tool(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-class Request(msgspec.Struct, frozen=True):
+class ModelRequest(msgspec.Struct, frozen=True):
     """What a model was asked."""
 
     digits: str | None = None  # None: the tape does not tell
@@ -54,12 +54,12 @@ class Item(msgspec.Struct, frozen=True):
     keys: str = ""
     text: str = ""
     meaning: str | None = None
-    words: tuple[Word, ...] = ()
+    words: tuple[TapeWord, ...] = ()
     reason: str = ""
     calls: tuple[Tool, ...] = ()
     results: tuple[Tool, ...] = ()
     cue: str = ""
-    request: Request = Request()
+    request: ModelRequest = ModelRequest()
     speech_end_ms: Ms = 0.0
     onset_ms: Ms | None = None
     heard: str | None = None
@@ -69,7 +69,7 @@ class Item(msgspec.Struct, frozen=True):
     number: str = ""
 
 
-class Wire(msgspec.Struct, frozen=True):
+class CarrierEvent(msgspec.Struct, frozen=True):
     """What went to the carrier (`out`: media, mark, clear, underrun) or came from it (`into`: mark, gap)."""
 
     at: Ms
@@ -105,7 +105,7 @@ class TapeLine(msgspec.Struct, frozen=True):
     event: Item | None = None
     commands: tuple[Item, ...] = ()
     state: str = ""  # empty: as before
-    wire: Wire | None = None
+    wire: CarrierEvent | None = None
 
 
 class Tape(msgspec.Struct, frozen=True):
@@ -143,7 +143,7 @@ def read_tape(path: Path) -> Tape:
 def _line(number: int, raw: dict[str, Any]) -> TapeLine:
     try:
         if "out" in raw or "in" in raw:
-            return TapeLine(raw["at"], raw, wire=msgspec.convert(raw, Wire))
+            return TapeLine(raw["at"], raw, wire=msgspec.convert(raw, CarrierEvent))
         event = _item(raw["event"], EVENTS) if "event" in raw else None
         commands = tuple(_item(command, COMMANDS) for command in raw.get("commands", ()))
         drawn = event is not None and event.type in DRAWN and not commands and "state" not in raw

@@ -21,7 +21,7 @@ class AgentWord(msgspec.Struct, frozen=True):
     heard: bool
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TranscriptEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A turn of the caller or the agent, or a note."""
 
     who: str  # caller, agent, note
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: list[str] = []  # figures, each in a few words
 
 
-def transcript(tape: Tape, story: Story) -> list[Entry]:
+def transcript(tape: Tape, story: Story) -> list[TranscriptEntry]:
     """All entries, in order."""
     entries = [*_caller_turns(story), *_agent_turns(story), *_notes(tape, story)]
     return sorted(entries, key=lambda entry: (entry.start, entry.end))
@@ -63,11 +63,11 @@ def turn_starts(story: Story) -> Iterator[tuple[ReplyStory, float | None]]:
         since = reply.speech_end_ms if reply.decided_at is None else reply.decided_at
 
 
-def _caller_turns(story: Story) -> Iterator[Entry]:
+def _caller_turns(story: Story) -> Iterator[TranscriptEntry]:
     for reply, start in turn_starts(story):
         keys = reply.keys_at or (reply.decided_at or 0.0,)
         begin, end = (keys[0], keys[-1]) if start is None else (start, reply.speech_end_ms)
-        yield Entry(
+        yield TranscriptEntry(
             who="caller",
             start=begin,
             end=end,
@@ -99,7 +99,7 @@ def _stages(reply: ReplyStory, end_ms: float) -> list[str]:
     return facts
 
 
-def _agent_turns(story: Story) -> Iterator[Entry]:
+def _agent_turns(story: Story) -> Iterator[TranscriptEntry]:
     for reply in story.replies.values():
         if reply.pressed_at is not None:
             yield _keys(reply, reply.pressed_at)
@@ -108,7 +108,7 @@ def _agent_turns(story: Story) -> Iterator[Entry]:
             continue
         heard = reply.words_heard()
         words = [AgentWord(w.text, _ear_time(reply, w.start_ms), i < heard) for i, w in enumerate(reply.words)]
-        yield Entry(
+        yield TranscriptEntry(
             who="agent",
             start=reply.ear_at,
             end=reply.ear_end,
@@ -120,11 +120,11 @@ def _agent_turns(story: Story) -> Iterator[Entry]:
         )
 
 
-def _keys(reply: ReplyStory, at: float) -> Entry:
+def _keys(reply: ReplyStory, at: float) -> TranscriptEntry:
     """Keys that the agent pressed: as tones they have been heard, as events they are only known to have been sent."""
     start, end = (at, at) if reply.ear_at is None else (reply.ear_at, reply.ear_end)
     text = f"Pressed {reply.text or 'keys'}"
-    return Entry(who="agent", start=start, end=end, text=text, reply=reply.number, tags=["keys"])
+    return TranscriptEntry(who="agent", start=start, end=end, text=text, reply=reply.number, tags=["keys"])
 
 
 def _ear_time(reply: ReplyStory, ms: float) -> float | None:
@@ -146,7 +146,7 @@ def _heard(reply: ReplyStory) -> list[str]:
     return [f"{heard_ms / 1000:.1f} s"]
 
 
-def _notes(tape: Tape, story: Story) -> Iterator[Entry]:
+def _notes(tape: Tape, story: Story) -> Iterator[TranscriptEntry]:
     yield from (_talk_over(b) for b in story.breaks if b.pause_ms is not None or b.over_ms is not None)
     yield from (_note(at, "A sound that was no speech: forgotten") for at in story.forgotten)
     for reply in story.replies.values():
@@ -163,11 +163,11 @@ def _notes(tape: Tape, story: Story) -> Iterator[Entry]:
                 yield _note(line.at, text)
 
 
-def _note(at: float, text: str, end: float | None = None, tags: list[str] | None = None) -> Entry:
-    return Entry(who="note", start=at, end=at if end is None else end, text=text, tags=tags or [])
+def _note(at: float, text: str, end: float | None = None, tags: list[str] | None = None) -> TranscriptEntry:
+    return TranscriptEntry(who="note", start=at, end=at if end is None else end, text=text, tags=tags or [])
 
 
-def _talk_over(talk_over: Break) -> Entry:
+def _talk_over(talk_over: Break) -> TranscriptEntry:
     over, pause = talk_over.over_ms, talk_over.pause_ms
     start = next(at for at in (talk_over.onset_ms, pause, over) if at is not None)
     text = "Heard over the agent" + (f": “{talk_over.guess}”" if talk_over.guess else "")
@@ -181,7 +181,7 @@ def _talk_over(talk_over: Break) -> Entry:
     return _note(start, text, over, tags)
 
 
-def _reply_notes(reply: ReplyStory) -> Iterator[Entry]:
+def _reply_notes(reply: ReplyStory) -> Iterator[TranscriptEntry]:
     if Story.taken_back(reply) and reply.cancelled_at is not None:
         text = f"Answer {reply.number} " + ("was taken back" if reply.cue else "was made early and not used")
         yield _note(reply.cancelled_at, text + (": the model wanted more of the turn" if reply.unfinished else ""))

@@ -17,7 +17,7 @@ import uvicorn
 
 from config.exceptions import SettingsError
 from config.settings import ServerSettings, Settings
-from telephony.server.http.connection import SPARE_CONNECTIONS, Config, HttpConnection
+from telephony.server.http.connection import SPARE_CONNECTIONS, HttpConfig, HttpConnection
 from telephony.server.http.websocket import MediaConnection
 from telephony.server.last_resort import LastResort
 
@@ -135,7 +135,7 @@ def build_server(
     app: "App", settings: Settings, on_listening: Callable[[list[str]], None] = lambda _: None
 ) -> DrainingServer:
     """A server for the application, not yet started."""
-    config = Config(
+    config = HttpConfig(
         app.asgi,
         host=settings.server.host,
         port=settings.server.port,

@@ -41,7 +41,7 @@ class Process(Protocol):
         """Send SIGKILL."""
 
 
-class ServerError(LineError):
+class ServerProcessError(LineError):
     """The server did not start, or the expected log line did not come."""
 
 
@@ -59,7 +59,7 @@ class ServerProcess:
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[LogLine], None] | None = None,
     ) -> None:
-        """Start it and wait until it listens; raises ServerError with its last output when it ends instead."""
+        """Start it and wait until it listens; raises ServerProcessError with its last output when it ends instead."""
         arguments = [
             part
             for key, value in {"server.port": 0, **settings}.items()
@@ -76,7 +76,7 @@ class ServerProcess:
         self._reader.start()
         try:
             self.url: str = self.wait_for("listening", START_S, logger="voxline.server")["url"]
-        except ServerError:
+        except ServerProcessError:
             self.stop()
             raise
 
@@ -101,7 +101,7 @@ class ServerProcess:
                 return line
             last = [*self.other_output, *map(str, self.log)][-20:]
         state = f"the server has ended with {self.process.poll()}" if self._output_over else f"waited {timeout_s} s"
-        raise ServerError("\n".join([f"no log line {message!r} {fields or ''}: {state}", *last]))
+        raise ServerProcessError("\n".join([f"no log line {message!r} {fields or ''}: {state}", *last]))
 
     def stop(self) -> int:
         """End it gracefully if it is running, by force if it does not end; returns its exit status."""

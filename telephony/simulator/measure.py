@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from audio.rate import SAMPLES_PER_MS
 from telephony.simulator.ear import JOIN, Talkspurt
 from telephony.simulator.playback import Underrun
-from telephony.simulator.report import CallReport, Dry, Interruption, Summary, Traffic, Turn, distribution
+from telephony.simulator.report import CallReport, Dry, Interruption, Summary, Traffic, TurnReport, distribution
 from telephony.simulator.script_runner import ScriptedUtterance
 from telephony.simulator.talk import Talk
 
@@ -66,7 +66,7 @@ def _interruption(
 
 def _turn(
     item: ScriptedUtterance, interruption: Interruption | None, said: Sequence[ScriptedUtterance], talk: Talk
-) -> Turn:
+) -> TurnReport:
     after = item.onset
     if interruption is not None:  # going on speaking is no answer
         cleared = interruption.clear_ms
@@ -74,7 +74,7 @@ def _turn(
     answer = _first_after(after, talk.ear.spurts)
     if answer is not None and answer.start > _next_onset(item, said):
         answer = None
-    return Turn(
+    return TurnReport(
         step=item.step,
         text=item.text,
         onset_ms=_ms(item.onset),

@@ -27,7 +27,7 @@ class Distribution(msgspec.Struct, frozen=True):
     max: float | None = None
 
 
-class Turn(msgspec.Struct, frozen=True):
+class TurnReport(msgspec.Struct, frozen=True):
     """A turn of the caller that calls for an answer, and how soon the answer was heard."""
 
     step: int
@@ -113,7 +113,7 @@ class CallReport(msgspec.Struct, kw_only=True):
     close_reason: str = ""
     duration_ms: float = 0.0  # of the stream
     start_to_first_audio_ms: float | None = None
-    turns: list[Turn] = []
+    turns: list[TurnReport] = []
     interruptions: list[Interruption] = []
     underruns: list[Dry] = []
     summary: Summary = Summary()

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agent.tape.whatif import Outcome, what_if
+from agent.tape.whatif import Experience, what_if
 from config import strict_yaml
 from config.exceptions import SettingsError, TapeError
 from config.extras import install_command
@@ -22,7 +22,7 @@ def compare(paths: Iterable[Path], changes: dict[str, Any], *, everything: bool 
     """Print what all calls were and would have been, and then each that would have been another, or, when `everything`
     is wanted, each. Status 2 if a tape cannot be tried again."""
     found = find_tapes(paths)
-    before, after = Outcome(), Outcome()
+    before, after = Experience(), Experience()
     rows, left_out = [], []
     for path in found:
         try:
@@ -47,7 +47,7 @@ def compare(paths: Iterable[Path], changes: dict[str, Any], *, everything: bool 
     return 2 if left_out else 0
 
 
-def _before_and_after(was: Outcome, would: Outcome) -> list[str]:
+def _before_and_after(was: Experience, would: Experience) -> list[str]:
     return [f"{a} → {b}" for a, b in zip(_figures(was), _figures(would), strict=True)]
 
 
@@ -71,9 +71,10 @@ def sweep(paths: Iterable[Path], ranges: dict[str, list[Any]], plot: Path | None
     if not tapes:
         raise TapeError("none of the tapes is full (tape.mode), so none can be tried again")
     found = [(point, _total(tapes, dict(zip(ranges, point, strict=True)))) for point in points]
-    best = frontier([(share(outcome), median(outcome)) for _, outcome in found])
+    best = frontier([(share(experience), median(experience)) for _, experience in found])
     rows = [
-        [*point, *_figures(outcome), "*" if number in best else ""] for number, (point, outcome) in enumerate(found)
+        [*point, *_figures(experience), "*" if number in best else ""]
+        for number, (point, experience) in enumerate(found)
     ]
     _table([*ranges, *COLUMNS, "best"], rows)
     print(f"{len(tapes)} calls; * nothing else has both a shorter gap and fewer cut-offs")
@@ -110,32 +111,38 @@ def frontier(points: Sequence[tuple[float, float]]) -> set[int]:
     }
 
 
-def median(outcome: Outcome) -> float:
+def median(experience: Experience) -> float:
     """The median gap in ms; infinite without any."""
-    return statistics.median(outcome.gaps) if outcome.gaps else float("inf")
+    return statistics.median(experience.gaps) if experience.gaps else float("inf")
 
 
-def share(outcome: Outcome) -> float:
+def share(experience: Experience) -> float:
     """Turns that were cut off, 0..1."""
-    return outcome.cut_offs / outcome.turns if outcome.turns else 0.0
+    return experience.cut_offs / experience.turns if experience.turns else 0.0
 
 
 COLUMNS = ["turns", "gap p50 ms", "p95", "cut off", "pauses", "interruptions", "resumed", "wasted"]
 
 
-def _total(tapes: list[Tape], changes: dict[str, Any]) -> Outcome:
-    total = Outcome()
+def _total(tapes: list[Tape], changes: dict[str, Any]) -> Experience:
+    total = Experience()
     for head, steps in tapes:
         total.add(what_if(head, steps, changes))
     return total
 
 
-def _figures(outcome: Outcome) -> list[Any]:
-    gaps = sorted(outcome.gaps)
+def _figures(experience: Experience) -> list[Any]:
+    gaps = sorted(experience.gaps)
     p95 = round(gaps[int(0.95 * (len(gaps) - 1))]) if gaps else "-"
-    p50 = round(median(outcome)) if gaps else "-"
-    counts = [outcome.cut_offs, outcome.pauses, outcome.interruptions, outcome.resumes, outcome.discarded]
-    return [outcome.turns, p50, p95, *counts]
+    p50 = round(median(experience)) if gaps else "-"
+    counts = [
+        experience.cut_offs,
+        experience.pauses,
+        experience.interruptions,
+        experience.resumes,
+        experience.discarded,
+    ]
+    return [experience.turns, p50, p95, *counts]
 
 
 def _table(columns: list[str], rows: list[list[Any]]) -> None:
@@ -155,7 +162,7 @@ def _plotting(path: Path) -> None:
         raise SettingsError(f"--plot {path}: there is no folder {path.parent}")
 
 
-def _plot(path: Path, names: list[str], found: list[tuple[tuple[Any, ...], Outcome]], best: set[int]) -> None:
+def _plot(path: Path, names: list[str], found: list[tuple[tuple[Any, ...], Experience]], best: set[int]) -> None:
     import matplotlib  # noqa: PLC0415 (an extra)
 
     matplotlib.use("Agg")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine.base import Turn, Word
-from agent.history import Heard, History
+from agent.history import HeardReply, History
 
 
 def words(*spans: tuple[str, float, float]) -> tuple[Word, ...]:
@@ -13,7 +13,7 @@ def words(*spans: tuple[str, float, float]) -> tuple[Word, ...]:
 
 
 def test_words_count_from_the_mark_at_their_end() -> None:
-    heard = Heard()
+    heard = HeardReply()
     assert heard.add(1000, words(("Hello", 0, 400), ("there", 450, 900))) == (400, 900)
     assert heard.add(500, words(("caller.", 50, 480))) == (1480,)
     assert heard.rest() == (1500,)
@@ -27,7 +27,7 @@ def test_words_count_from_the_mark_at_their_end() -> None:
 
 
 def test_marks_that_go_back_or_too_far_change_nothing() -> None:
-    heard = Heard()
+    heard = HeardReply()
     heard.add(1000, words(("one", 0, 500), ("two", 500, 1000)))
     heard.played(700)
     heard.played(300)
@@ -37,7 +37,7 @@ def test_marks_that_go_back_or_too_far_change_nothing() -> None:
 
 
 def test_audio_without_words_is_marked_at_its_end() -> None:
-    heard = Heard()
+    heard = HeardReply()
     assert heard.add(250, ()) == (250,)
     assert heard.rest() == ()
     heard.played(250)
@@ -47,7 +47,7 @@ def test_audio_without_words_is_marked_at_its_end() -> None:
 
 @given(st.lists(st.lists(st.floats(1, 500), max_size=5), max_size=6), st.lists(st.floats(0, 5000), max_size=10))
 def test_what_was_heard_is_always_a_beginning_of_what_was_said(pieces: list[list[float]], marks: list[float]) -> None:
-    heard, said = Heard(), []
+    heard, said = HeardReply(), []
     for piece in pieces:
         ends, at = [], 0.0
         for length in piece:

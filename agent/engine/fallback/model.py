@@ -32,7 +32,7 @@ from agent.engine.base import (
     Transcript,
 )
 from agent.engine.fallback.circuit_breaker import CircuitBreaker
-from agent.engine.fallback.patience import Reading
+from agent.engine.fallback.patience import PatientReader
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.engine import FallbackSettings
@@ -122,7 +122,7 @@ class FallbackModel:
         text: str | None = None  # of its last words; None before its first event
         filled = False
         try:
-            async with Reading(self._model.reply(request)) as events:
+            async with PatientReader(self._model.reply(request)) as events:
                 if filler_ms and not await events.begins_within(filler_ms / 1000):
                     filled = True
                     self.fillers += 1

@@ -12,7 +12,7 @@ SILENT_S = 10.0  # without an event until the model counts as failed; `reply.tim
 MAX_EVENTS = 256  # read ahead
 
 
-class Reading:
+class PatientReader:
     """One reply being read; to be used with `async with`, which ends it."""
 
     def __init__(self, events: AsyncGenerator[ModelEvent, None]) -> None:

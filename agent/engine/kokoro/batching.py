@@ -7,7 +7,7 @@ import threading
 
 import msgspec
 
-from agent.engine.kokoro.forward import Row, Spoken
+from agent.engine.kokoro.forward import SynthesisInput, SynthesisOutput
 from agent.engine.kokoro.phonemes import MAX_PHONEMES
 from agent.exceptions import EngineError
 
@@ -16,25 +16,25 @@ LONGER = 1.5  # or this factor
 MAX_PADDED = 1536  # phonemes in one run, padding included: bounds its memory
 
 
-class Job(msgspec.Struct, frozen=True, eq=False):
+class SynthesisJob(msgspec.Struct, frozen=True, eq=False):
     """One piece of one request."""
 
     request: str
-    row: Row
+    row: SynthesisInput
     first: bool  # a caller waits in silence for it
-    result: "asyncio.Future[Spoken | None]"  # None: it was cancelled; the event loop's own, as in `deliver`
+    result: "asyncio.Future[SynthesisOutput | None]"  # None: it was cancelled; the event loop's own, as in `deliver`
 
     @property
     def size(self) -> int:
         """Phonemes."""
         return len(self.row.tokens)
 
-    def deliver(self, spoken: Spoken | EngineError) -> None:
+    def deliver(self, spoken: SynthesisOutput | EngineError) -> None:
         """Hand over the result, from any thread. It is discarded when nobody is waiting for it any more."""
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             self.result.get_loop().call_soon_threadsafe(self._set, spoken)
 
-    def _set(self, spoken: Spoken | EngineError) -> None:
+    def _set(self, spoken: SynthesisOutput | EngineError) -> None:
         if self.result.done():
             return
         if isinstance(spoken, EngineError):
@@ -60,14 +60,14 @@ class BatchQueue:
     def __init__(self, limit: int, batch: int) -> None:
         self._limit = limit
         self._batch = batch
-        self._jobs: list[Job] = []  # in the order in which they are served
+        self._jobs: list[SynthesisJob] = []  # in the order in which they are served
         self._changed = threading.Condition()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def put(self, jobs: list[Job]) -> None:
+    def put(self, jobs: list[SynthesisJob]) -> None:
         """Enqueue all pieces of a request, or none: raises EngineError when there is no room for them."""
         with self._changed:
             if self._closed:
@@ -86,7 +86,7 @@ class BatchQueue:
         with self._changed:
             self._jobs = [job for job in self._jobs if job.request != request]
 
-    def take(self) -> list[Job]:
+    def take(self) -> list[SynthesisJob]:
         """Wait for work: the first in the queue and others of about its length, so that none waits for a longer one.
         Empty once the queue is closed."""
         with self._changed:
@@ -105,7 +105,7 @@ class BatchQueue:
             self._changed.notify_all()
 
 
-def _together(jobs: list[Job], batch: int) -> list[Job]:
+def _together(jobs: list[SynthesisJob], batch: int) -> list[SynthesisJob]:
     """The first job and those spoken together with it, at most `batch`."""
     head = jobs[0]
     most = max(head.size + SLACK, int(head.size * LONGER))

@@ -22,7 +22,7 @@ FRAME = 600  # samples in a frame, the unit of durations
 _STYLE = 128  # numbers of a style that shape the sound; the others shape the prosody
 
 
-class Row(msgspec.Struct, frozen=True):
+class SynthesisInput(msgspec.Struct, frozen=True):
     """One text to be spoken."""
 
     tokens: tuple[int, ...]  # of its phonemes
@@ -30,7 +30,7 @@ class Row(msgspec.Struct, frozen=True):
     speed: float = 1.0
 
 
-class Spoken(msgspec.Struct, frozen=True):
+class SynthesisOutput(msgspec.Struct, frozen=True):
     """What a row became: mono float32 at RATE, and the frames of each phoneme, those of both edges included."""
 
     audio: FloatArray
@@ -57,7 +57,7 @@ class Forward:
                 module.register_forward_pre_hook(self._clear)
 
     @torch.inference_mode()
-    def __call__(self, rows: Sequence[Row]) -> list[Spoken]:
+    def __call__(self, rows: Sequence[SynthesisInput]) -> list[SynthesisOutput]:
         """Speak the rows together, each as if it were alone."""
         model, device = self._model, self._model.device
         sizes = torch.tensor([len(row.tokens) + 2 for row in rows])
@@ -83,7 +83,7 @@ class Forward:
             pitch, energy = self._prosody(features.transpose(-1, -2) @ alignment, prosody, frames)
             audio = model.decoder(text, pitch, energy, sound).squeeze(1).cpu()
         return [
-            Spoken(audio[index, : int(frames[index]) * FRAME].numpy(), counted[index, : int(size)].numpy())
+            SynthesisOutput(audio[index, : int(frames[index]) * FRAME].numpy(), counted[index, : int(size)].numpy())
             for index, size in enumerate(sizes)
         ]
 

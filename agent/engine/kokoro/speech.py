@@ -3,7 +3,7 @@
 import numpy as np
 
 from agent.engine.base import FloatArray, Speech, Word
-from agent.engine.kokoro.forward import FRAME, RATE, Spoken
+from agent.engine.kokoro.forward import FRAME, RATE, SynthesisOutput
 from agent.engine.kokoro.phonemes import CLAUSE_MARKS, SENTENCE_MARKS, Phonemes
 
 EARLY = 3  # frames by which Kokoro's sound runs ahead of its durations, as its own `join_timestamps` has it
@@ -19,7 +19,7 @@ _WINDOW = RATE // 50  # 20 ms, over which levels are measured
 _PAUSE_DB = 25.0  # windows this far below the loudest one are pauses
 
 
-def finish(spoken: Spoken, phonemes: Phonemes) -> Speech:
+def finish(spoken: SynthesisOutput, phonemes: Phonemes) -> Speech:
     """A piece ready to be played, at 24 kHz; its words are those of the text, in order, each within the audio."""
     begins = np.concatenate([[0], np.cumsum(spoken.durations)])[1:] * FRAME  # of each phoneme, in samples
     early = min(EARLY, int(spoken.durations[0])) * FRAME

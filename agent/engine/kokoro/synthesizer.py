@@ -14,8 +14,8 @@ import torch
 from agent.engine.base import SpeakRequest, Speech
 from agent.engine.faults import judge
 from agent.engine.host import find_folder, use_own_stream
-from agent.engine.kokoro.batching import BatchQueue, Job, is_first, most_phonemes
-from agent.engine.kokoro.forward import Forward, Row
+from agent.engine.kokoro.batching import BatchQueue, SynthesisJob, is_first, most_phonemes
+from agent.engine.kokoro.forward import Forward, SynthesisInput
 from agent.engine.kokoro.loading import FILES, Voices, load_model
 from agent.engine.kokoro.phonemes import Phonemes, Phonemizer
 from agent.engine.kokoro.speech import finish
@@ -34,7 +34,7 @@ class KokoroSynthesizer:
         # On a CPU a batch takes as long as its chunks one by one, and would only hold up the first.
         self._batch = settings.batch if settings.device == "cuda" else 1
         self._waiting = BatchQueue(settings.waiting, self._batch)
-        self._speaking: dict[str, list[Job]] = {}
+        self._speaking: dict[str, list[SynthesisJob]] = {}
         self._cancelled: set[str] = set()  # of those in `_speaking`
         self._texts = ThreadPoolExecutor(1, thread_name_prefix="kokoro-text")
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="kokoro")
@@ -81,7 +81,7 @@ class KokoroSynthesizer:
             if request.id in self._cancelled:
                 return
             jobs += [
-                Job(request.id, row, index == 0 and is_first(request.id), loop.create_future())
+                SynthesisJob(request.id, row, index == 0 and is_first(request.id), loop.create_future())
                 for index, (_, row) in enumerate(pieces)
             ]
             self._waiting.put(jobs)
@@ -119,14 +119,14 @@ class KokoroSynthesizer:
 
     # In the text thread
 
-    def _read(self, request: SpeakRequest) -> list[tuple[Phonemes, Row]]:
+    def _read(self, request: SpeakRequest) -> list[tuple[Phonemes, SynthesisInput]]:
         voice = self._voices.get(request.voice or self._settings.voice)
         pieces = self._phonemizer.read(request.text, request.language)
         return [(piece, self._row(piece, voice, request.speed)) for piece in pieces]
 
-    def _row(self, piece: Phonemes, voice: torch.Tensor, speed: float) -> Row:
+    def _row(self, piece: Phonemes, voice: torch.Tensor, speed: float) -> SynthesisInput:
         tokens = tuple(self._vocabulary[character] for character in piece.text)
-        return Row(tokens, voice[len(tokens) - 1], speed)
+        return SynthesisInput(tokens, voice[len(tokens) - 1], speed)
 
     # In the model's thread
 
@@ -134,7 +134,7 @@ class KokoroSynthesizer:
         while jobs := self._waiting.take():
             self._speak(jobs)
 
-    def _speak(self, jobs: list[Job]) -> None:
+    def _speak(self, jobs: list[SynthesisJob]) -> None:
         """One run; when it fails, each by itself, so that one bad text costs nobody else anything."""
         try:
             for job, spoken in zip(jobs, self._forward([job.row for job in jobs]), strict=True):

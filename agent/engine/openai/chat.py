@@ -22,7 +22,7 @@ from agent.engine.base import (
     clearest,
 )
 from agent.engine.openai.audio import to_wav
-from agent.engine.openai.client import UNREADABLE, Cancelled, Client, Failure, ServerError
+from agent.engine.openai.client import UNREADABLE, Cancelled, Client, Failure, ModelServerError
 from agent.engine.openai.sse import EventStream
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
@@ -126,7 +126,7 @@ class ChatModel:
                     if choice and (choice.delta.content or choice.delta.tool_calls):
                         yield choice.delta
         if not finished:
-            raise ServerError(f"{self._client.url}: the model's answer broke off")
+            raise ModelServerError(f"{self._client.url}: the model's answer broke off")
 
     def _choice(self, event: str) -> _Choice | None:
         chunk = self._client.parse(event, _Chunk)

@@ -34,7 +34,7 @@ T = TypeVar("T")
 logger = logging.getLogger("voxline.engine.openai")
 
 
-class ServerError(EngineError):
+class ModelServerError(EngineError):
     """The server cannot be reached, refuses, or breaks off. `status` is that of its answer, 0 when there was none."""
 
     def __init__(self, message: str, status: int = 0, wait_s: float = 0.0) -> None:
@@ -102,7 +102,7 @@ class Client:
         try:
             async with self.request("GET", "/models") as response:
                 body = await read(response)
-        except ServerError as error:
+        except ModelServerError as error:
             if error.status != httpx.codes.NOT_FOUND:
                 raise
             logger.warning("%s/models is not there: whether the server has %r is not known", self.url, model)
@@ -114,7 +114,7 @@ class Client:
 
     @asynccontextmanager
     async def request(self, method: str, path: str, **arguments: Any) -> AsyncGenerator[httpx.Response, None]:
-        """Send one request; the answer's body is to be read inside. ServerError when it fails, there or here."""
+        """Send one request; the answer's body is to be read inside. ModelServerError when it fails, there or here."""
         url, settings = self.url + path, self._settings
         try:
             async with self._http.stream(method, path, **arguments) as response:
@@ -125,13 +125,13 @@ class Client:
             raise EngineError(f"all {settings.connections} connections are in use; engine.openai.connections") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             reason = str(error) or f"no connection within {settings.connect_s} s"
-            raise ServerError(
+            raise ModelServerError(
                 f"{self.url} cannot be reached ({reason}): start the server, or set engine.openai.url"
             ) from None
         except httpx.TimeoutException:
             raise EngineError(f"{url}: nothing came for {settings.read_s} s; engine.openai.read_s") from None
         except httpx.HTTPError as error:
-            raise ServerError(f"{url}: broken off: {self._shown(str(error)) or type(error).__name__}") from None
+            raise ModelServerError(f"{url}: broken off: {self._shown(str(error)) or type(error).__name__}") from None
 
     async def stream(self, name: str, attempt: Callable[[], AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
         """What `attempt` yields, tried again while it fails before its first item. Ends at once, with Cancelled, when
@@ -172,12 +172,12 @@ class Client:
         except UNREADABLE as error:
             raise EngineError(f"{self.url} answers otherwise than OpenAI's API: {error}") from None
 
-    def failure(self, error: "Failure | str") -> ServerError:
+    def failure(self, error: "Failure | str") -> ModelServerError:
         """An error that the server reports in the middle of an answer."""
         if isinstance(error, str):
             error = Failure(error)
         status = error.code if isinstance(error.code, int) else SERVER_ERROR
-        return ServerError(f"{self.url}: {self._shown(error.message)}", status)
+        return ModelServerError(f"{self.url}: {self._shown(error.message)}", status)
 
     async def _pump(
         self, items: "asyncio.Queue[T | Exception | None]", attempt: Callable[[], AsyncGenerator[T, None]]
@@ -191,7 +191,7 @@ class Client:
                             begun = True
                             await items.put(item)
                     break
-                except ServerError as error:
+                except ModelServerError as error:
                     if begun or number >= self._settings.retries or not error.passing or error.wait_s > MAX_WAIT_S:
                         raise
                     logger.info("trying again: %s", error)
@@ -200,10 +200,10 @@ class Client:
         except Exception as error:  # noqa: BLE001 (raised where the items are taken)
             await items.put(error)
 
-    async def _refusal(self, url: str, response: httpx.Response) -> ServerError:
+    async def _refusal(self, url: str, response: httpx.Response) -> ModelServerError:
         status = response.status_code
         message = self._shown(_message(await read(response))) or response.reason_phrase
-        return ServerError(f"{url}: {status} {message}{HINTS.get(status, '')}", status, _wait_s(response))
+        return ModelServerError(f"{url}: {status} {message}{HINTS.get(status, '')}", status, _wait_s(response))
 
     def _shown(self, message: str) -> str:
         """A message of the server's, as it may be shown: one line, without the key."""

@@ -32,7 +32,7 @@ class Limits(msgspec.Struct, frozen=True):
     close_s: float = 8.0  # to give everything back; then it is killed
 
 
-class Shape(msgspec.Struct, frozen=True):
+class EngineParts(msgspec.Struct, frozen=True):
     """Which parts a profile has; see Engine."""
 
     recognizer: bool
@@ -71,8 +71,8 @@ class AnswerStream:
 class Child:
     """One life of the child process, from its start to its end."""
 
-    def __init__(self, shape: Shape, limits: Limits) -> None:
-        self._shape = shape
+    def __init__(self, parts: EngineParts, limits: Limits) -> None:
+        self._parts = parts
         self._limits = limits
         self._channel = protocol.Channel(protocol.FromWorker, self._receive, self._lost)
         self._process: asyncio.subprocess.Process | None = None
@@ -174,8 +174,8 @@ class Child:
             case protocol.Pong():
                 self._answered = True
             case protocol.Ready():
-                if Shape(frame.recognizer, frame.transcribes_in_background) != self._shape:
-                    self._refusal = f"the engine's process has built other parts than {self._shape}"
+                if EngineParts(frame.recognizer, frame.transcribes_in_background) != self._parts:
+                    self._refusal = f"the engine's process has built other parts than {self._parts}"
                 self._settled.set()
             case protocol.Refused():
                 self._refusal = frame.message

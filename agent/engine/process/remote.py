@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from agent.engine.base import Engine, ModelEvent, ReplyRequest, SpeakRequest, Speech, SpeechBlock, Transcript
 from agent.engine.process import protocol
-from agent.engine.process.child import Child, Limits, Shape
+from agent.engine.process.child import Child, EngineParts, Limits
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.engine import EngineSettings
@@ -31,17 +31,17 @@ T = TypeVar("T")
 logger = logging.getLogger("voxline.engine.remote")
 
 
-def shape_of(settings: EngineSettings) -> Shape:
+def parts_of(settings: EngineSettings) -> EngineParts:
     """What `profiles.build_models` gives for these settings, told without importing any model's packages."""
     match settings.profile:
         case "gpu":
-            return Shape(recognizer=settings.voxtral.transcripts != "off", transcribes_in_background=True)
+            return EngineParts(recognizer=settings.voxtral.transcripts != "off", transcribes_in_background=True)
         case "cascade":
-            return Shape(
+            return EngineParts(
                 recognizer=settings.cascade.recognizer != "embedded", transcribes_in_background=settings.cascade.audio
             )
         case "openai":
-            return Shape(recognizer=True, transcribes_in_background=settings.openai.audio)
+            return EngineParts(recognizer=True, transcribes_in_background=settings.openai.audio)
         case _:
             raise EngineError(f"the profile {settings.profile!r} has no models")
 
@@ -50,20 +50,20 @@ def in_process(
     settings: EngineSettings, agents: dict[str, AgentSettings], *, factory: str = BUILD, limits: Limits | None = None
 ) -> Engine:
     """An engine whose parts live in one child process, which builds them with `factory` (module.function, called with
-    the settings and the agents, in `shape_of` these settings). Nothing is started before `load`."""
-    shape = shape_of(settings)
-    process = EngineProcess(factory, pickle.dumps((settings, agents)), shape, limits or Limits())
-    recognizer = RemoteRecognizer(process) if shape.recognizer else None
-    return Engine(RemoteModel(process), RemoteSynthesizer(process), recognizer, shape.transcribes_in_background)
+    the settings and the agents, in `parts_of` these settings). Nothing is started before `load`."""
+    parts = parts_of(settings)
+    process = EngineProcess(factory, pickle.dumps((settings, agents)), parts, limits or Limits())
+    recognizer = RemoteRecognizer(process) if parts.recognizer else None
+    return Engine(RemoteModel(process), RemoteSynthesizer(process), recognizer, parts.transcribes_in_background)
 
 
 class EngineProcess:
     """The child process through all its lives."""
 
-    def __init__(self, factory: str, settings: bytes, shape: Shape, limits: Limits) -> None:
+    def __init__(self, factory: str, settings: bytes, parts: EngineParts, limits: Limits) -> None:
         self._factory = factory
         self._settings = settings
-        self._shape = shape
+        self._parts = parts
         self._limits = limits
         self._child: Child | None = None  # the one that is ready
         self._settled = asyncio.Event()  # unset while an attempt to load is under way, or due after a death
@@ -118,7 +118,7 @@ class EngineProcess:
         limits = self._limits
         back_off = limits.back_off_s
         while True:
-            child = Child(self._shape, limits)
+            child = Child(self._parts, limits)
             if await self._one_life(child) >= limits.proven_s:
                 back_off = limits.back_off_s
             logger.error("%s", self._down, extra={"pid": child.pid, "again_in_s": back_off})

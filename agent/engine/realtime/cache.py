@@ -16,7 +16,7 @@ STRIDE = 64  # positions by which the part attended to grows
 
 
 @dataclass(frozen=True)
-class Shape:
+class CacheShape:
     """Of one slot."""
 
     layers: int
@@ -30,10 +30,10 @@ class Shape:
         return 2 * self.layers * self.heads * self.length * self.width
 
 
-class SlotCache(Cache):
+class RingCache(Cache):
     """Keys and values of every slot's last `length` positions, a ring for each: position p lies at p % length."""
 
-    def __init__(self, shape: Shape, window: int, slots: int, like: Tensor) -> None:
+    def __init__(self, shape: CacheShape, window: int, slots: int, like: Tensor) -> None:
         """`window`: positions that attention looks back, at most `length` less those of one step, plus one."""
         super().__init__(layers=[])
         self._length, self._window = shape.length, window

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import VoxtralRealtimeFeatureExtractor, VoxtralRealtimeForConditionalGeneration
 
 from agent.engine.base import FloatArray
-from agent.engine.realtime.cache import ConvStates, Shape, SlotCache
+from agent.engine.realtime.cache import CacheShape, ConvStates, RingCache
 from agent.engine.realtime.layout import Layout
 
 
@@ -39,14 +39,14 @@ class RealtimeModel:
         self._encoder, self._decoder = network.model.audio_tower, network.model.language_model
         weight = network.lm_head.weight
         self._device, self._dtype = weight.device, weight.dtype
-        self._mel = Mel(features, self._device)
+        self._mel = MelFrames(features, self._device)
         self._per_token = network.config.downsample_factor  # positions of the encoder
         config: Any = network.config  # its parts are not typed
         encoder, decoder = shapes(config, layout)
         # One more slot: it holds the silence with which all begin.
         self._template = slots
-        self._heard = SlotCache(encoder, config.audio_config.sliding_window, slots + 1, weight)
-        self._said = SlotCache(decoder, config.text_config.sliding_window, slots + 1, weight)
+        self._heard = RingCache(encoder, config.audio_config.sliding_window, slots + 1, weight)
+        self._said = RingCache(decoder, config.text_config.sliding_window, slots + 1, weight)
         embedder = self._encoder.embedder
         self._conv = ConvStates({"conv1": embedder.conv1, "conv2": embedder.conv2}, slots + 1, weight)
         self._positions = np.zeros(slots + 1, np.int64)  # tokens so far in each slot
@@ -133,7 +133,7 @@ class RealtimeModel:
         return torch.from_numpy(values).to(self._device, non_blocking=True)
 
 
-class Mel:
+class MelFrames:
     """Log-mel frames as the feature extractor of transformers makes them of a chunk, for many chunks on any device."""
 
     def __init__(self, features: VoxtralRealtimeFeatureExtractor, device: torch.device) -> None:
@@ -149,12 +149,12 @@ class Mel:
         return (mel.clamp(min=self._floor) + 4.0) / 4.0
 
 
-def shapes(config: Any, layout: Layout) -> tuple[Shape, Shape]:
+def shapes(config: Any, layout: Layout) -> tuple[CacheShape, CacheShape]:
     """What the encoder and the decoder remember of one utterance; `config` is a VoxtralRealtimeConfig."""
     audio, text = config.audio_config, config.text_config
     # Beyond the window: what a step adds before it looks back, and what a rewind needs.
     heard = audio.sliding_window + config.downsample_factor * (1 + layout.flush)
     return (
-        Shape(audio.num_hidden_layers, audio.num_attention_heads, heard, audio.head_dim),
-        Shape(text.num_hidden_layers, text.num_key_value_heads, layout.longest, text.head_dim),
+        CacheShape(audio.num_hidden_layers, audio.num_attention_heads, heard, audio.head_dim),
+        CacheShape(text.num_hidden_layers, text.num_key_value_heads, layout.longest, text.head_dim),
     )

@@ -18,7 +18,7 @@ MAX_WAITING_S = 60  # seconds not yet heard by the model; more is dropped
 QUIET_TOKENS = 3  # in a row that say nothing: no word is under way
 
 
-class Mark(NamedTuple):
+class Snapshot(NamedTuple):
     """The state of an utterance at the end of its audio."""
 
     steps: int
@@ -45,7 +45,7 @@ class RealtimeUtterance:
         self._prompt = layout.prompt[layout.prefix :]
         self._steps = 0
         self._last_step: int | None = None  # the one that hears the end of the audio
-        self._mark: Mark | None = None
+        self._snapshot: Snapshot | None = None
         self._pcm = bytearray()  # all of it: if the caller goes on, it tells whether the new audio begins with it
         self._taken = 0  # bytes
         self._upsampler = Upsampler(rate)
@@ -89,12 +89,12 @@ class RealtimeUtterance:
 
     def at_end(self) -> bool:
         """Whether all audio has been heard, there is no more, and the silence has yet to be added."""
-        return self._last_step is not None and self._mark is None and not self.ready()
+        return self._last_step is not None and self._snapshot is None and not self.ready()
 
     def add_silence(self) -> None:
         """As much as it takes for the last words to come out."""
         layout = self._layout
-        self._mark = Mark(self._steps, len(self.tokens), self._audio, copy(self._upsampler))
+        self._snapshot = Snapshot(self._steps, len(self.tokens), self._audio, copy(self._upsampler))
         samples = (layout.flush + 1) * layout.token + self._upsampler.delay
         silence = self._upsampler.feed(bytes(samples * self._sample))
         self._audio = np.concatenate((self._audio, silence))
@@ -112,17 +112,17 @@ class RealtimeUtterance:
     @property
     def marked(self) -> bool:
         """Whether it can be continued from the end of its audio."""
-        return self._mark is not None
+        return self._snapshot is not None
 
     def goes_on(self, number: int, pcm: bytes, rate: int = RATE) -> "RealtimeUtterance | None":
         """The utterance that begins with `pcm`, if that is this one's audio and more: it need not be heard again."""
-        if self._mark is None or rate != self._rate or pcm[: len(self._pcm)] != self._pcm:
+        if self._snapshot is None or rate != self._rate or pcm[: len(self._pcm)] != self._pcm:
             return None
         longer = RealtimeUtterance(number, self.call, self._layout, rate)
         longer.slot = self.slot
-        longer.tokens = self.tokens[: self._mark.tokens]
-        longer._steps, longer._audio = self._mark.steps, self._mark.audio
-        longer._upsampler = self._mark.upsampler
+        longer.tokens = self.tokens[: self._snapshot.tokens]
+        longer._steps, longer._audio = self._snapshot.steps, self._snapshot.audio
+        longer._upsampler = self._snapshot.upsampler
         longer._pcm = self._pcm
         longer._taken = len(self._pcm)
         longer.add(pcm[len(self._pcm) :])

@@ -13,7 +13,7 @@ from agent.engine.voxtral.checkpoint import Checkpoint
 from agent.engine.voxtral.gpu_memory import KEPT_AUDIO, MAX_PREFILL, MIN_LENGTH, PREFILL
 from agent.engine.voxtral.graphs import Graphs
 from agent.engine.voxtral.layers import Layers
-from agent.engine.voxtral.mel import BANDS, FRAMES, Mel, last_30_s
+from agent.engine.voxtral.mel import BANDS, FRAMES, MelSpectrogram, last_30_s
 from agent.engine.voxtral.operations import Operations
 from agent.engine.voxtral.sampling import choose
 from agent.engine.voxtral.self_check import operations_for
@@ -23,7 +23,7 @@ from audio.rate import RATE
 log = logging.getLogger(__name__)
 
 
-class Row(NamedTuple):
+class SlotInput(NamedTuple):
     """What a step needs to know of one slot."""
 
     slot: int
@@ -55,7 +55,7 @@ class Decoder:
         self.operations = operations or operations_for(self.device, dtype, shape)
         self._layers = Layers(model.model.language_model, self.cache, self.operations)
         self._graphs = Graphs(self.device, enabled=self.device.type == "cuda")
-        self._mel = Mel(self.device)
+        self._mel = MelSpectrogram(self.device)
         self._heard: OrderedDict[tuple[int, bytes], torch.Tensor] = OrderedDict()
         self._prefixes: list[Prefix] = []
 
@@ -66,10 +66,10 @@ class Decoder:
         every = self._graphs.enabled
         for length in reversed(sizes(MIN_LENGTH, self.context)) if every else [min(MIN_LENGTH, self.context)]:
             for rows in reversed(sizes(MIN_ROWS, self.slots)) if every else [1]:
-                self.step([Row(rows - 1, 0, length - 1, 0.0, 1.0, 0.0)])
+                self.step([SlotInput(rows - 1, 0, length - 1, 0.0, 1.0, 0.0)])
             most = min(MAX_PREFILL, length) // PREFILL * PREFILL
             for count in range(most, 0, -PREFILL) if every else [PREFILL]:
-                self.pick(self.prefill(0, [0] * count, b"", length - count), Row(0, 0, 0, 0.0, 1.0, 0.0), None)
+                self.pick(self.prefill(0, [0] * count, b"", length - count), SlotInput(0, 0, 0, 0.0, 1.0, 0.0), None)
 
     def learn(self, ids: list[int]) -> None:
         """Read the beginning of future prompts, once; the first slot must be free."""
@@ -115,18 +115,18 @@ class Decoder:
             return self._read(length, *(each.to(self.device) for each in inputs))
         return self._graphs.run("read", (padded, length), lambda *each: self._read(length, *each), *inputs)
 
-    def pick(self, logits: torch.Tensor, row: Row, forbidden: torch.Tensor | None) -> int:
+    def pick(self, logits: torch.Tensor, row: SlotInput, forbidden: torch.Tensor | None) -> int:
         """The token that follows a prompt; none of the `forbidden` ones (ids on the device)."""
         if forbidden is not None:
             logits = logits.index_fill(1, forbidden, -torch.inf)
         chances = torch.tensor([[row.temperature], [row.top_p], [row.draw]])
         return int(self._graphs.run("choose", 1, choose, logits, chances))
 
-    def step(self, rows: list[Row]) -> list[int]:
+    def step(self, rows: list[SlotInput]) -> list[int]:
         """One more token for each row, in order."""
         count = bucket(max(row.slot for row in rows) + 1, MIN_ROWS, self.slots)
         length = bucket(max(row.length for row in rows) + 1, MIN_LENGTH, self.context)
-        whole: list[Row] = [Row(slot, 0, self.cache.nowhere, 0.0, 1.0, 0.0) for slot in range(count)]
+        whole: list[SlotInput] = [SlotInput(slot, 0, self.cache.nowhere, 0.0, 1.0, 0.0) for slot in range(count)]
         for row in rows:
             whole[row.slot] = row
         numbers = torch.tensor([[row.token for row in whole], [row.length for row in whole]])

@@ -16,7 +16,7 @@ import torch
 
 from agent.engine.faults import judge
 from agent.engine.host import use_own_stream
-from agent.engine.voxtral.decoder import Decoder, Row
+from agent.engine.voxtral.decoder import Decoder, SlotInput
 from agent.engine.voxtral.slots import Slots
 from agent.exceptions import DeviceLost, EngineError, OutOfMemory
 from audio.rate import RATE
@@ -27,7 +27,7 @@ CLOSE_S = 30.0  # for the thread to end: one step, or the capture of one graph
 
 
 @dataclass(eq=False)
-class Job:
+class DecodeJob:
     """One reply, or one transcript: what the loop is asked for."""
 
     id: str
@@ -46,10 +46,10 @@ class Job:
     cancelled: bool = field(default=False, init=False)
 
 
-class Event(NamedTuple):
+class DecodeEvent(NamedTuple):
     """A token of a job, or its end: None, or the error that ended it. A cancelled job has no end."""
 
-    job: Job
+    job: DecodeJob
     what: int | EngineError | None
 
 
@@ -57,17 +57,17 @@ class Event(NamedTuple):
 class Running:
     """A job in its slot."""
 
-    job: Job
+    job: DecodeJob
     slot: int
     random: random.Random
     token: int = 0  # the last one, not yet read
     length: int = 0  # positions filled
     written: int = 0  # tokens
 
-    def row(self) -> Row:
+    def row(self) -> SlotInput:
         """What the next step needs, with a random number drawn for it."""
         job = self.job
-        return Row(self.slot, self.token, self.length, job.temperature, job.top_p, self.random.random())
+        return SlotInput(self.slot, self.token, self.length, job.temperature, job.top_p, self.random.random())
 
 
 class DecodeLoop:
@@ -81,7 +81,7 @@ class DecodeLoop:
         end: int,
         forbidden: list[int],
         prefixes: list[list[int]],
-        deliver: Callable[[list[Event]], None],
+        deliver: Callable[[list[DecodeEvent]], None],
     ) -> None:
         self.slots = Slots(decoder.slots)
         self._decoder = decoder
@@ -90,10 +90,10 @@ class DecodeLoop:
         self._forbidden = forbidden
         self._prefixes = prefixes
         self._deliver = deliver
-        self._waiting: deque[Job] = deque()
-        self._patient: deque[Job] = deque()
+        self._waiting: deque[DecodeJob] = deque()
+        self._patient: deque[DecodeJob] = deque()
         self._running: list[Running] = []  # newest last
-        self._events: list[Event] = []
+        self._events: list[DecodeEvent] = []
         self._changed = threading.Condition()
         self._closing = False
         self._ready = threading.Event()
@@ -108,7 +108,7 @@ class DecodeLoop:
         if self._failure:
             raise EngineError(f"Voxtral could not warm up: {self._failure}") from self._failure
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: DecodeJob) -> None:
         """Queue a job for a slot; raises EngineError when too many are waiting."""
         with self._changed:
             if self._closing:
@@ -118,11 +118,11 @@ class DecodeLoop:
                     raise EngineError(
                         f"{self._max_waiting} replies wait already: the GPU is too slow for so many calls"
                     )
-                self._events.append(Event(self._patient.pop(), EngineError("a reply needs its place")))
+                self._events.append(DecodeEvent(self._patient.pop(), EngineError("a reply needs its place")))
             (self._patient if job.patient else self._waiting).append(job)
             self._changed.notify()
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: DecodeJob) -> None:
         """End a job before the next step; no event of it comes after that."""
         with self._changed:
             job.cancelled = True
@@ -165,7 +165,7 @@ class DecodeLoop:
         with self._changed:
             self._closing = True
         for job in [*(running.job for running in self._running), *self._waiting, *self._patient]:
-            self._events.append(Event(job, self._over()))
+            self._events.append(DecodeEvent(job, self._over()))
         self._flush()
 
     def _turn(self, first: torch.Tensor) -> bool:
@@ -188,10 +188,10 @@ class DecodeLoop:
         # A transcript never takes the last slot: a caller may want an answer.
         return self.slots.free > 0 if self._waiting else self.slots.free > 1 and bool(self._patient)
 
-    def _next(self) -> Job:
+    def _next(self) -> DecodeJob:
         return self._waiting.popleft() if self._waiting else self._patient.popleft()
 
-    def _admit(self, job: Job, first: torch.Tensor) -> None:
+    def _admit(self, job: DecodeJob, first: torch.Tensor) -> None:
         """Read a job's prompt into a slot and write its first token."""
         source, length = self.slots.longest(job.call, job.ids)
         running = Running(job, self.slots.take(), random.Random(job.seed))  # noqa: S311 (no secret)
@@ -225,11 +225,11 @@ class DecodeLoop:
         running.token = token
         running.written += 1
         if token != self._end:
-            self._events.append(Event(running.job, token))
+            self._events.append(DecodeEvent(running.job, token))
         full = running.length >= self._decoder.context
         if token == self._end or running.written >= running.job.max_tokens or full:
             self._release(running)
-            self._events.append(Event(running.job, None))
+            self._events.append(DecodeEvent(running.job, None))
 
     def _shed(self, among: list[Running], error: Exception) -> None:
         """Something has failed for these jobs. The newest gives way where memory was short, and the others repeat the
@@ -242,7 +242,7 @@ class DecodeLoop:
         for running in given_up:
             log.error("%s: %s", running.job.id, fault, exc_info=None if isinstance(fault, OutOfMemory) else error)
             self._release(running)
-            self._events.append(Event(running.job, fault))
+            self._events.append(DecodeEvent(running.job, fault))
 
     def _release(self, running: Running) -> None:
         self._running.remove(running)

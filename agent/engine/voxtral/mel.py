@@ -30,7 +30,7 @@ EDGE = -(-(HALF + HALF_TAPS - 1) // STEP)  # frames that the beginning of the au
 Samples = NDArray[np.int16]  # [n] at 8 kHz, or [n, 2] at 16 kHz
 
 
-class Mel:
+class MelSpectrogram:
     """Computes spectrograms on one device."""
 
     def __init__(self, device: torch.device) -> None:
@@ -96,7 +96,7 @@ class Mel:
 class GrowingMel:
     """The frames of one utterance, computed as its audio arrives. It holds no more than the last 30 s."""
 
-    def __init__(self, mel: Mel, rate: int = RATE) -> None:
+    def __init__(self, mel: MelSpectrogram, rate: int = RATE) -> None:
         self.rate = rate  # Hz of the audio added
         self._mel = mel
         self._size = size_of(rate)

@@ -11,11 +11,11 @@ from agent.engine.base import Done, ModelEvent, ReplyRequest, Text, clearest
 from agent.engine.prompt import conclude
 from agent.engine.voxtral.checkpoint import Checkpoint, load
 from agent.engine.voxtral.decoder import Decoder
-from agent.engine.voxtral.loop import DecodeLoop, Job
+from agent.engine.voxtral.loop import DecodeJob, DecodeLoop
 from agent.engine.voxtral.prompt import Prompts, transcription
 from agent.engine.voxtral.streaming_mel import Listening
 from agent.engine.voxtral.streams import Streams
-from agent.engine.voxtral.text import Reading, Vocabulary
+from agent.engine.voxtral.text import ReplyReader, Vocabulary
 from agent.engine.voxtral.transcriber import VoxtralTranscriber
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
@@ -55,7 +55,7 @@ class VoxtralModel:
         self._agents = agents
         self._loaded: Loaded | None = None
         self._loading = asyncio.Lock()
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, DecodeJob] = {}
         self.listening = Listening()
         self.transcriber = VoxtralTranscriber(self.listening, self.load, self._transcribe, self.cancel)
 
@@ -72,7 +72,7 @@ class VoxtralModel:
             raise EngineError(f"there is no agent {request.agent!r}")
         prompt = loaded.prompts[request.agent].reply(request)
         audio, rate = clearest(request)
-        job = Job(
+        job = DecodeJob(
             request.id,
             prompt.ids,
             audio if prompt.audio else b"",
@@ -86,7 +86,7 @@ class VoxtralModel:
             seed=settings.seed,
             forbidden=settings.unfinished and not request.early,
         )
-        reading = Reading(loaded.vocabulary, markers=settings.unfinished and request.early)
+        reading = ReplyReader(loaded.vocabulary, markers=settings.unfinished and request.early)
         async with aclosing(self._tokens(loaded, job)) as tokens:
             async for token in tokens:
                 for event in reading.add(token):
@@ -133,8 +133,8 @@ class VoxtralModel:
         settings = self._agents.get(agent)
         prompt = transcription(loaded.tokenizer, settings.language.split("-")[0] if settings else "en")
         most = min(TRANSCRIPT_TOKENS, self._settings.context - len(prompt.ids))
-        job = Job(utterance, prompt.ids, audio, bands, rate=rate, max_tokens=most, patient=True)
-        reading = Reading(loaded.vocabulary, markers=False)
+        job = DecodeJob(utterance, prompt.ids, audio, bands, rate=rate, max_tokens=most, patient=True)
+        reading = ReplyReader(loaded.vocabulary, markers=False)
         async with aclosing(self._tokens(loaded, job)) as tokens:
             async for token in tokens:
                 for event in reading.add(token):
@@ -144,7 +144,7 @@ class VoxtralModel:
             if isinstance(event, Text):
                 yield event.text
 
-    async def _tokens(self, loaded: Loaded, job: Job) -> AsyncGenerator[int, None]:
+    async def _tokens(self, loaded: Loaded, job: DecodeJob) -> AsyncGenerator[int, None]:
         """The tokens of a job, which can be cancelled by id."""
         self._jobs[job.id] = job
         try:

@@ -6,7 +6,7 @@ import torch
 
 from agent.engine.host import lacking_for_kernels
 from agent.engine.voxtral.operations import Kept, Operations, Plain, Where, masking, turning
-from agent.engine.voxtral.slots import Shape
+from agent.engine.voxtral.slots import DecoderShape
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ POSITIONS = [0, 17, 127, 128, 299, CONTEXT]  # of its rows; the last one is at r
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 0.06}
 
 
-def operations_for(device: torch.device, dtype: torch.dtype, shape: Shape) -> Operations:
+def operations_for(device: torch.device, dtype: torch.dtype, shape: DecoderShape) -> Operations:
     """Kernels on a GPU; torch's own elsewhere, and where the kernels cannot be built or are wrong, which is logged."""
     if device.type != "cuda":
         return Plain()
@@ -31,7 +31,7 @@ def operations_for(device: torch.device, dtype: torch.dtype, shape: Shape) -> Op
     return kernels
 
 
-def compare(operations: Operations, device: torch.device, dtype: torch.dtype, shape: Shape) -> None:
+def compare(operations: Operations, device: torch.device, dtype: torch.dtype, shape: DecoderShape) -> None:
     """Raises AssertionError where these operations and torch's own differ, on random numbers."""
     random = torch.Generator().manual_seed(0)
 

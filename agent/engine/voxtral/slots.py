@@ -9,7 +9,7 @@ from transformers import LlamaConfig, VoxtralConfig
 MIN_ROWS = 8  # decoded at once: fewer would hardly be faster, and slots that rest keep what their call may need again
 
 
-class Shape(NamedTuple):
+class DecoderShape(NamedTuple):
     """Of a language model: layers, heads of queries, groups of heads that share keys and values, numbers of a head."""
 
     layers: int
@@ -24,7 +24,9 @@ class SlotCache:
     The last position of each slot is never read as anybody's: rows that rest write there.
     """
 
-    def __init__(self, shape: Shape, slots: int, context: int, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, shape: DecoderShape, slots: int, context: int, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
         size = (shape.layers, slots, shape.groups, context + 1, shape.size)
         self.keys = torch.zeros(size, device=device, dtype=dtype)
         self.values = torch.zeros(size, device=device, dtype=dtype)
@@ -111,10 +113,10 @@ def sizes(smallest: int, largest: int) -> list[int]:
     return found
 
 
-def shape_of(config: VoxtralConfig) -> Shape:
+def shape_of(config: VoxtralConfig) -> DecoderShape:
     """Of its language model."""
     text = config.text_config
     assert isinstance(text, LlamaConfig)
     heads = text.num_attention_heads
     size = text.head_dim or text.hidden_size // heads
-    return Shape(text.num_hidden_layers, heads, text.num_key_value_heads or heads, size)
+    return DecoderShape(text.num_hidden_layers, heads, text.num_key_value_heads or heads, size)

@@ -3,7 +3,7 @@
 import torch
 
 from agent.engine.base import Recognizer, SpeechBlock, Transcript, clearest
-from agent.engine.voxtral.mel import GrowingMel, Mel
+from agent.engine.voxtral.mel import GrowingMel, MelSpectrogram
 from audio.rate import RATE
 
 MAX_UTTERANCES = 256  # of at most 3 MB each; beyond that, the oldest one's call must have been lost
@@ -12,7 +12,7 @@ MAX_UTTERANCES = 256  # of at most 3 MB each; beyond that, the oldest one's call
 class UtteranceMel:
     """One in progress."""
 
-    def __init__(self, block: SpeechBlock, mel: Mel) -> None:
+    def __init__(self, block: SpeechBlock, mel: MelSpectrogram) -> None:
         self.call = block.call
         self.agent = block.agent
         self.mel = GrowingMel(mel, clearest(block)[1])
@@ -22,7 +22,7 @@ class Listening:
     """Hears every block once, some 0.2 ms each, so that the spectrogram is almost ready at the end of a turn."""
 
     def __init__(self) -> None:
-        self._mel = Mel(torch.device("cpu"))
+        self._mel = MelSpectrogram(torch.device("cpu"))
         self._utterances: dict[str, UtteranceMel] = {}
         self._last: dict[str, UtteranceMel] = {}  # by call
 

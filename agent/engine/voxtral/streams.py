@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 
-from agent.engine.voxtral.loop import DecodeLoop, Event, Job
+from agent.engine.voxtral.loop import DecodeEvent, DecodeJob, DecodeLoop
 from agent.exceptions import EngineError
 
 
@@ -21,7 +21,7 @@ class Streams:
 
     def __init__(self, build: Callable[..., DecodeLoop]) -> None:
         """`build` makes the decode loop, given `deliver`."""
-        self._streams: dict[Job, TokenStream] = {}
+        self._streams: dict[DecodeJob, TokenStream] = {}
         self._loop = build(deliver=self._deliver)
 
     def start(self) -> None:
@@ -32,7 +32,7 @@ class Streams:
         """End it, and all streams with an error; blocks."""
         self._loop.close()
 
-    async def tokens(self, job: Job) -> AsyncGenerator[int, None]:
+    async def tokens(self, job: DecodeJob) -> AsyncGenerator[int, None]:
         """The tokens of a job as they come; leaving the iterator cancels the job. Raises EngineError when
         it fails."""
         stream = self._streams[job] = TokenStream()
@@ -49,22 +49,22 @@ class Streams:
             if not ended:
                 self._loop.cancel(job)
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: DecodeJob) -> None:
         """Stop working on a job; its tokens end."""
         self._loop.cancel(job)
         if stream := self._streams.get(job):
             stream.queue.put_nowait(None)
 
-    def _deliver(self, events: list[Event]) -> None:
+    def _deliver(self, events: list[DecodeEvent]) -> None:
         """In the loop's thread."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[Event]] = defaultdict(list)
+        by_loop: dict[asyncio.AbstractEventLoop, list[DecodeEvent]] = defaultdict(list)
         for event in events:
             if stream := self._streams.get(event.job):
                 by_loop[stream.loop].append(event)
         for loop, theirs in by_loop.items():
             loop.call_soon_threadsafe(self._put, theirs)
 
-    def _put(self, events: list[Event]) -> None:
+    def _put(self, events: list[DecodeEvent]) -> None:
         for job, what in events:
             if stream := self._streams.get(job):
                 stream.queue.put_nowait(what)

@@ -58,7 +58,7 @@ class Vocabulary:
         return self._tekken.get_special_token(name) if self._tekken.is_special(name) else None
 
 
-class Reading:
+class ReplyReader:
     """Reads one reply, token by token. With `markers`, it may begin with one."""
 
     def __init__(self, vocabulary: Vocabulary, *, markers: bool) -> None:

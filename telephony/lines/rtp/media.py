@@ -24,7 +24,7 @@ from telephony.lines.rtp.jitter import JitterBuffer
 from telephony.lines.rtp.packet import Packet
 from telephony.lines.rtp.parameters import Parameters, SocketAddress
 from telephony.lines.rtp.rtcp_session import RtcpSession
-from telephony.lines.rtp.source import Source, canonical
+from telephony.lines.rtp.source import RtpSource, canonical
 from telephony.lines.rtp.srtp import Srtp
 
 NextFrame = Callable[[], bytes | None]  # 20 ms of PCM16 at the line's rate; None for silence
@@ -68,7 +68,7 @@ class Media:
         self._keys_out = keys or KeySender()
         self._keys_in = KeyReceiver()
         self._next_frame = next_frame
-        self._source = Source(nat=nat)
+        self._source = RtpSource(nat=nat)
         self._named: SocketAddress | None = None  # the last address agreed on
         self._control_from: SocketAddress | None = None
         self._timestamp = self._random.getrandbits(32)

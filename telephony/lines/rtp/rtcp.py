@@ -28,7 +28,7 @@ class Block(msgspec.Struct, frozen=True):
     delay: int = 0  # since then, in 1/65536 s
 
 
-class Report(msgspec.Struct, frozen=True):
+class RtcpReport(msgspec.Struct, frozen=True):
     """A receiver report; with `ntp` a sender report."""
 
     ssrc: int  # of the reporting side
@@ -53,7 +53,7 @@ class Goodbye(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-Item = Report | Name | Goodbye
+Item = RtcpReport | Name | Goodbye
 
 
 def parse(data: bytes) -> list[Item]:
@@ -92,7 +92,7 @@ def _parse_one(kind: int, count: int, body: bytes) -> list[Item]:
     return []
 
 
-def _parse_report(kind: int, count: int, body: bytes) -> Report:
+def _parse_report(kind: int, count: int, body: bytes) -> RtcpReport:
     start = _SENDER.size if kind == SENDER_REPORT else _WORD.size
     if len(body) < start + count * _BLOCK.size:
         raise ValueError("RTCP report is too short")
@@ -102,9 +102,9 @@ def _parse_report(kind: int, count: int, body: bytes) -> Report:
         lost = losses & 0xFFFFFF
         blocks.append(Block(ssrc, losses >> 24, lost - (lost >> 23 << 24), highest, jitter, last_sr, delay))
     if kind == RECEIVER_REPORT:
-        return Report(_WORD.unpack_from(body)[0], tuple(blocks))
+        return RtcpReport(_WORD.unpack_from(body)[0], tuple(blocks))
     ssrc, ntp, timestamp, packets, octets = _SENDER.unpack_from(body)
-    return Report(ssrc, tuple(blocks), ntp, timestamp, packets, octets)
+    return RtcpReport(ssrc, tuple(blocks), ntp, timestamp, packets, octets)
 
 
 def _parse_names(count: int, body: bytes) -> list[Name]:
@@ -131,7 +131,7 @@ def build(*items: Item) -> bytes:
 
 def _build_one(item: Item) -> bytes:
     match item:
-        case Report():
+        case RtcpReport():
             blocks = b"".join(map(_build_block, item.blocks))
             if item.ntp is None:
                 return _packet(RECEIVER_REPORT, len(item.blocks), _WORD.pack(item.ssrc) + blocks)

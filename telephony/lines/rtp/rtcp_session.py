@@ -47,12 +47,12 @@ class RtcpSession:
         """Read the peer's reports."""
         for item in items:
             match item:
-                case rtcp.Report():
+                case rtcp.RtcpReport():
                     self._take(item, now_ms)
                 case rtcp.Goodbye():
                     self.peer_left = True
 
-    def _take(self, report: rtcp.Report, now_ms: float) -> None:
+    def _take(self, report: rtcp.RtcpReport, now_ms: float) -> None:
         if report.ntp is not None:
             self._last_sr, self._last_sr_ms = rtcp.middle(report.ntp), now_ms
         for block in report.blocks:
@@ -62,7 +62,7 @@ class RtcpSession:
                 if round_trip_ms is not None and round_trip_ms < MAX_ROUND_TRIP_MS:
                     self.round_trip_ms = round_trip_ms
 
-    def _report(self, reception: Reception, timestamp: int, now_ms: float) -> rtcp.Report:
+    def _report(self, reception: Reception, timestamp: int, now_ms: float) -> rtcp.RtcpReport:
         blocks: tuple[rtcp.Block, ...] = ()
         if reception.streams:
             delay = int((now_ms - self._last_sr_ms) * 65.536) & 0xFFFF_FFFF if self._last_sr else 0
@@ -71,8 +71,8 @@ class RtcpSession:
                 rtcp.Block(reception.ssrc, fraction, reception.lost, reception.extended, jitter, self._last_sr, delay),
             )
         if not self.packets:
-            return rtcp.Report(self.ssrc, blocks)
-        return rtcp.Report(
+            return rtcp.RtcpReport(self.ssrc, blocks)
+        return rtcp.RtcpReport(
             self.ssrc, blocks, rtcp.ntp(now_ms), timestamp, self.packets & 0xFFFF_FFFF, self.octets & 0xFFFF_FFFF
         )
 

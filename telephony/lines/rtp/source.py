@@ -17,7 +17,7 @@ IN_SEQUENCE = 3  # packets of another source that replaces
 SILENT_MS = 100  # one that has been silent for so long
 
 
-class Source:
+class RtpSource:
     """The source of one call's RTP. Every datagram is shown to `may_be`, then valid RTP to `take`."""
 
     def __init__(self, *, nat: bool) -> None:

@@ -21,7 +21,7 @@ from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.parameters import Parameters
 from telephony.lines.sip.agreement import Agreement
 from telephony.lines.sip.dialogs.invite_dialog import Call
-from telephony.lines.sip.liveness import Liveness, Step
+from telephony.lines.sip.liveness import Liveness, LivenessStep
 from telephony.lines.sip.media.audio_line import NotAcceptable
 from telephony.lines.sip.media.offer import Negotiation
 from telephony.lines.sip.media.sockets import MediaSockets
@@ -264,12 +264,12 @@ class SipCall(Line):
         silent_ms = self._wire.silent_ms(now_ms)
         by_right = self._wire.silent_by_right
         match self._liveness.look(silent_ms, by_right=by_right):
-            case Step.ASK:
+            case LivenessStep.ASK:
                 if not by_right:
                     self.log.info("no media: asking the peer", extra={"silent_s": round(silent_ms / 1000, 1)})
                 self._call.probe(now_ms)
                 self._changed()
-            case Step.GIVE_UP:
+            case LivenessStep.GIVE_UP:
                 self._lose(f"no media for {silent_ms / 1000:.0f} s")
 
     def _note_gap(self) -> None:

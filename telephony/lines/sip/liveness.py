@@ -9,7 +9,7 @@ from enum import Enum, auto
 MOST_QUESTIONS = 15  # to a peer that ought to send: 5 minutes with the default time-out
 
 
-class Step(Enum):
+class LivenessStep(Enum):
     """What to do."""
 
     NOTHING = auto()
@@ -25,11 +25,11 @@ class Liveness:
         self._timeout_ms = timeout_ms
         self._asked = 0
 
-    def look(self, silent_ms: float, *, by_right: bool) -> Step:
+    def look(self, silent_ms: float, *, by_right: bool) -> LivenessStep:
         """`silent_ms` have passed since the peer last sent anything."""
         if silent_ms <= self._timeout_ms:
             self._asked = 0
         if silent_ms <= self._timeout_ms * (self._asked + 1):
-            return Step.NOTHING
+            return LivenessStep.NOTHING
         self._asked += 1
-        return Step.GIVE_UP if self._asked > MOST_QUESTIONS and not by_right else Step.ASK
+        return LivenessStep.GIVE_UP if self._asked > MOST_QUESTIONS and not by_right else LivenessStep.ASK

@@ -14,7 +14,7 @@ from telephony.lines.sip.access.authentication import Authentication
 from telephony.lines.sip.attended_transfer import AttendedTransfers
 from telephony.lines.sip.call import SipCall
 from telephony.lines.sip.calls import Calls
-from telephony.lines.sip.dialogs.core import Config
+from telephony.lines.sip.dialogs.core import UserAgentConfig
 from telephony.lines.sip.dialogs.events import (
     Acked,
     Answered,
@@ -116,7 +116,7 @@ class SipService:
         sip = self._settings.sip
         host = sip.advertised or sip.host
         self._ua = UserAgent(
-            Config(
+            UserAgentConfig(
                 {transport: (host, port) for transport, port in self.ports.items()},
                 max_calls=self._settings.call.capacity * (2 if sip.transfer == "attended" else 1) + SPARE_CALLS,
                 retry_after_s=RETRY_S,

@@ -19,7 +19,7 @@ SPARE_CONNECTIONS = 1000  # besides those of calls: for webhooks, health, metric
 MAX_IN_FLIGHT = 16  # requests on one connection that wait for their answers
 
 
-class Config(uvicorn.Config):
+class HttpConfig(uvicorn.Config):
     """uvicorn's, and the limits of the connections."""
 
     limits: StreamSettings
@@ -42,7 +42,7 @@ class HttpConnection(HttpToolsProtocol):
     """A request must be complete within `start_timeout_s`, counted from the opening of the connection, and its answer
     must be read within `send_timeout_s`."""
 
-    config: Config
+    config: HttpConfig
     _deadline: TimerHandle | None = None  # for a whole request
     _unread: TimerHandle | None = None  # for reading an answer
     _overhead_bytes = 0  # of the present request

@@ -10,7 +10,7 @@ from websockets.protocol import OPEN
 from telephony.lines.close_codes import CloseCode
 from telephony.lines.refusals import MAX_PATH
 from telephony.lines.stream.stream_call import DIRECT
-from telephony.server.http.connection import Config
+from telephony.server.http.connection import HttpConfig
 from telephony.server.http.frames import TEXT, Frames, text, text_frame
 
 FRAMES_A_SECOND = 200  # WebSocket frames of every kind; Twilio sends little more than 50
@@ -23,7 +23,7 @@ class MediaConnection(WebSocketsSansIOProtocol):
     frames.py).
     """
 
-    config: Config
+    config: HttpConfig
     _on_message: Callable[[str | bytes], None] | None = None
     _overtaking = False  # whether messages may bypass ASGI's queue, now that it has been empty
 

@@ -10,7 +10,7 @@ from config.exceptions import SettingsError
 from config.sip import SipSettings
 from telephony.lines.rtp import opus
 from telephony.lines.rtp.codec import CODECS, OPUS, PCMA, PCMU
-from telephony.lines.sip.dialogs.core import Config
+from telephony.lines.sip.dialogs.core import UserAgentConfig
 from telephony.lines.sip.dialogs.events import Ended, Event, Send
 from telephony.lines.sip.dialogs.exchange import Credentials
 from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
@@ -73,7 +73,7 @@ class SipTrunk:
         await self._transports.open()
         known = {transport: (self.host, port) for transport, port in self._transports.ports.items()}
         self._ua = UserAgent(
-            Config(known, user="caller", product="voxline caller", max_calls=MOST_CALLS, allow_refer=True),
+            UserAgentConfig(known, user="caller", product="voxline caller", max_calls=MOST_CALLS, allow_refer=True),
             admit=lambda _, __, ___: Refusal(403, "a simulated caller takes no calls"),
         )
 

@@ -13,7 +13,7 @@ from agent.tape.cut_offs import CutOffs
 from agent.tape.format import Header, header, parse_event
 from agent.tape.reader import Step
 from agent.tape.recorder import Recorder
-from agent.tape.whatif import FROM_CALLER, FROM_ENGINE, FROM_LINE, Outcome, what_if
+from agent.tape.whatif import FROM_CALLER, FROM_ENGINE, FROM_LINE, Experience, what_if
 from config.exceptions import TapeError
 from config.settings import Settings, TapeSettings, TurnSettings
 
@@ -136,7 +136,7 @@ def test_a_hold_is_neither_a_barge_in_nor_a_long_wait() -> None:
 
 
 def test_figures_of_many_calls_add_up() -> None:
-    total = Outcome()
+    total = Experience()
     head, steps = taped()
     for _ in range(3):
         total.add(what_if(head, steps))

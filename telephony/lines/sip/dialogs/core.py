@@ -25,7 +25,7 @@ WITH_SDP = ("Content-Type", SDP)
 ACCEPTED = ("Accept", f"{SDP}, multipart/mixed")
 
 
-class Config(msgspec.Struct, frozen=True):
+class UserAgentConfig(msgspec.Struct, frozen=True):
     """The identity and limits of a user agent."""
 
     advertised: dict[str, tuple[str, int]]  # by transport (UDP, TCP, TLS): host and port where peers reach us
@@ -62,7 +62,7 @@ class AnyCall(Protocol):
 class Core:
     """Internal: the shell uses `UserAgent`."""
 
-    def __init__(self, config: Config, token: Callable[[], str], random: Random) -> None:
+    def __init__(self, config: UserAgentConfig, token: Callable[[], str], random: Random) -> None:
         """`token` returns unguessable letters and digits for tags, branches and Call-IDs."""
         self.config = config
         self.token = token

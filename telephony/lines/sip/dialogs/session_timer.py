@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from telephony.lines.sip.dialogs.core import SUPPORTED, Config
+from telephony.lines.sip.dialogs.core import SUPPORTED, UserAgentConfig
 from telephony.lines.sip.syntax.header import parse_number, parse_params
 from telephony.lines.sip.syntax.message import Headers, Request, Response
 from telephony.lines.sip.transactions.answers import Refusal
@@ -18,7 +18,11 @@ class SessionTimer:
     before the session expires."""
 
     def __init__(
-        self, config: Config, timers: Timers, refresh: Callable[[float], None], expired: Callable[[float], None]
+        self,
+        config: UserAgentConfig,
+        timers: Timers,
+        refresh: Callable[[float], None],
+        expired: Callable[[float], None],
     ) -> None:
         self.running = False
         self.ours = False  # whether we are the refresher

@@ -11,7 +11,7 @@ from random import Random, SystemRandom
 
 from telephony.lines.exceptions import CommandError
 from telephony.lines.sip.dialogs.checks import unfit_invite, unknown_method, unsupported
-from telephony.lines.sip.dialogs.core import ACCEPTED, SUPPORTED, AnyCall, Config, Core
+from telephony.lines.sip.dialogs.core import ACCEPTED, SUPPORTED, AnyCall, Core, UserAgentConfig
 from telephony.lines.sip.dialogs.events import Event, Send
 from telephony.lines.sip.dialogs.invite_dialog import Call, CallState
 from telephony.lines.sip.dialogs.registration import Account, Registration
@@ -37,7 +37,7 @@ class UserAgent:
 
     def __init__(
         self,
-        config: Config,
+        config: UserAgentConfig,
         *,
         admit: Admit | None = None,
         closed: Closed = lambda: None,

@@ -29,7 +29,7 @@ class Origin(msgspec.Struct, frozen=True):
         return f"{self.username} {self.session_id} {self.version} {_address(self.address)}"
 
 
-class Level(msgspec.Struct):
+class SdpLevel(msgspec.Struct):
     """What the session and each of its media have in common."""
 
     connection: str = ""  # the host of `c=`; "" if the line is missing
@@ -50,7 +50,7 @@ class Level(msgspec.Struct):
         return next((key for key, _ in self.attributes if key in DIRECTIONS), None)
 
 
-class MediaDescription(Level, kw_only=True):
+class MediaDescription(SdpLevel, kw_only=True):
     """An `m=` line and what belongs to it."""
 
     kind: str  # audio, video, image ... unchanged, since an answer repeats it
@@ -88,7 +88,7 @@ class MediaDescription(Level, kw_only=True):
         return ""
 
 
-class Description(Level, kw_only=True):
+class Description(SdpLevel, kw_only=True):
     """A session description."""
 
     origin: Origin
@@ -122,7 +122,7 @@ def parse(data: bytes) -> Description:
     if not lines or not lines[0].startswith("v=0"):
         raise ValueError("session description does not begin with v=0")
     description = Description(origin=Origin(""))
-    level: Level = description
+    level: SdpLevel = description
     for line in lines[1:]:
         kind, equals, value = line[:1], line[1:2], line[2:].strip()
         if equals != "=" or not kind.isascii() or not kind.islower():
@@ -137,7 +137,7 @@ def parse(data: bytes) -> Description:
     return description
 
 
-def _take(description: Description, level: Level, kind: str, value: str) -> None:
+def _take(description: Description, level: SdpLevel, kind: str, value: str) -> None:
     if kind == "a":
         name, _, rest = value.partition(":")
         level.attributes.append((name.strip().lower(), rest.strip()))
@@ -202,7 +202,7 @@ def encode(description: Description) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
-def _lines(top: list[str], level: Level, order: str) -> list[str]:
+def _lines(top: list[str], level: SdpLevel, order: str) -> list[str]:
     lines = top + level.others
     if level.connection:
         lines.append(f"c={_address(level.connection)}")

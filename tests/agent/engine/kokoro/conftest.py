@@ -11,7 +11,7 @@ import torch
 pytest.importorskip("kokoro", reason="kokoro is for Python below 3.13")
 
 from agent.engine.kokoro import synthesizer as loaded_first
-from agent.engine.kokoro.forward import Forward, Row, Spoken
+from agent.engine.kokoro.forward import Forward, SynthesisInput, SynthesisOutput
 from agent.engine.kokoro.phonemes import Phonemizer
 from agent.engine.kokoro.synthesizer import KokoroSynthesizer
 from bench.checkpoints.kokoro import SYMBOLS, build
@@ -61,7 +61,7 @@ def synthesizer(_loaded: KokoroSynthesizer) -> Iterator[KokoroSynthesizer]:
     assert not len(_loaded._waiting)
 
 
-Said = dict[tuple[tuple[tuple[int, ...], float], ...], list[Spoken]]
+Said = dict[tuple[tuple[tuple[int, ...], float], ...], list[SynthesisOutput]]
 
 
 class Gate:
@@ -76,7 +76,7 @@ class Gate:
         self._started = threading.Event()
         self._open = threading.Event()
 
-    def __call__(self, rows: Sequence[Row]) -> list[Spoken]:
+    def __call__(self, rows: Sequence[SynthesisInput]) -> list[SynthesisOutput]:
         self.runs.append(len(rows))
         self._started.set()
         assert self._open.wait(20)

@@ -6,22 +6,24 @@ import threading
 import pytest
 import torch
 
-from agent.engine.kokoro.batching import MAX_PADDED, BatchQueue, Job, is_first
-from agent.engine.kokoro.forward import Row
+from agent.engine.kokoro.batching import MAX_PADDED, BatchQueue, SynthesisJob, is_first
+from agent.engine.kokoro.forward import SynthesisInput
 from agent.exceptions import EngineError
 
 
-def job(request: str, size: int = 10) -> Job:
+def job(request: str, size: int = 10) -> SynthesisJob:
     loop = asyncio.get_running_loop()
-    return Job(request, Row((1,) * size, torch.zeros(1, 256)), is_first(request), loop.create_future())
+    return SynthesisJob(
+        request, SynthesisInput((1,) * size, torch.zeros(1, 256)), is_first(request), loop.create_future()
+    )
 
 
-def put(waiting: BatchQueue, *jobs: Job) -> None:
+def put(waiting: BatchQueue, *jobs: SynthesisJob) -> None:
     for each in jobs:
         waiting.put([each])
 
 
-def requests(jobs: list[Job]) -> list[str]:
+def requests(jobs: list[SynthesisJob]) -> list[str]:
     return [each.request for each in jobs]
 
 
@@ -75,7 +77,7 @@ async def test_what_is_dropped_makes_room() -> None:
 
 async def test_closing_ends_the_wait() -> None:
     waiting = BatchQueue(2, batch=1)
-    taken: list[list[Job]] = []
+    taken: list[list[SynthesisJob]] = []
     thread = threading.Thread(target=lambda: taken.append(waiting.take()))
     thread.start()
     waiting.close()
@@ -86,8 +88,8 @@ async def test_closing_ends_the_wait() -> None:
 
 
 async def test_a_result_for_a_loop_that_is_gone_is_thrown_away() -> None:
-    def make() -> Job:
-        async def inside() -> Job:
+    def make() -> SynthesisJob:
+        async def inside() -> SynthesisJob:
             return job("a/1.0")
 
         return asyncio.run(inside())

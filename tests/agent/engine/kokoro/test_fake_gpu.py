@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.engine.kokoro.forward import FRAME, Forward, Row, Spoken
+from agent.engine.kokoro.forward import FRAME, Forward, SynthesisInput, SynthesisOutput
 from agent.engine.kokoro.loading import Voices, load_model
 from tests.agent.engine.fake_gpu import GPU, FakeGpu
 
@@ -22,8 +22,8 @@ class Speaker:
         self.forward = Forward(load_model(folder, device, 100))
         self.voice = Voices(folder, device).get("af_heart")
 
-    def __call__(self, lengths: Sequence[int]) -> list[Spoken]:
-        return self.forward([Row(tuple(range(5, 5 + length)), self.voice[length - 1]) for length in lengths])
+    def __call__(self, lengths: Sequence[int]) -> list[SynthesisOutput]:
+        return self.forward([SynthesisInput(tuple(range(5, 5 + length)), self.voice[length - 1]) for length in lengths])
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from agent.engine.base import FloatArray
-from agent.engine.kokoro.forward import FRAME, Forward, Row
+from agent.engine.kokoro.forward import FRAME, Forward, SynthesisInput
 from agent.engine.kokoro.loading import Voices, load_model
 from bench.checkpoints.kokoro import GENUINE_RATES, build
 
@@ -53,13 +53,13 @@ def forward(model: Any, untouched: object) -> Forward:
     return Forward(model)
 
 
-def rows(model: Any, folder: Path, speeds: tuple[float, ...] = (1.0, 1.0, 1.0)) -> list[Row]:
+def rows(model: Any, folder: Path, speeds: tuple[float, ...] = (1.0, 1.0, 1.0)) -> list[SynthesisInput]:
     voice = Voices(folder, "cpu").get("af_heart")
     tokens = [tuple(model.vocab[character] for character in text) for text in TEXTS]
-    return [Row(each, voice[len(each) - 1], speed) for each, speed in zip(tokens, speeds, strict=True)]
+    return [SynthesisInput(each, voice[len(each) - 1], speed) for each, speed in zip(tokens, speeds, strict=True)]
 
 
-def stock(model: Any, row: Row) -> tuple[FloatArray, list[int]]:
+def stock(model: Any, row: SynthesisInput) -> tuple[FloatArray, list[int]]:
     audio, durations = model.forward_with_tokens(torch.tensor([[0, *row.tokens, 0]]), row.style, row.speed)
     return audio.numpy(), durations.tolist()
 
@@ -114,7 +114,7 @@ def test_texts_of_one_length_need_no_padding(model: Any, genuine: Path, forward:
 
 def test_speed(model: Any, genuine: Path, forward: Forward) -> None:
     row = rows(model, genuine)[2]
-    slow, fast = (forward([Row(row.tokens, row.style, speed)])[0] for speed in (0.5, 2.0))
+    slow, fast = (forward([SynthesisInput(row.tokens, row.style, speed)])[0] for speed in (0.5, 2.0))
     assert len(slow.audio) > 1.5 * len(fast.audio)
     assert fast.durations.min() >= 1
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agent.engine.kokoro.batching import most_phonemes
-from agent.engine.kokoro.forward import Forward, Row
+from agent.engine.kokoro.forward import Forward, SynthesisInput
 from agent.engine.kokoro.loading import (
     CONFIG,
     FRAMES_A_PHONEME,
@@ -95,7 +95,7 @@ def test_a_run_takes_no_more_memory_than_was_counted(tmp_path: Path, full: bool,
     model = load_model(build(tmp_path, full=full, voices=()), "cpu")
     forward = Forward(model)
     with Live(*model.parameters(), *model.buffers()) as live:
-        spoken = forward([Row((5,) * count, torch.randn(1, 256) * 0.1) for count in rows])
+        spoken = forward([SynthesisInput((5,) * count, torch.randn(1, 256) * 0.1) for count in rows])
     frames = max(int(each.durations.sum()) for each in spoken) * len(rows)
     bound = run_bytes(json.loads((tmp_path / CONFIG).read_text()), frames)
     assert live.peak <= bound < 3 * live.peak

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agent.engine.base import FloatArray, Speech
-from agent.engine.kokoro.forward import FRAME, RATE, Spoken
+from agent.engine.kokoro.forward import FRAME, RATE, SynthesisOutput
 from agent.engine.kokoro.phonemes import Phonemes, Place
 from agent.engine.kokoro.speech import (
     CLAUSE_PAUSE_MS,
@@ -32,7 +32,7 @@ def speak(text: str = "aa bb.", level: float = 0.1, noise: float = 0.0) -> Speec
     """ "aa": 8 frames, a gap of 8, "bb": 8; before and behind 12 frames of silence. The sound runs 3 frames ahead."""
     audio = np.concatenate([silence(9), tone(8, level), silence(8), tone(8, level), silence(15)])
     audio += noise * np.random.default_rng(1).standard_normal(len(audio)).astype(np.float32)
-    return finish(Spoken(audio, np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes(text, AB))
+    return finish(SynthesisOutput(audio, np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes(text, AB))
 
 
 def test_silence_at_the_edges_is_trimmed_and_words_lie_where_the_sound_is() -> None:
@@ -56,7 +56,7 @@ def test_the_pause_is_that_of_the_last_mark(text: str, pause: int) -> None:
 
 def test_sound_outside_of_the_words_is_cut_off() -> None:
     audio = np.concatenate([tone(9), tone(8), silence(8), tone(8), tone(3), silence(6), tone(6)])
-    speech = finish(Spoken(audio, np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes("aa bb.", AB))
+    speech = finish(SynthesisOutput(audio, np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes("aa bb.", AB))
     # Between the first phoneme, three frames early, and the end of the last by its duration.
     assert 1000 * len(speech.audio) / RATE == pytest.approx(LEADING_MS + 600 + 75 + SENTENCE_PAUSE_MS, abs=2)
 
@@ -73,12 +73,12 @@ def test_the_gain_is_limited_and_nothing_clips() -> None:
     assert np.abs(speak(level=30.0).audio).max() == pytest.approx(PEAK)
     peaky = silence(48)
     peaky[::300] = 5.0
-    speech = finish(Spoken(peaky, np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes("aa bb.", AB))
+    speech = finish(SynthesisOutput(peaky, np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes("aa bb.", AB))
     assert np.abs(speech.audio).max() == pytest.approx(PEAK)
 
 
 def test_pieces_join_without_a_click() -> None:
-    loud = finish(Spoken(tone(48, 0.3), np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes("aa bb", AB))
+    loud = finish(SynthesisOutput(tone(48, 0.3), np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes("aa bb", AB))
     joined = np.concatenate([loud.audio, loud.audio])
     join = len(loud.audio)
     inside = np.abs(np.diff(loud.audio)).max()
@@ -88,6 +88,6 @@ def test_pieces_join_without_a_click() -> None:
 
 
 def test_silence_stays_silence() -> None:
-    speech = finish(Spoken(silence(48), np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes("aa bb.", AB))
+    speech = finish(SynthesisOutput(silence(48), np.array([12, 4, 4, 8, 4, 4, 6, 6])), Phonemes("aa bb.", AB))
     assert not speech.audio.any()
     assert [word.text for word in speech.words] == ["Aa", "—", "Bb"]

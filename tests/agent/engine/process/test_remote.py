@@ -39,7 +39,7 @@ from agent.engine.base import (
 from agent.engine.process import child as lives
 from agent.engine.process import protocol
 from agent.engine.process.child import Limits
-from agent.engine.process.remote import RemoteModel, in_process, shape_of
+from agent.engine.process.remote import RemoteModel, in_process, parts_of
 from agent.engine.profiles import build_models
 from agent.exceptions import EngineError
 from config.agent import load_agents
@@ -145,7 +145,7 @@ def delays(caplog: pytest.LogCaptureFixture) -> list[float]:
     ],
     ids=str,
 )
-def test_its_shape_is_that_of_the_models(values: dict[str, Any]) -> None:
+def test_its_parts_are_those_of_the_models(values: dict[str, Any]) -> None:
     settings = EngineSettings.model_validate(values)
     engine = in_process(settings, {})
     try:
@@ -162,7 +162,7 @@ def test_its_shape_is_that_of_the_models(values: dict[str, Any]) -> None:
 def test_profiles_without_models_are_refused(profile: str) -> None:
     settings = EngineSettings.model_validate({"profile": profile})
     with pytest.raises(EngineError, match=f"'{profile}' has no models"):
-        shape_of(settings)
+        parts_of(settings)
 
 
 def test_the_servers_process_imports_no_models() -> None:

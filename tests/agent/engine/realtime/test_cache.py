@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from agent.engine.realtime.cache import ConvStates, Shape, SlotCache
+from agent.engine.realtime.cache import CacheShape, ConvStates, RingCache
 
-SHAPE = Shape(layers=2, heads=2, length=12, width=4)
+SHAPE = CacheShape(layers=2, heads=2, length=12, width=4)
 WINDOW = 8
 
 
@@ -16,7 +16,7 @@ def states(rows: int, new: int, seed: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("new", [1, 4])
 def test_the_mask_shows_the_window_and_nothing_else(new: int) -> None:
-    cache = SlotCache(SHAPE, WINDOW, 3, torch.zeros(1))
+    cache = RingCache(SHAPE, WINDOW, 3, torch.zeros(1))
     everything: dict[int, list[torch.Tensor]] = {0: [], 1: [], 2: []}
     positions = np.array([0, 2 * new, 5 * new])  # each slot at its own place in time
     for row, start in enumerate(positions):
@@ -42,7 +42,7 @@ def test_the_mask_shows_the_window_and_nothing_else(new: int) -> None:
 
 
 def test_layers_do_not_mix() -> None:
-    cache = SlotCache(SHAPE, WINDOW, 1, torch.zeros(1))
+    cache = RingCache(SHAPE, WINDOW, 1, torch.zeros(1))
     cache.at(slice(0, 1), np.array([[0]]))
     cache.update(states(1, 1, 0), states(1, 1, 1), 0)
     keys, _ = cache.update(states(1, 1, 2), states(1, 1, 3), 1)
@@ -51,7 +51,7 @@ def test_layers_do_not_mix() -> None:
 
 
 def test_a_copied_slot_is_the_same_and_wholly_its_own() -> None:
-    cache = SlotCache(SHAPE, WINDOW, 2, torch.zeros(1))
+    cache = RingCache(SHAPE, WINDOW, 2, torch.zeros(1))
     cache.at(slice(0, 1), np.array([[0]]))
     cache.update(states(1, 1, 0), states(1, 1, 1), 0)
     cache.copy(0, 1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from agent.engine.realtime.model import Mel, RealtimeModel, Work
+from agent.engine.realtime.model import MelFrames, RealtimeModel, Work
 from agent.engine.realtime.upsample import Upsampler
 from agent.engine.realtime.utterance import RealtimeUtterance
 from audio.rate import WIDE_RATE
@@ -22,7 +22,7 @@ def test_mel_is_that_of_the_feature_extractor(parts: Parts) -> None:
     longer = torch.nn.functional.pad(audio, (0, 160))  # it throws the last frame away
     features = parts.processor.feature_extractor
     expected = features(list(longer.numpy()), center=False, sampling_rate=16000, return_tensors="pt").input_features
-    torch.testing.assert_close(Mel(features, torch.device("cpu"))(audio), expected)
+    torch.testing.assert_close(MelFrames(features, torch.device("cpu"))(audio), expected)
 
 
 def test_layout_is_the_processor_s(parts: Parts) -> None:

@@ -5,7 +5,7 @@ import torch
 from transformers import WhisperFeatureExtractor
 
 from agent.engine.voxtral.checkpoint import Checkpoint
-from agent.engine.voxtral.mel import Mel
+from agent.engine.voxtral.mel import MelSpectrogram
 from agent.engine.voxtral.prompt import audio_tokens
 from audio.rate import RATE, WIDE_RATE
 
@@ -40,7 +40,7 @@ def generate(voxtral: Checkpoint, ids: list[int], audio: bytes, count: int, rate
     """What transformers itself generates greedily, without </s>."""
     features = None
     if audio:
-        features = Mel(torch.device("cpu"))(audio) if rate == RATE else whispers(audio)
+        features = MelSpectrogram(torch.device("cpu"))(audio) if rate == RATE else whispers(audio)
     tokens = voxtral.model.generate(
         input_ids=torch.tensor([ids]),
         attention_mask=torch.ones(1, len(ids), dtype=torch.long),

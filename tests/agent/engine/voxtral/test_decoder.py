@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from agent.engine.voxtral.checkpoint import Checkpoint
-from agent.engine.voxtral.decoder import Decoder, Row
+from agent.engine.voxtral.decoder import Decoder, SlotInput
 from agent.engine.voxtral.gpu_memory import KEPT_AUDIO
 from audio.rate import WIDE_RATE
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, generate, pcm, prompt
@@ -14,8 +14,8 @@ def inference() -> object:
         yield
 
 
-def greedy(slot: int, token: int, length: int) -> Row:
-    return Row(slot, token, length, 0.0, 1.0, 0.5)
+def greedy(slot: int, token: int, length: int) -> SlotInput:
+    return SlotInput(slot, token, length, 0.0, 1.0, 0.5)
 
 
 def write(decoder: Decoder, slot: int, logits: torch.Tensor, length: int, count: int) -> list[int]:

@@ -8,8 +8,8 @@ import torch
 
 from agent.engine.voxtral import checkpoint
 from agent.engine.voxtral.checkpoint import Checkpoint
-from agent.engine.voxtral.decoder import Decoder, Row
-from agent.engine.voxtral.mel import BANDS, FRAMES, GrowingMel, Mel
+from agent.engine.voxtral.decoder import Decoder, SlotInput
+from agent.engine.voxtral.mel import BANDS, FRAMES, GrowingMel, MelSpectrogram
 from agent.engine.voxtral.operations import Plain
 from agent.engine.voxtral.sampling import choose
 from audio.rate import RATE, WIDE_RATE
@@ -35,7 +35,7 @@ def rehearsing(gpu: FakeGpu, tiny: Path) -> tuple[Decoder, Rehearsal]:
     return decoder, graphs
 
 
-def grown(mel: Mel, audio: bytes, rate: int) -> torch.Tensor:
+def grown(mel: MelSpectrogram, audio: bytes, rate: int) -> torch.Tensor:
     growing = GrowingMel(mel, rate)
     for start in range(0, len(audio), 6400):
         growing.add(audio[start : start + 6400])
@@ -48,7 +48,7 @@ def grown(mel: Mel, audio: bytes, rate: int) -> torch.Tensor:
 @pytest.mark.parametrize("rate", [RATE, WIDE_RATE])
 @pytest.mark.parametrize("seconds", [0.01, 2, 31])
 def test_spectrograms(gpu: FakeGpu, rate: int, seconds: float) -> None:
-    there, here, audio = Mel(GPU), Mel(CPU), pcm(1, seconds, rate)
+    there, here, audio = MelSpectrogram(GPU), MelSpectrogram(CPU), pcm(1, seconds, rate)
     gpu.waits.clear()
     spectrogram = there(audio, rate)
     assert [wait.kind for wait in gpu.waits] == ["brings"]  # the audio
@@ -60,7 +60,7 @@ def test_spectrograms(gpu: FakeGpu, rate: int, seconds: float) -> None:
 @pytest.mark.parametrize("rate", [RATE, WIDE_RATE])
 @pytest.mark.parametrize("seconds", [2, 31])
 def test_growing_spectrograms(gpu: FakeGpu, rate: int, seconds: float) -> None:
-    there, here, audio = Mel(GPU), Mel(CPU), pcm(2, seconds, rate)
+    there, here, audio = MelSpectrogram(GPU), MelSpectrogram(CPU), pcm(2, seconds, rate)
     bands = grown(here, audio, rate)
     spectrogram = there.spectrogram(bands)  # what was computed on the CPU while the caller spoke
     torch.testing.assert_close(there.spectrogram(grown(there, audio, rate)), spectrogram)
@@ -85,7 +85,7 @@ def test_the_encoder_can_be_captured(gpu: FakeGpu, tiny: Path) -> None:
     assert not heard[0].equal(heard[1])
     gpu.waits.clear()
     audio = pcm(3)
-    decoder.hear(audio, grown(Mel(CPU), audio, RATE))
+    decoder.hear(audio, grown(MelSpectrogram(CPU), audio, RATE))
     assert [wait.kind for wait in gpu.waits] == ["brings"]  # the spectrogram
 
 
@@ -98,10 +98,10 @@ def test_prompts_and_steps_can_be_captured_and_a_step_waits_for_its_tokens_only(
     ids = prompt(voxtral, 1, 30)
     known = decoder.inherit(2, ids, 0, 0)
     logits = decoder.prefill(2, ids[known:], pcm(1), known)
-    token = decoder.pick(logits, Row(2, 0, 0, 0.0, 1.0, 0.5), torch.tensor([5], device=GPU))
+    token = decoder.pick(logits, SlotInput(2, 0, 0, 0.0, 1.0, 0.5), torch.tensor([5], device=GPU))
     gpu.waits.clear()
     for more in range(3):
-        [token] = decoder.step([Row(2, token, len(ids) + more, 0.3, 0.9, 0.5)])
+        [token] = decoder.step([SlotInput(2, token, len(ids) + more, 0.3, 0.9, 0.5)])
         assert [wait.kind for wait in gpu.waits] == ["reads"]
         gpu.waits.clear()
     assert not graphs._failed

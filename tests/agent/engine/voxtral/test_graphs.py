@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from agent.engine.voxtral.checkpoint import Checkpoint
-from agent.engine.voxtral.decoder import Decoder, Row
+from agent.engine.voxtral.decoder import Decoder, SlotInput
 from agent.engine.voxtral.graphs import Graphs
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, generate, pcm, prompt
 from tests.agent.engine.voxtral.tape import Tapes, storages
@@ -53,9 +53,9 @@ def test_every_size_is_captured_before_anybody_waits(voxtral: Checkpoint, taped:
     ids, audio = prompt(voxtral, 1, 30), pcm(1)
     for count in (1, 200, 600, CONTEXT - 8):
         decoder.prefill(2, [1] * count, b"", 0)
-    decoder.pick(decoder.prefill(0, ids, audio, 0), Row(0, 0, 0, 0.5, 0.9, 0.5), torch.tensor([5]))
+    decoder.pick(decoder.prefill(0, ids, audio, 0), SlotInput(0, 0, 0, 0.5, 0.9, 0.5), torch.tensor([5]))
     for length in (10, 600, CONTEXT - 1):
-        decoder.step([Row(1, 1000, length, 0.5, 0.9, 0.5)])
+        decoder.step([SlotInput(1, 1000, length, 0.5, 0.9, 0.5)])
     assert len(tapes.tapes) == captured
 
 
@@ -71,9 +71,9 @@ def test_replies_of_graphs_are_those_of_transformers(voxtral: Checkpoint, taped:
             slot, (ids, audio) = len(written), prompts[len(written)]
             known = decoder.inherit(slot, ids, 0, 0)
             logits = decoder.prefill(slot, ids[known:], audio, known)
-            written.append([decoder.pick(logits, Row(slot, 0, 0, 0.0, 1.0, 0.5), None)])
+            written.append([decoder.pick(logits, SlotInput(slot, 0, 0, 0.0, 1.0, 0.5), None)])
         rows = [
-            Row(slot, tokens[-1], len(prompts[slot][0]) + len(tokens) - 1, 0.0, 1.0, 0.5)
+            SlotInput(slot, tokens[-1], len(prompts[slot][0]) + len(tokens) - 1, 0.0, 1.0, 0.5)
             for slot, tokens in enumerate(written)
             if len(tokens) < len(expected[slot])
         ]
@@ -105,7 +105,7 @@ def test_what_goes_in_and_out_stays_where_it_is(taped: tuple[Decoder, Tapes]) ->
     before, cache = addresses(), decoder.cache.keys.data_ptr()
     for slot, length in ((0, 5), (3, 700), (2, 40)):
         decoder.prefill(slot, [1] * length, b"", 0)
-        decoder.step([Row(slot, 1000 + slot, length, 1.0, 0.9, 0.3)])
+        decoder.step([SlotInput(slot, 1000 + slot, length, 1.0, 0.9, 0.3)])
     assert addresses() == before
     assert decoder.cache.keys.data_ptr() == cache
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from agent.engine.voxtral.operations import Kept, Operations, Plain, Where, masking
 from agent.engine.voxtral.self_check import compare
-from agent.engine.voxtral.slots import Shape
+from agent.engine.voxtral.slots import DecoderShape
 from tests.agent.engine.voxtral.compiling import LAUNCHES
 
 pytest.importorskip("triton", reason="it comes with torch for CUDA; make test-slow installs it")
 pytestmark = pytest.mark.slow
 HERE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-VOXTRAL = Shape(layers=30, heads=32, groups=8, size=128)
+VOXTRAL = DecoderShape(layers=30, heads=32, groups=8, size=128)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,10 @@ def kernels() -> Operations:
 
 # Triton's interpreter multiplies the bits of bfloat16 as if they were whole numbers: float16 stands for it.
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-@pytest.mark.parametrize("shape", [VOXTRAL, Shape(1, 4, 2, 16), Shape(1, 8, 8, 32), Shape(1, 24, 1, 16)])
-def test_they_say_what_torch_says(kernels: Operations, dtype: torch.dtype, shape: Shape) -> None:
+@pytest.mark.parametrize(
+    "shape", [VOXTRAL, DecoderShape(1, 4, 2, 16), DecoderShape(1, 8, 8, 32), DecoderShape(1, 24, 1, 16)]
+)
+def test_they_say_what_torch_says(kernels: Operations, dtype: torch.dtype, shape: DecoderShape) -> None:
     compare(kernels, HERE, dtype, shape)
 
 

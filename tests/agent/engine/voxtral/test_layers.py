@@ -11,10 +11,10 @@ from transformers import LlamaConfig, LlamaModel
 
 from agent.engine.voxtral.layers import Layers
 from agent.engine.voxtral.operations import Plain
-from agent.engine.voxtral.slots import Shape, SlotCache
+from agent.engine.voxtral.slots import DecoderShape, SlotCache
 
 SLOTS, CONTEXT, WIDTH = 4, 48, 36
-SHAPE = Shape(layers=3, heads=6, groups=2, size=8)
+SHAPE = DecoderShape(layers=3, heads=6, groups=2, size=8)
 
 
 @pytest.fixture(autouse=True)

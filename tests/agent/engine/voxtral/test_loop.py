@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.engine.voxtral.checkpoint import Checkpoint
-from agent.engine.voxtral.decoder import Decoder, Row
-from agent.engine.voxtral.loop import DecodeLoop, Event, Job
+from agent.engine.voxtral.decoder import Decoder, SlotInput
+from agent.engine.voxtral.loop import DecodeEvent, DecodeJob, DecodeLoop
 from agent.exceptions import DeviceLost, EngineError, OutOfMemory
 from audio.rate import RATE
 from tests.agent.engine.voxtral.speaking import CONTEXT, INSTRUCTIONS, SLOTS, generate, pcm, prompt
@@ -23,7 +23,7 @@ class Listener:
     """Hears what a loop delivers; a `stepped` loop goes on only when it is let."""
 
     def __init__(self, decoder: Decoder, *, stepped: bool = False, waiting: int = 8, end: int = END) -> None:
-        self.batches: queue.Queue[list[Event]] = queue.Queue()
+        self.batches: queue.Queue[list[DecodeEvent]] = queue.Queue()
         self.stepped = stepped
         self.go = threading.Semaphore(0)
         self.tokens: dict[str, list[int]] = {}
@@ -33,12 +33,12 @@ class Listener:
         )
         self.loop.start()
 
-    def deliver(self, events: list[Event]) -> None:
+    def deliver(self, events: list[DecodeEvent]) -> None:
         self.batches.put(events)
         if self.stepped:
             self.go.acquire()
 
-    def next(self) -> list[Event]:
+    def next(self) -> list[DecodeEvent]:
         """The next batch; a stepped loop waits after it."""
         events = self.batches.get(timeout=WAIT_S)
         for job, what in events:
@@ -49,7 +49,7 @@ class Listener:
                 self.ended[job.id] = what
         return events
 
-    def until_ended(self, *jobs: Job) -> None:
+    def until_ended(self, *jobs: DecodeJob) -> None:
         while not all(job.id in self.ended for job in jobs):
             self.next()
 
@@ -72,14 +72,14 @@ def start() -> Iterator[Start]:
         listener.close()
 
 
-def job(voxtral: Checkpoint, seed: int, words: int = 10, **options: object) -> Job:
+def job(voxtral: Checkpoint, seed: int, words: int = 10, **options: object) -> DecodeJob:
     ids = prompt(voxtral, seed, words)
-    return Job(f"job{seed}", ids, pcm(seed), **{"max_tokens": 12, **options})  # type: ignore[arg-type]
+    return DecodeJob(f"job{seed}", ids, pcm(seed), **{"max_tokens": 12, **options})  # type: ignore[arg-type]
 
 
-def endless(seed: int, **options: object) -> Job:
+def endless(seed: int, **options: object) -> DecodeJob:
     """A job without audio that goes on for long: </s> is not its end where `end` is -1."""
-    return Job(f"endless{seed}", [*INSTRUCTIONS, 1000 + seed, 4], **{"max_tokens": 500, **options})  # type: ignore[arg-type]
+    return DecodeJob(f"endless{seed}", [*INSTRUCTIONS, 1000 + seed, 4], **{"max_tokens": 500, **options})  # type: ignore[arg-type]
 
 
 def test_jobs_get_the_tokens_that_transformers_generates(voxtral: Checkpoint, decoder: Decoder, start: Start) -> None:
@@ -108,8 +108,8 @@ def test_a_call_goes_on_from_what_its_last_prompt_left(voxtral: Checkpoint, deco
     listener = start(Counting(voxtral, SLOTS, CONTEXT))
     shared = len(INSTRUCTIONS) + 60
     first = job(voxtral, 3, 60, call="a", shared=shared)
-    second = Job("again", first.ids, pcm(9), call="a", shared=shared, max_tokens=12)
-    other = Job("other", first.ids, pcm(9), call="b", shared=shared, max_tokens=12)
+    second = DecodeJob("again", first.ids, pcm(9), call="a", shared=shared, max_tokens=12)
+    other = DecodeJob("other", first.ids, pcm(9), call="b", shared=shared, max_tokens=12)
     read.clear()
     for each in (first, second, other):
         listener.loop.submit(each)
@@ -211,7 +211,7 @@ class Faulty(Decoder):
         self._fail(prefill=True)
         return super().prefill(slot, ids, audio, start, rate)
 
-    def step(self, rows: list[Row]) -> list[int]:
+    def step(self, rows: list[SlotInput]) -> list[int]:
         self._fail(prefill=False)
         return super().step(rows)
 
@@ -245,7 +245,7 @@ def test_what_a_failed_prompt_has_overwritten_is_not_used(voxtral: Checkpoint, s
     listener = start(decoder)
     shared = len(INSTRUCTIONS) + 60
     first = job(voxtral, 1, 60, call="a", shared=shared)
-    again = Job("again", first.ids, first.audio, call="a", shared=shared, max_tokens=12)
+    again = DecodeJob("again", first.ids, first.audio, call="a", shared=shared, max_tokens=12)
     others = [job(voxtral, seed, 60) for seed in range(2, 2 + SLOTS)]  # the last of them gets the first one's slot
     for each in (first, *others, again):
         decoder.fault = RuntimeError("broken") if each is others[-1] else None
@@ -335,8 +335,8 @@ def test_memory_that_the_model_wants_in_vain_costs_the_newest_job(voxtral: Check
 
 def test_a_job_without_room_fails_alone(decoder: Decoder, start: Start) -> None:
     listener = start(decoder)
-    too_long = Job("long", [1] * (CONTEXT + 5))
-    fits = Job("full", [1] * (CONTEXT - 3), max_tokens=100)
+    too_long = DecodeJob("long", [1] * (CONTEXT + 5))
+    fits = DecodeJob("full", [1] * (CONTEXT - 3), max_tokens=100)
     for each in (too_long, fits):
         listener.loop.submit(each)
     listener.until_ended(too_long, fits)
@@ -349,8 +349,8 @@ def test_draws_depend_on_the_seed_alone(voxtral: Checkpoint, decoder: Decoder, s
     listener = start(decoder)
     options = {"temperature": 1.0, "top_p": 0.95, "max_tokens": 20}
 
-    def run(name: str, seed: int | None, *others: Job) -> list[int]:
-        each = Job(name, prompt(voxtral, 1, 10), pcm(1), seed=seed, **options)  # type: ignore[arg-type]
+    def run(name: str, seed: int | None, *others: DecodeJob) -> list[int]:
+        each = DecodeJob(name, prompt(voxtral, 1, 10), pcm(1), seed=seed, **options)  # type: ignore[arg-type]
         for one in (*others, each):
             listener.loop.submit(one)
         listener.until_ended(each, *others)
@@ -398,7 +398,7 @@ def test_whatever_comes_every_job_ends_once_and_no_slot_is_lost(
     decoder, listener = everything
     listener.tokens.clear()
     listener.ended.clear()
-    jobs: list[Job] = []
+    jobs: list[DecodeJob] = []
     for place, (action, number) in enumerate(actions):
         if action == "cancel" and jobs:
             listener.loop.cancel(jobs[number % len(jobs)])
@@ -408,7 +408,7 @@ def test_whatever_comes_every_job_ends_once_and_no_slot_is_lost(
         elif action in ("submit", "patient", "fail"):
             decoder.fault = RuntimeError("broken") if action == "fail" else None
             decoder.on_prefill = bool(number % 2)
-            new = Job(
+            new = DecodeJob(
                 f"{place}",
                 [*INSTRUCTIONS, *range(1000, 1000 + number)],
                 call=f"{number % 3}",
@@ -423,7 +423,7 @@ def test_whatever_comes_every_job_ends_once_and_no_slot_is_lost(
                 assert len(jobs) >= 3
     wanted = [each for each in jobs if not each.cancelled]
     listener.until_ended(*wanted)
-    last = Job("last", INSTRUCTIONS, max_tokens=1)
+    last = DecodeJob("last", INSTRUCTIONS, max_tokens=1)
     decoder.fault = None
     listener.loop.submit(last)
     listener.until_ended(last)

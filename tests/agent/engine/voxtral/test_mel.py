@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
-from agent.engine.voxtral.mel import FRAMES, LONGEST, STEP, GrowingMel, Mel, samples_of, size_of
+from agent.engine.voxtral.mel import FRAMES, LONGEST, STEP, GrowingMel, MelSpectrogram, samples_of, size_of
 from audio.rate import RATE, WIDE_RATE
 
 
@@ -20,7 +20,7 @@ def loud_and_soft(rate: int = RATE) -> bytes:
     return (random.standard_normal(len(loudness)) * loudness).astype("<i2").tobytes()
 
 
-MEL = Mel(torch.device("cpu"))
+MEL = MelSpectrogram(torch.device("cpu"))
 SPEECH = loud_and_soft()
 SPEECHES = {RATE: SPEECH, WIDE_RATE: loud_and_soft(WIDE_RATE)}
 rates = st.sampled_from([RATE, WIDE_RATE])
@@ -132,8 +132,8 @@ def test_it_holds_no_more_than_thirty_seconds(rate: int) -> None:
 def test_of_a_turn_only_the_rest_is_computed_at_its_end(blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     growing = grown(SPEECH[: blocks * BLOCK], [BLOCK])
     computed: list[int] = []
-    frames = Mel.frames
-    monkeypatch.setattr(Mel, "frames", lambda *each: computed.append(each[3] - each[2]) or frames(*each))  # type: ignore[func-returns-value]
+    frames = MelSpectrogram.frames
+    monkeypatch.setattr(MelSpectrogram, "frames", lambda *each: computed.append(each[3] - each[2]) or frames(*each))  # type: ignore[func-returns-value]
     assert growing.bands(SPEECH[: blocks * BLOCK + 1600]) is not None
     assert sum(computed) < 20  # of 100 frames a second
 

@@ -5,9 +5,9 @@ import torch
 
 from agent.engine.voxtral.operations import Kept, Plain, Where
 from agent.engine.voxtral.self_check import compare, operations_for
-from agent.engine.voxtral.slots import Shape
+from agent.engine.voxtral.slots import DecoderShape
 
-CPU, SHAPE = torch.device("cpu"), Shape(layers=1, heads=6, groups=2, size=8)
+CPU, SHAPE = torch.device("cpu"), DecoderShape(layers=1, heads=6, groups=2, size=8)
 
 
 class Late(Plain):

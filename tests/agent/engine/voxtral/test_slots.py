@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.engine.voxtral.slots import MIN_ROWS, Shape, SlotCache, Slots, bucket, common
+from agent.engine.voxtral.slots import MIN_ROWS, DecoderShape, SlotCache, Slots, bucket, common
 
 
 def test_rows_are_decoded_in_few_sizes() -> None:
@@ -61,7 +61,7 @@ def test_slots_never_leak(count: int, moves: list[int]) -> None:
 
 
 def cache() -> SlotCache:
-    return SlotCache(Shape(2, 6, 3, 5), 4, 10, device=torch.device("cpu"), dtype=torch.float32)
+    return SlotCache(DecoderShape(2, 6, 3, 5), 4, 10, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_beginnings_are_copied() -> None:

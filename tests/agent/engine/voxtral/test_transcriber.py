@@ -5,7 +5,7 @@ import pytest
 from agent.engine.base import SpeechBlock, Transcript
 from agent.engine.voxtral import model
 from agent.engine.voxtral import streaming_mel as listening
-from agent.engine.voxtral.mel import LONGEST, Mel
+from agent.engine.voxtral.mel import LONGEST, MelSpectrogram
 from agent.engine.voxtral.model import VoxtralModel
 from audio.rate import WIDE_RATE
 from tests.agent.engine.voxtral.speaking import pcm
@@ -50,7 +50,7 @@ async def test_a_reply_finds_what_was_heard_while_the_caller_spoke(
     rambling._loaded.streams._loop._decoder._heard.clear()
     for at in range(0, 32_000, 3200):
         await rambling.transcriber.hear(SpeechBlock("k", asked.call, "desk", asked.audio[at : at + 3200]))
-    monkeypatch.setattr(Mel, "__call__", lambda *_: pytest.fail("it was computed at once"))
+    monkeypatch.setattr(MelSpectrogram, "__call__", lambda *_: pytest.fail("it was computed at once"))
     assert await events(rambling, asked) == expected
     assert (await rambling.transcriber.finish("k")).text
 
@@ -67,7 +67,7 @@ async def test_of_a_wide_band_line_16_khz_is_written_down_and_answered(
     for at in range(0, 32_000, 3200):
         piece = SpeechBlock("w", asked.call, "desk", narrow[at : at + 3200], wide=wide[2 * at : 2 * at + 6400])
         await rambling.transcriber.hear(piece)
-    monkeypatch.setattr(Mel, "__call__", lambda *_: pytest.fail("it was computed at once"))
+    monkeypatch.setattr(MelSpectrogram, "__call__", lambda *_: pytest.fail("it was computed at once"))
     assert await events(rambling, asked) == expected
     heard = (await rambling.transcriber.finish("w")).text
     await rambling.transcriber.hear(block("o", narrow[:32_000]))

@@ -337,7 +337,7 @@ def test_reports_tell_of_both_directions() -> None:
             reports.append(rtcp.parse(data)[0])
     assert 2 <= len(reports) <= 5
     last = reports[-1]
-    assert isinstance(last, rtcp.Report)
+    assert isinstance(last, rtcp.RtcpReport)
     assert last.ssrc == one.rtcp.ssrc
     assert last.octets == 160 * last.packets
     assert last.blocks[0].ssrc == 9
@@ -352,13 +352,13 @@ def test_a_report_of_the_time_between_two_ticks_has_the_timestamp_of_then() -> N
     one.rtcp.due(0)
     data = one.goodbye(10)
     report = rtcp.parse(data)[0]
-    assert isinstance(report, rtcp.Report)
+    assert isinstance(report, rtcp.RtcpReport)
     assert report.timestamp - first.timestamp & 0xFFFFFFFF == 80
 
 
 def test_reports_are_taken_from_the_peer_alone_and_answered_where_they_come_from() -> None:
     one, _ = media()
-    report = rtcp.build(rtcp.Report(9, (rtcp.Block(one.rtcp.ssrc, 128, 5, 1, 40),)))
+    report = rtcp.build(rtcp.RtcpReport(9, (rtcp.Block(one.rtcp.ssrc, 128, 5, 1, 40),)))
     one.receive_control(report, ("203.0.113.66", 5), 0)
     assert (one.counters.foreign, one.rtcp.remote_loss) == (1, 0)
     one.receive_control(b"junk", (PEER[0], 6), 0)
@@ -401,7 +401,7 @@ def test_g711_in_long_packets_is_heard_whole(ms: int) -> None:
 
 def test_reports_may_share_the_port() -> None:
     one, _ = media(replace(AGREED, mux=True))
-    one.receive(rtcp.build(rtcp.Report(9), rtcp.Goodbye((9,))), PEER, 100)
+    one.receive(rtcp.build(rtcp.RtcpReport(9), rtcp.Goodbye((9,))), PEER, 100)
     assert one.rtcp.peer_left
     assert one.counters.malformed == 0
     one.receive(audio(0), (PEER[0], 999), 100)
@@ -523,7 +523,7 @@ def test_opus_first_makes_the_line_wide_and_its_clock_counts_48_khz() -> None:
     assert max(len(p.payload) for p in silent) < min(len(p.payload) for p in talking[1:])
     assert len(one.hear(0)) == 640
     report = rtcp.parse(one.goodbye(90))[0]  # 10 ms after the last
-    assert isinstance(report, rtcp.Report)
+    assert isinstance(report, rtcp.RtcpReport)
     assert report.timestamp - sent[-1].timestamp & 0xFFFFFFFF == 480
     assert report.octets == sum(len(p.payload) for p in sent)
 

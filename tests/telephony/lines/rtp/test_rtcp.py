@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telephony.lines.rtp.rtcp import Block, Goodbye, Item, Name, Report, build, middle, ntp, parse, round_trip_ms
+from telephony.lines.rtp.rtcp import Block, Goodbye, Item, Name, RtcpReport, build, middle, ntp, parse, round_trip_ms
 
 WORD = st.integers(0, 0xFFFFFFFF)
 BLOCKS = st.lists(
@@ -22,8 +22,8 @@ BLOCKS = st.lists(
     ),
     max_size=31,
 ).map(tuple)
-REPORTS = st.builds(Report, ssrc=WORD, blocks=BLOCKS) | st.builds(
-    Report, ssrc=WORD, blocks=BLOCKS, ntp=st.integers(0, 2**64 - 1), timestamp=WORD, packets=WORD, octets=WORD
+REPORTS = st.builds(RtcpReport, ssrc=WORD, blocks=BLOCKS) | st.builds(
+    RtcpReport, ssrc=WORD, blocks=BLOCKS, ntp=st.integers(0, 2**64 - 1), timestamp=WORD, packets=WORD, octets=WORD
 )
 ITEMS = (
     REPORTS
@@ -42,7 +42,7 @@ def test_what_is_built_parses_to_the_same(items: list[Item]) -> None:
 
 def test_the_bytes_are_those_of_the_standard() -> None:
     block = Block(ssrc=2, fraction_lost=64, lost=-1, highest=0x10005, jitter=80, last_sr=0x11112222, delay=65536)
-    data = build(Report(1, (block,), ntp=0xAAAABBBBCCCCDDDD, timestamp=160, packets=3, octets=480), Name(1, "ab"))
+    data = build(RtcpReport(1, (block,), ntp=0xAAAABBBBCCCCDDDD, timestamp=160, packets=3, octets=480), Name(1, "ab"))
     assert data.hex() == (
         "81c8000c" "00000001" "aaaabbbbccccdddd" "000000a0" "00000003" "000001e0"
         "00000002" "40ffffff" "00010005" "00000050" "11112222" "00010000"
@@ -66,7 +66,7 @@ def test_unknown_kinds_and_padding_are_passed_over() -> None:
     application = b"\x80\xcc\0\2" + b"\0\0\0\1name"
     extended = b"\x80\xcf\0\1\0\0\0\1"
     padded_bye = b"\xa1\xcb\0\2\0\0\0\x09\0\0\0\4"
-    assert parse(build(Report(1)) + application + extended + padded_bye) == [Report(1), Goodbye((9,))]
+    assert parse(build(RtcpReport(1)) + application + extended + padded_bye) == [RtcpReport(1), Goodbye((9,))]
 
 
 def test_other_items_of_a_source_are_passed_over() -> None:

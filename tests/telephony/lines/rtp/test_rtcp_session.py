@@ -30,10 +30,10 @@ def test_reports_come_about_every_5_s() -> None:
 
 def test_a_side_that_sent_nothing_reports_as_a_receiver_and_one_that_heard_nothing_has_no_report_block() -> None:
     one = control(1)
-    assert rtcp.parse(one.report(Reception(), 0, 0)) == [rtcp.Report(1), rtcp.Name(1, "name")]
+    assert rtcp.parse(one.report(Reception(), 0, 0)) == [rtcp.RtcpReport(1), rtcp.Name(1, "name")]
     one.packets, one.octets = 50, 8000
     report = rtcp.parse(one.report(Reception(), 777, 1000))[0]
-    assert report == rtcp.Report(1, (), rtcp.ntp(1000), 777, 50, 8000)
+    assert report == rtcp.RtcpReport(1, (), rtcp.ntp(1000), 777, 50, 8000)
 
 
 def test_two_sides_learn_the_losses_the_jitter_and_the_round_trip() -> None:
@@ -54,7 +54,7 @@ def test_two_sides_learn_the_losses_the_jitter_and_the_round_trip() -> None:
 
 def test_reports_of_other_streams_say_nothing_of_ours() -> None:
     ann = control(1)
-    ann.receive([rtcp.Report(2, (rtcp.Block(99, 255, 1, 1, 1, 1, 1),))], 0)
+    ann.receive([rtcp.RtcpReport(2, (rtcp.Block(99, 255, 1, 1, 1, 1, 1),))], 0)
     assert (ann.remote_loss, ann.round_trip_ms) == (0.0, None)
 
 

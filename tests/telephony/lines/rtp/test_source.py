@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from telephony.lines.rtp.packet import Packet
 from telephony.lines.rtp.parameters import SocketAddress
-from telephony.lines.rtp.source import IN_SEQUENCE, PROVEN, SILENT_MS, Source
+from telephony.lines.rtp.source import IN_SEQUENCE, PROVEN, SILENT_MS, RtpSource
 
 AGREED: SocketAddress = ("198.51.100.7", 20_000)
 ELSEWHERE: SocketAddress = ("198.51.100.7", 54_321)
@@ -13,13 +13,13 @@ THIRD: SocketAddress = ("198.51.100.7", 7)
 STRANGER: SocketAddress = ("203.0.113.66", 20_000)
 
 
-def source(*, nat: bool = False) -> Source:
-    one = Source(nat=nat)
+def source(*, nat: bool = False) -> RtpSource:
+    one = RtpSource(nat=nat)
     one.agree(AGREED)
     return one
 
 
-def takes(one: Source, sender: SocketAddress, number: int, ms: float = 0, ssrc: int = 9) -> bool:
+def takes(one: RtpSource, sender: SocketAddress, number: int, ms: float = 0, ssrc: int = 9) -> bool:
     return one.may_be(sender) and one.take(sender, Packet(0, number & 0xFFFF, 160 * number, ssrc, b""), ms)
 
 
@@ -79,7 +79,7 @@ def test_strangers_are_not_even_read_unless_the_peer_is_behind_a_nat() -> None:
 
 def test_who_takes_nothing_is_still_heard_where_it_was_locked() -> None:
     one = source()
-    assert not takes(Source(nat=True), AGREED, 0)  # nothing was agreed on
+    assert not takes(RtpSource(nat=True), AGREED, 0)  # nothing was agreed on
     assert takes(one, AGREED, 0)
     one.agree(None)
     assert takes(one, AGREED, 1)

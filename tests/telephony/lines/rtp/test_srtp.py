@@ -12,7 +12,7 @@ from telephony.lines.rtp.packet import Packet, encode
 from telephony.lines.rtp.srtp import MAX_STREAMS, SUITES, Crypto, Srtp, make_crypto, parse_crypto
 
 KEY64 = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"  # RFC 4568's own
-CONTROL = rtcp.build(rtcp.Report(5), rtcp.Name(5, "x"))
+CONTROL = rtcp.build(rtcp.RtcpReport(5), rtcp.Name(5, "x"))
 
 
 def rtp(sequence: int, ssrc: int = 5) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from config.sip import SipSettings
 from telephony.lines.sip.access import digest
 from telephony.lines.sip.access.authentication import Authentication
-from telephony.lines.sip.dialogs.core import Config
+from telephony.lines.sip.dialogs.core import UserAgentConfig
 from telephony.lines.sip.dialogs.events import Invited, Send
 from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.syntax.address import Address
@@ -29,7 +29,7 @@ class Server:
         settings = SipSettings(users={"ann": "s3cret"}, trusted=trusted)  # type: ignore[arg-type]
         self.authentication = Authentication(settings)
         self.ua = UserAgent(
-            Config({"UDP": HERE}),
+            UserAgentConfig({"UDP": HERE}),
             admit=self.authentication.authorized,
             closed=lambda: Refusal(503, "not ready", (("Retry-After", "10"),)) if closed else None,
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from audio.rate import FRAME
 from config.sip import SipSettings
-from telephony.lines.sip.dialogs.core import Config
+from telephony.lines.sip.dialogs.core import UserAgentConfig
 from telephony.lines.sip.dialogs.events import Acked, Ended, Event, Invited, Reanswered, Send, TransferProgress
 from telephony.lines.sip.dialogs.invite_dialog import Call
 from telephony.lines.sip.dialogs.user_agent import UserAgent
@@ -50,7 +50,7 @@ class Desk:
 
     async def __aenter__(self) -> "Desk":
         await self._transports.open()
-        self.ua = UserAgent(Config({kind: (HOST, port) for kind, port in self._transports.ports.items()}))
+        self.ua = UserAgent(UserAgentConfig({kind: (HOST, port) for kind, port in self._transports.ports.items()}))
         self._task = asyncio.create_task(self._run())
         return self
 
