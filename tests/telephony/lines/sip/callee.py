@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Self
 
+from telephony.lines.sip.dialogs.core import UserAgentConfig
 from telephony.lines.sip.dialogs.events import Acked, Ended, Invited, Reinvited, Send
 from telephony.lines.sip.dialogs.uas import UasCall
-from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
+from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.media.audio_line import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
 from telephony.lines.sip.syntax.address import Address
@@ -50,7 +51,7 @@ class Callee(asyncio.DatagramProtocol):
     async def open(self) -> Self:
         self._transport, _ = await self._loop.create_datagram_endpoint(lambda: self, local_addr=(HOST, 0))
         self.port = self._transport.get_extra_info("sockname")[1]
-        self._ua = UserAgent(Config({"UDP": (self._contact, self.port)}), admit=self._admit)
+        self._ua = UserAgent(UserAgentConfig({"UDP": (self._contact, self.port)}), admit=self._admit)
         self._clock = asyncio.create_task(self._run())
         return self
 

@@ -6,9 +6,10 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from telephony.lines.sip.dialogs.core import UserAgentConfig
 from telephony.lines.sip.dialogs.events import Answered, Event, Invited, Send
 from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
-from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
+from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.syntax.address import Address
 from telephony.lines.sip.syntax.header import NameAddr, parse_uri, tag_of
 from telephony.lines.sip.syntax.message import Message, Request, Response, encode, parse
@@ -81,7 +82,7 @@ class Bench:
     def __init__(self, source: Address = THEM, admit: Any = None, closed: Any = lambda: None, **config: Any) -> None:
         transports = {"UDP": US, "TCP": US, "TLS": ("10.0.0.1", 5061)}
         self.ua = UserAgent(
-            Config(transports, **config), admit=admit, closed=closed, token=counter("t"), random=Random(1)
+            UserAgentConfig(transports, **config), admit=admit, closed=closed, token=counter("t"), random=Random(1)
         )
         self.now = 1_000_000.0
         self.source = source

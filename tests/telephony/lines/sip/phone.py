@@ -16,6 +16,7 @@ from telephony.lines.rtp import packet
 from telephony.lines.rtp.codec import PCMA, PCMU, Codec
 from telephony.lines.rtp.media import Media
 from telephony.lines.rtp.packet import Packet
+from telephony.lines.sip.dialogs.core import UserAgentConfig
 from telephony.lines.sip.dialogs.events import (
     Acked,
     Answered,
@@ -29,7 +30,7 @@ from telephony.lines.sip.dialogs.events import (
 )
 from telephony.lines.sip.dialogs.exchange import Credentials
 from telephony.lines.sip.dialogs.uac import Outgoing, UacCall
-from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
+from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.media import sockets
 from telephony.lines.sip.media.audio_line import Capabilities
 from telephony.lines.sip.media.offer import Negotiation
@@ -116,7 +117,7 @@ class Phone(asyncio.DatagramProtocol, asyncio.Protocol):
             self._connection, _ = await self._loop.create_connection(lambda: self, self.host, port, ssl=secure)
             self.server = Address(self.transport, self.host, port, 1)
         self.address = self._connection.get_extra_info("sockname")[:2]
-        self.ua = UserAgent(Config({self.transport: (self.says, self.address[1])}, allow_refer=self.obliging))
+        self.ua = UserAgent(UserAgentConfig({self.transport: (self.says, self.address[1])}, allow_refer=self.obliging))
         self._loop.add_reader(self._sockets.audio, self._read)
         self._clock = asyncio.create_task(self._run())
         return self

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from telephony.lines.sip.dialogs.core import UserAgentConfig
 from telephony.lines.sip.dialogs.events import (
     Acked,
     Answered,
@@ -22,7 +23,7 @@ from telephony.lines.sip.dialogs.events import (
 from telephony.lines.sip.dialogs.invite_dialog import Call, CallState
 from telephony.lines.sip.dialogs.uac import Outgoing
 from telephony.lines.sip.dialogs.uas import UasCall
-from telephony.lines.sip.dialogs.user_agent import Config, UserAgent
+from telephony.lines.sip.dialogs.user_agent import UserAgent
 from telephony.lines.sip.transactions.answers import Refusal
 from tests.telephony.lines.sip.peer import ME, OURS, SDP, Network, counter
 
@@ -36,7 +37,7 @@ class Side:
     def __init__(self, network: Network, address: tuple[str, int], random: Random, **config: Any) -> None:
         known = {"UDP": address}
         prefix = f"{address[0]}-".replace(".", "")
-        self.ua = UserAgent(Config(known, **config), token=counter(prefix), random=random)
+        self.ua = UserAgent(UserAgentConfig(known, **config), token=counter(prefix), random=random)
         self.network = network
         self.calls: list[Call] = []
         self.ended: dict[str, Cause] = {}
