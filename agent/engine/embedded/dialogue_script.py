@@ -5,8 +5,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from agent.engine.base import TRANSFER, Cue, Expect, Next, ReplyRequest, ToolCall, ToolResult
-from agent.engine.embedded import corrections
+from agent.engine.base import Cue, Expect, Next, ReplyRequest
 from agent.engine.embedded.conditions import Circumstances
 from agent.engine.embedded.dialogue_state import (
     ANYTHING_ELSE,
@@ -19,10 +18,10 @@ from agent.engine.embedded.dialogue_state import (
 from agent.engine.embedded.likeness import SURE
 from agent.engine.embedded.open_question import OpenQuestion
 from agent.engine.embedded.slot_values import SlotValues
+from agent.engine.embedded.task_script import TaskScript, wording
 from agent.engine.embedded.understanding import Understanding, Understood
 from config.dialogue import Dialogue
 from config.hours import Hours
-from config.intent import Intent
 
 MAX_MISSES = 3  # turns in a row that are not understood before a person has to help
 
@@ -37,13 +36,14 @@ class DialogueScript:
         self._open_question = OpenQuestion(dialogue, self._understanding)
         self._hours = hours or {}
         self._values = SlotValues(dialogue.slots, self._hours)
+        self._tasks = TaskScript(dialogue, self._values)
         self._zone = ZoneInfo(time_zone)
 
     def answer(self, request: ReplyRequest) -> tuple[Answer, DialogueState]:
         """What is said and done now, and where the conversation stands after it."""
         state = msgspec.convert(request.state, DialogueState)
         answer = Answer(Circumstances(self._now(request), self._hours, parties=request.parties))
-        self._tell(answer, state, request.tool_results)
+        self._tasks.tell(answer, state, request.tool_results)
         match request.cue:
             case Cue.GREET:
                 closed = "" if answer.circumstances.open else self._texts.greeting_closed
@@ -51,7 +51,7 @@ class DialogueScript:
             case Cue.ANSWER:
                 self._answer_caller(answer, state, request)
             case Cue.TOOL | Cue.UNREACHED:
-                self._return(answer, state)
+                self._tasks.resume(answer, state)
             case Cue.REPROMPT:
                 self._reprompt(answer, state, request)
             case Cue.FAREWELL:
@@ -127,9 +127,9 @@ class DialogueScript:
         state.ask(state.question)
         if state.parts:
             heard = " ".join("".join(state.parts))
-            answer.texts.append(_wording(self._texts.part, len(state.parts) - 1).replace("{heard}", heard))
+            answer.texts.append(wording(self._texts.part, len(state.parts) - 1).replace("{heard}", heard))
         else:
-            answer.texts.append(self._question(answer, state))
+            answer.texts.append(self._tasks.question(answer, state))
         return True
 
     def _extends_number(self, answer: Answer, state: DialogueState, name: str, request: ReplyRequest) -> bool:
@@ -150,7 +150,7 @@ class DialogueScript:
 
     def _react(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
         """Do what the caller wants; False when it is unknown, or does not fit here."""
-        if state.question in (CONFIRM, CORRECT) and state.task and self._correct(answer, state, understood):
+        if state.question in (CONFIRM, CORRECT) and state.task and self._tasks.correct(answer, state, understood):
             return True
         match understood.built_in:
             case "repeat" if state.said:
@@ -163,7 +163,7 @@ class DialogueScript:
             case "never_mind":
                 state.drop_task()
                 answer.texts.append(self._texts.never_mind)
-                self._anything_else(answer, state)
+                self._tasks.offer_more(answer, state)
             case "stop" if not (understood.intent or understood.slots):
                 answer.texts.append(self._texts.go_ahead)
             case "yes" | "no" if self._yes_or_no(answer, state, understood):
@@ -186,16 +186,16 @@ class DialogueScript:
             return True
         if state.question == DID_YOU_MEAN and not yes and not understood.slots:
             state.ask("")
-            self._return(answer, state, self._texts.help[0])
+            self._tasks.resume(answer, state, self._texts.help[0])
             return True
-        if state.question not in (CONFIRM, CORRECT) or self._changes(state, understood.slots):
+        if state.question not in (CONFIRM, CORRECT) or self._tasks.changes(state, understood.slots):
             return False
         if yes and state.question == CONFIRM:
-            self._carry_out(answer, state)
+            self._tasks.carry_out(answer, state)
         elif yes:  # to "which part is wrong?": nothing is settled by it
-            self._go_on(answer, state)
+            self._tasks.go_on(answer, state)
         else:
-            self._ask_for_correction(answer, state)
+            self._tasks.ask_for_correction(answer, state)
         return True
 
     def _wish(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
@@ -209,135 +209,10 @@ class DialogueScript:
         if not wanted:
             return False
         if not intents[wanted].ask:
-            self._inform(answer, state, intents[wanted])
+            self._tasks.inform(answer, state, intents[wanted])
             return True
-        if wanted != state.task:
-            state.begin(wanted)
-        changes = self._changes(state, understood.slots)
-        state.slots = {**state.slots, **changes}
-        state.filled = next((name for name in changes if self._dialogue.slots[name].type == "number"), "")
-        self._go_on(answer, state)
+        self._tasks.fill(answer, state, wanted, understood.slots)
         return True
-
-    def _changes(self, state: DialogueState, slots: dict[str, str]) -> dict[str, str]:
-        """Those of the slots that the task asks for and does not know yet, or knows otherwise."""
-        ask = self._dialogue.intents[state.task].ask if state.task else {}
-        return {name: value for name, value in slots.items() if name in ask and state.slots.get(name) != value}
-
-    def _correct(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
-        """Take back what was read back wrong, and ask for it anew unless the caller has said what is right; False when
-        the caller has named nothing."""
-        intent, slots = self._task(answer, state), state.slots
-        numbers = [name for name in slots if self._dialogue.slots[name].type == "number"]
-        if understood.digit and len(numbers) == 1:
-            if not (number := corrections.with_digit(understood.digit, slots[numbers[0]])):
-                return False
-            state.slots = {**slots, numbers[0]: number}
-            self._go_on(answer, state)
-            return True
-        order = corrections.order(_wording(intent.confirm, state.times), list(slots))
-        named = [corrections.at_place(each[1:], order) if each[0] == "#" else each for each in understood.wrong]
-        wrong = {name for name in (*named, *understood.denied) if name in slots} - understood.slots.keys()
-        if not wrong:
-            return False
-        state.slots = {name: value for name, value in slots.items() if name not in wrong}
-        state.slots |= self._changes(state, understood.slots)
-        self._go_on(answer, state)
-        return True
-
-    # Tasks
-
-    def _task(self, answer: Answer, state: DialogueState) -> Intent:
-        """The intent that is being filled, as it is with what is known now."""
-        at = msgspec.structs.replace(answer.circumstances, slots=state.slots)
-        return at.of(self._dialogue.intents[state.task])
-
-    def _go_on(self, answer: Answer, state: DialogueState) -> None:
-        """Ask for what is missing, otherwise for confirmation, otherwise carry it out."""
-        intent = self._task(answer, state)
-        at = msgspec.structs.replace(answer.circumstances, slots=state.slots)
-        missing = (name for name, each in intent.ask.items() if name not in state.slots and at.hold(each.when))
-        question = next(missing, CONFIRM if intent.confirm else "")
-        if question:
-            state.ask(question)
-            answer.texts.append(self._question(answer, state))
-        else:
-            self._carry_out(answer, state)
-
-    def _carry_out(self, answer: Answer, state: DialogueState) -> None:
-        intent = self._task(answer, state)
-        if intent.tool:
-            # Its result comes with the next request; `_tell` then answers with these slots.
-            arguments = {name: state.slots.get(name, "") for name in intent.ask}
-            answer.calls.append(ToolCall(intent.tool, arguments, state.heard_ms))
-            state.question = ""
-            return
-        slots = state.slots
-        state.drop_task()
-        self._conclude(answer, state, intent, slots)
-        self._return(answer, state)
-
-    def _conclude(self, answer: Answer, state: DialogueState, intent: Intent, slots: dict[str, str]) -> None:
-        """What an intent ends with: its answer, its keys, a transfer, the intent that goes on; some of it, or all."""
-        if intent.answer:
-            answer.texts.append(self._values.filled(intent.answer, slots, answer.circumstances.now))
-        answer.keys = intent.press or answer.keys
-        if intent.transfer:
-            answer.next, answer.transfer_to = Next.TRANSFER, intent.transfer
-        if intent.next:
-            following = self._dialogue.intents[intent.next]
-            state.begin(intent.next, {name: value for name, value in slots.items() if value and name in following.ask})
-
-    def _ask_for_correction(self, answer: Answer, state: DialogueState) -> None:
-        """A bare "no" to what was read back."""
-        intent = self._task(answer, state)
-        if intent.correct:
-            # The slots stay: what the caller now says replaces some of them.
-            state.ask(CORRECT)
-            answer.texts.append(self._question(answer, state))
-        else:
-            state.slots = {}
-            self._go_on(answer, state)
-
-    def _tell(self, answer: Answer, state: DialogueState, results: tuple[ToolResult, ...]) -> None:
-        """The outcome of the tools."""
-        for result in results:
-            if result.name == TRANSFER:
-                answer.texts.append(self._texts.unreached)
-            intents = self._dialogue.intents
-            names = [name for name in (state.task, *intents) if name and intents[name].tool == result.name]
-            if not names:
-                continue
-            slots = {name: str(value) for name, value in result.arguments.items()}
-            at = msgspec.structs.replace(answer.circumstances, slots=slots)
-            state.drop_task()
-            if result.error:
-                answer.texts.append(self._values.filled(intents[names[0]].failed, slots, answer.circumstances.now))
-            else:
-                self._conclude(answer, state, at.of(intents[names[0]]), slots)
-
-    def _inform(self, answer: Answer, state: DialogueState, intent: Intent) -> None:
-        """Answer a plain question, and return to what was open."""
-        self._conclude(answer, state, answer.circumstances.of(intent), {})
-        self._return(answer, state)
-
-    def _return(self, answer: Answer, state: DialogueState, otherwise: str = "") -> None:
-        """Back to the task that is open, if there is one; else the caller's turn is next: offer more, unless keys or a
-        transfer were the answer, which want no question after them."""
-        if answer.next is not Next.LISTEN:
-            return
-        if state.task:
-            self._go_on(answer, state)
-        elif answer.keys:
-            state.ask("")
-        elif otherwise:
-            answer.texts.append(otherwise)
-        else:
-            self._anything_else(answer, state)
-
-    def _anything_else(self, answer: Answer, state: DialogueState) -> None:
-        state.ask(ANYTHING_ELSE)
-        answer.texts.append(self._question(answer, state))
 
     # When nothing was understood, or nothing is left
 
@@ -354,7 +229,7 @@ class DialogueScript:
         state.misses += 1
         state.maybe = [name for name, _ in best]
         state.ask(DID_YOU_MEAN)
-        answer.texts.append(self._question(answer, state))
+        answer.texts.append(self._tasks.question(answer, state))
         return True
 
     def _not_understood(self, answer: Answer, state: DialogueState) -> None:
@@ -363,12 +238,12 @@ class DialogueScript:
             self._person(answer, self._texts.way_out)
             state.misses = 0
             return
-        answer.texts.append(_wording(self._texts.not_understood, state.misses - 1))
+        answer.texts.append(wording(self._texts.not_understood, state.misses - 1))
         self._ask_again(answer, state)
 
     def _ask_again(self, answer: Answer, state: DialogueState) -> None:
         state.ask(state.question)
-        answer.texts.append(self._question(answer, state))
+        answer.texts.append(self._tasks.question(answer, state))
 
     def _reprompt(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> None:
         """After silence, ask again; after a noise that cut us off, repeat."""
@@ -376,7 +251,7 @@ class DialogueScript:
             answer.texts.append(state.said)
             answer.repeated = True
             return
-        answer.texts.append(_wording(self._texts.still_there, state.times))
+        answer.texts.append(wording(self._texts.still_there, state.times))
         self._ask_again(answer, state)
 
     def _person(self, answer: Answer, text: str) -> None:
@@ -391,28 +266,8 @@ class DialogueScript:
         answer.texts.append(text)
         answer.next = Next.HANG_UP
 
-    def _question(self, answer: Answer, state: DialogueState) -> str:
-        """The open question, worded anew each time it is asked."""
-        if state.question == ANYTHING_ELSE:
-            return _wording(self._texts.anything_else, state.times)
-        if state.question == DID_YOU_MEAN and state.maybe:
-            text = self._texts.did_you_mean if len(state.maybe) == 1 else self._texts.which
-            first, last = (self._dialogue.intents[name].about for name in (state.maybe[0], state.maybe[-1]))
-            return text.replace("{this}", first).replace("{that}", last)
-        if not state.task or not state.question:
-            return _wording(self._texts.help, state.times)
-        intent = self._task(answer, state)
-        if state.question == CORRECT:
-            return self._values.filled(intent.correct, state.slots, answer.circumstances.now)
-        wordings = intent.confirm if state.question == CONFIRM else intent.ask[state.question].say
-        return self._values.filled(_wording(wordings, state.times), state.slots, answer.circumstances.now)
-
 
 def _was_cut_off(request: ReplyRequest) -> bool:
     """Whether the agent's last turn was interrupted before its question was out."""
     last = next((turn for turn in reversed(request.history) if turn.role == "agent"), None)
     return last is not None and last.interrupted and not last.text.endswith("?")
-
-
-def _wording(wordings: tuple[str, ...], times: int) -> str:
-    return wordings[min(times, len(wordings) - 1)]

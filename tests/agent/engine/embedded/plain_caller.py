@@ -59,3 +59,22 @@ class PlainCaller:
     def dials(self, digits: str) -> str:
         self.turns += 1
         return self.ask(Cue.ANSWER, transcript="", digits=digits)
+
+
+def shop(**intents: Any) -> PlainCaller:
+    """A shop that is closed in the evening; `now` is Monday at ten."""
+    return PlainCaller(
+        AgentSettings.model_validate(
+            {
+                "name": "shop",
+                "hours": {"mon": "08:00-12:00"},
+                "transfers": {"sales": "+15550100111", "night": "+15550100112"},
+                "tools": {"note": {"file": "notes.jsonl", "parameters": {"cake": "which", "name": "who"}}},
+                "dialogue": {
+                    "texts": {"greeting": "Hello.", "greeting_closed": "We are closed."},
+                    "slots": {"cake": {"values": {"apple": [], "plum": [], "lemon": []}}, "name": "text"},
+                    "intents": {"help": {"phrases": ["help"], "answer": "Ask."}, **intents},
+                },
+            }
+        )
+    )

@@ -79,44 +79,6 @@ def test_anything_can_be_read_and_reading_is_repeatable(words: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("words", "expect", "complete"),
-    [
-        ("", Expect.OPEN, None),
-        ("one two", Expect.OPEN, False),
-        ("one two three", Expect.DIGITS, False),
-        ("cancel appointment number nine", Expect.OPEN, False),
-        ("two", Expect.DIGITS, False),
-        ("two", Expect.OPEN, True),  # o'clock
-        ("one two three four", Expect.DIGITS, True),
-        ("one two three four five", Expect.DIGITS, None),
-        ("i'd like to", Expect.OPEN, False),
-        ("please can i", Expect.OPEN, False),
-        ("i'd like to book an appointment on", Expect.OPEN, False),
-        ("on", Expect.OPEN, False),
-        ("tuesday at", Expect.OPEN, False),
-        ("what are your", Expect.OPEN, False),
-        ("lovely weather what are your", Expect.OPEN, False),
-        ("on tuesday and", Expect.OPEN, False),
-        ("on tuesday um", Expect.OPEN, False),
-        ("um", Expect.OPEN, False),
-        ("ten in the", Expect.OPEN, False),
-        ("ten", Expect.OPEN, True),
-        ("i'd like to book an appointment", Expect.OPEN, True),
-        ("on tuesday please", Expect.OPEN, True),
-        ("yes", Expect.YES_NO, True),
-        ("no thanks", Expect.YES_NO, True),
-        ("thank you", Expect.OPEN, True),
-        ("wait", Expect.OPEN, None),
-        ("okay", Expect.OPEN, None),
-        ("the weather is lovely", Expect.OPEN, None),
-        ("lovely weather today on", Expect.OPEN, None),  # one word after strange ones says little
-    ],
-)
-def test_whether_more_must_follow(words: str, expect: Expect, complete: bool | None) -> None:
-    assert UNDERSTANDING.complete(words, expect) is complete
-
-
-@pytest.mark.parametrize(
     ("words", "partial", "final"),
     [
         ("", Meaning.NOTHING, Meaning.NOTHING),
@@ -175,28 +137,6 @@ def test_a_correction_is_one_only_after_a_read_back(words: str) -> None:
         assert UNDERSTANDING.meaning(words, Expect.YES_NO, over=True, final=final) is Meaning.TURN
     assert UNDERSTANDING.complete("the first", Expect.OPEN) is None
     assert UNDERSTANDING.complete("the first", Expect.YES_NO) is False
-
-
-PHARMACY = load_agent(Path(__file__).parents[4] / "examples" / "agents" / "pharmacy.yaml")
-assert PHARMACY.dialogue
-
-
-@pytest.mark.parametrize(
-    ("words", "expect", "complete"),
-    [
-        ("yes", Expect.YES_NO, True),
-        ("yes", Expect.DIGITS, None),  # "Yes. It's five five five ..."
-        ("on monday", Expect.YES_NO, None),
-        ("what are your opening hours", Expect.OPEN, True),
-        ("what are your opening hours", Expect.DIGITS, None),
-        ("five five five one two three", Expect.DIGITS, None),  # a whole prescription, and half of a telephone number
-        ("five five five oh one oh two oh three oh", Expect.DIGITS, True),
-        ("b r", Expect.SPELLING, None),
-    ],
-)
-def test_only_the_answer_that_was_asked_for_is_complete(words: str, expect: Expect, complete: bool | None) -> None:
-    assert PHARMACY.dialogue
-    assert Understanding(PHARMACY.dialogue).complete(words, expect) is complete
 
 
 @pytest.mark.parametrize("words", ["yes no", "no yes", "yes yes yes no um", "no that's right"])

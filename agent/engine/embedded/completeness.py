@@ -1,0 +1,65 @@
+"""Whether what a caller has said so far is all of it, as far as the phrases of one dialogue tell. Pure functions."""
+
+from agent.engine.base import Expect
+from agent.engine.embedded.matching import DIGITS
+from agent.engine.embedded.phrase_book import PhraseBook, plain
+from agent.engine.embedded.phrase_run import BUILT_IN, CORRECTION, Found, Span, ends, longest_run
+from config.dialogue import HANGING, Dialogue
+
+
+class Completeness:
+    """Judges turns to one agent."""
+
+    def __init__(self, dialogue: Dialogue, book: PhraseBook) -> None:
+        self._slots = dialogue.slots
+        self._book = book
+        self._hanging = plain(HANGING)
+        self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
+
+    def complete(self, transcript: str, expect: Expect) -> bool | None:
+        """False when more must follow: half a number, half a phrase, "and". True when it can end here: where a question
+        was asked, with the kind of answer that was asked for. Else None."""
+        words, corrects = self._book.turn(transcript, expect).words, expect is Expect.YES_NO
+        found = self._book.find(words, corrects=corrects)
+        row = longest_run(found)
+        whole = bool(row) and row[-1].end - row[0].start == len(words)
+        if self._ends_in_half_a_number(words, whole, expect) or self._hangs(words, found):
+            return False
+        if expect is Expect.TEXT:
+            return None
+        if whole:
+            # After "wait", or "the number", the caller may well go on.
+            may_go_on = row[-1].name == "stop" or row[-1].kind == CORRECTION or not self._answers(row, expect)
+            return None if may_go_on else True
+        return False if self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
+
+    def _answers(self, row: list[Span], expect: Expect) -> bool:
+        """Whether a whole turn is all that was asked for. A number counts at the greatest length that any slot has."""
+        if expect is Expect.YES_NO:
+            return any(span.kind == BUILT_IN and span.name in ("yes", "no") for span in row)
+        given = [(self._slots[name], value) for span in row for name, value in span.slots]
+        if expect is Expect.DIGITS:
+            longest = max((slot.longest for slot in self._numbers), default=0)
+            return any(slot.type == "number" and len(value) == longest for slot, value in given)
+        if expect in (Expect.DATE, Expect.TIME):
+            return any(slot.type == expect.value for slot, _ in given)
+        return expect is not Expect.SPELLING
+
+    def _ends_in_half_a_number(self, words: tuple[str, ...], whole: bool, expect: Expect) -> bool:
+        """Digits at the end, and a number that has more. "At two" is a time unless digits were asked for."""
+        count = next((at for at, word in enumerate(reversed(words)) if word not in DIGITS), len(words))
+        if count == 1 and words[-1] == "one" and expect is not Expect.DIGITS:
+            return False  # "that one"
+        enough = any(slot.shortest <= count <= slot.longest for slot in self._numbers)
+        half = 0 < count < max((slot.longest for slot in self._numbers), default=0) and not enough
+        return half and (not whole or expect is Expect.DIGITS)
+
+    def _hangs(self, words: tuple[str, ...], found: Found) -> bool:
+        """Whether the last words are such that lead to more, and what comes before them is no part of a phrase."""
+        starts = {0, *ends(found)} - {len(words)}
+        return any(len(words) in self._book.reached(self._hanging, words, start, once=True) for start in starts)
+
+    def _ends_in_half_a_phrase(self, words: tuple[str, ...], found: Found, *, corrects: bool) -> bool:
+        """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
+        starts = {0, *ends(found), *range(len(words) - 1)}
+        return any(self._book.begins_phrase(words, start, corrects=corrects) for start in starts)

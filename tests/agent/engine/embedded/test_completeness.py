@@ -1,0 +1,76 @@
+"""Whether what callers have said so far is all of it, at the front desk and at the pharmacy."""
+
+from pathlib import Path
+
+import pytest
+
+import config
+from agent.engine.base import Expect
+from agent.engine.embedded.completeness import Completeness
+from agent.engine.embedded.phrase_book import PhraseBook
+from config.agent import load_agent
+
+
+def of(path: Path) -> Completeness:
+    dialogue = load_agent(path).dialogue
+    assert dialogue
+    return Completeness(dialogue, PhraseBook(dialogue))
+
+
+DESK = of(Path(config.__file__).parent / "agents" / "front_desk.yaml")
+PHARMACY = of(Path(__file__).parents[4] / "examples" / "agents" / "pharmacy.yaml")
+
+
+@pytest.mark.parametrize(
+    ("words", "expect", "complete"),
+    [
+        ("", Expect.OPEN, None),
+        ("one two", Expect.OPEN, False),
+        ("one two three", Expect.DIGITS, False),
+        ("cancel appointment number nine", Expect.OPEN, False),
+        ("two", Expect.DIGITS, False),
+        ("two", Expect.OPEN, True),  # o'clock
+        ("one two three four", Expect.DIGITS, True),
+        ("one two three four five", Expect.DIGITS, None),
+        ("i'd like to", Expect.OPEN, False),
+        ("please can i", Expect.OPEN, False),
+        ("i'd like to book an appointment on", Expect.OPEN, False),
+        ("on", Expect.OPEN, False),
+        ("tuesday at", Expect.OPEN, False),
+        ("what are your", Expect.OPEN, False),
+        ("lovely weather what are your", Expect.OPEN, False),
+        ("on tuesday and", Expect.OPEN, False),
+        ("on tuesday um", Expect.OPEN, False),
+        ("um", Expect.OPEN, False),
+        ("ten in the", Expect.OPEN, False),
+        ("ten", Expect.OPEN, True),
+        ("i'd like to book an appointment", Expect.OPEN, True),
+        ("on tuesday please", Expect.OPEN, True),
+        ("yes", Expect.YES_NO, True),
+        ("no thanks", Expect.YES_NO, True),
+        ("thank you", Expect.OPEN, True),
+        ("wait", Expect.OPEN, None),
+        ("okay", Expect.OPEN, None),
+        ("the weather is lovely", Expect.OPEN, None),
+        ("lovely weather today on", Expect.OPEN, None),  # one word after strange ones says little
+    ],
+)
+def test_whether_more_must_follow(words: str, expect: Expect, complete: bool | None) -> None:
+    assert DESK.complete(words, expect) is complete
+
+
+@pytest.mark.parametrize(
+    ("words", "expect", "complete"),
+    [
+        ("yes", Expect.YES_NO, True),
+        ("yes", Expect.DIGITS, None),  # "Yes. It's five five five ..."
+        ("on monday", Expect.YES_NO, None),
+        ("what are your opening hours", Expect.OPEN, True),
+        ("what are your opening hours", Expect.DIGITS, None),
+        ("five five five one two three", Expect.DIGITS, None),  # a whole prescription, and half of a telephone number
+        ("five five five oh one oh two oh three oh", Expect.DIGITS, True),
+        ("b r", Expect.SPELLING, None),
+    ],
+)
+def test_only_the_answer_that_was_asked_for_is_complete(words: str, expect: Expect, complete: bool | None) -> None:
+    assert PHARMACY.complete(words, expect) is complete
