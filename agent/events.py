@@ -7,7 +7,18 @@ A `reply` is the number of one spoken answer in its call, an `utterance` that of
 
 import msgspec
 
-from agent.engine.base import Cue, Done, Expect, Meaning, ReplyRequest, ToolCall, ToolResult, Word
+from agent.engine.base import (
+    ANY_DIGITS,
+    Cue,
+    DigitRange,
+    Done,
+    Expect,
+    Meaning,
+    ReplyRequest,
+    ToolCall,
+    ToolResult,
+    Word,
+)
 from config.keys import checked
 
 
@@ -170,6 +181,7 @@ class Hear(Command, frozen=True):
     expect: Expect
     over: bool = False  # said while the agent was talking
     wide: bytes = b""
+    expect_digits: DigitRange = ANY_DIGITS
 
 
 class ForgetUtterance(Command, frozen=True):

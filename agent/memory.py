@@ -3,7 +3,7 @@
 from typing import Any
 
 from agent import events as e
-from agent.engine.base import Cue, Done, Expect, ReplyRequest, ToolResult, Turn
+from agent.engine.base import ANY_DIGITS, Cue, Done, Expect, ReplyRequest, ToolResult, Turn
 from agent.history import History
 from agent.listening.caller_turn import CallerTurn
 from agent.speaking.reply import Reply
@@ -18,6 +18,7 @@ class Memory:
     ) -> None:
         self.history = History(max_turns)
         self.expect = Expect.OPEN  # of the caller's next turn
+        self.expect_digits = ANY_DIGITS
         self._call = call
         self._agent = agent
         self._parties = parties
@@ -29,7 +30,7 @@ class Memory:
         """What a reply that counts has left behind."""
         if done.state:
             self._state = done.state
-        self.expect = done.expect
+        self.expect, self.expect_digits = done.expect, done.expect_digits
 
     def ran(self, results: tuple[ToolResult, ...]) -> None:
         """Tools have run: every request tells their results until the caller has heard something of the agent."""

@@ -4,6 +4,8 @@ Whatever the engine takes is a fixed time here, so that thousands of turns can b
 in every run. A reply is 20 s of silence with a word in every 300 ms.
 """
 
+import msgspec
+
 from agent import events as e
 from agent.engine.base import Cue, Done, Recognizer, SpeechBlock, Word
 from agent.listening.vad import Vad
@@ -95,7 +97,9 @@ class VirtualCall:
                 self._playing = 0
 
     async def _listen(self, hear: e.Hear) -> None:
-        block = SpeechBlock(self._utterance(hear.utterance), self._name, self._agent, hear.pcm, hear.expect, hear.over)
+        utterance = self._utterance(hear.utterance)
+        block = SpeechBlock(utterance, self._name, self._agent, hear.pcm, hear.expect, hear.over)
+        block = msgspec.structs.replace(block, expect_digits=hear.expect_digits)
         found = await self._recognizer.hear(block)
         self._later(HEARD_MS, e.Partial(hear.utterance, found.text, found.meaning, found.complete))
 

@@ -49,6 +49,11 @@ class Expect(StrEnum):
     TEXT = "text"  # words of any kind, such as a name or an address
 
 
+# The fewest and the most digits that may follow, where digits are expected and it is known.
+DigitRange = tuple[int, int]
+ANY_DIGITS: DigitRange = (0, 0)
+
+
 class Meaning(StrEnum):
     """What the caller's speech means while the agent is talking."""
 
@@ -141,6 +146,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     transfer_to: str = ""  # a key of the agent's `transfers`, with Next.TRANSFER
     interruptible: bool = True  # False: played to its end, whatever the caller says meanwhile
     keys: str = ""  # to be pressed after the last word, as config.keys has them; the words are then heard to their end
+    expect_digits: DigitRange = ANY_DIGITS
 
 
 ModelEvent = Text | ToolCall | Incomplete | Backchannel | OwnTranscript | Done
@@ -156,6 +162,7 @@ class SpeechBlock(msgspec.Struct, frozen=True):
     expect: Expect = Expect.OPEN
     over: bool = False  # said while the agent was talking: perhaps no more than "uh-huh", perhaps "stop"
     wide: bytes = b""  # `audio` at 16 kHz, on a wide-band line: in all blocks of an utterance, or in none
+    expect_digits: DigitRange = ANY_DIGITS
 
 
 def clearest(of: ReplyRequest | SpeechBlock) -> tuple[bytes, int]:

@@ -76,8 +76,8 @@ class AgentTurn:
 
     def hear(self, pcm: bytes, wide: bytes) -> e.Hear:
         """More of the caller's turn for the recognizer."""
-        caller = self._caller
-        return e.Hear(caller.utterance.number, pcm, self._memory.expect, caller.over, wide)
+        caller, memory = self._caller, self._memory
+        return e.Hear(caller.utterance.number, pcm, memory.expect, caller.over, wide, memory.expect_digits)
 
     def _rest_of_turn(self) -> Commands:
         block = self._caller.utterance.block(rest=True)

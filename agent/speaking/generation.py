@@ -81,6 +81,7 @@ class Generation:
             command.expect,
             command.over,
             command.wide,
+            command.expect_digits,
         )
         try:
             self._blocks.put_nowait((command.utterance, block))

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from agent import events as e
+from agent.engine.base import ANY_DIGITS
 from audio import g711
 from config.parties import NOBODY, Parties
 from config.settings import Settings, from_sources
@@ -86,6 +87,8 @@ def describe_command(command: e.Command) -> dict[str, Any]:
     if isinstance(command, e.Hear | e.Play):
         del plain["pcm"], plain["wide"]
         plain["audio"] = _digest(command.pcm)
+        if isinstance(command, e.Hear) and command.expect_digits == ANY_DIGITS:  # tapes from before it was known
+            del plain["expect_digits"]
     elif isinstance(command, e.StartReply):
         del plain["request"]["wide"]
         # The header says when the call began, `TurnDecided` when a turn ended.

@@ -1,7 +1,7 @@
 """What a model is told with a request."""
 
 from agent import events as e
-from agent.engine.base import Cue, Done, Expect, ToolResult, Turn, Word
+from agent.engine.base import ANY_DIGITS, Cue, Done, Expect, ToolResult, Turn, Word
 from agent.listening.caller_turn import CallerTurn
 from agent.memory import Memory
 from agent.speaking.reply import Reply
@@ -65,9 +65,10 @@ def test_results_are_told_until_the_caller_has_heard_something() -> None:
 
 def test_the_models_state_stays_until_there_is_another_and_what_is_expected_changes_each_time() -> None:
     known = memory()
-    known.keep(Done(state={"step": 1}, expect=Expect.DIGITS))
+    known.keep(Done(state={"step": 1}, expect=Expect.DIGITS, expect_digits=(6, 8)))
+    assert (known.expect, known.expect_digits) == (Expect.DIGITS, (6, 8))
     known.keep(Done())
-    assert known.expect is Expect.OPEN
+    assert (known.expect, known.expect_digits) == (Expect.OPEN, ANY_DIGITS)
     assert known.request(Reply(2, Cue.ANSWER), Cue.ANSWER, caller_with(b""), None).state == {"step": 1}
 
 

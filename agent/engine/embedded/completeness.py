@@ -1,6 +1,6 @@
 """Whether what a caller has said so far is all of it, as far as the phrases of one dialogue tell. Pure functions."""
 
-from agent.engine.base import Expect
+from agent.engine.base import ANY_DIGITS, DigitRange, Expect
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.phrase_book import PhraseBook, plain
 from agent.engine.embedded.phrase_run import BUILT_IN, CORRECTION, Found, Span, ends, longest_run
@@ -16,42 +16,47 @@ class Completeness:
         self._hanging = plain(HANGING)
         self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
 
-    def complete(self, transcript: str, expect: Expect) -> bool | None:
+    def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:
         """False when more must follow: half a number, half a phrase, "and". True when it can end here: where a question
-        was asked, with the kind of answer that was asked for. Else None."""
+        was asked, with the kind of answer that was asked for. Else None: of six to eight digits, six may be all. How
+        many `digits` are expected is what the dialogue's numbers have, where nobody knows better."""
+        digits = digits if expect is Expect.DIGITS else ANY_DIGITS
         words, corrects = self._book.turn(transcript, expect).words, expect is Expect.YES_NO
         found = self._book.find(words, corrects=corrects)
         row = longest_run(found)
         whole = bool(row) and row[-1].end - row[0].start == len(words)
-        if self._ends_in_half_a_number(words, whole, expect) or self._hangs(words, found):
+        if self._ends_in_half_a_number(words, whole, expect, digits) or self._hangs(words, found):
             return False
         if expect is Expect.TEXT:
             return None
         if whole:
             # After "wait", or "the number", the caller may well go on.
-            may_go_on = row[-1].name == "stop" or row[-1].kind == CORRECTION or not self._answers(row, expect)
+            may_go_on = row[-1].name == "stop" or row[-1].kind == CORRECTION or not self._answers(row, expect, digits)
             return None if may_go_on else True
         return False if self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
 
-    def _answers(self, row: list[Span], expect: Expect) -> bool:
-        """Whether a whole turn is all that was asked for. A number counts at the greatest length that any slot has."""
+    def _answers(self, row: list[Span], expect: Expect, digits: DigitRange) -> bool:
+        """Whether a whole turn is all that was asked for. A number counts at its greatest length."""
         if expect is Expect.YES_NO:
             return any(span.kind == BUILT_IN and span.name in ("yes", "no") for span in row)
         given = [(self._slots[name], value) for span in row for name, value in span.slots]
         if expect is Expect.DIGITS:
-            longest = max((slot.longest for slot in self._numbers), default=0)
+            longest = self._longest(digits)
             return any(slot.type == "number" and len(value) == longest for slot, value in given)
         if expect in (Expect.DATE, Expect.TIME):
             return any(slot.type == expect.value for slot, _ in given)
         return expect is not Expect.SPELLING
 
-    def _ends_in_half_a_number(self, words: tuple[str, ...], whole: bool, expect: Expect) -> bool:
+    def _longest(self, digits: DigitRange) -> int:
+        return digits[1] or max((slot.longest for slot in self._numbers), default=0)
+
+    def _ends_in_half_a_number(self, words: tuple[str, ...], whole: bool, expect: Expect, digits: DigitRange) -> bool:
         """Digits at the end, and a number that has more. "At two" is a time unless digits were asked for."""
         count = next((at for at, word in enumerate(reversed(words)) if word not in DIGITS), len(words))
         if count == 1 and words[-1] == "one" and expect is not Expect.DIGITS:
             return False  # "that one"
-        enough = any(slot.shortest <= count <= slot.longest for slot in self._numbers)
-        half = 0 < count < max((slot.longest for slot in self._numbers), default=0) and not enough
+        ranges = [digits] if digits[1] else [(slot.shortest, slot.longest) for slot in self._numbers]
+        half = 0 < count < self._longest(digits) and not any(least <= count <= most for least, most in ranges)
         return half and (not whole or expect is Expect.DIGITS)
 
     def _hangs(self, words: tuple[str, ...], found: Found) -> bool:

@@ -38,7 +38,8 @@ class DialogueModel:
             raise EngineError(f"the agent {request.agent!r} has no `dialogue`, which the embedded engine needs")
         if script.incomplete(request):
             yield Incomplete()
-            yield Done(request.state, script.expect(msgspec.convert(request.state, DialogueState)))
+            state = msgspec.convert(request.state, DialogueState)
+            yield Done(request.state, script.expect(state), expect_digits=script.digits(state))
             return
         answer, state = script.answer(request)
         if text := " ".join(answer.texts):
@@ -52,6 +53,7 @@ class DialogueModel:
             answer.transfer_to,
             interruptible=not script.protects(answer),
             keys=answer.keys,
+            expect_digits=script.digits(state),
         )
 
     def understood(self, request: ReplyRequest) -> Understood:

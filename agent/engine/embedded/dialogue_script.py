@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from agent.engine.base import Cue, Expect, Next, ReplyRequest
+from agent.engine.base import Cue, DigitRange, Expect, Next, ReplyRequest
 from agent.engine.embedded.conditions import Circumstances
 from agent.engine.embedded.dialogue_state import (
     ANYTHING_ELSE,
@@ -67,8 +67,9 @@ class DialogueScript:
         """Whether the caller is sure to go on, and there is time to wait."""
         if not request.early or request.cue is not Cue.ANSWER or request.digits:
             return False
-        expect = self.expect(msgspec.convert(request.state, DialogueState))
-        return self._understanding.complete(request.transcript or "", expect) is False
+        state = msgspec.convert(request.state, DialogueState)
+        complete = self._understanding.complete(request.transcript or "", self.expect(state), self.digits(state))
+        return complete is False
 
     def protects(self, answer: Answer) -> bool:
         """Whether something in the answer must be played to its end, whatever the caller says meanwhile."""
@@ -77,6 +78,10 @@ class DialogueScript:
     def expect(self, state: DialogueState) -> Expect:
         """What kind of answer the open question asks for."""
         return self._open_question.expect(state)
+
+    def digits(self, state: DialogueState) -> DigitRange:
+        """How many digits may follow."""
+        return self._open_question.digits(state)
 
     def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
         """What the caller's turn means after the open question."""

@@ -48,7 +48,7 @@ class HeardUtterance:
 
     def __init__(self, first: SpeechBlock) -> None:
         self.agent = first.agent
-        self.expect = first.expect
+        self.expect, self.expect_digits = first.expect, first.expect_digits
         self.over = first.over
         self.rate = clearest(first)[1]
         self.transcript = Transcript("")  # the last partial one
@@ -183,7 +183,7 @@ class MoonshineRecognizer:
             meaning = Meaning.NOTHING
         if utterance.over and utterance.transcript.meaning is Meaning.TURN:
             meaning = Meaning.TURN  # what has ended a reply has ended it
-        complete = understanding.complete(text, utterance.expect)
+        complete = understanding.complete(text, utterance.expect, utterance.expect_digits)
         if complete is None and leads_on(text):
             complete = False
         elif complete and text.endswith(","):

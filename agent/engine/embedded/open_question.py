@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from agent.engine.base import Expect, ReplyRequest
+from agent.engine.base import ANY_DIGITS, DigitRange, Expect, ReplyRequest
 from agent.engine.embedded import corrections
 from agent.engine.embedded.dialogue_state import CONFIRM, CORRECT, DID_YOU_MEAN, DialogueState
 from agent.engine.embedded.likeness import COMMON
@@ -39,6 +39,13 @@ class OpenQuestion:
             return EXPECTED[slot.type]
         yes_no = state.question in (CONFIRM, CORRECT) or (state.question == DID_YOU_MEAN and len(state.maybe) == 1)
         return Expect.YES_NO if yes_no else Expect.OPEN
+
+    def digits(self, state: DialogueState) -> DigitRange:
+        """How many digits may follow: what is missing of the number that is asked for, or all of it anew."""
+        slot = self._slot(state)
+        if not slot or slot.type != "number":
+            return ANY_DIGITS
+        return slot.shortest - len("".join(state.parts)), slot.longest
 
     def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
         """What the caller's turn means after it; of dates and times the words."""

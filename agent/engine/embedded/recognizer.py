@@ -41,7 +41,7 @@ class DecodedUtterance:
 
     def __init__(self, first: SpeechBlock) -> None:
         self.agent = first.agent
-        self.expect = first.expect
+        self.expect, self.expect_digits = first.expect, first.expect_digits
         self.over = first.over
         self.rate = clearest(first)[1]
         self.audio = bytearray()  # all of it, at this rate: it may have to be decoded again
@@ -221,7 +221,8 @@ class PocketsphinxRecognizer:
         elif heard.text == before.text:
             complete = before.complete
         else:
-            complete = self._understandings[utterance.agent].complete(heard.text, utterance.expect)
+            understanding = self._understandings[utterance.agent]
+            complete = understanding.complete(heard.text, utterance.expect, utterance.expect_digits)
         return Transcript(heard.text, final, self._meaning(utterance, heard, final=final), complete)
 
     def _meaning(self, utterance: DecodedUtterance, heard: Hypothesis, *, final: bool) -> Meaning:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import msgspec
 
-from agent.engine.base import Expect, Meaning
+from agent.engine.base import ANY_DIGITS, DigitRange, Expect, Meaning
 from agent.engine.embedded.completeness import Completeness
 from agent.engine.embedded.contractions import written_out
 from agent.engine.embedded.likeness import Likeness
@@ -130,9 +130,9 @@ class Understanding:
             return Meaning.TURN
         return Meaning.TURN if understood else Meaning.NOTHING
 
-    def complete(self, transcript: str, expect: Expect) -> bool | None:
+    def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:
         """See Completeness."""
-        return self._completeness.complete(transcript, expect)
+        return self._completeness.complete(transcript, expect, digits)
 
     def _read(self, turn: SpokenTurn, found: Found) -> Understood:
         run = longest_run(found)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from agent.engine.base import (
+    ANY_DIGITS,
     Backchannel,
     Cue,
     Done,
@@ -196,6 +197,7 @@ class FallbackModel:
         """The dialogue's reply. It wants words; where the model hears by itself, they are found only now."""
         fallen: dict[str, Any] = request.state.get(KEY, {})
         expect = Expect(fallen.get("expect", Expect.OPEN))
+        fewest, most = fallen.get("expect_digits", ANY_DIGITS)
         request = msgspec.structs.replace(request, state=fallen.get("dialogue", {}))
         if request.cue is Cue.ANSWER and request.transcript is None:
             over = _is_over(request)
@@ -203,14 +205,15 @@ class FallbackModel:
             if over and heard.meaning in (Meaning.BACKCHANNEL, Meaning.NOTHING):
                 if heard.meaning is Meaning.BACKCHANNEL:
                     yield Backchannel()
-                yield Done({KEY: fallen}, expect)
+                yield Done({KEY: fallen}, expect, expect_digits=(fewest, most))
                 return
             yield OwnTranscript(heard.text)
             request = msgspec.structs.replace(request, transcript=heard.text)
         async with aclosing(self._dialogue.reply(request)) as events:
             async for event in events:
                 if isinstance(event, Done):
-                    state = {KEY: {"dialogue": event.state, "expect": event.expect.value}}
+                    expected = {"expect": event.expect.value, "expect_digits": list(event.expect_digits)}
+                    state = {KEY: {"dialogue": event.state, **expected}}
                     yield msgspec.structs.replace(event, state=state)
                 else:
                     yield event

@@ -103,6 +103,11 @@ def test_a_commands_audio_has_the_same_digest_before_and_after_mu_law(pcm: bytes
         assert describe_command(one) == describe_command(other)
 
 
+def test_how_many_digits_are_expected_is_on_the_tape_where_it_is_known() -> None:
+    assert "expect_digits" not in describe_command(e.Hear(1, LINE, Expect.OPEN))
+    assert describe_command(e.Hear(1, LINE, Expect.DIGITS, expect_digits=(6, 8)))["expect_digits"] == (6, 8)
+
+
 def test_what_a_wide_band_line_has_besides_is_not_on_the_tape() -> None:
     wide = LINE * 2
     for event in (e.CallerAudio(LINE, wide), e.ReplyAudio(1, LINE, (), wide)):

@@ -74,3 +74,26 @@ def test_whether_more_must_follow(words: str, expect: Expect, complete: bool | N
 )
 def test_only_the_answer_that_was_asked_for_is_complete(words: str, expect: Expect, complete: bool | None) -> None:
     assert PHARMACY.complete(words, expect) is complete
+
+
+@pytest.mark.parametrize(
+    ("count", "digits", "complete"),
+    [
+        (5, (6, 8), False),
+        (6, (6, 8), None),  # of six to eight digits: all of it, or not
+        (7, (6, 8), None),
+        (8, (6, 8), True),
+        (9, (6, 8), None),
+        (6, (10, 10), False),  # no prescription where a telephone number was asked for
+        (10, (10, 10), True),
+        (7, (7, 10), None),  # the rest after three, or half of it all over again
+        (6, (7, 10), False),
+        (10, (7, 10), True),
+    ],
+)
+def test_a_number_is_complete_when_no_digit_can_follow(
+    count: int, digits: tuple[int, int], complete: bool | None
+) -> None:
+    words = " ".join("five one four two nine six three eight oh seven".split()[:count])
+    assert PHARMACY.complete(words, Expect.DIGITS, digits) is complete
+    assert PHARMACY.complete(f"on monday {words}", Expect.DIGITS, digits) is complete

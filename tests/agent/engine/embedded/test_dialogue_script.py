@@ -76,7 +76,7 @@ def test_every_kind_of_slot_step_by_step() -> None:
     assert call.says("Half past three.") == "Which street?"
     assert call.done.expect is Expect.TEXT
     assert call.says("Um, it's 12 Old Mill Lane, please.") == "Your phone number?"
-    assert call.done.expect is Expect.DIGITS
+    assert (call.done.expect, call.done.expect_digits) == (Expect.DIGITS, (10, 10))
     assert call.says("555-012-3456") == "Please spell your name."
     assert call.done.expect is Expect.SPELLING
     assert call.says("M I double L E R") == "Is there a dog?"
@@ -140,7 +140,9 @@ def asked_for_the_phone() -> PlainCaller:
 def test_a_long_number_comes_in_parts_each_read_back() -> None:
     call = asked_for_the_phone()
     assert call.says("five five five") == "5 5 5. And then?"
+    assert call.done.expect_digits == (7, 10)
     assert call.says("zero one two") == "So far 5 5 5 0 1 2. What comes next?"
+    assert call.done.expect_digits == (4, 10)
     assert call.says("and then thirty four fifty six") == "Please spell your name."
     assert call.state["slots"]["phone"] == "5550123456"
 

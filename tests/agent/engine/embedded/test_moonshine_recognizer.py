@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -273,6 +274,13 @@ async def test_one_word_over_the_agent_is_told_when_it_is_over(make: Make) -> No
     recognizer, _ = make("Stop.")
     await recognizer.hear(block(ms=400, over=True))
     assert (await recognizer.finish("u1")).meaning is Meaning.TURN
+
+
+async def test_half_a_number_is_half_of_the_one_that_was_asked_for(make: Make) -> None:
+    for digits, complete in (((0, 0), True), ((4, 4), True), ((4, 6), None), ((10, 10), False)):
+        recognizer, _ = make("One two three four.")
+        await recognizer.hear(msgspec.structs.replace(block(expect=Expect.DIGITS), expect_digits=digits))
+        assert (await recognizer.finish("u1")).complete is complete, digits
 
 
 def test_a_number_that_was_asked_for_is_understood_however_it_is_said() -> None:

@@ -404,6 +404,7 @@ async def test_it_knows_which_answer_is_expected(
     assert "four digit number" in await call.ask(audio=spoken("cancel my appointment"))
     await call.ask(audio=spoken("one two"), early=True)
     assert call.events[:2] == [OwnTranscript("one two"), Incomplete()]
+    assert call.done.expect_digits == (4, 4)
     assert "1 2 3 4" in await call.ask(audio=spoken("one two three four"))
     assert "cancelled" not in await call.ask(audio=spoken("yes"))
     assert [block.expect for block in heard] == [Expect.OPEN, Expect.DIGITS, Expect.DIGITS, Expect.YES_NO]
