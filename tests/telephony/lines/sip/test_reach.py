@@ -75,7 +75,6 @@ async def test_plain_audio_by_tls_is_refused_where_encryption_is_required(
         assert (await one.wait(Ended)).status == 488
 
 
-@pytest.mark.looptime(False)
 @pytest.mark.parametrize("transport", ["UDP", "TCP", "TLS"])
 async def test_a_call_over_ipv6(phone: Open, sent: list[bytes], certificate: dict[str, str], transport: str) -> None:
     tls = {f"sip__{key}": value for key, value in certificate.items()}
