@@ -295,8 +295,8 @@ async def over(app: App) -> None:
 
 def likeness(sent: bytes, heard: bytes) -> float:
     """The best correlation of the heard audio, from its first sound to its last, with the sent one; 0 to 1."""
-    # Silence before it would make it differ: audio that repeats itself fits at many lags, at most of which it also faces
-    # that silence.
+    # Silence before it would make it differ: audio that repeats itself fits at many lags, and at most of them it also
+    # faces that silence.
     ours, theirs = (np.frombuffer(pcm, "<i2").astype(float) for pcm in (sent, heard))
     theirs = np.trim_zeros(theirs)
     size = 1 << (len(ours) + len(theirs)).bit_length()
