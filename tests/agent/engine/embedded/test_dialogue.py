@@ -314,7 +314,7 @@ def test_who_has_not_finished_is_waited_for_once() -> None:
     caller = Caller()
     caller.says("cancel my appointment")
     early = events(caller.model, caller.state, "one two", early=True)
-    assert early == [Incomplete(), Done(caller.state, Expect.DIGITS)]
+    assert early == [Incomplete(), Done(caller.state, Expect.DIGITS, expect_digits=(4, 4))]
     assert not any(isinstance(event, Incomplete) for event in events(caller.model, caller.state, "one two"))
     assert "1 2 3 4" in caller.ask(Cue.ANSWER, transcript="one two three four", early=True)
 
