@@ -83,4 +83,5 @@ class Memory:
             parties=self._parties,
             started_s=self._started_s,
             turn_end_ms=caller.speech_end_ms,
+            over=paused is not None,
         )

@@ -26,6 +26,7 @@ from typing import Any
 
 from agent import events as e
 from agent.engine.base import TRANSFER, Cue, Next, ToolResult
+from agent.engine.meaning import meaning_of
 from agent.exceptions import IllegalEvent
 from agent.hold import Hold
 from agent.listening.caller_turn import CallerTurn
@@ -33,7 +34,7 @@ from agent.listening.turn_detector import Change
 from agent.memory import Memory
 from agent.speaking.agent_turn import AgentTurn, Commands, OfReply
 from agent.speaking.barge_in import BargeIn
-from agent.speaking.interruption import Verdict, meaning_of
+from agent.speaking.interruption import Verdict
 from agent.speaking.reply import LAST_WORDS, Reply
 from agent.state import TRANSITIONS, State, Trigger
 from agent.timers import Timer, Timers

@@ -115,6 +115,7 @@ class ReplyRequest(msgspec.Struct, frozen=True):
     parties: Parties = NOBODY  # who calls whom
     started_s: float = 0.0  # when the call began, in Unix time: a model reads no clock
     turn_end_ms: float = 0.0  # when the caller last spoke, in the call's media time
+    over: bool = False  # a paused reply waits to learn what this is: said over it, it may mean nothing
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):

@@ -5,7 +5,8 @@ import logging
 import msgspec
 
 from agent.engine.base import Engine, Recognizer, Synthesizer
-from agent.engine.languages import check_hearing, deaf_without_models, without_models
+from agent.engine.languages import check_hearing, deaf_without_models, hears, without_models
+from agent.engine.over_agent import judged_by_words, with_words_over_agent
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.engine import EngineSettings
@@ -28,9 +29,9 @@ def build_engine(settings: EngineSettings, agents: Agents) -> Engine:
     try:
         match settings.profile:
             case "embedded":
-                return _embedded(settings, agents)
+                return _embedded(settings, agents, _moonshine(settings, agents, "callers are heard by pocketsphinx"))
             case "simulated":
-                return _simulated(settings)
+                return _simulated(settings, agents)
             case "gpu" | "cascade" | "openai":
                 return _with_fallback(settings, agents)
     except ImportError as error:
@@ -75,10 +76,30 @@ def _with_fallback(settings: EngineSettings, agents: Agents) -> Engine:
             *(agent.name, agent.language),
         )
     agents = without_models(agents)
-    embedded = _embedded(settings, agents)
+    moonshine = _moonshine(settings, agents, "callers are heard by pocketsphinx")
+    embedded = _embedded(settings, agents, moonshine)
     if settings.profile == "cascade" and settings.cascade.recognizer == "embedded":
         models = msgspec.structs.replace(models, recognizer=embedded.recognizer)
-    return with_fallback(models, embedded, settings.fallback, agents)
+    engine = with_fallback(models, embedded, settings.fallback, agents)
+    if moonshine and not _has_partial_transcripts(settings):
+        engine = with_words_over_agent(engine, moonshine, _english(agents))
+    return engine
+
+
+def _has_partial_transcripts(settings: EngineSettings) -> bool:
+    """Whether a profile's own recognizer has words before an utterance is over."""
+    match settings.profile:
+        case "gpu":
+            return settings.voxtral.transcripts == "realtime"
+        case "cascade":
+            return settings.cascade.recognizer != "openai"
+        case _:
+            return False
+
+
+def _english(agents: Agents) -> frozenset[str]:
+    """The agents whose language Moonshine hears."""
+    return frozenset(name for name, agent in agents.items() if hears("embedded", agent))
 
 
 def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
@@ -91,7 +112,7 @@ def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
     elif settings.voxtral.transcripts == "realtime":
         from agent.engine.voxtral.streaming_mel import Overhearing  # noqa: PLC0415
 
-        recognizer = Overhearing(_recognizer("realtime", settings, agents), model.listening)
+        recognizer = Overhearing(_recognizer("realtime", settings), model.listening)
     return Engine(model, _synthesizer("kokoro", settings), recognizer, transcribes_in_background=True)
 
 
@@ -102,7 +123,7 @@ def _cascade(settings: EngineSettings, agents: Agents) -> Engine:
     return Engine(
         ChatModel(settings.openai.model_copy(update={"audio": cascade.audio}), agents),
         _synthesizer(cascade.synthesizer, settings),
-        None if cascade.recognizer == "embedded" else _recognizer(cascade.recognizer, settings, agents),
+        None if cascade.recognizer == "embedded" else _recognizer(cascade.recognizer, settings),
         transcribes_in_background=cascade.audio,
     )
 
@@ -113,37 +134,35 @@ def _openai(settings: EngineSettings, agents: Agents) -> Engine:
     return Engine(
         ChatModel(settings.openai, agents),
         _synthesizer("openai", settings),
-        _recognizer("openai", settings, agents),
+        _recognizer("openai", settings),
         transcribes_in_background=settings.openai.audio,
     )
 
 
-def _recognizer(name: str, settings: EngineSettings, agents: Agents) -> Recognizer:
+def _recognizer(name: str, settings: EngineSettings) -> Recognizer:
     if name == "realtime":
         from agent.engine.realtime.recognizer import RealtimeRecognizer  # noqa: PLC0415
 
         return RealtimeRecognizer(settings.realtime)
-    if name == "openai":
-        from agent.engine.openai.transcription import OpenAIRecognizer  # noqa: PLC0415
+    from agent.engine.openai.transcription import OpenAIRecognizer  # noqa: PLC0415
 
-        return OpenAIRecognizer(settings.openai)
-    return _embedded_recognizer(settings, agents)
+    return OpenAIRecognizer(settings.openai)
 
 
-def _embedded_recognizer(settings: EngineSettings, agents: Agents) -> Recognizer:
-    if settings.embedded.recognizer != "pocketsphinx":
-        from agent.engine.embedded.moonshine import Moonshine, model_folder  # noqa: PLC0415
-        from agent.engine.embedded.moonshine_recognizer import MoonshineRecognizer  # noqa: PLC0415
+def _moonshine(settings: EngineSettings, agents: Agents, otherwise: str) -> Recognizer | None:
+    """Moonshine's recognizer where it is chosen and works; else None, and the log says what that means and why."""
+    if settings.embedded.recognizer == "pocketsphinx":
+        return None
+    from agent.engine.embedded.moonshine import Moonshine, model_folder  # noqa: PLC0415
+    from agent.engine.embedded.moonshine_recognizer import MoonshineRecognizer  # noqa: PLC0415
 
-        try:
-            return MoonshineRecognizer(agents, Moonshine(model_folder()))
-        except EngineError as error:
-            if settings.embedded.recognizer == "moonshine":
-                raise
-            logger.warning("callers are heard by pocketsphinx: %s", error)
-    from agent.engine.embedded.recognizer import PocketsphinxRecognizer  # noqa: PLC0415
-
-    return PocketsphinxRecognizer(agents, decoders=settings.embedded.decoders)
+    try:
+        return MoonshineRecognizer(agents, Moonshine(model_folder()))
+    except EngineError as error:
+        if settings.embedded.recognizer == "moonshine":
+            raise
+        logger.warning("%s: %s", otherwise, error)
+        return None
 
 
 def _synthesizer(name: str, settings: EngineSettings) -> Synthesizer:
@@ -160,14 +179,22 @@ def _synthesizer(name: str, settings: EngineSettings) -> Synthesizer:
     return EspeakSynthesizer()
 
 
-def _embedded(settings: EngineSettings, agents: Agents) -> Engine:
+def _embedded(settings: EngineSettings, agents: Agents, moonshine: Recognizer | None) -> Engine:
     from agent.engine.embedded.dialogue import DialogueModel  # noqa: PLC0415
     from agent.engine.embedded.synthesizer import EspeakSynthesizer  # noqa: PLC0415
 
-    return Engine(DialogueModel(agents), EspeakSynthesizer(), _recognizer("embedded", settings, agents))
+    return Engine(DialogueModel(agents), EspeakSynthesizer(), moonshine or _pocketsphinx(settings, agents))
 
 
-def _simulated(settings: EngineSettings) -> Engine:
+def _pocketsphinx(settings: EngineSettings, agents: Agents) -> Recognizer:
+    from agent.engine.embedded.recognizer import PocketsphinxRecognizer  # noqa: PLC0415
+
+    return PocketsphinxRecognizer(agents, decoders=settings.embedded.decoders)
+
+
+def _simulated(settings: EngineSettings, agents: Agents) -> Engine:
     from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer  # noqa: PLC0415
 
-    return Engine(SimulatedModel(settings.simulated), SimulatedSynthesizer(settings.simulated))
+    engine = Engine(SimulatedModel(settings.simulated), SimulatedSynthesizer(settings.simulated))
+    moonshine = _moonshine(settings, agents, "all speech over the agent ends its reply")
+    return judged_by_words(engine, moonshine, _english(agents)) if moonshine else engine

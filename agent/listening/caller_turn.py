@@ -16,7 +16,7 @@ MAX_DIGITS = 64
 NOTE_MS = 800  # music is taken for speech for no longer than that
 NOTE_DB = 10  # music behind a note is at most so far below it; behind a word that is said over music it is farther
 NOTE_SHARE, MUSIC_SHARE = 0.3, 0.5  # of the time that must be music: behind a note; without one
-BEFORE_MS, BEHIND_MS = 1000, 350  # how much is looked at before a note, and after it
+BEFORE_MS = 1000  # how much is looked at before a note
 MUSIC_DB = -45  # dBFS; softer music is not hold music
 AFTER_MUSIC_MS = 10_000  # how long it may go on after it was last noticed
 DOUBT_DB = 2  # of turn.background_db
@@ -108,7 +108,7 @@ class CallerTurn:
     def was_music(self, now_ms: float) -> bool:
         """Whether what has just been taken for speech, and has paused, was a piece of music."""
         behind_ms = self.detector.last_speech_ms + 2 * WINDOW_MS
-        return self._is_note(behind_ms, min(now_ms, behind_ms + BEHIND_MS), NOTE_SHARE, now_ms)
+        return self._is_note(behind_ms, now_ms, NOTE_SHARE, now_ms)
 
     def seems_music(self, now_ms: float) -> bool:
         """Whether what is being taken for speech seems to be a piece of music: it had been there before."""

@@ -6,10 +6,10 @@ It gives commands and never moves the state: the session tells from the reply ho
 
 from agent import events as e
 from agent.engine.base import Cue, ToolCall
+from agent.engine.meaning import meaning_of
 from agent.history import HeardReply
 from agent.listening.caller_turn import CallerTurn
 from agent.memory import Memory
-from agent.speaking.interruption import meaning_of
 from agent.speaking.reply import Reply
 from audio.rate import BYTES_PER_MS
 

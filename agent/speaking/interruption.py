@@ -4,17 +4,11 @@ The agent is silent already (a pause loses nothing), so there is time to find ou
 nothing, level and duration.
 """
 
-import re
 from enum import Enum, auto
 
 from agent.engine.base import Meaning
 
-BACKCHANNELS = frozenset(
-    "uh-huh uhuh uhhuh mm-hmm mhm mmhm mm hm hmm hmmm mmm uh um ah oh aha okay ok right yeah yep sure alright "
-    "really wow interesting see".split()
-)
 DRAWN_OUT = 1.5  # times as long as other speech a backchannel may go on
-PAIRS = {"uh huh": "uh-huh", "mm hmm": "mm-hmm", "mm hm": "mm-hmm", "i see": "see", "all right": "alright"}
 
 
 class Verdict(Enum):
@@ -23,17 +17,6 @@ class Verdict(Enum):
     WAIT = auto()
     INTERRUPT = auto()
     RESUME = auto()
-
-
-def meaning_of(text: str) -> Meaning:
-    """What a transcript means where the recognizer does not say it itself."""
-    plain = " ".join(re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower()))
-    for pair, one in PAIRS.items():
-        plain = plain.replace(pair, one)
-    words = plain.split()
-    if not words:
-        return Meaning.NOTHING
-    return Meaning.BACKCHANNEL if all(word in BACKCHANNELS for word in words) else Meaning.TURN
 
 
 def while_speaking(

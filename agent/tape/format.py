@@ -91,8 +91,8 @@ def describe_command(command: e.Command) -> dict[str, Any]:
             del plain["expect_digits"]
     elif isinstance(command, e.StartReply):
         del plain["request"]["wide"]
-        # The header says when the call began, `TurnDecided` when a turn ended.
-        del plain["request"]["started_s"], plain["request"]["turn_end_ms"]
+        # The header says when the call began, `TurnDecided` when a turn ended, and a state what is over the agent.
+        del plain["request"]["started_s"], plain["request"]["turn_end_ms"], plain["request"]["over"]
         plain["request"]["audio"] = _digest(command.request.audio)
         if not plain["request"]["parties"]:  # tapes from before it was known
             del plain["request"]["parties"]

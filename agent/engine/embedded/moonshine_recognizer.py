@@ -22,6 +22,7 @@ from agent.engine.embedded.moonshine import Moonshine
 from agent.engine.embedded.noise import reduced
 from agent.engine.embedded.numerals import words_of
 from agent.engine.embedded.understanding import Understanding
+from agent.engine.meaning import meaning_of
 from agent.exceptions import EngineError
 from audio.rate import WIDE_RATE
 from config.agent import AgentSettings
@@ -177,23 +178,19 @@ class MoonshineRecognizer:
             text = _with_digits(text)
         understanding = self._understandings.get(utterance.agent)
         if understanding is None:
-            return Transcript(text, final, complete=False if leads_on(text) else None)
-        meaning = understanding.meaning(text, utterance.expect, over=utterance.over, final=final)
-        if not final and meaning is Meaning.TURN and not self._is_sure(understanding, text):
+            meaning = meaning_of(text)
+        else:
+            meaning = understanding.meaning(text, utterance.expect, over=utterance.over, final=final)
+        if not final and meaning is Meaning.TURN and not _is_sure(understanding, text):
             meaning = Meaning.NOTHING
         if utterance.over and utterance.transcript.meaning is Meaning.TURN:
             meaning = Meaning.TURN  # what has ended a reply has ended it
-        complete = understanding.complete(text, utterance.expect, utterance.expect_digits)
+        complete = understanding and understanding.complete(text, utterance.expect, utterance.expect_digits)
         if complete is None and leads_on(text):
             complete = False
         elif complete and text.endswith(","):
             complete = None  # "Yes," may be all of it, or not
         return Transcript(text, final, meaning, complete)
-
-    @staticmethod
-    def _is_sure(understanding: Understanding, text: str) -> bool:
-        """Whether so little of what is said over the agent is enough. The first half of "uh-huh" is heard as "no"."""
-        return len(text.split()) >= SURE_WORDS or understanding.read(text).built_in == "stop"
 
     async def _work(self, utterance: HeardUtterance, function: Callable[[], T]) -> T:
         """Run in the thread. A task that is cancelled here waits until the thread is done, which is soon: nobody wants
@@ -205,6 +202,12 @@ class MoonshineRecognizer:
             utterance.cancelled = True
             await asyncio.wait([future])
             raise
+
+
+def _is_sure(understanding: Understanding | None, text: str) -> bool:
+    """Whether so little of what is said over the agent is enough. The first half of "uh-huh" is heard as "no"."""
+    is_stop = understanding is not None and understanding.read(text).built_in == "stop"
+    return is_stop or len(text.split()) >= SURE_WORDS
 
 
 def _with_digits(text: str) -> str:

@@ -200,9 +200,8 @@ class FallbackModel:
         fewest, most = fallen.get("expect_digits", ANY_DIGITS)
         request = msgspec.structs.replace(request, state=fallen.get("dialogue", {}))
         if request.cue is Cue.ANSWER and request.transcript is None:
-            over = _is_over(request)
-            heard = await self._hear(request, expect, over=over)
-            if over and heard.meaning in (Meaning.BACKCHANNEL, Meaning.NOTHING):
+            heard = await self._hear(request, expect)
+            if request.over and heard.meaning in (Meaning.BACKCHANNEL, Meaning.NOTHING):
                 if heard.meaning is Meaning.BACKCHANNEL:
                     yield Backchannel()
                 yield Done({KEY: fallen}, expect, expect_digits=(fewest, most))
@@ -218,13 +217,13 @@ class FallbackModel:
                 else:
                     yield event
 
-    async def _hear(self, request: ReplyRequest, expect: Expect, *, over: bool) -> Transcript:
+    async def _hear(self, request: ReplyRequest, expect: Expect) -> Transcript:
         """What the caller's turn says."""
         if self._recognizer is None or not request.audio:
             return Transcript("", final=True)
         name = _utterance(request.id)
         try:
-            block = SpeechBlock(name, request.call, request.agent, request.audio, expect, over, request.wide)
+            block = SpeechBlock(name, request.call, request.agent, request.audio, expect, request.over, request.wide)
             await self._recognizer.hear(block)
             return await self._recognizer.finish(name)
         except EngineError as error:
@@ -237,8 +236,3 @@ class FallbackModel:
 def _utterance(request: str) -> str:
     """The id of a request's audio, for the embedded recognizer."""
     return f"{request}/fallback"
-
-
-def _is_over(request: ReplyRequest) -> bool:
-    """Whether it is asked what speech over the agent's means."""
-    return request.early and bool(request.history) and request.history[-1].interrupted

@@ -1,6 +1,7 @@
 """Which parts a profile consists of."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from agent.engine.embedded.moonshine_recognizer import MoonshineRecognizer
 from agent.engine.embedded.recognizer import PocketsphinxRecognizer
 from agent.engine.fallback.model import FallbackModel
 from agent.engine.fallback.recognizer import FallbackRecognizer
+from agent.engine.over_agent import OverAgentModel, OverAgentRecognizer
 from agent.engine.profiles import build_engine, build_models
 from agent.exceptions import EngineError
 from config.agent import load_agents
@@ -62,3 +64,41 @@ def test_without_moonshine_pocketsphinx_hears_and_the_log_says_why(
     ]
     with pytest.raises(EngineError, match="Moonshine is not installed"):
         build_engine(embedded("moonshine"), AGENTS)
+
+
+NEEDS_WORDS = [
+    ({"profile": "openai"}, True),
+    ({"profile": "openai", "openai": {"audio": False}}, True),
+    ({"profile": "gpu"}, True),
+    ({"profile": "gpu", "voxtral": {"transcripts": "off"}}, True),
+    ({"profile": "gpu", "voxtral": {"transcripts": "realtime"}}, False),
+    ({"profile": "cascade"}, False),
+    ({"profile": "cascade", "cascade": {"recognizer": "openai"}}, True),
+    ({"profile": "cascade", "cascade": {"recognizer": "embedded"}}, False),
+    ({"profile": "simulated"}, True),
+    ({"profile": "embedded"}, False),
+]
+
+
+@pytest.mark.parametrize(("values", "needs"), NEEDS_WORDS)
+def test_moonshine_hears_speech_over_the_agent_where_nothing_else_has_words_meanwhile(
+    values: dict[str, Any], needs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moonshine, "Moonshine", lambda _: None)  # not loaded: it hears nobody here
+    engine = build_engine(EngineSettings.model_validate(values), AGENTS)
+    assert isinstance(engine.recognizer, OverAgentRecognizer) is needs
+    assert isinstance(engine.model, OverAgentModel) is (values["profile"] == "simulated")
+    if needs and isinstance(engine.model, FallbackModel):
+        assert engine.recognizer._listener is engine.model._recognizer  # type: ignore[union-attr]  # it is there once
+    chosen = EngineSettings.model_validate({**values, "embedded": {"recognizer": "pocketsphinx"}})
+    assert not isinstance(build_engine(chosen, AGENTS).recognizer, OverAgentRecognizer)
+
+
+def test_without_moonshine_the_log_says_what_ends_a_simulated_reply(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(moonshine, "find_spec", lambda _: None)
+    settings = EngineSettings.model_validate({"profile": "simulated"})
+    assert build_engine(settings, AGENTS).recognizer is None
+    [line] = caplog.messages
+    assert line.startswith("all speech over the agent ends its reply: Moonshine is not installed")

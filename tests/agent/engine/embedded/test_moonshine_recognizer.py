@@ -84,7 +84,7 @@ async def test_a_whole_call_is_heard_by_the_network_itself(speech: Path) -> None
         ]
         final = await recognizer.finish(name)
         assert final.final
-        assert final.meaning is final.complete is None  # this agent has no dialogue
+        assert (final.meaning, final.complete) == (Meaning.TURN, None)  # this agent has no dialogue
         assert word_errors(text.split(), words_of(final.text)) <= 2
         assert not any(partials)  # nobody waits for them
     await recognizer.close()
@@ -281,6 +281,24 @@ async def test_half_a_number_is_half_of_the_one_that_was_asked_for(make: Make) -
         recognizer, _ = make("One two three four.")
         await recognizer.hear(msgspec.structs.replace(block(expect=Expect.DIGITS), expect_digits=digits))
         assert (await recognizer.finish("u1")).complete is complete, digits
+
+
+@pytest.mark.parametrize(
+    ("text", "partial", "final"),
+    [
+        ("No.", Meaning.NOTHING, Meaning.TURN),
+        ("Ten of clubs.", Meaning.TURN, Meaning.TURN),
+        ("Uh-huh.", Meaning.BACKCHANNEL, Meaning.BACKCHANNEL),
+        ("", Meaning.NOTHING, Meaning.NOTHING),
+    ],
+)
+async def test_over_an_agent_without_a_dialogue_any_words_mean_something(
+    make: Make, text: str, partial: Meaning, final: Meaning
+) -> None:
+    recognizer, _ = make(text)
+    assert (await recognizer.hear(block(agent="other", ms=400, over=True))).meaning is partial
+    await recognizer.hear(block(agent="other", over=True))
+    assert (await recognizer.finish("u1")).meaning is final
 
 
 def test_a_number_that_was_asked_for_is_understood_however_it_is_said() -> None:

@@ -26,7 +26,6 @@ from agent.engine.base import (
     ToolCall,
     ToolResult,
     Transcript,
-    Turn,
 )
 from agent.engine.embedded.dialogue import DialogueModel
 from agent.engine.embedded.recognizer import PocketsphinxRecognizer
@@ -416,13 +415,12 @@ async def test_speech_over_the_agents_voice_is_judged(recognizer: PocketsphinxRe
     call = Call(fallback(Model(GONE), recognizer))
     await call.says("i'd like to book an appointment")
     state = call.state
-    paused = (Turn("agent", "Which day", interrupted=True),)
-    await call.ask(audio=spoken("uh huh"), early=True, history=paused)
+    await call.ask(audio=spoken("uh huh"), early=True, over=True)
     assert [type(event) for event in call.events] == [Backchannel, Done]
     assert call.state == state
-    await call.ask(audio=bytes(16_000), early=True, history=paused)
+    await call.ask(audio=bytes(16_000), early=True, over=True)
     assert [type(event) for event in call.events] == [Done]
-    assert "At what time" in await call.ask(audio=spoken("on wednesday"), early=True, history=paused)
+    assert "At what time" in await call.ask(audio=spoken("on wednesday"), early=True, over=True)
 
 
 async def test_without_sound_or_a_free_decoder_nothing_is_understood(

@@ -10,9 +10,9 @@ import pytest_asyncio
 import torch
 
 from agent.engine.base import Meaning, Transcript
+from agent.engine.meaning import meaning_of
 from agent.engine.realtime.recognizer import RealtimeRecognizer
 from agent.exceptions import EngineError
-from agent.speaking.interruption import meaning_of
 from config.engine import RealtimeSettings
 from tests.agent.engine.realtime.conftest import STREAMS, Parts
 from tests.agent.engine.realtime.hearing import block, blocks, tones
