@@ -35,6 +35,7 @@ def under_load(
 ) -> dict[str, Any]:
     """One run: a fresh server with these extra settings on one core, `calls` callers of `address` on the other."""
     simulated = {"engine.profile": "simulated", "engine.simulated.words": 8, "call.capacity": 2 * calls + 10}
+    simulated["engine.embedded.recognizer"] = "pocketsphinx"  # the line alone: nobody hears what is said over the agent
     with ServerProcess({**simulated, **settings}) as server, tempfile.TemporaryDirectory() as folder:
         process = psutil.Process(server.process.pid)
         _pin(process, SERVER_CORE)

@@ -4,17 +4,30 @@ The music is Debian's asterisk-moh-opsound-wav: five pieces from opsound.org (CC
 arrangements.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
+import config
 from agent import events as e
 from agent.engine.base import Cue
+from agent.engine.embedded.moonshine import Moonshine, model_folder
+from agent.engine.embedded.moonshine_recognizer import MoonshineRecognizer
+from agent.engine.embedded.recognizer import PocketsphinxRecognizer
+from agent.listening.caller_turn import CallerTurn
 from agent.listening.music import Music
+from agent.listening.vad import Vad
 from agent.state import State
-from audio import resample, wav
+from audio import g711, resample, wav
+from audio.rate import WINDOW_MS
+from bench.virtual_call import VirtualCall
+from config.agent import load_agents
+from config.settings import Settings, TurnSettings
+from telephony.simulator.voices import FOLDER, path_of
 from tests.agent.hearing import RealCall
 from tests.debian import MUSIC, require
 
@@ -22,7 +35,23 @@ RATE = 8000
 RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.wav"))
 PIECES = ("macroform-cold_day", "macroform-robot_dity", "macroform-the_simplicity", "manolo_camp-morning_coffee")
 UNTUNED = "reno_project-system"
+QUESTION = "What are your opening hours?"
+HEARD_BY_POCKETSPHINX = ("what are your opening hours", "what're your opening hours", "when you're opening hours")
+ANSWER = Cue.ANSWER
+AGENTS = load_agents(Path(config.__file__).parent / "agents")
 Sound = np.ndarray[Any, Any]
+
+
+@cache
+def network() -> Moonshine:
+    """It is loaded once."""
+    return Moonshine(model_folder())
+
+
+def opus(path: Path) -> tuple[np.ndarray[Any, Any], int]:
+    """A recording's samples, mono float32, and their rate."""
+    audio, rate = soundfile.read(path, dtype="float32")
+    return audio, rate
 
 
 def noise(like: Sound, db: float) -> Sound:
@@ -70,6 +99,32 @@ def test_music_on_hold_is_no_turn(name: str, db: float) -> None:
     call.hear(music + noise(music, -60))
     assert cues(call) in ([], [Cue.REPROMPT])  # where it is very soft for a while
     assert not call.all(e.RunTools)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [MoonshineRecognizer, PocketsphinxRecognizer])
+@pytest.mark.parametrize("db", [-24, -20])
+@pytest.mark.parametrize("name", [*PIECES, UNTUNED])
+async def test_a_whole_piece_is_no_turn_and_the_person_behind_it_is_understood(
+    name: str, db: float, kind: type[MoonshineRecognizer | PocketsphinxRecognizer]
+) -> None:
+    """Heard by the recognizers themselves, with what the agent hears of the caller's words."""
+    recognizer = MoonshineRecognizer(AGENTS, network()) if kind is MoonshineRecognizer else kind(AGENTS, 1)
+    await recognizer.load()
+    asks = levelled(resample.resample(*opus(path_of(QUESTION, "af_bella", FOLDER)), RATE), -20)
+    music = np.concatenate([np.zeros(3 * RATE), piece(name, 600, db)])
+    sound = np.concatenate([music, np.zeros(3 * RATE // 10), asks, np.zeros(2 * RATE)])
+    sound = np.pad(sound, (0, -len(sound) % 160))
+    call = VirtualCall(name, "front_desk", recognizer, Vad(), Settings())
+    await call.start()
+    await call.hear(g711.decode(g711.encode(resample.to_pcm16(sound + noise(sound, -60)))))
+    call.close()
+    await recognizer.close()
+    [(at_ms, _)] = [(at, each) for at, each in call.commands if isinstance(each, e.TurnDecided) and each.cue is ANSWER]
+    assert at_ms > 1000 * len(music) / RATE
+    assert not call.times(e.RunTools)
+    [said] = [each.text for _, each in call.commands if isinstance(each, e.Said) and each.role == "caller"]
+    assert said == QUESTION if kind is MoonshineRecognizer else said in HEARD_BY_POCKETSPHINX
 
 
 def test_forty_seconds_of_music_are_no_turn_and_the_person_who_comes_back_is_heard_from_the_first_word() -> None:
@@ -142,16 +197,35 @@ def test_tones_pause_no_reply(name: str) -> None:
     assert not call.all(e.Pause)
 
 
+def chord(seconds: float, db: float = -20) -> Sound:
+    """Six notes that go on."""
+    time = np.arange(int(RATE * seconds)) / RATE
+    return levelled(sum(np.sin(2 * np.pi * each * time) for each in (262, 330, 392, 524, 660, 785)), db)
+
+
+@pytest.mark.parametrize(("behind_db", "music"), [(-20, True), (-14, True), (-60, False)])
+def test_a_rest_between_two_notes_is_no_end_of_a_turn(behind_db: float, music: bool) -> None:
+    caller, at_ms = CallerTurn(TurnSettings()), 0
+    caller.begin()
+    for sound, speech in ((chord(0.16), 0.9), (np.zeros(RATE * 36 // 100), 0.0), (chord(0.2, behind_db), 0.1)):
+        for frame in np.split(sound[: len(sound) // 256 * 256], len(sound) // 256):
+            at_ms += WINDOW_MS
+            caller.hear((frame * 32767).astype("<i2").tobytes())
+            caller.detector.update(speech, at_ms)
+        if not speech:
+            assert not caller.was_music(at_ms)
+    assert caller.was_music(at_ms) is music
+
+
 def test_what_is_full_of_lines() -> None:
     def share(audio: Sound) -> float:
         music = Music()
         music.add((audio * 32767).astype("<i2").tobytes())
         return music.share(200, 1000, 32768 * 10 ** (-45 / 20), now_ms=1000)
 
-    time = np.arange(RATE) / RATE
-    chord = sum(np.sin(2 * np.pi * each * time) for each in (262, 330, 392, 524, 660, 785)) / 60
-    assert share(chord) == 1
+    time = np.zeros(RATE)
+    assert share(chord(1)) == 1
     assert share(noise(time, -30)) < 0.2
     assert share(np.cumsum(noise(time, -30)) / 50) < 0.2  # the room, a car: deep noise
-    assert share(chord / 30) == 0  # too soft
+    assert share(chord(1, -50)) == 0  # too soft
     assert Music().share(0, 100, 0, now_ms=100) == 0
