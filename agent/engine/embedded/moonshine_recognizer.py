@@ -177,15 +177,16 @@ class MoonshineRecognizer:
         if utterance.expect is Expect.DIGITS:
             text = _with_digits(text)
         understanding = self._understandings.get(utterance.agent)
+        complete = None
         if understanding is None:
             meaning = meaning_of(text)
         else:
             meaning = understanding.meaning(text, utterance.expect, over=utterance.over, final=final)
+            complete = understanding.complete(text, utterance.expect, utterance.expect_digits)
         if not final and meaning is Meaning.TURN and not _is_sure(understanding, text):
             meaning = Meaning.NOTHING
         if utterance.over and utterance.transcript.meaning is Meaning.TURN:
             meaning = Meaning.TURN  # what has ended a reply has ended it
-        complete = understanding and understanding.complete(text, utterance.expect, utterance.expect_digits)
         if complete is None and leads_on(text):
             complete = False
         elif complete and text.endswith(","):
