@@ -18,6 +18,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from agent.engine.embedded.numerals import words_of
 from agent.engine.kokoro.phonemes import Phonemizer
 from audio import g711, resample
 from audio.rate import RATE, WIDE_RATE
-from bench import over
+from bench import eot_set, over
 from config import strict_yaml
 from telephony.simulator.script import Interrupt, Interruption, Say, Script
 from telephony.simulator.voices import FOLDER, VOICES, path_of
@@ -41,6 +42,7 @@ SCRIPTS = ("telephony/simulator/scripts/*.yaml", "tests/calls/*.yaml", "examples
 VOICES_PACKAGE = "kokoro-js-1.2.1.tgz"
 KOKORO_RATE = 24_000  # Hz
 SPEEDS = (1.0, 0.9, 0.8)  # tried in this order
+SENTENCE_SPEED = 0.9
 LEVEL_DBFS, PEAK = -22.0, 0.9  # RMS of the speech; of full scale
 LEADING_MS, TRAILING_MS, FADE_MS = 20, 30, 5  # around the speech
 SILENT = 0.01  # of the peak; what is below is silence
@@ -76,11 +78,15 @@ def main() -> None:
     """Make what is missing, remove what is too much."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="with Kokoro's packages")
+    parser.add_argument("--turns", action="store_true", help="make the sentences of bench.eot instead, as they come")
     parser.add_argument(
         "--over", type=Path, metavar="FOLDER", help="make those of bench.over instead, there, in all voices"
     )
     options = parser.parse_args()
     kokoro, moonshine = Kokoro(options.folder), Moonshine(model_folder())
+    if options.turns:
+        _make_sentences(kokoro)
+        return
     if options.over:
         voices = english_voices(options.folder / VOICES_PACKAGE)
         said = (over.ASK, *over.BACKCHANNELS, *over.REAL)
@@ -93,6 +99,17 @@ def main() -> None:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_recorded(kokoro, moonshine, text, voice))
+
+
+def _make_sentences(kokoro: Kokoro) -> None:
+    """Those of bench.eot: each once, understood or not."""
+    for half in eot_set.HALVES.values():
+        for voice, sentence in product(half.speakers, half.spoken):
+            path = eot_set.recording_of(sentence, voice)
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                spoken = kokoro.speak(sentence.text.replace("|", ""), voice, SENTENCE_SPEED)
+                path.write_bytes(_encoded(_finished(resample.resample(spoken, KOKORO_RATE, WIDE_RATE))))
 
 
 def texts() -> list[str]:

@@ -7,7 +7,7 @@ in every run. A reply is 20 s of silence with a word in every 300 ms.
 import msgspec
 
 from agent import events as e
-from agent.engine.base import Cue, Done, Recognizer, SpeechBlock, Word
+from agent.engine.base import Cue, Done, Expect, Recognizer, SpeechBlock, Word
 from agent.listening.vad import Vad
 from agent.session import Session
 from agent.state import State
@@ -20,12 +20,22 @@ WORD_MS, WORDS, SHORT = 300, 66, 3  # of a reply; of the greeting
 
 
 class VirtualCall:
-    """Give it the caller's audio; `commands` are what the session did, each with its media time in ms."""
+    """Give it the caller's audio; `commands` are what the session did, each with its media time in ms. The replies ask
+    for an answer of the kind `expect`."""
 
-    def __init__(self, name: str, agent: str, recognizer: Recognizer, vad: Vad, settings: Settings) -> None:
+    def __init__(
+        self,
+        name: str,
+        agent: str,
+        recognizer: Recognizer,
+        vad: Vad,
+        settings: Settings,
+        *,
+        expect: Expect = Expect.OPEN,
+    ) -> None:
         self.session = Session(name, agent, settings)
         self.commands: list[tuple[float, e.Command]] = []
-        self._name, self._agent = name, agent
+        self._name, self._agent, self._expect = name, agent, expect
         self._recognizer = recognizer
         self._vad, self._stream = vad, vad.open()
         self._due: list[tuple[float, e.Event]] = []
@@ -109,7 +119,10 @@ class VirtualCall:
             self._later(HEARD_MS, e.CallerSaid(start.reply, found.text, found.meaning, found.complete))
         words = SHORT if start.request.cue is Cue.GREET else WORDS
         audio = bytes(WORD_MS * BYTES_PER_MS)
-        said: list[e.Event] = [e.ReplyText(start.reply, "word " * words), e.ReplyDone(start.reply, Done())]
+        said: list[e.Event] = [
+            e.ReplyText(start.reply, "word " * words),
+            e.ReplyDone(start.reply, Done(expect=self._expect)),
+        ]
         said += [e.ReplyAudio(start.reply, audio, (Word("word", 0, WORD_MS - 10),)) for _ in range(words)]
         self._later(HEARD_MS + SPOKEN_MS, *said, e.ReplyEnded(start.reply))
 
