@@ -65,7 +65,7 @@ async def _measure(recognizer: Recognizer) -> dict[str, float]:
         errors = total = 0
         for number in range(ROUNDS):
             for name, (audio, words) in recordings().items():
-                pcm = _telephone(audio, snr_db, number)
+                pcm = telephone(audio, snr_db, number)
                 errors += word_errors(words, words_of(await _hear(recognizer, f"{name} {noise} {number}", pcm)))
                 total += len(words)
                 seconds += len(pcm) / (2 * RATE)
@@ -97,7 +97,7 @@ async def _hear(recognizer: Recognizer, name: str, pcm: bytes) -> str:
     return (await recognizer.finish(name)).text
 
 
-def _telephone(audio: FloatArray, snr_db: float, seed: int) -> bytes:
+def telephone(audio: FloatArray, snr_db: float, seed: int) -> bytes:
     """Brought to its level, with white noise so far below the speech, through mu-law."""
     speech = audio[np.abs(audio) > 0.01]
     audio = audio * 10 ** (LEVEL_DBFS / 20) / float(np.sqrt(np.mean(speech**2)))

@@ -55,8 +55,10 @@ PHRASES: dict[BuiltIn, list[str]] = {
     ],
 }
 OPENINGS = [
-    "(i'd like to | i would like to | i want to | i need to | i'm calling to | can i | could i | may i | let me)",
-    "(can you | could you | would you) [please] [tell me]",
+    "(i'd like to | i would like to | i want to | i need to | i have to | i'm calling to | can i | could i | may i)",
+    "(we'd like to | we would like to | we want to | we need to | we have to | can we | could we | let me)",
+    "(can i | could i | may i | can we | could we) (have | get)",
+    "(can you | could you | would you) [please] [tell me | give me]",
 ]
 BEFORE = [
     "(um | uh | oh | well | so | and | okay | alright | actually | sorry | please | hello | hi | good morning)",
@@ -83,11 +85,13 @@ NO_ANSWERS = [
 ]
 
 # How a slot is given on its own, unless the dialogue's `answers` say so: by its kind, and by its names.
+_SUITS = "[(is | would be) (good | fine | best | okay) [for (me | us)] | works [for (me | us)] | suits (me | us)]"
+_ASKS = "would {%s} be (good | fine | okay | possible) | (would | does) {%s} (work | suit you)"
 ANSWERS = {
-    "choice": "[it's | it is | make it | a | an | the | for | in | at | on] {%s}",
+    "choice": "[it's | it is | make it | let's say | a | an | the | for | in | at | on] {%s}",
     "number": "[it's | it is | the number is | my number is | that's | that is] {%s}",
-    "date": "[on | for | it's | it is | make it | how about] {%s}",
-    "time": "[at | around | about | for | it's | it is | make it | how about] {%s}",
+    "date": f"[on | for | it's | it is | make it | let's say | how about] {{%s}} {_SUITS} | {_ASKS}",
+    "time": f"[at | around | about | for | it's | it is | make it | let's say | how about] {{%s}} {_SUITS} | {_ASKS}",
     "spell": "[it's | it is | that's | that is] [spelled] {%s}",
 }
 NAMED_ANSWER = "[it's | and] (my | the) (%s) is {%s}"
@@ -107,7 +111,8 @@ class Texts(_Model):
     go_ahead: str = "Sure. What can I do for you?"  # when the caller says yes to anything_else, or "wait"
     help: Wordings = ("What can I do for you?",)  # what the caller can say, when no question is open
     part: Wordings = ("{heard}. And then?", "So far {heard}. What comes next?")  # to part of a number; {heard} so far
-    no_such_date: str = "I'm sorry, there is no such date."  # the open question follows
+    no_such_date: str = "I'm sorry, there is no such date."  # 30 February; the open question follows
+    date_over: str = "I'm sorry, that day is over. Please name one to come."  # yesterday; the open question follows
     not_understood: Wordings = ("Sorry, I didn't get that.", "I'm sorry, I still didn't understand.")
     way_out: str = "I'm sorry, I can't make that out. Let me find somebody who can help."  # one time more
     still_there: Wordings = ("Are you still there?", "Hello?")  # after silence; the open question follows
@@ -209,7 +214,7 @@ class Dialogue(_Model):
             if name in given or slot.type == "yes_no":
                 continue
             if slot.type in ANSWERS:
-                usual.append(parse_phrase(ANSWERS[slot.type] % name))
+                usual.append(parse_phrase(ANSWERS[slot.type].replace("%s", name)))
             usual.append(parse_phrase(NAMED_ANSWER % (" | ".join(self.names_of(name)), name)))
         return (*self.answers, *usual)
 

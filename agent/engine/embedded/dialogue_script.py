@@ -103,11 +103,12 @@ class DialogueScript:
         if self._continues_number(answer, state, understood, request):
             return
         heard = understood.slots
-        understood = msgspec.structs.replace(
-            understood, slots=self._values.resolve(heard, state.slots, answer.circumstances.now)
-        )
+        now = answer.circumstances.now
+        understood = msgspec.structs.replace(understood, slots=self._values.resolve(heard, state.slots, now))
+        over = self._values.dates_over(heard, now)
+        if over is not None:
+            answer.texts.append(self._texts.date_over if over else self._texts.no_such_date)
         if heard and not understood:
-            answer.texts.append(self._texts.no_such_date)
             self._ask_again(answer, state)
         elif self._react(answer, state, understood):
             if not answer.repeated:
@@ -210,6 +211,8 @@ class DialogueScript:
         if not wanted and understood.slots:
             names = set(understood.slots)
             known = [state.task] if state.task else list(intents)
+            if not state.task:  # a text alone may be anybody's words
+                names = {name for name in names if self._dialogue.slots[name].type != "text"}
             wanted = next((name for name in known if names & set(intents[name].ask)), "")
         if not wanted:
             return False

@@ -9,7 +9,7 @@ from agent.engine.embedded import corrections
 from agent.engine.embedded.dialogue_state import CONFIRM, CORRECT, DID_YOU_MEAN, DialogueState
 from agent.engine.embedded.likeness import COMMON
 from agent.engine.embedded.number_parts import joined
-from agent.engine.embedded.understanding import Understanding, Understood
+from agent.engine.embedded.understanding import UNCLEAR, Understanding, Understood
 from config.dialogue import Dialogue
 from config.slots import Kind, SlotType
 
@@ -56,6 +56,8 @@ class OpenQuestion:
             return self._dialled(understood, request.digits, slot, state)
         if expect is Expect.YES_NO and self._understanding.agrees(transcript):
             understood = Understood(built_in="yes")
+        if not understood and state.question in (CONFIRM, CORRECT):
+            understood = self._instead(transcript, state)
         if state.question == DID_YOU_MEAN and (meant := self._meant(transcript, understood, state)):
             return Understood(meant, slots=understood.slots)
         if slot and slot.type == "number" and self._understanding.digits(transcript):
@@ -65,7 +67,10 @@ class OpenQuestion:
                 name: value for name, value in understood.slots.items() if self._is_number(name) and name != open_part
             }
             understood = msgspec.structs.replace(understood, slots=kept)
-        value = self._value(transcript, understood, slot, state) if slot else ""
+        if slot and slot.type == "text" and state.question not in understood.slots:
+            given = self._understanding.free_text(transcript, state.question)
+            return Understood(slots=given) if given else understood
+        value = self._value(understood, slot) if slot else ""
         return Understood(slots={**understood.slots, state.question: value}) if value else understood
 
     def number(self, request: ReplyRequest, state: DialogueState, understood: Understood) -> str | None:
@@ -102,13 +107,24 @@ class OpenQuestion:
             return Understood(understood.intent, understood.built_in, {state.question: digits})
         return Understood(built_in="person") if digits == OPERATOR_KEY and not state.parts else understood
 
-    def _value(self, transcript: str, understood: Understood, slot: SlotType, state: DialogueState) -> str:
-        """What only the question makes a value: yes or no, any text, "the third one" of a choice; empty: nothing."""
+    def _instead(self, transcript: str, state: DialogueState) -> Understood:
+        """What is right, without what was wrong: "no, it's Thursday", or any words, which are then the text that was
+        read back last."""
+        said = self._understanding.instead(transcript, denied=state.question == CONFIRM)
+        if not said:
+            return Understood()
+        if understood := self._understanding.read(said, Expect.YES_NO, self._wanted(state)):
+            return Understood(built_in=UNCLEAR) if understood.built_in == "yes" else understood
+        texts = [name for name in state.slots if self._dialogue.slots[name].type == "text"]
+        text = self._understanding.free_text(said, texts[-1]).get(texts[-1]) if texts else ""
+        return Understood(slots={texts[-1]: text}) if text else Understood()
+
+    @staticmethod
+    def _value(understood: Understood, slot: SlotType) -> str:
+        """What only the question makes a value: yes or no, "the third one" of a choice; empty: nothing."""
         match slot.type:
             case "yes_no" if not understood.intent and understood.built_in in ("yes", "no"):
                 return understood.built_in
-            case "text" if state.question not in understood.slots:
-                return self._understanding.free_text(transcript, state.question)
             case "choice" if understood.wrong and understood.wrong[0][0] == "#" and not understood.slots:
                 return corrections.at_place(understood.wrong[0][1:], list(slot.values))
         return ""

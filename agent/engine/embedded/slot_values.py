@@ -38,6 +38,15 @@ class SlotValues:
                 values[name] = value
         return values
 
+    def dates_over(self, heard: dict[str, str], now: datetime) -> bool | None:
+        """Why `resolve` leaves a date out: True where the day is over, False where there is no such day, None where it
+        leaves none out."""
+        over: bool | None = None
+        for name, words in heard.items():
+            if self._types[name].type == "date" and not self._date(words, now, past=self._types[name].past):
+                over = dates.date_of(words, now.date()) is not None
+        return over
+
     def spoken(self, name: str, value: str, now: datetime) -> str:
         """A value as the agent says it: numbers digit by digit, dates with their year if it is another one."""
         match self._types[name].type if name in self._types else "":

@@ -22,6 +22,10 @@ class SpokenTurn(msgspec.Struct, frozen=True):
             return " ".join(self.words[start:end])
         return self.transcript[self.places[start][0] : self.places[end - 1][1]]
 
+    def comma_before(self, word: int) -> bool:
+        """Whether a comma was written before a word."""
+        return bool(self.places) and "," in self.transcript[self.places[word - 1][1] : self.places[word][0]]
+
     def digit_by_digit(self) -> "SpokenTurn":
         """The same with "twelve thirty four" as one two three four."""
         return SpokenTurn(self.transcript, tuple(digit_by_digit(list(self.words))[:MAX_WORDS]), ())

@@ -9,7 +9,7 @@ import msgspec
 from agent.engine.base import ANY_DIGITS, DigitRange, Expect, Meaning
 from agent.engine.embedded.completeness import Completeness
 from agent.engine.embedded.contractions import written_out
-from agent.engine.embedded.likeness import Likeness
+from agent.engine.embedded.likeness import COMMON, Likeness
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.numerals import digit_by_digit
 from agent.engine.embedded.phrase_book import PhraseBook, plain
@@ -34,7 +34,12 @@ TEXT_WORDS = 2  # of an answer that may be anything: so many are no accident eit
 MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else they were a stranger's
 
 # What comes before a text, or a part of a number, and is not part of it.
-LEADING = ["(it's | it is | that's | that is | this is | my name is | that would be | i'm at | i am at)", "the name is"]
+LEADING = [
+    "(it's | it is | that's | that is | this is | my name is | that would be | i'm at | i am at | i said)",
+    "(it should be | make it | make that | the name is)",
+]
+LINKING = ["[and | then] (at | in | to | under | it's | the address is | i'm at | we're at)"]  # from a slot to a text
+DENIALS = frozenset(("no", "nope", "wrong"))
 BETWEEN_DIGITS = frozenset("it's it is my the number phone then and um uh area code yes okay that's so".split())
 
 UNCLEAR = "unclear"  # yes and no at once
@@ -66,6 +71,9 @@ class Understanding:
         self._agreeing = plain(AGREEING)
         self._polite = [written_out(phrase) for phrase in after]  # "please": over the agent it asks for nothing
         self._leading = [written_out(phrase) for phrase in (*before, *map(parse_phrase, LEADING))]
+        self._linking = plain(LINKING)
+        self._introducing = plain(LEADING)
+        self._denying = [*plain(sorted(DENIALS)), *(written_out(phrase) for phrase in before)]
         self._backchannels = [*self._agreeing, *plain(LISTENING)]
         self._no_answers = [*plain(NO_ANSWERS), *self._polite, *(written_out(phrase) for phrase in before)]
 
@@ -84,26 +92,65 @@ class Understanding:
         """Whether it is no more than "okay", which answers a question with yes."""
         return self._book.consists_of(self._agreeing, self._book.turn(transcript).words)
 
-    def free_text(self, transcript: str, slot: str) -> str:
-        """What was said in answer to the question for a text, as it was written down but for "it's" and the like; empty
-        if the caller said something else: wishes, or other slots in whole phrases."""
+    def free_text(self, transcript: str, slot: str) -> dict[str, str]:
+        """What was said in answer to the question for a text, as it was written down but for "it's" and the like, with
+        other slots that were said before or after it; empty if the caller said something else: wishes, or only other
+        slots, in whole phrases."""
         turn = self._book.turn(transcript)
         words = turn.words
         if self._book.consists_of(self._no_answers, words):
-            return ""
+            return {}
         run = longest_run(self._book.find(words, (slot,)))
         said = [span for span in run if span.kind != FILLER]
         if run and run[-1].end - run[0].start == len(words):
             answers = all(span.kind == ANSWER for span in said)
             if not answers or (len(words) >= CLEAR_WORDS and not any(span.free for span in said)):
-                return ""
+                return {}
         start = max(self._book.reached(self._leading, words, 0), default=0)
+        before, start = self._slots_before(turn, slot, start)
         end = self._before_polite(words, start, len(words))
-        others = any(span.kind == ANSWER and not span.bare for span in said)
-        if others and _is_enough(run, words) and run[0].start > start:
+        others = [span for span in said if span.kind == ANSWER]
+        if _is_enough(run, words) and run[0].start > start and not all(span.bare for span in others):
             end = run[0].start  # what follows fills other slots
+        else:
+            others = []
         end = min(end, start + self._slots[slot].max_words)
-        return turn.text(start, end) if start < end else ""
+        return {**self._slots_of(turn, [*before, *others]), slot: turn.text(start, end)} if start < end else {}
+
+    def _slots_before(self, turn: SpokenTurn, text: str, start: int) -> tuple[list[Span], int]:
+        """Other slots said before a text, and where it begins: "on Tuesday at 12 Oak Avenue". Only "at" and the like,
+        or a comma, tells that a text follows: "Tuesday Lane" is all of it one."""
+        words = turn.words
+        found = self._book.find(words)
+        rows: dict[int, list[Span]] = {start: []}
+        for place in range(start, len(words)):
+            for span in found[place] if place in rows else ():
+                if span.kind == ANSWER and not span.free and text not in dict(span.slots):
+                    rows.setdefault(span.end, [*rows[place], span])
+        for place in sorted(rows, reverse=True):
+            begins = max(self._book.reached(self._linking, words, place))
+            if begins == len(words):
+                continue
+            led = begins > place or (place > start and turn.comma_before(place))
+            if led and any(map(self._stands_alone, rows[place])):
+                return rows[place], begins
+        return [], start
+
+    def _stands_alone(self, span: Span) -> bool:
+        """Whether it is no part of a text behind it, as a bare number may be."""
+        return not span.bare or any(self._slots[name].type in ("date", "choice") for name, _ in span.slots)
+
+    def instead(self, transcript: str, *, denied: bool) -> str:
+        """What was said in place of what was read back, as it was written down: what follows "no" and "it's". Without
+        "it's" only words that carry the meaning are that, and nothing is without "no" where that must be `denied`."""
+        turn = self._book.turn(transcript)
+        words = turn.words
+        start = max(self._book.reached(self._denying, words, 0))
+        begins = max(self._book.reached(self._introducing, words, start))
+        no = not DENIALS.isdisjoint(words[:start])
+        clear = begins > start or (no and COMMON.isdisjoint(words[start:]))
+        end = self._before_polite(words, begins, len(words))
+        return turn.text(begins, end) if clear and (no or not denied) and begins < end else ""
 
     def digits(self, transcript: str) -> str:
         """The digits of a turn that holds little else, in answer to the question for a number; empty if it does not."""
@@ -128,6 +175,8 @@ class Understanding:
             return Meaning.TURN if understood or begun >= CLEAR_WORDS else Meaning.NOTHING
         if expect is Expect.TEXT and len(words) >= TEXT_WORDS:
             return Meaning.TURN
+        if corrects and self.instead(transcript, denied=True):
+            return Meaning.TURN
         return Meaning.TURN if understood else Meaning.NOTHING
 
     def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:
@@ -147,6 +196,8 @@ class Understanding:
         around = [span for spans in found for span in spans if span.end <= run[0].start or span.start >= run[-1].end]
         if built_in in ("yes", "no") and {"yes", "no"} <= {s.name for s in (*meant, *around) if s.kind == BUILT_IN}:
             built_in = UNCLEAR
+        if built_in == "no" and any(span.name == "goodbye" for span in meant):
+            built_in = "goodbye"
         intent = name.get(INTENT) or ("" if built_in else name.get(COURTESY, ""))
         wrong = [span for span in meant if span.kind == CORRECTION]
         return Understood(

@@ -127,6 +127,22 @@ def test_a_day_that_there_is_not_is_owned_up_to() -> None:
     assert "At what time" in call.says("the first of march")
 
 
+@pytest.mark.parametrize(
+    "said", ["let's say tuesday", "tuesday would be best", "would tuesday work", "Tuesday works for me."]
+)
+def test_a_day_is_told_as_people_tell_it(said: str) -> None:
+    call = caller()
+    call.says("i need a visit")
+    assert call.says(said) == "At what time on Tuesday, December first?"
+
+
+def test_a_text_alone_begins_no_task() -> None:
+    call = caller()
+    assert "Sorry, I didn't get that." in call.says("my street is almost out of milk")
+    call.says("i need a visit tomorrow at nine")
+    assert call.says("my street is Hill Road") == "Your phone number?"
+
+
 # A number in parts
 
 

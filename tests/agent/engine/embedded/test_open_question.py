@@ -96,8 +96,83 @@ def test_what_is_no_answer_is_no_text_either(words: str) -> None:
 @pytest.mark.parametrize("words", ["yesterday", "last friday", "march the fourth twenty twenty five"])
 def test_a_day_that_is_over_is_asked_about_again(words: str) -> None:
     call = caller("plumber", *VISIT[:2])
-    assert call.says(words) == "I'm sorry, there is no such date. Which day suits you?"
+    assert call.says(words) == "I'm sorry, that day is over. Please name one to come. Which day suits you?"
     assert "at what time" in call.says("today")
+
+
+def test_a_day_that_is_over_is_owned_up_to_beside_what_is_understood() -> None:
+    call = caller("plumber", *VISIT[:1])
+    assert call.says("a dripping tap yesterday at ten").startswith("I'm sorry, that day is over.")
+    assert call.state["slots"] == {"problem": "a dripping tap", "time": "10:00"}
+
+
+@pytest.mark.parametrize(
+    ("words", "slot", "value"),
+    [
+        ("no, it's oak avenue", "address", "oak avenue"),
+        ("No, it's 14 Oak Avenue, please.", "address", "14 Oak Avenue"),
+        ("no, fourteen oak road", "address", "fourteen oak road"),
+        ("no no, I said Oak Avenue", "address", "Oak Avenue"),
+        ("no it's Thursday", "day", "2026-12-03"),
+        ("no, Thursday", "day", "2026-12-03"),
+        ("no, four pm", "time", "16:00"),
+        ("no, it should be four pm", "time", "16:00"),
+        ("no, it's the boiler", "problem", "a boiler"),
+        ("no, it's 5550102031", "phone", "5550102031"),
+    ],
+)
+def test_after_no_at_the_read_back_comes_what_is_right(words: str, slot: str, value: str) -> None:
+    call = caller("plumber", *VISIT, "5550102030")
+    before = call.state["slots"]
+    assert call.says(words).endswith("is that right, yes or no?")
+    assert call.state["slots"] == {**before, slot: value}
+    assert "We'll be there" in call.says("yes")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["it's raining again", "no, put that on the table", "no, I don't know", "no, it's", "well it's late", "no what"],
+)
+def test_what_is_no_correction_changes_nothing(words: str) -> None:
+    call = caller("plumber", *VISIT, "5550102030")
+    before = call.state["slots"]
+    call.says(words)
+    assert call.state["slots"] == before
+    assert not call.tools
+
+
+def test_no_it_is_right_is_asked_about_again() -> None:
+    call = caller("plumber", *VISIT, "5550102030")
+    assert call.says("no, it's correct").startswith("Sorry, I didn't get that.")
+    assert "Which part is wrong" in call.says("no, it's wrong")
+
+
+def test_a_name_is_corrected_where_it_is_the_only_text() -> None:
+    call = caller("restaurant", "book a table for two on friday at seven", "miller")
+    assert "two, Friday, December fourth, seven in the evening, Miles:" in call.says("No, it's Miles.")
+
+
+@pytest.mark.parametrize(
+    ("words", "slots"),
+    [
+        ("on Thursday at oak avenue 12", {"day": "2026-12-03", "address": "oak avenue 12"}),
+        (
+            "Thursday at four in the afternoon at Oak Avenue",
+            {"day": "2026-12-03", "time": "16:00", "address": "Oak Avenue"},
+        ),
+        ("On Thursday, 12 Oak Avenue.", {"day": "2026-12-03", "address": "12 Oak Avenue"}),
+        ("at four, and the address is Oak Avenue", {"time": "16:00", "address": "Oak Avenue"}),
+        ("on Thursday at three oak avenue", {"day": "2026-12-03", "address": "three oak avenue"}),
+        ("It's Thursday Lane.", {"address": "Thursday Lane"}),
+        ("at ten Downing Street", {"address": "at ten Downing Street"}),
+        ("seven at the corner", {"address": "seven at the corner"}),
+    ],
+)
+def test_slots_before_a_text_are_kept(words: str, slots: dict[str, str]) -> None:
+    call = caller("plumber", *VISIT[:3])
+    before = call.state["slots"]
+    assert "ten digit number" in call.says(words)
+    assert call.state["slots"] == {**before, **slots}
 
 
 def test_another_year_is_said() -> None:

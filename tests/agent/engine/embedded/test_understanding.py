@@ -41,6 +41,12 @@ UNDERSTANDING = Understanding(DESK.dialogue)
         ("no wait", "", "stop", {}),
         ("hold on a minute", "", "stop", {}),
         ("sorry on friday", "", "", {"day": "Friday"}),
+        ("could i have your address please", "address", "", {}),
+        ("can you give me your opening hours", "hours", "", {}),
+        ("we have to cancel our appointment", "", "", {}),  # no phrase has "our"
+        ("we have to cancel the appointment", "cancel", "", {}),
+        ("no goodbye", "", "goodbye", {}),
+        ("no thank you bye bye", "", "goodbye", {}),
     ],
 )
 def test_what_callers_say(words: str, intent: str, built_in: str, slots: dict[str, str]) -> None:
