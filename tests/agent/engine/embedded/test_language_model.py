@@ -85,7 +85,7 @@ def test_the_question_changes_what_is_expected() -> None:
 
 def test_over_the_agent_callers_also_listen_and_stop_it_and_strangers_talk() -> None:
     assert DIALOGUE
-    texts = [" ".join(sentence) for sentence in sentences(DIALOGUE, Expect.OPEN, 4000, over=True)]
+    texts = [" ".join(sentence) for sentence in sentences(DIALOGUE, Expect.OPEN, 10_000, over=True)]
     understanding = Understanding(DIALOGUE)
     alone = {"uh huh", "mhm", "okay", "yeah", "i see", "hold on", *SHORT}
     assert alone <= set(texts)
