@@ -10,8 +10,9 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -37,8 +38,6 @@ SAID = Path(__file__).with_suffix(".yaml")
 ROOT = Path(__file__).parents[1]
 VOICES = ("am_fenrir", "bf_isabella")  # no voice of the shipped recordings
 
-RIGHT, MISSED, ASKED, WRONG = "right", "not understood", "asked about", "wrong"
-Outcome = Literal["right", "not understood", "asked about", "wrong"]
 # A form with one question, for each kind of slot.
 FORM: dict[str, Any] = {
     "name": "form",
@@ -52,6 +51,15 @@ FORM: dict[str, Any] = {
         },
     },
 }
+
+
+class Outcome(StrEnum):
+    """What came of a sentence."""
+
+    RIGHT = "right"
+    MISSED = "not understood"
+    ASKED = "asked about"
+    WRONG = "wrong"
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -76,10 +84,10 @@ def main(arguments: list[str] | None = None) -> None:
     if options.folder:
         results |= asyncio.run(_by_voices(options.folder))
     rows = [[way, *figures] for way, found in results.items() for figures in summary(found)]
-    table("What is said to the dialogues", ["heard", "set", "of", RIGHT, MISSED, ASKED, WRONG], rows)
+    table("What is said to the dialogues", ["heard", "set", "of", *Outcome], rows)
     for way, found in results.items():
         for item, heard, outcome in found:
-            if outcome != RIGHT:
+            if outcome is not Outcome.RIGHT:
                 print(f"{way}: {item.agent}: {item.say!r}, heard as {heard!r}: {outcome}")
     print(f"\nwritten to {keep('heard', {'rows': rows})}")
 
@@ -130,8 +138,8 @@ async def _outcome(model: DialogueModel, known: AgentSettings, item: Item, reque
     state = msgspec.convert(done.state, DialogueState)
     if state.misses:
         if state.question == DID_YOU_MEAN:
-            return ASKED
-        return MISSED if item.wanted else RIGHT
+            return Outcome.ASKED
+        return Outcome.MISSED if item.wanted else Outcome.RIGHT
     understood = model.understood(request)
     assert known.dialogue
     guessed = Understanding(known.dialogue).guess(request.transcript or "") if not understood else []
@@ -139,17 +147,17 @@ async def _outcome(model: DialogueModel, known: AgentSettings, item: Item, reque
     built_in = "" if intent else understood.built_in
     slots = item.wanted.get("slots", {})
     if not item.wanted or any(value != slots.get(name) for name, value in state.slots.items()):
-        return WRONG
+        return Outcome.WRONG
     if (intent, built_in) != (item.asked or item.wanted.get("intent", ""), item.wanted.get("built_in", "")):
-        return WRONG
-    return RIGHT if state.slots == slots else MISSED
+        return Outcome.WRONG
+    return Outcome.RIGHT if state.slots == slots else Outcome.MISSED
 
 
 def summary(found: list[tuple[Item, str, Outcome]]) -> Iterator[list[Any]]:
     """A row for each set: its name, how many there were, and how many of them had each outcome."""
     for kind in ("intents", "strangers", "numbers"):
         of_kind = [outcome for item, _, outcome in found if item.kind == kind]
-        yield [kind, len(of_kind), *(of_kind.count(outcome) for outcome in (RIGHT, MISSED, ASKED, WRONG))]
+        yield [kind, len(of_kind), *map(of_kind.count, Outcome)]
 
 
 async def _as_written(item: Item, _: Expect) -> str:
