@@ -36,7 +36,7 @@ from telephony.simulator.voices import path_of
 
 SAID = Path(__file__).with_suffix(".yaml")
 ROOT = Path(__file__).parents[1]
-VOICES = ("am_fenrir", "bf_isabella")  # no voice of the shipped recordings
+VOICES = ("am_fenrir",)  # no voice of the shipped recordings
 
 # A form with one question, for each kind of slot.
 FORM: dict[str, Any] = {

@@ -45,3 +45,12 @@ def test_a_date_of_birth_may_be_in_the_past() -> None:
     values = SlotValues({"born": SlotType.model_validate({"type": "date", "past": True})}, {})
     assert values.resolve({"born": "march the fourth nineteen eighty"}, {}, NOW) == {"born": "1980-03-04"}
     assert values.filled("{born}", {"born": "1980-03-04"}, NOW) == "Tuesday, March fourth, nineteen eighty"
+
+
+@pytest.mark.parametrize(
+    ("words", "over"), [("yesterday", True), ("february thirty", False), ("today", None), ("next friday", None)]
+)
+def test_why_a_date_is_left_out(words: str, over: bool | None) -> None:
+    values = SlotValues(SLOTS, {})
+    assert values.dates_over({"day": words, "street": "yesterday"}, NOW) is over
+    assert ("day" in values.resolve({"day": words}, {}, NOW)) is (over is None)

@@ -11,6 +11,7 @@ def test_words_know_where_they_stand() -> None:
     assert " ".join(turn.words) == "um it is twelve old mill lane is not it"
     assert turn.text(3, 7) == "12 Old-Mill Lane"
     assert turn.text(1, 2) == "it's"
+    assert [at for at in range(1, 9) if turn.comma_before(at)] == [1, 7]
     assert spoken_turn("Um, erm, yes", hesitant=False).words == ("yes",)
     digits = spoken_turn("twelve thirty four").digit_by_digit()
     assert digits.words == ("one", "two", "three", "four")
