@@ -34,7 +34,7 @@ PHRASES: tuple[Choice, ...] = tuple(
         f"{_any(HOURS)} [o'clock] {_HALF}",
         f"{_any(HOURS)} {_any(_MINUTES)} {_HALF}",
         f"half {_any(HOURS)} {_HALF}",
-        f"{_any(_PAST)} [minutes] (past | to) {_any(HOURS)} {_HALF}",
+        f"{_any(_PAST)} [minutes] (past | passed | to) {_any(HOURS)} {_HALF}",
         f"{_any(LATE_HOURS)} [{' | '.join(_MINUTES)} | hundred [hours]]",
         f"[twelve] {_any(FIXED)}",
     )
@@ -46,7 +46,7 @@ def _group(name: str, words: Iterable[str]) -> str:
 
 
 _TIME = re.compile(
-    rf"(?:half |{_group('past', _PAST)}(?: minutes)? (?P<way>past|to) )?{_group('hour', HOURS)}(?: o'clock)?"
+    rf"(?:half |{_group('past', _PAST)}(?: minutes)? (?P<way>past|passed|to) )?{_group('hour', HOURS)}(?: o'clock)?"
     rf"(?: {_group('minute', _MINUTES)})?(?: {_group('part', (*MORNING, *AFTERNOON, *EVENING))})?"
 )
 _LATE = re.compile(rf"{_group('hour', LATE_HOURS)}(?: {_group('minute', _MINUTES)}| hundred(?: hours)?)?")

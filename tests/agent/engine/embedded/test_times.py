@@ -24,6 +24,7 @@ def matched(words: str) -> bool:
     [
         ("ten", "10:00 22:00"),
         ("ten o'clock", "10:00 22:00"),
+        ("ten passed eleven", "11:10 23:10"),  # as "past" is heard
         ("10:30", "10:30 22:30"),
         ("9:05 a.m.", "09:05"),
         ("3 p.m.", "15:00"),
