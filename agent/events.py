@@ -94,12 +94,13 @@ class Partial(Event, frozen=True):
 
 
 class CallerSaid(Event, frozen=True):
-    """The final transcript of the turn that a reply answers. `complete`: see Transcript."""
+    """The final transcript of the turn that a reply answers. `complete` and `may_go_on`: see Transcript."""
 
     reply: int
     text: str
     meaning: Meaning | None = None
     complete: bool | None = None
+    may_go_on: bool = False
 
 
 class Transcribed(Event, frozen=True):

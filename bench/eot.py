@@ -3,13 +3,14 @@
 The rules are silence alone, endpointing without the words (turn.adapt_transcript off), and endpointing as it is. With
 --eot-bench FOLDER, which holds eot-bench's public set (see bench/eot_rows.py), that is heard in place of our own. Both
 go by telephone, mu-law at 8 kHz. Of our own set --half seen (the default) is for work on voxline, --half unseen to be
-looked at once, at the end. Writes bench/results/turns-eot-SET-DATE.json.
+looked at once, at the end. Writes bench/results/turns-eot-DATE.json.
 """
 
 import argparse
 import asyncio
 from collections.abc import Iterable, Iterator
 from hashlib import sha1
+from itertools import product
 from math import inf
 from pathlib import Path
 from statistics import median
@@ -39,6 +40,7 @@ RULES = {
 AFTER_MS = 3600  # how long every turn's end is listened to; a rule that has not ended it by then waits as long
 FINE_MS = range(200, AFTER_MS, 20)  # that are tried of silence alone
 WAITS_MS = (200, 260, 320, 380, 440, 500, 600, 700, 850, 1000, 1250, 1500, 2000, 2500, 3000, 3500)  # of the others
+SHORTEST, OPEN = 0.95, 1.75  # turn.endpoint_min_ms and turn.endpoint_open_ms, in turn.endpoint_ms
 
 Line = dict[str, Any]
 
@@ -76,17 +78,25 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--eot-bench", type=Path, metavar="FOLDER", help="with eot-bench's set, in place of our own")
     parser.add_argument("--language", default=eot_rows.LANGUAGE, help="of eot-bench's set (%(default)s)")
-    parser.add_argument("--half", choices=["seen", "unseen"], default="seen", help="of our own set (%(default)s)")
+    parser.add_argument(
+        "--half", choices=list(eot_set.HALVES), nargs="+", default=["seen"], help="of our own set (%(default)s)"
+    )
     options = parser.parse_args(arguments)
+    sets = {half: eot_set.turns(half) for half in options.half}
+    if options.eot_bench:
+        sets = {"eot-bench": _public(options.eot_bench, options.language)}
     try:
-        turns = _public(options.eot_bench, options.language) if options.eot_bench else eot_set.turns(options.half)
-        heard = asyncio.run(hear(turns))
+        results = {name: asyncio.run(_measured(name, turns)) for name, turns in sets.items()}
     except eot_rows.RowError as error:
         raise SystemExit(str(error)) from None
-    name = "eot-bench" if options.eot_bench else options.half
-    results = {"made": made(heard), "gaps": gaps(heard), "eot-bench": measure(heard), "published": PUBLISHED}
+    print(f"\nwritten to {keep('turns-eot', {**results, 'published': PUBLISHED})}")
+
+
+async def _measured(name: str, turns: Iterable[PausedTurn]) -> Line:
+    heard = await hear(turns)
+    results = {"turns": len(heard), "made": made(heard), "gaps": gaps(heard), "eot-bench": measure(heard)}
     show(results, f"{len(heard)} turns, {name}")
-    print(f"\nwritten to {keep(f'turns-eot-{name}', {'set': name, 'turns': len(heard), **results})}")
+    return results
 
 
 def _public(folder: Path, language: str) -> Iterator[PausedTurn]:
@@ -163,14 +173,18 @@ def sweep(rule: str) -> Iterator[TurnSettings]:
         return
     for wait in WAITS_MS:
         for longest in (each for each in WAITS_MS if each >= wait):
-            shortest = round(0.95 * wait)  # as turn.endpoint_min_ms is to turn.endpoint_ms
-            completes = (each for each in WAITS_MS if each <= wait) if usual.adapt_transcript else (wait,)
-            yield from (_waits(usual, wait, shortest, longest, complete) for complete in completes)
+            if usual.adapt_transcript:
+                completes = [each for each in WAITS_MS if each <= wait]
+                opens = sorted({longest, min(longest, round(OPEN * wait))})
+            else:
+                completes, opens = [wait], [wait]
+            yield from (_waits(usual, wait, longest, *each) for each in product(completes, opens))
 
 
-def _waits(usual: TurnSettings, wait: int, shortest: int, longest: int, complete: int) -> TurnSettings:
-    names = ("endpoint_ms", "endpoint_min_ms", "endpoint_max_ms", "endpoint_complete_ms")
-    return usual.model_copy(update=dict(zip(names, (wait, shortest, longest, complete), strict=True)))
+def _waits(usual: TurnSettings, wait: int, longest: int, complete: int, open_ms: int) -> TurnSettings:
+    names = ("endpoint_ms", "endpoint_min_ms", "endpoint_max_ms", "endpoint_complete_ms", "endpoint_open_ms")
+    values = (wait, round(SHORTEST * wait), longest, complete, open_ms)
+    return usual.model_copy(update=dict(zip(names, values, strict=True)))
 
 
 def measure(heard: list[Heard]) -> list[Line]:
@@ -191,7 +205,9 @@ def measure(heard: list[Heard]) -> list[Line]:
 def _outcome(heard: list[Heard], settings: TurnSettings) -> Outcome:
     pauses = [pause for item in heard for pause in item.pauses(settings)]
     ends = [(item.end(settings) or (AFTER_MS, 0))[0] for item in heard]
-    setting = settings.model_dump(include={"endpoint_ms", "endpoint_max_ms", "endpoint_complete_ms"})
+    setting = settings.model_dump(
+        include={"endpoint_ms", "endpoint_max_ms", "endpoint_complete_ms", "endpoint_open_ms"}
+    )
     return outcome(pauses, ends, AFTER_MS, setting)
 
 

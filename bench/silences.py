@@ -35,6 +35,7 @@ class Spell(msgspec.Struct, frozen=True):
     complete: bool | None
     answered: bool | None
     finished: bool | None
+    may_go_on: bool
     ready: bool  # the first words of the answer are there
 
     def fired_ms(self, settings: TurnSettings, begin_ms: float, end_ms: float) -> float | None:
@@ -46,6 +47,7 @@ class Spell(msgspec.Struct, frozen=True):
             complete=self.complete,
             answered=self.answered,
             finished=self.finished,
+            may_go_on=self.may_go_on,
         )
         frames = max(0, ceil((wait - self.silence_ms) / FRAME_MS), ceil((begin_ms - self.at_ms) / FRAME_MS))
         at_ms = self.at_ms + frames * FRAME_MS
@@ -84,7 +86,9 @@ class PatientCall(VirtualCall):
         self, name: str, agent: str, recognizer: Recognizer, vad: Vad, *, expect: Expect = Expect.OPEN
     ) -> None:
         usual = Settings()
-        waits = dict.fromkeys(("endpoint_ms", "endpoint_min_ms", "endpoint_max_ms", "endpoint_complete_ms"), LONG_MS)
+        waits = dict.fromkeys(
+            ("endpoint_ms", "endpoint_min_ms", "endpoint_max_ms", "endpoint_complete_ms", "endpoint_open_ms"), LONG_MS
+        )
         turn = usual.turn.model_copy(update={**waits, "max_utterance_ms": LONG_MS})
         super().__init__(name, agent, recognizer, vad, usual.model_copy(update={"turn": turn}), expect=expect)
         self.spells: list[Spell] = []
@@ -109,10 +113,11 @@ class PatientCall(VirtualCall):
             silence_ms,
             1,
             session.memory.expect,
-            tuple(caller._pauses),
+            tuple(caller.pauses),
             caller.complete,
             answered,
             caller.finished,
+            caller.may_go_on,
             bool(speculative and speculative.waiting),
         )
         last = self.spells[-1] if self.spells else None

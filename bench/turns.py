@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from agent.tape.file import read_lines
+from bench import eot
 from bench.carrier import Carrier
 from bench.machine import keep, table
 from bench.sounds import ASK, VOICE, over_script, paused_sentences, sounds_over, turns_script
@@ -39,7 +40,11 @@ def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting of the server")
+    parser.add_argument("--eot-bench", metavar="FOLDER", help="only eot-bench's measure, on its set: see bench.eot")
     options = parser.parse_args()
+    if options.eot_bench:
+        eot.main(["--eot-bench", options.eot_bench])
+        return
     changes = dict(item.split("=", 1) for item in options.set)
     results: dict[str, Any] = {"latency": latency(changes), "samples": samples(), "noise": {}}
     for noise in NOISE_DBFS:

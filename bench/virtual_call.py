@@ -116,7 +116,7 @@ class VirtualCall:
     async def _answer(self, start: e.StartReply) -> None:
         if start.utterance is not None:
             found = await self._recognizer.finish(self._utterance(start.utterance))
-            self._later(HEARD_MS, e.CallerSaid(start.reply, found.text, found.meaning, found.complete))
+            self._later(HEARD_MS, e.CallerSaid(start.reply, found.text, found.meaning, found.complete, found.may_go_on))
         words = SHORT if start.request.cue is Cue.GREET else WORDS
         audio = bytes(WORD_MS * BYTES_PER_MS)
         said: list[e.Event] = [

@@ -65,7 +65,7 @@ BEFORE = [
     "(thanks | thank you [very much | so much])",
     *OPENINGS,
 ]
-HANGING = [*OPENINGS, "(um | uh | well | so | and | actually)"]  # who ends with one of these will go on
+HANGING = [*OPENINGS, "(um | uh | well | so | and | actually)", "(hello | hi | good morning)"]  # who ends so will go on
 AFTER = ["(please | then | again | for me | thanks | thank you [very much | so much])"]
 
 # What callers say to show that they listen; as the answer to a question the first of them are a yes.

@@ -103,6 +103,7 @@ class TurnSettings(Group):
     endpoint_min_ms: Annotated[Milliseconds, Field(ge=50)] = 380
     endpoint_max_ms: Annotated[Milliseconds, Field(ge=50)] = 1000
     endpoint_complete_ms: Annotated[Milliseconds, Field(ge=50)] = 260
+    endpoint_open_ms: Annotated[Milliseconds, Field(ge=50)] = 700
     adapt_question: bool = True
     adapt_pauses: bool = True
     adapt_words: bool = True

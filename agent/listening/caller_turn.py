@@ -1,6 +1,7 @@
 """The caller's side of a conversation: the current turn, and what this call has shown about the caller. Sans-I/O."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from agent.engine.base import Expect, Meaning
 from agent.listening.endpointing import PAUSES_KEPT, wait_ms
@@ -38,10 +39,12 @@ class CallerTurn:
         self.meaning: Meaning | None = None  # of the recognizer's present guess
         self.complete: bool | None = None  # as far as the same guess tells
         self.finished: bool | None = None  # as the final transcript tells, heard in the present silence
+        self.may_go_on = False  # as the same tells
         self.speech_ms = 0  # of earlier bursts of this turn
         self.attempts = 0  # speculative replies made in this turn
         self._settings = settings
         self._pauses: deque[float] = deque(maxlen=PAUSES_KEPT)
+        self._after_all: deque[float] = deque(maxlen=PAUSES_KEPT)  # those of them after what seemed to be all
 
     @property
     def talking(self) -> bool:
@@ -90,6 +93,7 @@ class CallerTurn:
         """The recognizer hears the turn from its beginning, under a new number."""
         self.utterance.begin()
         self.meaning = self.complete = self.finished = None
+        self.may_go_on = False
 
     @property
     def speech_end_ms(self) -> float:
@@ -139,21 +143,33 @@ class CallerTurn:
 
     def paused_and_went_on(self) -> None:
         """A pause inside a turn is remembered: this caller makes such pauses."""
-        self._pauses.append(self.detector.pause_ms)
+        self._went_on(self.detector.pause_ms)
 
     def went_on_late(self) -> None:
         """A pause was taken for the end of the turn, wrongly."""
-        self._pauses.append(self.detector.started_ms - self.detector.ended_ms)
+        self._went_on(self.detector.started_ms - self.detector.ended_ms)
+
+    def _went_on(self, pause_ms: float) -> None:
+        self._pauses.append(pause_ms)
+        if self.finished:
+            self._after_all.append(pause_ms)
+
+    @property
+    def pauses(self) -> Sequence[float]:
+        """The caller's, of those in silences like the present one: one in the middle of an answer tells nothing of its
+        end."""
+        return self._after_all if self.finished and self._settings.adapt_transcript else self._pauses
 
     def wait_ms(self, expect: Expect, *, answered: bool | None = None) -> float:
         """The silence that ends the present turn. `answered`: see endpointing.wait_ms."""
         return wait_ms(
             self._settings,
             expect=expect,
-            pauses=self._pauses,
+            pauses=self.pauses,
             complete=self.complete,
             answered=answered,
             finished=self.finished,
+            may_go_on=self.may_go_on,
         )
 
     def early(self, silence_ms: float) -> bool:

@@ -25,9 +25,11 @@ def wait_ms(
     complete: bool | None = None,
     answered: bool | None = None,
     finished: bool | None = None,
+    may_go_on: bool = False,
 ) -> float:
     """Silence after which the turn is over: every hint counts, within the bounds. Where its final words tell whether it
-    is `finished`, they decide, and of the rest only how long this caller pauses counts."""
+    is `finished`, or whether the caller `may_go_on`, they decide, and of the rest only how long this caller pauses
+    counts."""
     wait = float(settings.endpoint_ms)
     if settings.adapt_question:
         wait = by_question(wait, expect)
@@ -37,7 +39,7 @@ def wait_ms(
         wait = by_reply(wait, answered)
     wait = max(wait, settings.endpoint_min_ms)
     if settings.adapt_transcript:
-        wait = by_transcript(wait, finished, expect, settings)
+        wait = by_transcript(wait, finished, settings, may_go_on=may_go_on)
     if settings.adapt_pauses:
         wait = by_pauses(wait, pauses)
     return min(wait, settings.endpoint_max_ms)
@@ -58,12 +60,14 @@ def by_reply(wait: float, answered: bool | None) -> float:
     return wait if answered is None else wait * (ANSWERED if answered else INCOMPLETE)
 
 
-def by_transcript(wait: float, finished: bool | None, expect: Expect, settings: TurnSettings) -> float:
-    """A whole answer to a question is over soon; half of one, or "I'd like to", is given all the time there is. A whole
-    request that answers no question may go on: with a day, or with "please"."""
+def by_transcript(wait: float, finished: bool | None, settings: TurnSettings, *, may_go_on: bool = False) -> float:
+    """A whole answer or request is over soon; half of one, or "I'd like to", is given all the time there is. A request
+    without its day may be followed by it."""
     if finished is False:
         return float(settings.endpoint_max_ms)
-    return float(settings.endpoint_complete_ms) if finished and expect is not Expect.OPEN else wait
+    if may_go_on:
+        return max(wait, settings.endpoint_open_ms)
+    return float(settings.endpoint_complete_ms) if finished else wait
 
 
 def by_pauses(wait: float, pauses: Sequence[float]) -> float:

@@ -110,7 +110,7 @@ class AgentTurn:
             case e.CallerSaid():
                 reply.transcript = event.text
                 if reply.speculative:
-                    self._caller.finished = event.complete
+                    self._caller.finished, self._caller.may_go_on = event.complete, event.may_go_on
                 reply.meaning = event.meaning or meaning_of(event.text)
             case e.ReplyText():
                 reply.text += event.text

@@ -191,7 +191,8 @@ class Generation:
         if self._engine.recognizer is None or command.utterance is None or self._engine.transcribes_in_background:
             return command.request
         transcript = await self._finish(self._engine.recognizer, command.utterance)
-        self._emit(e.CallerSaid(command.reply, transcript.text, transcript.meaning, transcript.complete))
+        found = transcript
+        self._emit(e.CallerSaid(command.reply, found.text, found.meaning, found.complete, found.may_go_on))
         return msgspec.structs.replace(command.request, transcript=transcript.text)
 
     async def _transcribe(self, utterance: int) -> None:

@@ -359,12 +359,12 @@ def test_every_witness_has_a_switch(switch: str, expect: Expect, partial: bool |
     assert 400 <= found <= 400 + SLACK_MS
 
 
-def held_with(finished: bool | None, expect: Expect = Expect.TIME, **turn: Any) -> Call:
-    """A caller pauses, and of what was said so far the recognizer says whether it is all."""
+def held_with(finished: bool | None, expect: Expect = Expect.TIME, *, may_go_on: bool = False, **turn: Any) -> Call:
+    """A caller pauses, and of what was said so far the recognizer says whether it is all, and may go on."""
     call = expecting(expect, **{"endpoint_min_ms": 380, "endpoint_max_ms": 1000} | turn)
     call.say(608)
     call.until(e.StartReply)
-    call.send(e.CallerSaid(call.last(e.StartReply).reply, "on monday at nine", Meaning.TURN, finished))
+    call.send(e.CallerSaid(call.last(e.StartReply).reply, "on monday at nine", Meaning.TURN, finished, may_go_on))
     return call
 
 
@@ -385,10 +385,11 @@ def test_the_final_words_tell_whether_the_turn_is_over(finished: bool | None, tu
     assert wait <= gap_ms(call) <= wait + SLACK_MS
 
 
-def test_a_request_that_nothing_asked_for_may_go_on() -> None:
-    call = held_with(True, Expect.OPEN)
+@pytest.mark.parametrize(("may_go_on", "wait"), [(False, 260), (True, 700)])
+def test_a_whole_request_is_over_soon_unless_it_may_go_on(may_go_on: bool, wait: float) -> None:
+    call = held_with(True, Expect.OPEN, may_go_on=may_go_on)
     call.until(e.TurnDecided)
-    assert 380 <= gap_ms(call) <= 400 + SLACK_MS
+    assert wait <= gap_ms(call) <= wait + SLACK_MS
 
 
 def test_what_was_all_is_not_when_the_caller_goes_on() -> None:

@@ -28,8 +28,8 @@ def test_a_set_in_eot_benchs_format_is_measured(
     spans = [dict(zip(("start", "end"), span, strict=True)) for span in (pause, (len(audio) / RATE,) * 2)]
     (tmp_path / "set.jsonl").write_text(json.dumps({**LINE, "silence_spans": spans}))
     eot.main(["--eot-bench", str(tmp_path)])
-    [file] = tmp_path.glob("turns-eot-eot-bench-*.json")
-    found = json.loads(file.read_text())
+    [file] = tmp_path.glob("turns-eot-*.json")
+    found = json.loads(file.read_text())["eot-bench"]
     assert (found["turns"], found["made"]) == (1, [])
     rules = {row["rule"]: row for row in found["eot-bench"]}
     assert list(rules) == list(eot.RULES)

@@ -22,7 +22,7 @@ from config.settings import Settings, TurnSettings
 from telephony.simulator.voices import CallerVoice
 
 ALONE = dict.fromkeys(("adapt_question", "adapt_pauses", "adapt_words", "adapt_reply", "adapt_transcript"), False)
-SPELL = Spell(1000, 40, 10, Expect.OPEN, (), None, None, None, False)  # silences of 40 to 220 ms
+SPELL = Spell(1000, 40, 10, Expect.OPEN, (), None, None, None, False, False)  # silences of 40 to 220 ms
 
 
 def waiting(ms: int) -> TurnSettings:

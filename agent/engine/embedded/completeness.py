@@ -3,8 +3,17 @@
 from agent.engine.base import ANY_DIGITS, DigitRange, Expect
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.phrase_book import PhraseBook, plain
-from agent.engine.embedded.phrase_run import BUILT_IN, CORRECTION, Found, Span, ends, longest_run
-from config.dialogue import HANGING, Dialogue
+from agent.engine.embedded.phrase_run import (
+    ANSWER,
+    BUILT_IN,
+    CORRECTION,
+    INTENT,
+    Found,
+    Span,
+    ends,
+    longest_run,
+)
+from config.dialogue import HANGING, Dialogue, slots_of
 
 
 class Completeness:
@@ -12,6 +21,11 @@ class Completeness:
 
     def __init__(self, dialogue: Dialogue, book: PhraseBook) -> None:
         self._slots = dialogue.slots
+        # Of each intent the slots it asks for, in that order, and those that its phrases can hold.
+        self._asked = {
+            name: (list(intent.ask), {slot for phrase in intent.phrases for slot in slots_of(phrase)})
+            for name, intent in dialogue.intents.items()
+        }
         self._book = book
         self._hanging = plain(HANGING)
         self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
@@ -35,6 +49,26 @@ class Completeness:
             return None if may_go_on else True
         return False if self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
 
+    def may_go_on(self, transcript: str, expect: Expect) -> bool:
+        """Whether it is whole, but does not hold what is asked for next, and callers often say that along: a request
+        without its day, or a day without the time."""
+        if expect is Expect.YES_NO:
+            return False  # everything was there to be read back
+        words = self._book.turn(transcript, expect).words
+        row = longest_run(self._book.find(words))
+        if not row or row[-1].end - row[0].start < len(words):
+            return False
+        given = {name for span in row for name, _ in span.slots}
+        wish = next((span.name for span in row if span.kind == INTENT), "")
+        if wish:
+            return self._leads_on(wish, given)
+        return any(given & set(asked) and self._leads_on(name, given) for name, (asked, _) in self._asked.items())
+
+    def _leads_on(self, intent: str, given: set[str]) -> bool:
+        asked, said_along = self._asked[intent]
+        last = max((at for at, name in enumerate(asked) if name in given), default=-1)
+        return any(name in said_along for name in asked[last + 1 : last + 2])
+
     def _answers(self, row: list[Span], expect: Expect, digits: DigitRange) -> bool:
         """Whether a whole turn is all that was asked for. A number counts at its greatest length."""
         if expect is Expect.YES_NO:
@@ -45,7 +79,10 @@ class Completeness:
             return any(slot.type == "number" and len(value) == longest for slot, value in given)
         if expect in (Expect.DATE, Expect.TIME):
             return any(slot.type == expect.value for slot, _ in given)
-        return expect is not Expect.SPELLING
+        wishes = any(
+            span.kind in (INTENT, ANSWER) or (span.kind == BUILT_IN and span.name not in ("yes", "no")) for span in row
+        )
+        return wishes and expect is not Expect.SPELLING
 
     def _longest(self, digits: DigitRange) -> int:
         return digits[1] or max((slot.longest for slot in self._numbers), default=0)

@@ -177,12 +177,13 @@ class MoonshineRecognizer:
         if utterance.expect is Expect.DIGITS:
             text = _with_digits(text)
         understanding = self._understandings.get(utterance.agent)
-        complete = None
+        complete, may_go_on = None, False
         if understanding is None:
             meaning = meaning_of(text)
         else:
             meaning = understanding.meaning(text, utterance.expect, over=utterance.over, final=final)
             complete = understanding.complete(text, utterance.expect, utterance.expect_digits)
+            may_go_on = complete is not False and understanding.may_go_on(text, utterance.expect)
         if not final and meaning is Meaning.TURN and not _is_sure(understanding, text):
             meaning = Meaning.NOTHING
         if utterance.over and utterance.transcript.meaning is Meaning.TURN:
@@ -191,7 +192,7 @@ class MoonshineRecognizer:
             complete = False
         elif complete and text.endswith(","):
             complete = None  # "Yes," may be all of it, or not
-        return Transcript(text, final, meaning, complete)
+        return Transcript(text, final, meaning, complete, may_go_on)
 
     async def _work(self, utterance: HeardUtterance, function: Callable[[], T]) -> T:
         """Run in the thread. A task that is cancelled here waits until the thread is done, which is soon: nobody wants

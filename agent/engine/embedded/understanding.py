@@ -179,6 +179,10 @@ class Understanding:
             return Meaning.TURN
         return Meaning.TURN if understood else Meaning.NOTHING
 
+    def may_go_on(self, transcript: str, expect: Expect) -> bool:
+        """See Completeness."""
+        return self._completeness.may_go_on(transcript, expect)
+
     def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:
         """See Completeness."""
         return self._completeness.complete(transcript, expect, digits)

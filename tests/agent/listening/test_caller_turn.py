@@ -109,6 +109,21 @@ def test_the_wait_knows_what_the_recognizer_says_of_this_turn_only() -> None:
     assert caller.wait_ms(Expect.OPEN, answered=True) < 400
 
 
+def test_a_pause_in_the_middle_of_an_answer_tells_nothing_of_its_end() -> None:
+    talk = Talk(endpoint_ms=400, endpoint_complete_ms=260)
+    talk.caller.begin()
+    talk.windows_of(3, speech=True)
+    for finished in (False, True):
+        talk.caller.finished = finished
+        talk.windows_of(19, speech=False)
+        talk.windows_of(1, speech=True)
+        talk.caller.paused_and_went_on()
+        talk.caller.finished = True
+        assert talk.caller.wait_ms(Expect.DIGITS) == pytest.approx(1.15 * 19 * WINDOW_MS if finished else 260)
+    talk.caller.finished = None
+    assert talk.caller.wait_ms(Expect.OPEN) == pytest.approx(1.15 * 19 * WINDOW_MS)
+
+
 def test_near_is_told_by_the_burst_and_by_the_moment() -> None:
     talk = Talk(background_db=6)
     talk.windows_of(20, speech=True, db=-20)

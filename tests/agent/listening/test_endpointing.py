@@ -60,15 +60,18 @@ def test_every_witness_has_a_switch() -> None:
 
 
 def test_the_final_words_decide_and_only_long_pauses_count_beside_them() -> None:
-    bound = settings(endpoint_complete_ms=260, endpoint_min_ms=380, endpoint_max_ms=1000)
+    bound = settings(endpoint_complete_ms=260, endpoint_open_ms=700, endpoint_min_ms=380, endpoint_max_ms=1000)
     known = {"expect": Expect.DIGITS, "complete": False, "answered": False}
     assert wait_ms(bound, finished=True, **known) == 260
+    assert wait_ms(bound, finished=True) == 260
     assert wait_ms(bound, finished=False, complete=True, answered=True) == 1000
     assert wait_ms(bound, finished=None, complete=True, answered=True) == 380
-    assert wait_ms(bound, finished=True, complete=True, answered=True) == 380  # what nobody asked for may go on
+    assert wait_ms(bound, finished=True, complete=True, may_go_on=True) == 700  # a request without its day
+    assert wait_ms(bound, finished=None, may_go_on=True) == 700
+    assert wait_ms(bound, finished=None, may_go_on=True, expect=Expect.DIGITS) == 800  # never sooner than by the rest
     assert wait_ms(bound, finished=True, expect=Expect.YES_NO, pauses=[400]) == pytest.approx(400 * PAUSE_MARGIN)
     off = settings(adapt_transcript=False)
-    assert wait_ms(off, finished=True) == wait_ms(off, finished=False) == 400
+    assert wait_ms(off, finished=True, may_go_on=True) == wait_ms(off, finished=False) == 400
 
 
 @given(

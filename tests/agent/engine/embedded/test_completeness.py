@@ -18,7 +18,9 @@ def of(path: Path) -> Completeness:
 
 
 DESK = of(Path(config.__file__).parent / "agents" / "front_desk.yaml")
-PHARMACY = of(Path(__file__).parents[4] / "examples" / "agents" / "pharmacy.yaml")
+EXAMPLES = Path(__file__).parents[4] / "examples" / "agents"
+PHARMACY = of(EXAMPLES / "pharmacy.yaml")
+RESTAURANT = of(EXAMPLES / "restaurant.yaml")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,11 @@ PHARMACY = of(Path(__file__).parents[4] / "examples" / "agents" / "pharmacy.yaml
         ("on tuesday please", Expect.OPEN, True),
         ("yes", Expect.YES_NO, True),
         ("no thanks", Expect.YES_NO, True),
-        ("thank you", Expect.OPEN, True),
+        ("thank you", Expect.OPEN, None),  # perhaps with a wish behind it, as a yes or no that answers nothing
+        ("no", Expect.OPEN, None),
+        ("goodbye", Expect.OPEN, True),
+        ("hello", Expect.OPEN, False),
+        ("oh good morning", Expect.OPEN, False),
         ("wait", Expect.OPEN, None),
         ("okay", Expect.OPEN, None),
         ("the weather is lovely", Expect.OPEN, None),
@@ -97,3 +103,31 @@ def test_a_number_is_complete_when_no_digit_can_follow(
     words = " ".join("five one four two nine six three eight oh seven".split()[:count])
     assert PHARMACY.complete(words, Expect.DIGITS, digits) is complete
     assert PHARMACY.complete(f"on monday {words}", Expect.DIGITS, digits) is complete
+
+
+@pytest.mark.parametrize(
+    ("agent", "words", "expect", "may_go_on"),
+    [
+        (DESK, "i'd like to book an appointment", Expect.OPEN, True),  # "on Monday"
+        (DESK, "i'd like to book an appointment on monday", Expect.OPEN, True),
+        (DESK, "i'd like to book an appointment on monday at ten", Expect.OPEN, False),
+        (DESK, "book an appointment at ten", Expect.OPEN, False),
+        (DESK, "on monday", Expect.OPEN, True),
+        (DESK, "at ten", Expect.OPEN, False),
+        (DESK, "no on monday", Expect.YES_NO, False),  # the time was read back with it
+        (DESK, "cancel my appointment please", Expect.OPEN, True),  # its number
+        (DESK, "what are your opening hours", Expect.OPEN, False),
+        (DESK, "could you tell me", Expect.OPEN, False),  # surely
+        (DESK, "the weather is lovely", Expect.OPEN, False),
+        (DESK, "", Expect.OPEN, False),
+        (RESTAURANT, "for four people", Expect.OPEN, True),
+        (RESTAURANT, "next friday", Expect.DATE, True),
+        (RESTAURANT, "at half past seven", Expect.TIME, False),  # nobody adds the name that is asked for next
+        (PHARMACY, "i need a refill", Expect.OPEN, True),
+        (PHARMACY, "i need a refill for prescription number one two three four five six", Expect.OPEN, False),
+    ],
+)
+def test_whether_callers_often_add_what_is_asked_for_next(
+    agent: Completeness, words: str, expect: Expect, may_go_on: bool
+) -> None:
+    assert agent.may_go_on(words, expect) is may_go_on

@@ -245,7 +245,7 @@ async def test_where_digits_are_expected_words_that_sound_like_them_are_digits(m
         ("I'd like to", Meaning.NOTHING, False),
         ("And Mr. John Dashwood had then leisure.", Meaning.NOTHING, None),
         ("And Mr. John Dashwood had,", Meaning.NOTHING, False),
-        ("Yes,", Meaning.TURN, None),
+        ("Yes,", Meaning.TURN, False),  # to an open question
     ],
 )
 async def test_the_dialogue_understands_its_text(
