@@ -7,8 +7,9 @@ ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
 BASE := $(shell .ci/python $(PYTHON))
 $(if $(BASE),,$(error no Python to run voxline with))
 endif
-# Not compiled: most of what torch and transformers bring is never imported.
-INSTALL = $(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt
+# Not compiled: most of what torch and transformers bring is never imported. No warnings: of Silero's and Moonshine's
+# packages a few files are used, without what the rest of them needs.
+INSTALL = $(BIN)/pip install --no-compile --no-warn-conflicts --quiet --disable-pip-version-check -c constraints.txt
 
 # Tests that import torch, apart: importing it takes seconds, in every process that collects them.
 MODELS := $(addprefix tests/agent/engine/,kokoro process realtime voxtral test_fake_gpu.py test_faults.py test_host.py test_profiles.py) \
