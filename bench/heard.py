@@ -1,9 +1,9 @@
 """What the dialogues make of what is said to them, in text and by natural voices: python -m bench.heard [FOLDER].
 
 bench/heard.yaml has what people say to the shipped agents, what strangers say near a telephone, and numbers, times and
-days. FOLDER holds Kokoro's packages, as bench.record has them; with it every sentence is also spoken, once, in each of
-VOICES (and kept in FOLDER/heard), and heard by Moonshine over the phone, quiet and in line noise. Writes
-bench/results/heard-DATE.json.
+days; bench/heard_freely.yaml the same again in words that nobody chose with the agents in mind. FOLDER holds Kokoro's
+packages, as bench.record has them; with it every sentence is also spoken, once, in each of VOICES (and kept in
+FOLDER/heard), and heard by Moonshine over the phone, quiet and in line noise. Writes bench/results/heard-DATE.json.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from config import strict_yaml
 from config.agent import AgentSettings, load_agent
 from telephony.simulator.voices import path_of
 
-SAID = Path(__file__).with_suffix(".yaml")
+SETS = {"": "heard.yaml", "freely worded ": "heard_freely.yaml"}
 ROOT = Path(__file__).parents[1]
 VOICES = ("am_fenrir",)  # no voice of the shipped recordings
 
@@ -99,28 +99,40 @@ def agents() -> dict[str, AgentSettings]:
     return {agent.name: agent for agent in (*shipped, AgentSettings.model_validate(FORM))}
 
 
+def said() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each set of sentences, with what its kinds are called after."""
+    for name, file in SETS.items():
+        yield name, strict_yaml.load((ROOT / "bench" / file).read_text("utf-8"))
+
+
 def items() -> Iterator[Item]:
     """Everything that is said; strangers to each of the shipped agents."""
-    said = strict_yaml.load(SAID.read_text("utf-8"))
+    for name, sentences in said():
+        yield from _items(name, sentences)
+
+
+def _items(name: str, said: dict[str, Any]) -> Iterator[Item]:
     for agent, sentences in said["intents"].items():
         for each in sentences:
-            yield Item(each["say"], agent, "intents", {key: value for key, value in each.items() if key != "say"})
+            yield Item(
+                each["say"], agent, f"{name}intents", {key: value for key, value in each.items() if key != "say"}
+            )
     for agent in said["intents"]:
         for say in said["strangers"]:
-            yield Item(say, agent, "strangers")
+            yield Item(say, agent, f"{name}strangers")
     for kind, sentences in said["numbers"].items():
         for each in sentences:
-            yield Item(each["say"], "form", "numbers", {"slots": {kind: each["value"]}}, kind)
+            yield Item(each["say"], "form", f"{name}numbers", {"slots": {kind: each["value"]}}, kind)
 
 
 async def outcomes(listen: Listen) -> list[tuple[Item, str, Outcome]]:
     """Each sentence with what was heard of it and what came of that."""
     known = agents()
     model = DialogueModel(known)
-    now = strict_yaml.load(SAID.read_text("utf-8"))["now"]
+    [now] = {str(sentences["now"]) for _, sentences in said()}
     found: list[tuple[Item, str, Outcome]] = []
     for item in items():
-        at = datetime.fromisoformat(str(now)).replace(tzinfo=ZoneInfo(known[item.agent].time_zone))
+        at = datetime.fromisoformat(now).replace(tzinfo=ZoneInfo(known[item.agent].time_zone))
         state = DialogueState(task=item.asked, question=item.asked)
         request = ReplyRequest("1", "CA1", item.agent, Cue.ANSWER, state=msgspec.to_builtins(state))
         request = msgspec.structs.replace(request, started_s=at.timestamp())
@@ -155,7 +167,7 @@ async def _outcome(model: DialogueModel, known: AgentSettings, item: Item, reque
 
 def summary(found: list[tuple[Item, str, Outcome]]) -> Iterator[list[Any]]:
     """A row for each set: its name, how many there were, and how many of them had each outcome."""
-    for kind in ("intents", "strangers", "numbers"):
+    for kind in dict.fromkeys(item.kind for item, *_ in found):
         of_kind = [outcome for item, _, outcome in found if item.kind == kind]
         yield [kind, len(of_kind), *map(of_kind.count, Outcome)]
 

@@ -71,6 +71,8 @@ class OpenQuestion:
             given = self._understanding.free_text(transcript, state.question)
             return Understood(slots=given) if given else understood
         value = self._value(understood, slot) if slot else ""
+        if not understood and slot and slot.type in ("choice", "date", "time"):
+            value = value or self._understanding.value(transcript, expect, state.question)
         return Understood(slots={**understood.slots, state.question: value}) if value else understood
 
     def number(self, request: ReplyRequest, state: DialogueState, understood: Understood) -> str | None:

@@ -40,7 +40,15 @@ LEADING = [
 ]
 LINKING = ["[and | then] (at | in | to | under | it's | the address is | i'm at | we're at)"]  # from a slot to a text
 DENIALS = frozenset(("no", "nope", "wrong"))
-BETWEEN_DIGITS = frozenset("it's it is my the number phone then and um uh area code yes okay that's so".split())
+BETWEEN_DIGITS = frozenset(
+    "it's it is my the number phone then and um uh area code yes okay that's so let me see".split()
+)
+# What says nothing beside a value that was asked for: "could you do Monday?", "three would be great".
+BESIDE = (COMMON - {"not", "no"}) | frozenset(
+    "let see think thinking hoping guess reckon say said try take make go maybe perhaps probably possible possibly "
+    "all around about suit suits best better good great fine nice perfect lovely okay yes yeah well then please thanks "
+    "thank soon free available".split()
+)
 
 UNCLEAR = "unclear"  # yes and no at once
 
@@ -82,6 +90,11 @@ class Understanding:
         it fills the one that comes first in `wanted`."""
         turn = self._book.turn(transcript, expect, hesitant=False)
         return self._read(turn, self._book.find(turn.words, wanted))
+
+    def value(self, transcript: str, expect: Expect, slot: str) -> str:
+        """The value of a slot that was asked for, if all other words say nothing; empty if it has none, or two."""
+        turn = self._book.turn(transcript, expect, hesitant=False)
+        return self._value_beside(turn, self._book.find(turn.words, (slot,)), slot)
 
     def guess(self, transcript: str) -> list[tuple[str, float]]:
         """The one or two intents that a turn may mean which is none of their phrases, with scores from 0 to 1."""
@@ -175,9 +188,10 @@ class Understanding:
             return Meaning.TURN if understood or begun >= CLEAR_WORDS else Meaning.NOTHING
         if expect is Expect.TEXT and len(words) >= TEXT_WORDS:
             return Meaning.TURN
-        if corrects and self.instead(transcript, denied=True):
-            return Meaning.TURN
-        return Meaning.TURN if understood else Meaning.NOTHING
+        names = [name for name, slot in self._slots.items() if slot.type == expect.value]
+        answers = any(self._value_beside(turn, found, name) for name in names)
+        corrected = corrects and self.instead(transcript, denied=True)
+        return Meaning.TURN if understood or answers or corrected else Meaning.NOTHING
 
     def may_go_on(self, transcript: str, expect: Expect) -> bool:
         """See Completeness."""
@@ -212,6 +226,13 @@ class Understanding:
             tuple(span.name for span in wrong if span.name != "digit"),
             next((" ".join(turn.words[span.start : span.end]) for span in wrong if span.name == "digit"), ""),
         )
+
+    def _value_beside(self, turn: SpokenTurn, found: Found, slot: str) -> str:
+        spans = [span for spans in found for span in spans if span.kind == ANSWER and slot in dict(span.slots)]
+        longest = max(spans, key=lambda span: span.end - span.start, default=None)
+        if longest is None or not BESIDE.issuperset((*turn.words[: longest.start], *turn.words[longest.end :])):
+            return ""
+        return self._value(turn, slot, dict(longest.slots)[slot])
 
     def _slots_of(self, turn: SpokenTurn, spans: Sequence[Span]) -> dict[str, str]:
         """The slots of some phrases: callers who correct themselves mean the later one."""

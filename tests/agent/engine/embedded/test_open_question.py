@@ -214,3 +214,36 @@ def test_a_table_for_twenty_two_is_no_time() -> None:
     call = caller("restaurant")
     assert "At what time on Friday" in call.says("a table for twenty two on friday")
     assert call.state["slots"] == {"people": "more than eight", "day": "2026-12-04"}
+
+
+@pytest.mark.parametrize(
+    ("words", "day"),
+    [
+        ("could you do friday", "Friday"),
+        ("um, friday if at all possible", "Friday"),
+        ("let me see, friday would be great", "Friday"),
+        ("maybe the eighteenth", "December eighteenth"),
+    ],
+)
+def test_a_value_among_words_that_say_nothing_is_the_answer(words: str, day: str) -> None:
+    call = caller("plumber", *VISIT[:2])
+    assert call.says(words) == "And at what time?"
+    call.says("at ten")
+    call.says("12 elm street")
+    assert day in call.says("5550102030")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "not friday",
+        "friday or monday",
+        "she was there on friday",
+        "anything but friday",
+        "on friday the match begins",
+        "could you do it",
+    ],
+)
+def test_among_other_words_it_is_none(words: str) -> None:
+    call = caller("plumber", *VISIT[:2])
+    assert call.says(words) != "And at what time?"
