@@ -4,7 +4,6 @@ from agent.engine.base import ANY_DIGITS, DigitRange, Expect
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.phrase_book import PhraseBook, plain
 from agent.engine.embedded.phrase_run import (
-    ANSWER,
     BUILT_IN,
     CORRECTION,
     INTENT,
@@ -50,8 +49,8 @@ class Completeness:
         return False if self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
 
     def may_go_on(self, transcript: str, expect: Expect) -> bool:
-        """Whether it is whole, but does not hold what is asked for next, and callers often say that along: a request
-        without its day, or a day without the time."""
+        """Whether it is a whole request, but does not hold what is asked for next, and callers often say that along:
+        a request without its day, or with a day and without the time."""
         if expect is Expect.YES_NO:
             return False  # everything was there to be read back
         words = self._book.turn(transcript, expect).words
@@ -60,9 +59,7 @@ class Completeness:
             return False
         given = {name for span in row for name, _ in span.slots}
         wish = next((span.name for span in row if span.kind == INTENT), "")
-        if wish:
-            return self._leads_on(wish, given)
-        return any(given & set(asked) and self._leads_on(name, given) for name, (asked, _) in self._asked.items())
+        return bool(wish) and self._leads_on(wish, given)
 
     def _leads_on(self, intent: str, given: set[str]) -> bool:
         asked, said_along = self._asked[intent]
@@ -77,12 +74,20 @@ class Completeness:
         if expect is Expect.DIGITS:
             longest = self._longest(digits)
             return any(slot.type == "number" and len(value) == longest for slot, value in given)
-        if expect in (Expect.DATE, Expect.TIME):
-            return any(slot.type == expect.value for slot, _ in given)
-        wishes = any(
-            span.kind in (INTENT, ANSWER) or (span.kind == BUILT_IN and span.name not in ("yes", "no")) for span in row
+        if expect is Expect.SPELLING:
+            return False
+        wishes = any(span.kind == INTENT or (span.kind == BUILT_IN and span.name not in ("yes", "no")) for span in row)
+        if wishes and expect is Expect.OPEN:
+            return True
+        fits = expect is Expect.OPEN or any(slot.type == expect.value for slot, _ in given)
+        return fits and self._answers_last({slot for span in row for slot, _ in span.slots})
+
+    def _answers_last(self, given: set[str]) -> bool:
+        """Whether slots that were given without a request are the last that callers say in one breath: a time, or a
+        day with the time."""
+        return bool(given) and not any(
+            given & set(asked) and self._leads_on(name, given) for name, (asked, _) in self._asked.items()
         )
-        return wishes and expect is not Expect.SPELLING
 
     def _longest(self, digits: DigitRange) -> int:
         return digits[1] or max((slot.longest for slot in self._numbers), default=0)
