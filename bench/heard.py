@@ -1,9 +1,10 @@
 """What the dialogues make of what is said to them, in text and by natural voices: python -m bench.heard [FOLDER].
 
 bench/heard.yaml has what people say to the shipped agents, what strangers say near a telephone, and numbers, times and
-days; bench/heard_freely.yaml the same again in words that nobody chose with the agents in mind. FOLDER holds Kokoro's
-packages, as bench.record has them; with it every sentence is also spoken, once, in each of VOICES (and kept in
-FOLDER/heard), and heard by Moonshine over the phone, quiet and in line noise. Writes bench/results/heard-DATE.json.
+days; bench/heard_freely.yaml and bench/heard_everyday.yaml the same again by people who had not seen the agents'
+phrases. FOLDER holds Kokoro's packages, as bench.record has them; with it every sentence is also spoken, once, in each
+of VOICES (and kept in FOLDER/heard), and heard by Moonshine over the phone, quiet and in line noise. Writes
+bench/results/heard-DATE.json.
 """
 
 import argparse
@@ -34,7 +35,7 @@ from config import strict_yaml
 from config.agent import AgentSettings, load_agent
 from telephony.simulator.voices import path_of
 
-SETS = {"": "heard.yaml", "freely worded ": "heard_freely.yaml"}
+SETS = {"": "heard.yaml", "freely worded ": "heard_freely.yaml", "everyday ": "heard_everyday.yaml"}
 ROOT = Path(__file__).parents[1]
 VOICES = ("am_fenrir",)  # no voice of the shipped recordings
 

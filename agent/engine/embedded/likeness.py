@@ -21,6 +21,8 @@ COMMON = frozenset(
     """
     a an the i you we it me my your is are am was be do does did to of for in on at and or with can could would will
     have has get got please want need like there that this what when how not so just by from as if us our
+    out up off over round back through come put see look some something anything someone somebody more now right away
+    late early long cannot find seen pass run running
     """.split()
 )
 

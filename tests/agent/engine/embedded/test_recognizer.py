@@ -202,7 +202,7 @@ async def test_audio_that_changes_its_rate_in_mid_utterance_is_not_heard(recogni
     await recognizer.hear(SpeechBlock("u", "CA1", "front_desk", pcm))
     await recognizer.hear(SpeechBlock("u", "CA1", "front_desk", bytes(3200), wide=bytes(6400)))
     assert len(recognizer._utterances["u"].audio) == len(pcm)
-    assert (await recognizer.finish("u")).text == "goodbye"
+    assert (await recognizer.finish("u")).text in ("goodbye", "good bye")
 
 
 @pytest.mark.parametrize("level_db", [-14, -22, -30])
