@@ -21,6 +21,11 @@ COMMON = frozenset(
     """
     a an the i you we it me my your is are am was be do does did to of for in on at and or with can could would will
     have has get got please want need like there that this what when how not so just by from as if us our
+    """.split()
+)
+# Nor do these say what a caller wants, though beside an answer they may say that it is none: "Friday is out".
+LIGHT = COMMON | frozenset(
+    """
     out up off over round back through come put see look some something anything someone somebody more now right away
     late early long cannot find seen pass run running
     """.split()
@@ -39,7 +44,7 @@ class Likeness:
         uses = Counter(
             word for phrases in self._phrases.values() for word in {word for each in phrases for word in _words(each)}
         )
-        self._weights = {word: COMMON_WEIGHT if word in COMMON else 1 / count for word, count in uses.items()}
+        self._weights = {word: COMMON_WEIGHT if word in LIGHT else 1 / count for word, count in uses.items()}
 
     def best(self, words: Sequence[str]) -> list[tuple[str, float]]:
         """The one or two intents that the turn may mean, with their scores; none if it is like nothing. The second
@@ -63,7 +68,7 @@ class Likeness:
         if not found:
             return 0.0
         words = set(_words(phrase))
-        said = sum(self._weights.get(word, COMMON_WEIGHT if word in COMMON else UNKNOWN_WEIGHT) for word in spoken)
+        said = sum(self._weights.get(word, COMMON_WEIGHT if word in LIGHT else UNKNOWN_WEIGHT) for word in spoken)
         fitting = sum(self._weights[word] * part for word, part in spoken.items() if word in words)
         recall, precision = found / needed, fitting / said
         return 2 * recall * precision / (recall + precision)

@@ -44,7 +44,7 @@ BETWEEN_DIGITS = frozenset(
     "it's it is my the number phone then and um uh area code yes okay that's so let me see".split()
 )
 # What says nothing beside a value that was asked for: "could you do Monday?", "three would be great".
-BESIDE = (COMMON - {"not", "no"}) | frozenset(
+BESIDE = (COMMON - {"not"}) | frozenset(
     "let see think thinking hoping guess reckon say said try take make go maybe perhaps probably possible possibly "
     "all around about suit suits best better good great fine nice perfect lovely okay yes yeah well then please thanks "
     "thank soon free available".split()

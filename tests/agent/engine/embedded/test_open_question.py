@@ -237,6 +237,10 @@ def test_a_value_among_words_that_say_nothing_is_the_answer(words: str, day: str
     "words",
     [
         "not friday",
+        "i can't do friday",
+        "i cannot do friday",
+        "friday is out",
+        "no friday isn't good",
         "friday or monday",
         "she was there on friday",
         "anything but friday",
