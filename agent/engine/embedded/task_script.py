@@ -80,9 +80,10 @@ class TaskScript:
             self.carry_out(answer, state)
 
     def carry_out(self, answer: Answer, state: DialogueState) -> None:
+        """Call the task's tool, or answer at once where it has none."""
         intent = self._intent(answer, state)
         if intent.tool:
-            # Its result comes with the next request; `_tell` then answers with these slots.
+            # Its result comes with the next request; `tell` then answers with these slots.
             arguments = {name: state.slots.get(name, "") for name in intent.ask}
             answer.calls.append(ToolCall(intent.tool, arguments, state.heard_ms))
             state.question = ""
@@ -151,6 +152,7 @@ class TaskScript:
             self.offer_more(answer, state)
 
     def offer_more(self, answer: Answer, state: DialogueState) -> None:
+        """Ask whether there is anything else."""
         state.ask(ANYTHING_ELSE)
         answer.texts.append(self.question(answer, state))
 
