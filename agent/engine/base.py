@@ -179,7 +179,7 @@ class Transcript(msgspec.Struct, frozen=True):
     final: bool = False
     meaning: Meaning | None = None  # None: the recognizer cannot tell, the text must
     complete: bool | None = None  # False: surely not all of it yet (half a number); True: it could end here
-    may_go_on: bool = False  # it could, but callers often add what is asked for next
+    may_go_on: bool = False  # it could, but callers often add what is asked for next, or it means nothing yet
 
 
 class SpeakRequest(msgspec.Struct, frozen=True):

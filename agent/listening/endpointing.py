@@ -11,8 +11,7 @@ from config.settings import TurnSettings
 
 QUESTION = {Expect.OPEN: 1.0, Expect.YES_NO: 0.8, Expect.DIGITS: 2.0, Expect.SPELLING: 2.0}
 QUESTION |= {Expect.DATE: 1.0, Expect.TIME: 1.0, Expect.TEXT: 1.5}
-COMPLETE, INCOMPLETE = 0.8, 2.2
-ANSWERED, INCOMPLETE = 0.9, 2.2
+COMPLETE, ANSWERED, INCOMPLETE = 0.8, 0.9, 2.2
 PAUSES_KEPT = 12
 PAUSE_MARGIN = 1.15
 
@@ -62,7 +61,7 @@ def by_reply(wait: float, answered: bool | None) -> float:
 
 def by_transcript(wait: float, finished: bool | None, settings: TurnSettings, *, may_go_on: bool = False) -> float:
     """A whole answer or request is over soon; half of one, or "I'd like to", is given all the time there is. A request
-    without its day may be followed by it."""
+    without its day may be followed by it, and words that mean nothing yet by those that do."""
     if finished is False:
         return float(settings.endpoint_max_ms)
     if may_go_on:

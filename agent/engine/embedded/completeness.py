@@ -2,6 +2,7 @@
 
 from agent.engine.base import ANY_DIGITS, DigitRange, Expect
 from agent.engine.embedded.matching import DIGITS
+from agent.engine.embedded.numerals import are_numbers
 from agent.engine.embedded.phrase_book import PhraseBook, plain
 from agent.engine.embedded.phrase_run import (
     BUILT_IN,
@@ -41,7 +42,7 @@ class Completeness:
         if self._ends_in_half_a_number(words, whole, expect, digits) or self._hangs(words, found):
             return False
         if expect is Expect.TEXT:
-            return None
+            return False if are_numbers(words) else None  # "Twelve," of twelve Hill Road
         if whole:
             # After "wait", or "the number", the caller may well go on.
             may_go_on = row[-1].name == "stop" or row[-1].kind == CORRECTION or not self._answers(row, expect, digits)

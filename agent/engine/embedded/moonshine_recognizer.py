@@ -184,6 +184,8 @@ class MoonshineRecognizer:
             meaning = understanding.meaning(text, utterance.expect, over=utterance.over, final=final)
             complete = understanding.complete(text, utterance.expect, utterance.expect_digits)
             may_go_on = complete is not False and understanding.may_go_on(text, utterance.expect)
+            # What means nothing yet is only answered by asking again, so the rest of it is worth waiting for.
+            may_go_on |= bool(text) and final and meaning is Meaning.NOTHING and utterance.expect is not Expect.TEXT
         if not final and meaning is Meaning.TURN and not _is_sure(understanding, text):
             meaning = Meaning.NOTHING
         if utterance.over and utterance.transcript.meaning is Meaning.TURN:

@@ -1,6 +1,7 @@
 """Numbers in a transcript as callers say them: "10:30" as ten thirty, "1234" digit by digit. Pure functions."""
 
 import re
+from collections.abc import Sequence
 
 ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -35,6 +36,11 @@ def _words(found: re.Match[str]) -> list[str]:
     if number:
         return _cardinal(number) if len(number) < 3 else [ONES[int(digit)] for digit in number]
     return [f"{half}m".lower() if half else TITLES.get(word.lower(), word.lower())]
+
+
+def are_numbers(words: Sequence[str]) -> bool:
+    """Whether they are words of numbers, and no others."""
+    return bool(words) and all(word == "oh" or word in ONES or word in TEENS or word in TENS for word in words)
 
 
 def digit_by_digit(words: list[str]) -> list[str]:

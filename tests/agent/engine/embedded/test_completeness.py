@@ -76,6 +76,9 @@ def test_whether_more_must_follow(words: str, expect: Expect, complete: bool | N
         ("five five five one two three", Expect.DIGITS, None),  # a whole prescription, and half of a telephone number
         ("five five five oh one oh two oh three oh", Expect.DIGITS, True),
         ("b r", Expect.SPELLING, None),
+        ("twelve", Expect.TEXT, False),  # Hill Road
+        ("twelve hill road", Expect.TEXT, None),
+        ("oak house", Expect.TEXT, None),
     ],
 )
 def test_only_the_answer_that_was_asked_for_is_complete(words: str, expect: Expect, complete: bool | None) -> None:

@@ -100,6 +100,26 @@ async def test_a_wide_band_line_is_heard_at_16_khz(speech: Path) -> None:
     await recognizer.close()
 
 
+@pytest.mark.parametrize(
+    ("text", "expect", "may_go_on"),
+    [
+        ("But you tell me.", Expect.OPEN, True),
+        ("The tap in the kitchen.", Expect.DATE, True),
+        ("What are your opening hours?", Expect.OPEN, False),
+        ("Yes, please.", Expect.YES_NO, False),
+        ("Uh-huh.", Expect.OPEN, False),
+        ("Twelve Hill Road.", Expect.TEXT, False),  # nobody knows what else it could be
+        ("", Expect.OPEN, False),
+    ],
+)
+async def test_the_rest_of_what_means_nothing_yet_is_waited_for(
+    make: Make, text: str, expect: Expect, may_go_on: bool
+) -> None:
+    recognizer, _ = make(text)
+    await recognizer.hear(block(expect=expect))
+    assert (await recognizer.finish("u1")).may_go_on is may_go_on
+
+
 async def test_an_utterance_is_heard_once_when_it_is_over(make: Make) -> None:
     recognizer, told = make("yes")
     assert {(await recognizer.hear(block())).text for _ in range(10)} == {""}

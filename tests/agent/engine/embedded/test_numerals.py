@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.engine.embedded.numerals import ONES, digit_by_digit, words_of
+from agent.engine.embedded.numerals import ONES, are_numbers, digit_by_digit, words_of
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,11 @@ def test_whatever_is_written_becomes_plain_words(text: str) -> None:
     words = words_of(text)
     assert words_of(" ".join(words)) == words
     assert all(set(word) <= set("abcdefghijklmnopqrstuvwxyz'") for word in words)
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [("twelve", True), ("one oh five", True), ("forty two", True), ("twelve oak", False), ("", False)],
+)
+def test_words_that_are_all_numbers(words: str, numbers: bool) -> None:
+    assert are_numbers(words.split()) is numbers
