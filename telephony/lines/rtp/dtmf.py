@@ -114,10 +114,11 @@ class KeyReceiver:
             return True
         if news.marker or news.duration < self._duration:
             return False
-        if self._held and news.step == 1:
-            return True  # nothing lies between them
-        if self._held and news.end:  # the end of a press that began before the last packet came
-            return news.now_ms - news.duration / news.clock <= self._heard_ms + 2 * FRAME_MS
+        began_ms = news.now_ms - news.duration / news.clock
+        if self._held and (news.step == 1 or began_ms <= self._heard_ms + 2 * FRAME_MS):
+            return True  # nothing lies between them, or it began before the last packet came, however long ago that was
+        if self._held and news.end:
+            return False
         longest = max(self._duration, news.duration - self._duration) + FRAME_MS * news.clock
         return abs(news.ahead) <= longest and news.now_ms - self._heard_ms < HELD_MS
 

@@ -183,6 +183,16 @@ def test_packets_with_each_its_own_timestamp_tell_each_key_once(
     assert heard(kept) == keys
 
 
+@pytest.mark.parametrize("lost_ms", [100, 240, 260, 380, 2000])
+@pytest.mark.parametrize("own_timestamps", [False, True])
+def test_a_press_whose_middle_is_lost_is_one(lost_ms: int, own_timestamps: bool) -> None:
+    left = dialled("00", press_ms=lost_ms + 100)
+    for one in left if own_timestamps else ():
+        one.packet = structs.replace(one.packet, timestamp=1000 + 8 * int(one.ms))
+    begins = [next(one.ms for one in left if one.press == press) for press in (0, 1)]
+    assert heard([one for one in left if one.ms == begins[one.press] or one.ms > begins[one.press] + lost_ms]) == "00"
+
+
 @pytest.mark.parametrize("shift", [160, 1280, 8000, -160, -48_000])
 def test_an_update_in_the_middle_with_another_timestamp_is_the_same_press(shift: int) -> None:
     left = dialled("5")
