@@ -9,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from config.conditions import When
 from config.keys import Keys
 from config.parties import FIELDS
-from config.phrase import Phrase
+from config.phrase import Choice, Phrase, parse_phrase
+from config.usual import PHRASES, Usual
 
 FIELD = re.compile(r"\{([^{}]*)\}")
 
@@ -55,7 +56,8 @@ class Case(_Model):
 class Intent(_Model):
     """Something a caller can want."""
 
-    phrases: tuple[Phrase, ...] = Field(min_length=1)
+    phrases: tuple[Phrase, ...] = Field((), min_length=1)  # what callers say for it
+    usual: Usual | None = None  # what callers of any business want: its phrases come on top
     about: str = ""  # what it is, such as "a visit": "are you calling about a visit?" is asked where that is not clear
     ask: dict[str, _Question] = {}  # the slots it needs, each with its question, in the order they are asked
     confirm: Wordings = ()  # reads back the slots and asks yes or no
@@ -71,6 +73,8 @@ class Intent(_Model):
 
     @model_validator(mode="after")
     def _fields(self) -> "Intent":
+        if not (self.phrases or self.usual):
+            raise ValueError("`phrases` is missing: what callers say for it, or `usual`")
         for text in self.texts():
             for name in FIELD.findall(text):
                 if name not in self.ask and name not in FIELDS:
@@ -89,6 +93,14 @@ class Intent(_Model):
                 if name not in self.ask:
                     raise ValueError(f"when.slots: {name!r} is no slot that `ask` fills")
         return self
+
+    def spoken(self) -> tuple[Choice, ...]:
+        """All phrases that callers say for it."""
+        return (*self.phrases, *(map(parse_phrase, PHRASES[self.usual]) if self.usual else ()))
+
+    def typical(self) -> tuple[Choice, ...]:
+        """Its own phrases, or the usual ones if it has none: few words, for what is led astray by many."""
+        return self.phrases or self.spoken()
 
     def texts(self) -> Iterator[str]:
         """Everything that is said for it."""

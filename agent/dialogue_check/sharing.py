@@ -21,7 +21,7 @@ def check(dialogue: Dialogue, sayings: Sayings, steps: Steps) -> Iterator[Findin
 
 def _intents(dialogue: Dialogue, sayings: Sayings, steps: Steps) -> Iterator[Finding]:
     """Fillers around it do not make other words of it: "please book a table" may be a phrase, or politeness and one."""
-    phrases: dict[str, tuple[Choice, ...]] = {name: intent.phrases for name, intent in dialogue.intents.items()}
+    phrases: dict[str, tuple[Choice, ...]] = {name: intent.spoken() for name, intent in dialogue.intents.items()}
     own = list(phrases)
     # Those that are built in may mean two things by themselves.
     phrases |= {name: dialogue.built_in(name) for name in get_args(BuiltIn)}

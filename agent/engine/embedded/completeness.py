@@ -1,6 +1,7 @@
 """Whether what a caller has said so far is all of it, as far as the phrases of one dialogue tell. Pure functions."""
 
 from agent.engine.base import ANY_DIGITS, DigitRange, Expect
+from agent.engine.embedded.courtesies import LEADING_UP
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.numerals import are_numbers
 from agent.engine.embedded.phrase_book import PhraseBook, plain
@@ -23,11 +24,11 @@ class Completeness:
         self._slots = dialogue.slots
         # Of each intent the slots it asks for, in that order, and those that its phrases can hold.
         self._asked = {
-            name: (list(intent.ask), {slot for phrase in intent.phrases for slot in slots_of(phrase)})
+            name: (list(intent.ask), {slot for phrase in intent.spoken() for slot in slots_of(phrase)})
             for name, intent in dialogue.intents.items()
         }
         self._book = book
-        self._hanging = plain(HANGING)
+        self._hanging = plain([*HANGING, *LEADING_UP])
         self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
 
     def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:

@@ -15,6 +15,8 @@ WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 MONTHS = "january february march april may june july august september october november december".split()
 COUNTS = dict(zip("a one two three four five six seven eight nine ten".split(), (1, *range(1, 11)), strict=True))
 RELATIVE = {"today": 0, "tonight": 0, "tomorrow": 1, "the day after tomorrow": 2, "yesterday": -1}
+RELATIVE |= {"this morning": 0, "this afternoon": 0, "this evening": 0, "day after tomorrow": 2}
+PARTS = ("morning", "afternoon", "evening", "night")  # of a day
 YEARS_AHEAD = 8  # in which the next 29 February is found
 
 
@@ -51,8 +53,10 @@ _COUNT, _UNIT = _any(COUNTS), "(day | days | week | weeks)"
 PHRASES: tuple[Choice, ...] = tuple(
     parse_phrase(text)
     for text in (
-        _any(RELATIVE),
-        f"[this | this coming | the coming | next | last] {_WEEKDAY}",
+        _any(word for word in RELATIVE if word != "tomorrow"),
+        f"tomorrow [{' | '.join(PARTS)}]",
+        f"[this | this coming | the coming | next | last] {_WEEKDAY} [{' | '.join(PARTS)}]",
+        f"a week [from | on] ({_WEEKDAY} | today | tomorrow)",
         f"{_WEEKDAY} [of] (next | this) week",
         f"next week [on] {_WEEKDAY}",
         f"[{_WEEKDAY}] [the] {_ORDINAL} [of] {_MONTH} [{_YEAR}]",
@@ -89,6 +93,11 @@ def date_of(words: str, today: date) -> date | None:
     """The day that is meant by words that one of PHRASES has matched; None where there is no such day."""
     if words in RELATIVE:
         return today + timedelta(RELATIVE[words])
+    words = words.removesuffix(f" {part_of_day(words)}")
+    if words in RELATIVE:
+        return today + timedelta(RELATIVE[words])
+    if words.startswith("a week ") and " from " not in words:
+        words = f"a week from {words.split()[-1]}"
     if found := _NEAR.fullmatch(words):
         return _near(found["which"] or "", WEEKDAYS.index(found["day"]), today)
     if found := _OF_WEEK.fullmatch(words):
@@ -100,6 +109,12 @@ def date_of(words: str, today: date) -> date | None:
         return start + timedelta(COUNTS[found["count"]] * (7 if found["unit"] == "week" else 1))
     found = _CALENDAR.fullmatch(words)
     return _calendar(found, today) if found else None
+
+
+def part_of_day(words: str) -> str:
+    """The part of the day that words of a date name, such as evening; empty where they name none."""
+    last = words.split()[-1:]
+    return "night" if last == ["tonight"] else next((part for part in PARTS if last == [part]), "")
 
 
 def spoken(day: date, *, year: bool = False) -> str:

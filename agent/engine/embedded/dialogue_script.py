@@ -116,7 +116,7 @@ class DialogueScript:
                 self._note_heard(state, understood, request)
         elif self._extends_number(answer, state, filled, request):
             state.misses = 0
-        elif not self._guess(answer, state, understood, request):
+        elif not self._guess(answer, state, request):
             self._not_understood(answer, state)
 
     def _continues_number(
@@ -224,18 +224,21 @@ class DialogueScript:
 
     # When nothing was understood, or nothing is left
 
-    def _guess(self, answer: Answer, state: DialogueState, understood: Understood, request: ReplyRequest) -> bool:
+    def _guess(self, answer: Answer, state: DialogueState, request: ReplyRequest) -> bool:
         """Whether the turn is like an intent: then do it where that is sure, else ask whether it was meant."""
         if request.digits or state.question in (CONFIRM, CORRECT, DID_YOU_MEAN) or state.misses + 1 >= MAX_MISSES:
             return False
-        best = self._understanding.guess(request.transcript or "")
+        transcript = request.transcript or ""
+        best, beside = self._understanding.guess(transcript), self._understanding.slots_beside(transcript)
         if len(best) == 1 and best[0][1] >= SURE:
             state.misses = 0
-            return self._wish(answer, state, Understood(best[0][0], slots=understood.slots))
+            slots = self._values.resolve(beside, state.slots, answer.circumstances.now)
+            return self._wish(answer, state, Understood(best[0][0], slots=slots))
         if not best or state.question in self._dialogue.slots:
             return False
         state.misses += 1
         state.maybe = [name for name, _ in best]
+        state.maybe_slots = beside
         state.ask(DID_YOU_MEAN)
         answer.texts.append(self._tasks.question(answer, state))
         return True

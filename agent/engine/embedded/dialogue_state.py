@@ -22,13 +22,14 @@ class DialogueState(msgspec.Struct):
     filled: str = ""  # the number that the turn before has filled: more digits may follow
     heard_ms: dict[str, float] = {}  # where in the call slots were heard that a person may have to listen to
     maybe: list[str] = []  # the intents that DID_YOU_MEAN is about
+    maybe_slots: dict[str, str] = {}  # what was said beside them: of dates and times the words
 
     def ask(self, question: str) -> None:
         """Note what is asked next."""
         if question != self.question:
             self.parts = []
         if question != DID_YOU_MEAN:
-            self.maybe = []
+            self.maybe, self.maybe_slots = [], {}
         self.times = self.times + 1 if question == self.question else 0
         self.question = question
 

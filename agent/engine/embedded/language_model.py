@@ -67,7 +67,7 @@ def sentences(dialogue: Dialogue, expect: Expect, count: int = SENTENCES, *, ove
     no, listening, short = one_of(dialogue.built_in("no")), one_of(backchannels()), one_of(map(parse_phrase, SHORT))
     intents, slots, yes_no, others = WEIGHTS[expect]
     kinds = [
-        (intents, [one_of(intent.phrases) for intent in dialogue.intents.values()]),
+        (intents, [one_of(intent.typical()) for intent in dialogue.intents.values()]),
         (slots, [one_of(asked)] if (asked := _answers(dialogue, expect)) else []),
         (yes_no, [one_of(dialogue.built_in("yes")), no]),
         (others, [one_of(dialogue.built_in(name)) for name in ("repeat", "person", "never_mind", "goodbye")]),
@@ -117,7 +117,7 @@ def vocabulary(dialogue: Dialogue) -> set[str]:
     """Every word a caller may say."""
     before, after = dialogue.around()
     phrases = [*before, *after, *dialogue.slot_answers(), *backchannels()]
-    phrases += [phrase for intent in dialogue.intents.values() for phrase in intent.phrases]
+    phrases += [phrase for intent in dialogue.intents.values() for phrase in intent.typical()]
     phrases += [phrase for name in PHRASES for phrase in dialogue.built_in(name)]
     phrases += [phrase for slot in dialogue.slots.values() for _, phrase in phrases_of(slot)]
     words = {part.text for phrase in phrases for part in phrase.parts() if isinstance(part, Word)} | set(STRANGERS)

@@ -37,7 +37,7 @@ class Likeness:
 
     def __init__(self, dialogue: Dialogue) -> None:
         self._phrases = {
-            name: [written_out(phrase) for phrase in intent.phrases]
+            name: [written_out(phrase) for phrase in intent.typical()]
             for name, intent in dialogue.intents.items()
             if intent.about
         }

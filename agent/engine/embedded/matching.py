@@ -6,6 +6,7 @@ from functools import lru_cache
 import msgspec
 
 from agent.engine.embedded import dates, times
+from agent.engine.embedded.contractions import written_out
 from agent.engine.embedded.numerals import ONES
 from agent.engine.embedded.spelling import spelled
 from agent.engine.embedded.spelling import vocabulary as letters
@@ -38,9 +39,11 @@ class Matcher:
 
     def __init__(self, slots: dict[str, SlotType]) -> None:
         self._types = slots
-        self._phrases = {name: phrases_of(slot) for name, slot in slots.items()}
+        self._phrases = {
+            name: [(value, written_out(phrase)) for value, phrase in phrases_of(slot)] for name, slot in slots.items()
+        }
         self._indexes: dict[int, _Options] = {}  # of the choices in the phrases, which live as long as these
-        self._firsts = {name: self._first_words_of(slot) for name, slot in slots.items()}
+        self._firsts = {name: self._first_words_of(name) for name in slots}
         # A turn asks for the same slot at the same word again and again, once for each phrase with it.
         self._values = lru_cache(MAX_REMEMBERED)(self._find_values)
         self._begun = lru_cache(MAX_REMEMBERED)(self._begins_value)
@@ -164,12 +167,13 @@ class Matcher:
                 ]
         return frozenset((end, ((name, value),)) for value, end in values)
 
-    def _first_words_of(self, slot: SlotType) -> set[str]:
+    def _first_words_of(self, name: str) -> set[str]:
+        slot = self._types[name]
         if slot.type == "number":
             return set(DIGITS)
         if slot.type == "spell":
             return letters() | set(DIGITS)
-        return {word for _, phrase in phrases_of(slot) for word in self.first_words(phrase)}
+        return {word for _, phrase in self._phrases[name] for word in self.first_words(phrase)}
 
 
 def phrases_of(slot: SlotType) -> list[tuple[str, Choice]]:

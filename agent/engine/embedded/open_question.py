@@ -59,7 +59,7 @@ class OpenQuestion:
         if not understood and state.question in (CONFIRM, CORRECT):
             understood = self._instead(transcript, state)
         if state.question == DID_YOU_MEAN and (meant := self._meant(transcript, understood, state)):
-            return Understood(meant, slots=understood.slots)
+            return Understood(meant, slots=state.maybe_slots | understood.slots)
         if slot and slot.type == "number" and self._understanding.digits(transcript):
             # "Three oh four" is part of the number, or of too long a one: no time, and no choice either.
             open_part = state.question if state.parts else ""  # `number` joins it

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from agent.engine.base import Expect
-from agent.engine.embedded import corrections
+from agent.engine.embedded import corrections, courtesies
 from agent.engine.embedded.contractions import written_out
 from agent.engine.embedded.matching import Matcher
 from agent.engine.embedded.phrase_run import (
@@ -19,11 +19,13 @@ from agent.engine.embedded.phrase_run import (
     Span,
 )
 from agent.engine.embedded.spoken_turn import SpokenTurn, spoken_turn
+from agent.engine.embedded.times import as_times
 from config.dialogue import BuiltIn, Dialogue
 from config.phrase import Choice, parse_phrase
 
 BARE_WORDS = 3  # behind a text: "12 Hill Road, number 3" is all of it an address
 CORRECTING = (CORRECTION, NEGATION)
+FILLERS = (*corrections.REPAIRS, *courtesies.HELLO, *courtesies.LEADING_UP, *courtesies.BEHIND)
 Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
 
@@ -39,13 +41,13 @@ class PhraseBook:
             *(
                 (COURTESY if item.courtesy else INTENT, name, phrase)
                 for name, item in intents
-                for phrase in item.phrases
+                for phrase in item.spoken()
             ),
             *((BUILT_IN, name, phrase) for name in get_args(BuiltIn) for phrase in dialogue.built_in(name)),
             *((ANSWER, "", phrase) for phrase in dialogue.slot_answers()),
             *((CORRECTION, name, phrase) for name, phrase in corrections.phrases(dialogue)),
             *((NEGATION, "", phrase) for phrase in map(parse_phrase, corrections.NEGATIONS)),
-            *((FILLER, "", phrase) for phrase in (*before, *after, *map(parse_phrase, corrections.REPAIRS))),
+            *((FILLER, "", phrase) for phrase in (*before, *after, *map(parse_phrase, FILLERS))),
         ]
         self._by_first_word: dict[str, list[Named]] = {}
         for kind, name, phrase in phrases:
@@ -56,7 +58,7 @@ class PhraseBook:
     def turn(self, transcript: str, expect: Expect = Expect.OPEN, *, hesitant: bool = True) -> SpokenTurn:
         """The words of a transcript, with or without those that show hesitation. Where digits are expected, "twelve
         thirty four" is one two three four, if a number of the dialogue has four."""
-        turn = spoken_turn(transcript, hesitant=hesitant)
+        turn = spoken_turn(as_times(transcript) if expect is Expect.TIME else transcript, hesitant=hesitant)
         if expect is Expect.DIGITS:
             spelled = turn.digit_by_digit()
             found = (slot for spans in self.find(spelled.words) for span in spans for slot in span.slots)

@@ -31,7 +31,8 @@ class SlotValues:
                 case "date":
                     value = self._date(words, now, past=self._types[name].past)
                 case "time":
-                    value = self._time(words, known | values)
+                    parts = [dates.part_of_day(heard[day]) for day in heard if self._types[day].type == "date"]
+                    value = self._time(words, known | values, next(filter(None, parts), ""))
                 case _:
                     value = words
             if value:
@@ -72,9 +73,12 @@ class SlotValues:
         day = dates.date_of(words, now.date())
         return day.isoformat() if day and (past or day >= now.date()) else ""
 
-    def _time(self, words: str, known: dict[str, str]) -> str:
-        """Of the two times that "at three" may mean the one in the opening hours, else the one by day."""
+    def _time(self, words: str, known: dict[str, str], part: str) -> str:
+        """Of the two times that "at three" may mean the one in the `part` of the day that the date names, else in the
+        opening hours, else by day."""
         may_be = times.times_of(words)
+        if part and len(may_be) > 1:
+            may_be = times.times_of(f"{words} {'at night' if part == 'night' else f'in the {part}'}") or may_be
         days = [date.fromisoformat(value) for name, value in known.items() if self._types[name].type == "date"]
         weekday = days[0].weekday() if len(days) == 1 else None
         for fits in (

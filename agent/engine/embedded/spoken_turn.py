@@ -1,11 +1,15 @@
 """The words of one turn, and where each stands in the transcript. Pure functions."""
 
+from itertools import pairwise
+
 import msgspec
 
 from agent.engine.embedded.contractions import expanded
 from agent.engine.embedded.numerals import digit_by_digit, words_at
 
 MAX_WORDS = 60  # of one turn; more than that is not understood by phrases
+JOINING = frozenset(("and", "but", "so", "because", "then"))
+PUNCTUATION = frozenset(",.;:!?")
 HESITATIONS = frozenset(("um", "er", "erm", "ehm", "ah"))
 
 
@@ -25,6 +29,17 @@ class SpokenTurn(msgspec.Struct, frozen=True):
     def comma_before(self, word: int) -> bool:
         """Whether a comma was written before a word."""
         return bool(self.places) and "," in self.transcript[self.places[word - 1][1] : self.places[word][0]]
+
+    def clauses(self) -> list[tuple[int, int]]:
+        """Where its clauses begin and end: at punctuation, and before a word that joins two."""
+        begins = [at for at in range(1, len(self.words)) if self._begins_clause(at)]
+        return list(pairwise((0, *begins, len(self.words))))
+
+    def _begins_clause(self, word: int) -> bool:
+        if self.words[word] in JOINING:
+            return True
+        between = self.transcript[self.places[word - 1][1] : self.places[word][0]] if self.places else ""
+        return not PUNCTUATION.isdisjoint(between)
 
     def digit_by_digit(self) -> "SpokenTurn":
         """The same with "twelve thirty four" as one two three four."""

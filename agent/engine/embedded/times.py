@@ -41,6 +41,18 @@ PHRASES: tuple[Choice, ...] = tuple(
 )
 
 
+# "445" is four forty five, and "twenty-six" what is heard of twenty to six.
+_WRITTEN = re.compile(r"\b([1-9]|1\d|2[0-3])([0-5]\d)\b")
+_RUN_TOGETHER = re.compile(
+    rf"(^|\bat )(?:twenty[ -]|2)({'|'.join(ONES[4:])}|[4-9])\b(?! (?:minutes )?(?:past|to)\b)", re.IGNORECASE
+)
+
+
+def as_times(transcript: str) -> str:
+    """A transcript in which a time is expected, with what can be nothing else as such: 445 as 4:45."""
+    return _RUN_TOGETHER.sub(r"\1twenty to \2", _WRITTEN.sub(r"\1:\2", transcript))
+
+
 def _group(name: str, words: Iterable[str]) -> str:
     return f"(?P<{name}>{'|'.join(sorted(words, key=len, reverse=True))})"
 

@@ -11,7 +11,7 @@ from agent.engine.embedded.completeness import Completeness
 from agent.engine.embedded.contractions import written_out
 from agent.engine.embedded.likeness import COMMON, Likeness
 from agent.engine.embedded.matching import DIGITS
-from agent.engine.embedded.numerals import digit_by_digit
+from agent.engine.embedded.numerals import are_numbers, digit_by_digit
 from agent.engine.embedded.phrase_book import PhraseBook, plain
 from agent.engine.embedded.phrase_run import (
     ANSWER,
@@ -89,7 +89,8 @@ class Understanding:
         """Make sense of what was said, in any case and with any punctuation. Where it could fill either of two slots,
         it fills the one that comes first in `wanted`."""
         turn = self._book.turn(transcript, expect, hesitant=False)
-        return self._read(turn, self._book.find(turn.words, wanted))
+        found = self._book.find(turn.words, wanted)
+        return self._read(turn, found) or self._clause(turn, found)
 
     def value(self, transcript: str, expect: Expect, slot: str) -> str:
         """The value of a slot that was asked for, if all other words say nothing; empty if it has none, or two."""
@@ -99,7 +100,30 @@ class Understanding:
     def guess(self, transcript: str) -> list[tuple[str, float]]:
         """The one or two intents that a turn may mean which is none of their phrases, with scores from 0 to 1."""
         words = self._book.turn(transcript, hesitant=False).words
-        return [] if self._book.consists_of(self._no_answers, words) else self._likeness.best(words)
+        if self._book.consists_of(self._no_answers, words):
+            return []
+        slots = {place for span in self._beside(words) for place in range(span.start, span.end)}
+        return self._likeness.best([word for place, word in enumerate(words) if place not in slots])
+
+    def slots_beside(self, transcript: str) -> dict[str, str]:
+        """What a turn says of slots, whatever else is in it; but for texts, and for numbers and times on their own,
+        which other words may hold by chance."""
+        turn = self._book.turn(transcript, hesitant=False)
+        return self._slots_of(turn, self._beside(turn.words))
+
+    def _beside(self, words: tuple[str, ...]) -> list[Span]:
+        beside: list[Span] = []
+        for place, spans in enumerate(self._book.find(words)):
+            answers = [span for span in spans if span.kind == ANSWER and self._stands_beside(span, words)]
+            if answers and (not beside or place >= beside[-1].end):
+                beside.append(max(answers, key=lambda span: span.end))
+        return beside
+
+    def _stands_beside(self, span: Span, words: tuple[str, ...]) -> bool:
+        types = {self._slots[name].type for name, _ in span.slots}
+        if span.bare and ("time" in types or are_numbers(words[span.start : span.start + 1])):
+            return False
+        return types <= {"date", "choice", "time"}
 
     def agrees(self, transcript: str) -> bool:
         """Whether it is no more than "okay", which answers a question with yes."""
@@ -201,10 +225,23 @@ class Understanding:
         """See Completeness."""
         return self._completeness.complete(transcript, expect, digits)
 
+    def _clause(self, turn: SpokenTurn, found: Found) -> Understood:
+        """What one clause of the turn wishes, where no other is understood as something else: "I have a toothache, and
+        I need to see somebody"."""
+        wishes: list[Understood] = []
+        for start, end in turn.clauses():
+            run = longest_run(_within(found, start, end))
+            clear = any(_is_wish(span) and span.end - span.start >= CLEAR_WORDS for span in run)
+            if clear and _is_enough(run, turn.words[start:end]):
+                wishes.append(self._meant(turn, found, run))
+        same = len({(wish.intent, wish.built_in) for wish in wishes}) == 1
+        return wishes[-1] if same and not any(wish.denied or wish.wrong for wish in wishes) else Understood()
+
     def _read(self, turn: SpokenTurn, found: Found) -> Understood:
         run = longest_run(found)
-        if not _is_enough(run, turn.words):
-            return Understood()
+        return self._meant(turn, found, run) if _is_enough(run, turn.words) else Understood()
+
+    def _meant(self, turn: SpokenTurn, found: Found, run: Sequence[Span]) -> Understood:
         denied = [span for before, span in pairwise(run) if before.kind == NEGATION and span.kind == ANSWER]
         either = _either(run, turn.words)
         meant = [span for span in run if span not in (*denied, *either) and not _repairs(span, run)]
@@ -248,6 +285,17 @@ class Understanding:
         """Where a text ends without the "please" at its end."""
         places = range(start + 1, end)
         return next((at for at in places if end in self._book.reached(self._polite, words[:end], at)), end)
+
+
+def _is_wish(span: Span) -> bool:
+    """Whether the agent can do something for it."""
+    return span.kind == INTENT or (span.kind == BUILT_IN and span.name == "person")
+
+
+def _within(found: Found, start: int, end: int) -> Found:
+    """The phrases between two words."""
+    inside = [[span for span in spans if span.end <= end] for spans in found[start:end]]
+    return [*([] for _ in range(start)), *inside]
 
 
 def _is_enough(run: Sequence[Span], words: tuple[str, ...]) -> bool:

@@ -1,5 +1,6 @@
 """Conversations about slots of every kind, with an agent made for it."""
 
+import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -323,6 +324,27 @@ def test_of_two_intents_that_fit_the_caller_chooses_one(said: str, answer: str) 
     question = call.says("the cost of")
     assert question == "Are you calling about the price, or about the delivery?"
     assert call.says(said).startswith(answer)
+
+
+@pytest.mark.parametrize(
+    ("said", "sure"),
+    [
+        ("my visit falls through on friday evening at six", False),  # asked about first
+        ("i need my visit friday evening at six", True),
+    ],
+)
+def test_what_was_said_beside_a_wish_that_is_guessed_is_kept(said: str, sure: bool) -> None:
+    content = copy.deepcopy(VISIT)
+    content["dialogue"]["intents"]["visit"]["about"] = "a visit"
+    call = PlainCaller(AgentSettings.model_validate(content))
+    answer = call.says(said)
+    if not sure:
+        assert answer == "Are you calling about a visit?"
+        assert call.state["slots"] == {}
+        answer = call.says("yes")
+    assert answer == "Which street?"
+    assert call.state["slots"] == {"day": "2026-12-04", "at": "18:00"}
+    assert call.state["maybe_slots"] == {}
 
 
 def test_whoever_is_never_understood_ends_with_a_person() -> None:

@@ -21,7 +21,7 @@ UNDERSTANDING = Understanding(PLUMBER.dialogue)
     [
         ("the whole basement is completely flooded", "emergency"),
         ("my basement floded", "emergency"),  # as it was misheard
-        ("water is coming from the ceiling", "emergency"),
+        ("water is coming off the ceiling", "emergency"),
         ("what do you charge an hour", "price"),
         ("could you call back please", "callback"),
     ],

@@ -88,5 +88,6 @@ def test_a_word_that_cannot_be_pronounced_is_named() -> None:
     dialogue = DIALOGUE.model_copy(update={"before": (parse_phrase("xyzzyx"),)})
     with pytest.raises(EngineError, match=r"agent 'cards'.*xyzzyx"):
         build_decoders("cards", dialogue, 1)
-    pronounced = dialogue.model_copy(update={"pronunciations": {"xyzzyx": "Z IH Z IY"}})
+    told = dialogue.pronunciations | {"xyzzyx": "Z IH Z IY"}
+    pronounced = dialogue.model_copy(update={"pronunciations": told})
     assert "xyzzyx Z IH Z IY" in pronunciations("cards", vocabulary(pronounced), pronounced.pronunciations)

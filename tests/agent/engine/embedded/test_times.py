@@ -59,3 +59,24 @@ def test_what_the_agent_says_is_understood(at: time) -> None:
     said = times.spoken(at)
     assert times.times_of(said) == (at,)
     assert matched(said)
+
+
+@pytest.mark.parametrize(
+    ("heard", "meant"),
+    [
+        ("445", "4:45"),
+        ("At 1030, please.", "At 10:30, please."),
+        ("2026", "20:26"),
+        ("Twenty-six.", "twenty to six."),
+        ("at 26", "at twenty to 6"),
+        ("ten twenty-six", "ten twenty-six"),
+        ("twenty five past six", "twenty five past six"),
+        ("twenty-five to six", "twenty-five to six"),
+        ("twenty three", "twenty three"),
+        ("4:45", "4:45"),
+        ("12", "12"),
+        ("470", "470"),
+    ],
+)
+def test_a_time_is_found_in_what_is_written_down_of_it(heard: str, meant: str) -> None:
+    assert times.as_times(heard) == meant

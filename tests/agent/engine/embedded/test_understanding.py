@@ -54,6 +54,42 @@ def test_what_callers_say(words: str, intent: str, built_in: str, slots: dict[st
 
 
 @pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        (
+            "I've chipped something, and I need to book an appointment on Monday.",
+            Understood("book", slots={"day": "Monday"}),
+        ),
+        ("My son is here with me. Can I speak to a person?", Understood(built_in="person")),
+        ("Nobody answers the door, what are your opening hours?", Understood("hours")),
+        (
+            "What are your opening hours, we got a bit lost on the way, and where are you?",
+            Understood(),
+        ),  # two wishes, and strange words
+        ("He said to me, cancel it.", Understood()),  # two words may be by accident
+        ("It's a nice day, thank you very much.", Understood()),
+        ("The film was awful, and yes, that's right.", Understood()),
+        ("I will not cancel my appointment on the phone again, you know that well.", Understood()),
+    ],
+)
+def test_one_clause_may_say_it_all(said: str, understood: Understood) -> None:
+    assert UNDERSTANDING.read(said) == understood
+
+
+@pytest.mark.parametrize(
+    ("said", "slots"),
+    [
+        ("the children are free on Monday at ten o'clock", {"day": "Monday", "time": "ten o'clock"}),
+        ("Monday is when I tidy up, Tuesday is free", {"day": "Tuesday"}),
+        ("ten of us and 1234 others", {}),
+        ("nothing", {}),
+    ],
+)
+def test_slots_are_found_beside_strange_words(said: str, slots: dict[str, str]) -> None:
+    assert UNDERSTANDING.slots_beside(said) == slots
+
+
+@pytest.mark.parametrize(
     "words",
     [
         "",

@@ -1,0 +1,43 @@
+"""How people lead up to what they want, and what they put behind it: nothing of it says what that is.
+
+Only transcripts are matched with these. The language model that pocketsphinx hears by knows the few that stand in
+config/dialogue.py: with so many more words noise would sound like some of them.
+"""
+
+HELLO = [
+    "(hello | hi | hey | hiya | (good | nice) (morning | afternoon | evening | day)) [there | again]",
+    "(yes | yeah) (hello | hi | hey | hiya | good (morning | afternoon | evening))",
+    "how are you [doing] [today]",
+    "(hoping | i hope) you can help [me | us]",
+    "(i have | i've got | just) a [quick] question [about | for you]",
+]
+# Whoever ends so will go on.
+LEADING_UP = [
+    "(i'm | i am | we're | i was | we were) [just | only] (wondering | hoping | thinking | trying | meaning) "
+    "[if | whether | about | that | of | to | for]",
+    "[if | whether] (i | we | you | someone | somebody) (can | could | might) [please | possibly | just] [have | get]",
+    "(i'm | we're) [just] (calling | ringing | phoning | looking) [up] [to | about | because | for | so]",
+    "(i'd | we'd | i | we) [just | really] (like | love | want | wanted | need | have | wish) to "
+    "[ask | know | check | see | find out | speak to you] [if | whether | about | for]",
+    "(i | we) [just | really] (need | want | wanted | must) [a | an | some]",
+    "(i'm | i am) (afraid | sorry) [but]",
+    "(can | could | may | might | would) (i | you | we) [please | possibly | just] "
+    "(tell me | let me know | help me | ask you | ask) [if | whether | about | with | to]",
+    "do you (know | think) [if | whether]",
+    "[is it | would it be] [at all] possible [for (me | us)] to [have | get]",
+    "is there any (chance | way) [of | that | to] [i | we | you] [can | could]",
+    "(would | do) you mind",
+    "(i'm | we're) after",
+    "what (i | we) (need | want) is [to]",
+    "(it's | this is) (about | regarding)",
+    "the (thing | problem) is",
+    "(because | that | but | only | just)",
+]
+BEHIND = [
+    "if (that's | that is | it's | it is) [at all] (possible | okay | all right | alright | fine)",
+    "if (you can | you could | you don't mind | i may | possible)",
+    "(at all | by any chance | as soon as possible | right away | straight away | any more)",
+    "(you guys | guys | mate | love)",
+    "(thanks | thank you) [very much | so much | a lot | ever so much]",
+    "would (you | that be (possible | okay | all right))",
+]
