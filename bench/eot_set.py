@@ -58,7 +58,7 @@ class PausedTurn(msgspec.Struct, frozen=True):
     """A turn, and what is known of it."""
 
     turn: Turn
-    kind: str  # expected, joined, people
+    kind: str  # expected, joined, people, open
     agent: str = ""  # empty: one without a dialogue
     expect: Expect = Expect.OPEN
     answer: bool = False
@@ -70,9 +70,14 @@ class Half(msgspec.Struct, frozen=True):
 
     spoken: tuple[Sentence, ...]  # whole, by each of `speakers`
     speakers: tuple[str, ...]
-    joined: tuple[Sentence, ...]  # of the recordings of each of `callers`
-    callers: tuple[str, ...]
-    people: tuple[str, ...]  # files of tests/recordings
+    joined: tuple[Sentence, ...] = ()  # of the recordings of each of `callers`
+    callers: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()  # files of tests/recordings
+    open: tuple[Sentence, ...] = ()  # whole, by each of `speakers`: what no dialogue expects
+
+    def whole(self) -> Iterator[tuple[str, Sentence]]:
+        """What is spoken whole, by whom."""
+        return product(self.speakers, (*self.spoken, *self.open))
 
 
 HALVES = {
@@ -130,6 +135,40 @@ HALVES = {
         callers=("am_onyx", "bf_emma", "bm_george"),
         people=("librivox-0880", "librivox-0890", "cards-3", "numbers"),
     ),
+    "third": Half(
+        spoken=(
+            Sentence("Hi I'd like to book a check-up for,| Tuesday at ten o'clock please."),
+            Sentence("I've got to cancel my appointment and the number's,| three eight zero five."),
+            Sentence(
+                "We've got a blocked drain so could somebody come out,| Thursday at nine to,| sixteen Orchard Road?",
+                "plumber",
+            ),
+            Sentence(
+                "Would you get someone to ring me back on,| four one five eight two two nine zero six three?", "plumber"
+            ),
+            Sentence("Can I get a table for,| six people this Friday,| at half past seven?", "restaurant"),
+            Sentence("Just checking whether you still serve lunch on,| Sundays after two o'clock.", "restaurant"),
+            Sentence("I'm nearly out of tablets so can you refill,| four four one seven two nine?", "pharmacy"),
+            Sentence("My daughter wants one of your chocolate cakes,| for Saturday if that's not too late.", "bakery"),
+            Sentence(
+                "Could you pass on a message that I'll be,| an hour late picking up my order on Sunday?", "bakery"
+            ),
+            Sentence("Hang on it's four seven,| one nine.", expect=DIGITS, answer=True),
+            Sentence("Five five two,| eight one six,| three zero nine four.", "plumber", DIGITS, answer=True),
+            Sentence("Yeah I think that should,| work fine for me.", expect=YES_NO, answer=True),
+            Sentence("That'd be the,| twenty third of October.", "restaurant", DATE, answer=True),
+            Sentence("What suits me best is probably,| eleven o'clock.", expect=TIME, answer=True),
+            Sentence("We're at thirty four,| Willow Lane.", "plumber", TEXT, answer=True),
+            Sentence("You can put it down under,| Riverside Cycling Club.", "restaurant", TEXT, answer=True),
+        ),
+        speakers=("af_kore", "am_echo", "bm_lewis"),
+        open=(
+            Sentence("So the dog got out again last night and,| we found him asleep in the neighbour's shed."),
+            Sentence("The thing is every time I turn the heating up,| the lights in the hallway start to flicker."),
+            Sentence("I suppose we could take the train but then,| we'd have to carry all those boxes ourselves."),
+            Sentence("My sister moved out to the coast because,| she just couldn't stand the traffic any more."),
+        ),
+    ),
 }
 
 
@@ -137,9 +176,9 @@ def turns(name: str) -> Iterator[PausedTurn]:
     """All turns of the half with this name."""
     half = HALVES[name]
     for made_ms in PAUSES_MS:
-        for voice, sentence in product(half.speakers, half.spoken):
+        for voice, sentence in half.whole():
             parts = parted(recording(recording_of(sentence, voice), WIDE_RATE), sentence.text)
-            yield _turn(voice, sentence, "expected", parts, made_ms)
+            yield _turn(voice, sentence, "open" if sentence in half.open else "expected", parts, made_ms)
         for voice, sentence in product(half.callers, half.joined):
             parts = [_trimmed(recording(voices.path_of(part, voice), RATE)) for part in sentence.text.split("|")]
             yield _turn(voice, sentence, "joined", parts, made_ms)

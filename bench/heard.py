@@ -9,7 +9,7 @@ Writes bench/results/heard-DATE.json.
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -42,7 +42,7 @@ SETS = {
     "openings ": "heard_openings.yaml",
 }
 ROOT = Path(__file__).parents[1]
-VOICES = ("am_fenrir",)  # no voice of the shipped recordings
+VOICES = ("am_fenrir", "am_eric", "bf_isabella")  # no voices of the shipped recordings
 
 # A form with one question, for each kind of slot.
 FORM: dict[str, Any] = {
@@ -85,10 +85,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Print the tables and keep them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="with Kokoro's packages")
+    parser.add_argument("--voices", nargs="+", default=VOICES, metavar="VOICE", help="of Kokoro (%(default)s)")
+    parser.add_argument("--kinds", nargs="+", metavar="KIND", help='of sentences, such as "openings intents"; all')
     options = parser.parse_args(arguments)
-    results = {"text": asyncio.run(outcomes(_as_written))}
+    said = [item for item in items() if not options.kinds or item.kind in options.kinds]
+    results = {"text": asyncio.run(outcomes(said, _as_written))}
     if options.folder:
-        results |= asyncio.run(_by_voices(options.folder))
+        results |= asyncio.run(_by_voices(options.folder, said, options.voices))
     rows = [[way, *figures] for way, found in results.items() for figures in summary(found)]
     table("What is said to the dialogues", ["heard", "set", "of", *Outcome], rows)
     for way, found in results.items():
@@ -105,7 +108,7 @@ def agents() -> dict[str, AgentSettings]:
     return {agent.name: agent for agent in (*shipped, AgentSettings.model_validate(FORM))}
 
 
-def said() -> Iterator[tuple[str, dict[str, Any]]]:
+def written() -> Iterator[tuple[str, dict[str, Any]]]:
     """Each set of sentences, with what its kinds are called after."""
     for name, file in SETS.items():
         yield name, strict_yaml.load((ROOT / "bench" / file).read_text("utf-8"))
@@ -113,7 +116,7 @@ def said() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def items() -> Iterator[Item]:
     """Everything that is said; strangers to each of the shipped agents."""
-    for name, sentences in said():
+    for name, sentences in written():
         yield from _items(name, sentences)
 
 
@@ -131,13 +134,13 @@ def _items(name: str, said: dict[str, Any]) -> Iterator[Item]:
             yield Item(each["say"], "form", f"{name}numbers", {"slots": {kind: each["value"]}}, kind)
 
 
-async def outcomes(listen: Listen) -> list[tuple[Item, str, Outcome]]:
+async def outcomes(said: Sequence[Item], listen: Listen) -> list[tuple[Item, str, Outcome]]:
     """Each sentence with what was heard of it and what came of that."""
     known = agents()
     model = DialogueModel(known)
-    [now] = {str(sentences["now"]) for _, sentences in said()}
+    [now] = {str(sentences["now"]) for _, sentences in written()}
     found: list[tuple[Item, str, Outcome]] = []
-    for item in items():
+    for item in said:
         at = datetime.fromisoformat(now).replace(tzinfo=ZoneInfo(known[item.agent].time_zone))
         state = DialogueState(task=item.asked, question=item.asked)
         request = ReplyRequest("1", "CA1", item.agent, Cue.ANSWER, state=msgspec.to_builtins(state))
@@ -182,21 +185,24 @@ async def _as_written(item: Item, _: Expect) -> str:
     return item.say
 
 
-async def _by_voices(folder: Path) -> dict[str, list[tuple[Item, str, Outcome]]]:
+async def _by_voices(
+    folder: Path, said: Sequence[Item], voices: Sequence[str]
+) -> dict[str, list[tuple[Item, str, Outcome]]]:
     """The same heard by Moonshine: for each voice, quiet and in noise."""
-    speak(folder)
+    speak(folder, said, voices)
     recognizer = MoonshineRecognizer(agents(), Moonshine(model_folder()))
     found = {}
-    for voice in VOICES:
+    for voice in voices:
         for noise, snr_db in SNR_DB.items():
-            found[f"{voice} {noise}"] = await outcomes(_over_the_phone(recognizer, folder / "heard", voice, snr_db))
+            listen = _over_the_phone(recognizer, folder / "heard", voice, snr_db)
+            found[f"{voice} {noise}"] = await outcomes(said, listen)
     await recognizer.close()
     return found
 
 
-def speak(folder: Path) -> None:
+def speak(folder: Path, said: Sequence[Item], voices: Sequence[str]) -> None:
     """Make the recordings that are not there yet."""
-    wanted = [(voice, say) for voice in VOICES for say in dict.fromkeys(item.say for item in items())]
+    wanted = [(voice, say) for voice in voices for say in dict.fromkeys(item.say for item in said)]
     missing = [(path, *each) for each in wanted if not (path := _recording(folder / "heard", *each)).exists()]
     kokoro = Kokoro(folder) if missing else None
     for path, voice, say in missing:

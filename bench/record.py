@@ -18,7 +18,6 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from functools import cache
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +103,7 @@ def main() -> None:
 def _make_sentences(kokoro: Kokoro) -> None:
     """Those of bench.eot: each once, understood or not."""
     for half in eot_set.HALVES.values():
-        for voice, sentence in product(half.speakers, half.spoken):
+        for voice, sentence in half.whole():
             path = eot_set.recording_of(sentence, voice)
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)

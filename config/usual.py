@@ -25,7 +25,8 @@ PHRASES: dict[Usual, tuple[str, ...]] = {
         f"(open | there | in | close | {_OPEN}) [till | until | for | from] {_WHEN}",
         f"(are | is) {_YOU} [still | even] (open | closed | shut) {_WHEN}",
         f"(do | does) {_YOU} (open | close | shut | work) {_WHEN}",
-        f"(if | whether) (you're | you are) [still] (open | closed) {_WHEN}",
+        f"(if | whether) (you're | you are | the (shop's | office's | museum's | restaurant's)) [still] "
+        f"(open | closed) {_WHEN}",
     ),
     "address": (
         "[what's | what is] (your | the) [exact | full] address",

@@ -37,7 +37,7 @@ async def test_what_is_heard_otherwise_is_told_apart() -> None:
     async def listen(item: heard.Item, _: object) -> str:
         return heard_as.get(item.say, item.say)
 
-    found = {(item.say, item.agent): outcome for item, _, outcome in await heard.outcomes(listen)}
+    found = {(item.say, item.agent): outcome for item, _, outcome in await heard.outcomes(list(heard.items()), listen)}
     assert [found[say, "form" if say.startswith("seven") else "front_desk"] for say in heard_as] == [
         heard.Outcome.WRONG,
         heard.Outcome.MISSED,

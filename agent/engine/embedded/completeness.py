@@ -1,7 +1,6 @@
 """Whether what a caller has said so far is all of it, as far as the phrases of one dialogue tell. Pure functions."""
 
 from agent.engine.base import ANY_DIGITS, DigitRange, Expect
-from agent.engine.embedded.courtesies import LEADING_UP
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.numerals import are_numbers
 from agent.engine.embedded.phrase_book import PhraseBook, plain
@@ -14,6 +13,7 @@ from agent.engine.embedded.phrase_run import (
     ends,
     longest_run,
 )
+from agent.engine.embedded.wordings import LEADING_UP
 from config.dialogue import HANGING, Dialogue, slots_of
 
 
@@ -111,4 +111,7 @@ class Completeness:
     def _ends_in_half_a_phrase(self, words: tuple[str, ...], found: Found, *, corrects: bool) -> bool:
         """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
         starts = {0, *ends(found), *range(len(words) - 1)}
+        starts -= {
+            at for at in range(1, len(words)) if words[at] in DIGITS and words[at - 1] in DIGITS
+        }  # of one number
         return any(self._book.begins_phrase(words, start, corrects=corrects) for start in starts)

@@ -69,6 +69,15 @@ PHRASES: tuple[Choice, ...] = tuple(
 )
 
 
+# "The ten" is what is heard of the tenth, where a date was asked for.
+_CUT_SHORT = re.compile(rf"\b(?<=the )({'|'.join(sorted(_DAYS, key=len, reverse=True))})(?=\W*$)", re.IGNORECASE)
+
+
+def as_dates(transcript: str) -> str:
+    """A transcript in which a date is expected, with what can be nothing else as such."""
+    return _CUT_SHORT.sub(lambda found: _ordinal(found[1].lower()), transcript.replace("Today's", "Today"))
+
+
 def _group(name: str, words: Iterable[str]) -> str:
     return f"(?P<{name}>{'|'.join(sorted(words, key=len, reverse=True))})"
 

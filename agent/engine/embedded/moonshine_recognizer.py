@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import soxr
 
-from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock, Transcript, clearest
+from agent.engine.base import DigitRange, Expect, FloatArray, Meaning, SpeechBlock, Transcript, clearest
 from agent.engine.embedded.ending import leads_on
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.moonshine import Moonshine
@@ -175,7 +175,7 @@ class MoonshineRecognizer:
         """In the thread: its words so far, and what they mean."""
         text = utterance.hear(self._moonshine, final=final)
         if utterance.expect is Expect.DIGITS:
-            text = _with_digits(text)
+            text = _with_digits(text, utterance.expect_digits)
         understanding = self._understandings.get(utterance.agent)
         complete, may_go_on = None, False
         if understanding is None:
@@ -214,13 +214,17 @@ def _is_sure(understanding: Understanding | None, text: str) -> bool:
     return is_stop or len(text.split()) >= SURE_WORDS
 
 
-def _with_digits(text: str) -> str:
-    """The text with words that sound like digits replaced by these digits, where they follow a digit."""
+def _with_digits(text: str, expected: DigitRange) -> str:
+    """The text with words that sound like digits replaced by these digits, where they follow a digit, or come before
+    the others and one of the `expected` is missing."""
     words: list[str] = []
     for word in text.split():
         plain = word.lower().strip(".,?!")
         after = words_of(words[-1])[-1:] if words else []
         words.append(HOMOPHONES.get(plain, word) if after and after[0] in DIGITS else word)
+    first = words[0].lower().strip(".,?!") if words else ""
+    if first in HOMOPHONES and sum(word in DIGITS for word in words_of(" ".join(words))) == expected[1] - 1:
+        words[0] = HOMOPHONES[first]
     return " ".join(words)
 
 

@@ -12,7 +12,10 @@ TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor"}
 TIMES = {"double": 2, "triple": 3}
 
 _TOKEN = re.compile(
-    r"(\d{1,2}):(\d\d)|(\d{1,2})(?:st|nd|rd|th)\b|(\d+)|([ap])\.m\.?|([a-z']+)", re.ASCII | re.IGNORECASE
+    r"(\d{1,2}):(\d\d)|(\d{1,2})(?:st|nd|rd|th)\b|(\d+)|([ap])\.m\.?"
+    # Moonshine may write "to-morrow" and "some one".
+    r"|(to[- ](?:day|night|morrow)\b|(?:some|any|every)[- ](?:one|body|thing)\b|[a-z']+)",
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -35,7 +38,8 @@ def _words(found: re.Match[str]) -> list[str]:
         return [*before, ORDINALS.get(last, f"{last}th")]
     if number:
         return _cardinal(number) if len(number) < 3 else [ONES[int(digit)] for digit in number]
-    return [f"{half}m".lower() if half else TITLES.get(word.lower(), word.lower())]
+    word = half + "m" if half else re.sub("[- ]", "", word)
+    return [TITLES.get(word.lower(), word.lower())]
 
 
 def are_numbers(words: Sequence[str]) -> bool:

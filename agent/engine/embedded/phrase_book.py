@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from agent.engine.base import Expect
-from agent.engine.embedded import corrections, courtesies
+from agent.engine.embedded import corrections, dates, times, wordings
 from agent.engine.embedded.contractions import written_out
 from agent.engine.embedded.matching import Matcher
 from agent.engine.embedded.phrase_run import (
@@ -19,13 +19,13 @@ from agent.engine.embedded.phrase_run import (
     Span,
 )
 from agent.engine.embedded.spoken_turn import SpokenTurn, spoken_turn
-from agent.engine.embedded.times import as_times
 from config.dialogue import BuiltIn, Dialogue
 from config.phrase import Choice, parse_phrase
 
 BARE_WORDS = 3  # behind a text: "12 Hill Road, number 3" is all of it an address
 CORRECTING = (CORRECTION, NEGATION)
-FILLERS = (*corrections.REPAIRS, *courtesies.HELLO, *courtesies.LEADING_UP, *courtesies.BEHIND)
+REPAIRED = {Expect.DATE: dates.as_dates, Expect.TIME: times.as_times}  # where this is expected
+FILLERS = (*corrections.REPAIRS, *wordings.HELLO, *wordings.LEADING_UP, *wordings.BEHIND)
 Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
 
@@ -44,6 +44,11 @@ class PhraseBook:
                 for phrase in item.spoken()
             ),
             *((BUILT_IN, name, phrase) for name in get_args(BuiltIn) for phrase in dialogue.built_in(name)),
+            *(
+                (BUILT_IN, name, phrase)
+                for name, more in wordings.BUILT_IN.items()
+                for phrase in map(parse_phrase, more)
+            ),
             *((ANSWER, "", phrase) for phrase in dialogue.slot_answers()),
             *((CORRECTION, name, phrase) for name, phrase in corrections.phrases(dialogue)),
             *((NEGATION, "", phrase) for phrase in map(parse_phrase, corrections.NEGATIONS)),
@@ -58,7 +63,8 @@ class PhraseBook:
     def turn(self, transcript: str, expect: Expect = Expect.OPEN, *, hesitant: bool = True) -> SpokenTurn:
         """The words of a transcript, with or without those that show hesitation. Where digits are expected, "twelve
         thirty four" is one two three four, if a number of the dialogue has four."""
-        turn = spoken_turn(as_times(transcript) if expect is Expect.TIME else transcript, hesitant=hesitant)
+        repaired = REPAIRED[expect](transcript) if expect in REPAIRED else transcript
+        turn = spoken_turn(repaired, hesitant=hesitant)
         if expect is Expect.DIGITS:
             spelled = turn.digit_by_digit()
             found = (slot for spans in self.find(spelled.words) for span in spans for slot in span.slots)

@@ -41,16 +41,31 @@ PHRASES: tuple[Choice, ...] = tuple(
 )
 
 
-# "445" is four forty five, and "twenty-six" what is heard of twenty to six.
-_WRITTEN = re.compile(r"\b([1-9]|1\d|2[0-3])([0-5]\d)\b")
-_RUN_TOGETHER = re.compile(
-    rf"(^|\bat )(?:twenty[ -]|2)({'|'.join(ONES[4:])}|[4-9])\b(?! (?:minutes )?(?:past|to)\b)", re.IGNORECASE
+# How Moonshine writes what can only be a time where one was asked for: "445", "twenty-six" for twenty to six, and words
+# that sound alike.
+_HOUR = f"{'|'.join([*ONES[4:], *TEENS[:3]])}|[4-9]|1[0-2]"
+_OF_HOUR = r"(?= ?(?:[ap]\.?m|o'clock|thirty|fifteen|[1-5]\d\b))"  # stands behind an hour
+_ALIKE: tuple[tuple[str, str], ...] = (
+    (rf"\b(?:twenty[- ](?:two|too|2)[- ]?|22)({_HOUR})\b", r"twenty to \1"),
+    (r"\b([1-9]|1[0-2])([0-5]\d)\b", r"\1:\2"),
+    (r"\b(1\d|2[0-3])([0-5][05])\b", r"\1:\2"),
+    (rf"(^|\bat )(?:twenty[ -]|2)({_HOUR})\b(?! (?:minutes )?(?:past|to)\b)", r"\1twenty to \2"),
+    (r"\b(?:passed|parts?|perst|parst)\b", "past"),
+    (r"\b(?:dirty|thirsty)\b", "thirty"),
+    (rf"\bfor{_OF_HOUR}", "four"),
+    (rf"(?<!twenty )(?<!quarter )(?<!ten )(?<!five )(?<!minutes )\b(?:to|too){_OF_HOUR}", "two"),
+    (r"(?<=to )fourth\b|(?<=past )fourth\b|(?<=half )fourth\b", "four"),
+    (r"\bate\b", "eight"),
+    (r"\bpleas\b", "please"),
 )
+_REPAIRS = [(re.compile(pattern, re.IGNORECASE), meant) for pattern, meant in _ALIKE]
 
 
 def as_times(transcript: str) -> str:
     """A transcript in which a time is expected, with what can be nothing else as such: 445 as 4:45."""
-    return _RUN_TOGETHER.sub(r"\1twenty to \2", _WRITTEN.sub(r"\1:\2", transcript))
+    for pattern, meant in _REPAIRS:
+        transcript = pattern.sub(meant, transcript)
+    return transcript
 
 
 def _group(name: str, words: Iterable[str]) -> str:

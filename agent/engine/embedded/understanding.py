@@ -41,7 +41,8 @@ LEADING = [
 LINKING = ["[and | then] (at | in | to | under | it's | the address is | i'm at | we're at)"]  # from a slot to a text
 DENIALS = frozenset(("no", "nope", "wrong"))
 BETWEEN_DIGITS = frozenset(
-    "it's it is my the number phone then and um uh area code yes okay that's so let me see".split()
+    "it's its it is i'm i am my the number phone then and um uh area code yes okay sure that's so let me see "
+    "hang on".split()
 )
 # What says nothing beside a value that was asked for: "could you do Monday?", "three would be great".
 BESIDE = (COMMON - {"not"}) | frozenset(
@@ -111,16 +112,18 @@ class Understanding:
         turn = self._book.turn(transcript, hesitant=False)
         return self._slots_of(turn, self._beside(turn.words))
 
-    def _beside(self, words: tuple[str, ...]) -> list[Span]:
+    def _beside(self, words: tuple[str, ...], *, numbers: bool = False) -> list[Span]:
         beside: list[Span] = []
         for place, spans in enumerate(self._book.find(words)):
-            answers = [span for span in spans if span.kind == ANSWER and self._stands_beside(span, words)]
+            answers = [span for span in spans if span.kind == ANSWER and self._stands_beside(span, words, numbers)]
             if answers and (not beside or place >= beside[-1].end):
                 beside.append(max(answers, key=lambda span: span.end))
         return beside
 
-    def _stands_beside(self, span: Span, words: tuple[str, ...]) -> bool:
+    def _stands_beside(self, span: Span, words: tuple[str, ...], numbers: bool) -> bool:
         types = {self._slots[name].type for name, _ in span.slots}
+        if types == {"number"}:
+            return numbers
         if span.bare and ("time" in types or are_numbers(words[span.start : span.start + 1])):
             return False
         return types <= {"date", "choice", "time"}
@@ -200,7 +203,7 @@ class Understanding:
         turn = self._book.turn(transcript, expect, hesitant=False)
         words, corrects = turn.words, expect is Expect.YES_NO  # elsewhere "the first one" is what a television says
         found = self._book.find(words, corrects=corrects)
-        understood = self._read(turn, found)
+        understood = self._read(turn, found) or (self._clause(turn, found) if final and not over else Understood())
         if self._book.consists_of(self._backchannels, words):
             asked = expect is Expect.YES_NO and self.agrees(transcript)
             return Meaning.TURN if asked or (understood and not over) else Meaning.BACKCHANNEL
@@ -222,8 +225,19 @@ class Understanding:
         return self._completeness.may_go_on(transcript, expect)
 
     def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:
-        """See Completeness."""
-        return self._completeness.complete(transcript, expect, digits)
+        """See Completeness; nor does it need more if it ends with the answer, behind words that say nothing."""
+        complete = self._completeness.complete(transcript, expect, digits)
+        return True if complete is not True and self._ends_with_answer(transcript, expect, digits) else complete
+
+    def _ends_with_answer(self, transcript: str, expect: Expect, digits: DigitRange) -> bool:
+        if expect is Expect.DIGITS:
+            return 0 < len(self.digits(transcript)) == digits[1]
+        if expect is not Expect.TIME:  # a day is often followed by a time
+            return False
+        turn = self._book.turn(transcript, expect, hesitant=False)
+        found = self._book.find(turn.words)
+        last = {name for spans in found for span in spans if span.end == len(turn.words) for name, _ in span.slots}
+        return any(self._slots[name].type == "time" and self._value_beside(turn, found, name) for name in last)
 
     def _clause(self, turn: SpokenTurn, found: Found) -> Understood:
         """What one clause of the turn wishes, where no other is understood as something else: "I have a toothache, and
@@ -235,7 +249,10 @@ class Understanding:
             if clear and _is_enough(run, turn.words[start:end]):
                 wishes.append(self._meant(turn, found, run))
         same = len({(wish.intent, wish.built_in) for wish in wishes}) == 1
-        return wishes[-1] if same and not any(wish.denied or wish.wrong for wish in wishes) else Understood()
+        if not same or any(wish.denied or wish.wrong for wish in wishes):
+            return Understood()
+        beside = self._slots_of(turn, self._beside(turn.words, numbers=True))
+        return msgspec.structs.replace(wishes[-1], slots=beside | wishes[-1].slots)
 
     def _read(self, turn: SpokenTurn, found: Found) -> Understood:
         run = longest_run(found)

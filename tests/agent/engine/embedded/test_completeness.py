@@ -75,6 +75,7 @@ def test_whether_more_must_follow(words: str, expect: Expect, complete: bool | N
         ("what are your opening hours", Expect.DIGITS, None),
         ("five five five one two three", Expect.DIGITS, None),  # a whole prescription, and half of a telephone number
         ("five five five oh one oh two oh three oh", Expect.DIGITS, True),
+        ("four one five eight two two nine zero six three", Expect.OPEN, True),  # "three" begins no time here
         ("b r", Expect.SPELLING, None),
         ("twelve", Expect.TEXT, False),  # Hill Road
         ("twelve hill road", Expect.TEXT, None),

@@ -159,3 +159,17 @@ def test_what_the_recognizer_expects_is_mostly_a_date() -> None:
     found = [dates.date_of(words, TODAY) for words in DRAWN]
     assert sum(day is not None for day in found) > 0.95 * len(found)
     assert all(matched(words) == words for words in DRAWN)
+
+
+@pytest.mark.parametrize(
+    ("heard", "meant"),
+    [
+        ("The ten.", "The tenth."),
+        ("on the twenty one", "on the twenty first"),
+        ("the ten of December", "the ten of December"),  # understood as it is
+        ("Today's", "Today"),
+        ("Friday", "Friday"),
+    ],
+)
+def test_a_date_is_found_in_what_is_written_down_of_it(heard: str, meant: str) -> None:
+    assert dates.as_dates(heard) == meant

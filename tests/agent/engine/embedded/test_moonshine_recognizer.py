@@ -108,6 +108,7 @@ async def test_a_wide_band_line_is_heard_at_16_khz(speech: Path) -> None:
         ("What are your opening hours?", Expect.OPEN, False),
         ("Yes, please.", Expect.YES_NO, False),
         ("Uh-huh.", Expect.OPEN, False),
+        ("My daughter is with me, could you tell me what your address is?", Expect.OPEN, False),
         ("Twelve Hill Road.", Expect.TEXT, False),  # nobody knows what else it could be
         ("", Expect.OPEN, False),
     ],
@@ -118,6 +119,23 @@ async def test_the_rest_of_what_means_nothing_yet_is_waited_for(
     recognizer, _ = make(text)
     await recognizer.hear(block(expect=expect))
     assert (await recognizer.finish("u1")).may_go_on is may_go_on
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected", "text"),
+    [
+        ("For 158229063.", (10, 10), "four 158229063."),
+        ("For 158229063.", (9, 9), "For 158229063."),
+        ("To 12", (4, 4), "To 12"),
+        ("for seven to zero for", (5, 5), "four seven two zero four"),
+        ("for seven two", (0, 0), "for seven two"),
+        ("", (4, 4), ""),
+    ],
+)
+async def test_words_that_sound_like_digits(make: Make, heard: str, expected: tuple[int, int], text: str) -> None:
+    recognizer, _ = make(heard)
+    await recognizer.hear(block(expect=Expect.DIGITS, expect_digits=expected))
+    assert (await recognizer.finish("u1")).text == text
 
 
 async def test_an_utterance_is_heard_once_when_it_is_over(make: Make) -> None:

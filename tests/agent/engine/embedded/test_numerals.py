@@ -20,6 +20,7 @@ from agent.engine.embedded.numerals import ONES, are_numbers, digit_by_digit, wo
         ("the 20th and the 12th", "the twentieth and the twelfth"),
         ("42 of 7", "forty two of seven"),
         ("I'd like 07", "i'd like zero seven"),
+        ("Some one to-morrow, to night every body", "someone tomorrow tonight everybody"),
         ("Uh-huh. Café!", "uh huh caf"),
         ("...", ""),
         ("at ١٢:٣٠ or १२", "at or"),

@@ -66,7 +66,17 @@ def test_what_the_agent_says_is_understood(at: time) -> None:
     [
         ("445", "4:45"),
         ("At 1030, please.", "At 10:30, please."),
-        ("2026", "20:26"),
+        ("2030", "20:30"),
+        ("2026", "2026"),  # hardly a time
+        ("At 2211.", "At twenty to 11."),
+        ("Twenty-two-six in the evening.", "twenty to six in the evening."),
+        ("Let's say two dirty.", "Let's say two thirty."),
+        ("For p.m. please.", "four p.m. please."),
+        ("for 30", "four 30"),
+        ("for two people", "for two people"),
+        ("quarter to fourth", "quarter to four"),
+        ("ten part eleven", "ten past eleven"),
+        ("ten to two", "ten to two"),
         ("Twenty-six.", "twenty to six."),
         ("at 26", "at twenty to 6"),
         ("ten twenty-six", "ten twenty-six"),

@@ -10,6 +10,7 @@ import config
 from agent.engine.base import Expect, Meaning
 from agent.engine.embedded.understanding import UNCLEAR, Understanding, Understood
 from config.agent import load_agent
+from config.dialogue import Dialogue
 
 DESK = load_agent(Path(config.__file__).parent / "agents" / "front_desk.yaml")
 assert DESK.dialogue
@@ -185,3 +186,27 @@ def test_a_correction_is_one_only_after_a_read_back(words: str) -> None:
 def test_yes_and_no_at_once_is_a_turn_that_is_neither(words: str) -> None:
     assert UNDERSTANDING.read(words) == Understood(built_in=UNCLEAR)
     assert UNDERSTANDING.meaning(words, Expect.YES_NO) is Meaning.TURN
+
+
+@pytest.mark.parametrize(
+    ("said", "expect", "complete"),
+    [
+        ("Hang on, it's four seven, one nine.", Expect.DIGITS, True),
+        ("Hang on, it's four seven.", Expect.DIGITS, False),
+        ("Four seven one nine, I was told by your colleague.", Expect.DIGITS, None),
+        ("What suits me best is probably eleven thirty.", Expect.TIME, True),
+        ("Eleven thirty on the dot if the bus comes early.", Expect.TIME, None),
+    ],
+)
+def test_the_answer_among_words_that_say_nothing_is_all_of_it(said: str, expect: Expect, complete: bool | None) -> None:
+    slots = {"at": {"type": "time"}, "number": {"digits": 4}}
+    intents = {"a": {"phrases": ["place an order"], "ask": {"at": "When?", "number": "Which?"}, "answer": "Done."}}
+    dialogue = Dialogue.model_validate({"texts": {"greeting": "Hello."}, "slots": slots, "intents": intents})
+    assert Understanding(dialogue).complete(said, expect, (4, 4)) is complete
+
+
+def test_a_wish_in_one_clause_takes_what_the_others_say_of_it() -> None:
+    understood = UNDERSTANDING.read("I'd like to cancel my appointment, I lost the card, the one with 1234 on it.")
+    assert understood == Understood("cancel", slots={"number": "1234"})
+    assert UNDERSTANDING.meaning("I lost my card, where is your office?", Expect.OPEN) is Meaning.TURN
+    assert UNDERSTANDING.meaning("I lost my card, where is your office?", Expect.OPEN, over=True) is Meaning.NOTHING

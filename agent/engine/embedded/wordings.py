@@ -1,8 +1,10 @@
-"""How people lead up to what they want, and what they put behind it: nothing of it says what that is.
+"""How people lead up to what they want, what they put behind it, and how else they say what is built in.
 
 Only transcripts are matched with these. The language model that pocketsphinx hears by knows the few that stand in
 config/dialogue.py: with so many more words noise would sound like some of them.
 """
+
+from config.dialogue import BuiltIn
 
 HELLO = [
     "(hello | hi | hey | hiya | (good | nice) (morning | afternoon | evening | day)) [there | again]",
@@ -28,6 +30,10 @@ LEADING_UP = [
     "is there any (chance | way) [of | that | to] [i | we | you] [can | could]",
     "(would | do) you mind",
     "(i'm | we're) after",
+    "(i've | we've | i have | we have) got to",
+    "is it too (late | early) to",
+    "(he | she | they | my (wife | husband | son | daughter | mother | mum | mom | father | dad | friend | partner)) "
+    "(wants | needs | would like) [to | a | an | some]",
     "what (i | we) (need | want) is [to]",
     "(it's | this is) (about | regarding)",
     "the (thing | problem) is",
@@ -41,3 +47,17 @@ BEHIND = [
     "(thanks | thank you) [very much | so much | a lot | ever so much]",
     "would (you | that be (possible | okay | all right))",
 ]
+BUILT_IN: dict[BuiltIn, list[str]] = {
+    "yes": [
+        "[i think | i guess] (that | it) (should | would | will) (work | do | be (fine | good | okay | perfect)) "
+        "[fine] [for (me | us)]",
+        "[that] sounds (good | great | fine | perfect | about right)",
+    ],
+    "no": ["(that's | that is | that'll be | that was) everything [for (today | now) | i (need | needed | wanted)]"],
+    "person": [
+        "(speak | talk) (to | with) (someone | somebody | anyone) [real | human] "
+        "[(at | in | from) [the] (reception | office | front desk | desk | team)]",
+        "(put me through | transfer me | connect me) to [the | a | an] [real | human] "
+        "(reception | receptionist | office | front desk | person | human | operator | someone | somebody) [real]",
+    ],
+}

@@ -37,3 +37,17 @@ def test_whoever_ends_so_will_go_on(said: str) -> None:
     assert UNDERSTANDING.complete(said, Expect.OPEN) is False
     assert UNDERSTANDING.meaning(said, Expect.OPEN, over=True) is Meaning.NOTHING
     assert not UNDERSTANDING.read(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "built_in"),
+    [
+        ("Yeah, I think that should work fine for me.", "yes"),
+        ("That sounds perfect.", "yes"),
+        ("That's everything for today.", "no"),
+        ("Can I speak to someone at reception please?", "person"),
+        ("Put me through to a real person.", "person"),
+    ],
+)
+def test_what_is_built_in_is_said_in_more_ways(said: str, built_in: str) -> None:
+    assert UNDERSTANDING.read(said, Expect.YES_NO).built_in == built_in
