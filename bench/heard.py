@@ -1,9 +1,9 @@
 """What the dialogues make of what is said to them, in text and by natural voices: python -m bench.heard [FOLDER].
 
 bench/heard.yaml has what people say to the shipped agents, what strangers say near a telephone, and numbers, times and
-days; bench/heard_freely.yaml, heard_everyday.yaml and heard_openings.yaml the same again by people who had not seen
-the agents' phrases. FOLDER holds Kokoro's packages, as bench.record has them; with it every sentence is also spoken,
-once, in each of VOICES (and kept in FOLDER/heard), and heard by Moonshine over the phone, quiet and in line noise.
+days; the other files of SETS the same again by people who had not seen the agents' phrases. FOLDER holds Kokoro's
+packages, as bench.record has them; with it every sentence is also spoken, once, in each of VOICES (and kept in
+FOLDER/heard), and heard by Moonshine over the phone, quiet and in line noise.
 Writes bench/results/heard-DATE.json.
 """
 
@@ -40,6 +40,7 @@ SETS = {
     "freely worded ": "heard_freely.yaml",
     "everyday ": "heard_everyday.yaml",
     "openings ": "heard_openings.yaml",
+    "fifth ": "heard_fifth.yaml",
 }
 ROOT = Path(__file__).parents[1]
 VOICES = ("am_fenrir", "am_eric", "bf_isabella")  # no voices of the shipped recordings

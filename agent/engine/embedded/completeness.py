@@ -61,9 +61,10 @@ class Completeness:
             return False
         given = {name for span in row for name, _ in span.slots}
         wish = next((span.name for span in row if span.kind == INTENT), "")
-        return bool(wish) and self._leads_on(wish, given)
+        return bool(wish) and self.leads_on(wish, given)
 
-    def _leads_on(self, intent: str, given: set[str]) -> bool:
+    def leads_on(self, intent: str, given: set[str]) -> bool:
+        """Whether callers often say along what the intent asks for next."""
         asked, said_along = self._asked[intent]
         last = max((at for at, name in enumerate(asked) if name in given), default=-1)
         return any(name in said_along for name in asked[last + 1 : last + 2])
@@ -88,7 +89,7 @@ class Completeness:
         """Whether slots that were given without a request are the last that callers say in one breath: a time, or a
         day with the time."""
         return bool(given) and not any(
-            given & set(asked) and self._leads_on(name, given) for name, (asked, _) in self._asked.items()
+            given & set(asked) and self.leads_on(name, given) for name, (asked, _) in self._asked.items()
         )
 
     def _longest(self, digits: DigitRange) -> int:

@@ -221,8 +221,13 @@ class Understanding:
         return Meaning.TURN if understood or answers or corrected else Meaning.NOTHING
 
     def may_go_on(self, transcript: str, expect: Expect) -> bool:
-        """See Completeness."""
-        return self._completeness.may_go_on(transcript, expect)
+        """See Completeness; the same of a wish in one of several clauses."""
+        if expect is Expect.YES_NO or self._completeness.may_go_on(transcript, expect):
+            return expect is not Expect.YES_NO
+        turn = self._book.turn(transcript, expect, hesitant=False)
+        found = self._book.find(turn.words)
+        wish = Understood() if self._read(turn, found) else self._clause(turn, found)
+        return bool(wish.intent) and self._completeness.leads_on(wish.intent, set(wish.slots))
 
     def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:
         """See Completeness; nor does it need more if it ends with the answer, behind words that say nothing."""

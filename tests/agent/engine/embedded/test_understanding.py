@@ -210,3 +210,5 @@ def test_a_wish_in_one_clause_takes_what_the_others_say_of_it() -> None:
     assert understood == Understood("cancel", slots={"number": "1234"})
     assert UNDERSTANDING.meaning("I lost my card, where is your office?", Expect.OPEN) is Meaning.TURN
     assert UNDERSTANDING.meaning("I lost my card, where is your office?", Expect.OPEN, over=True) is Meaning.NOTHING
+    assert UNDERSTANDING.may_go_on("My tooth came out last night, I need to book an appointment", Expect.OPEN)
+    assert not UNDERSTANDING.may_go_on("I lost my card, where is your office?", Expect.OPEN)
