@@ -31,8 +31,8 @@ PHRASES: dict[Usual, tuple[str, ...]] = {
     "address": (
         "[what's | what is] (your | the) [exact | full] address",
         "what (your | the) address is",
-        f"(where | whereabouts) (are | is) {_YOU} [exactly | located | based | at]",
-        "(where | whereabouts) (you are | you're) [located | based | at] [exactly]",
+        f"(where | whereabouts) [exactly] (are | is) {_YOU} [exactly | located | based | at]",
+        "(where | whereabouts) [exactly] (you are | you're) [located | based | at] [exactly]",
         "how (do | can | would) (i | we) (get | come) (there | to you | over there)",
         f"how (do | can | would) (i | we) find {_YOU}",
         f"how to (find | get to) {_YOU}",

@@ -7,13 +7,14 @@ from agent.engine.embedded.phrase_book import PhraseBook, plain
 from agent.engine.embedded.phrase_run import (
     BUILT_IN,
     CORRECTION,
+    FILLER,
     INTENT,
     Found,
     Span,
     ends,
     longest_run,
 )
-from agent.engine.embedded.wordings import LEADING_UP
+from agent.engine.embedded.wordings import BEHIND, LEADING_UP
 from config.dialogue import HANGING, Dialogue, slots_of
 
 
@@ -28,7 +29,7 @@ class Completeness:
             for name, intent in dialogue.intents.items()
         }
         self._book = book
-        self._hanging = plain([*HANGING, *LEADING_UP])
+        self._hanging, self._behind = plain([*HANGING, *LEADING_UP]), plain(BEHIND)
         self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
 
     def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:
@@ -105,14 +106,17 @@ class Completeness:
         return half and (not whole or expect is Expect.DIGITS)
 
     def _hangs(self, words: tuple[str, ...], found: Found) -> bool:
-        """Whether the last words are such that lead to more, and what comes before them is no part of a phrase."""
+        """Whether the last words are such that lead to more, and what comes before them is no part of a phrase. Behind
+        a wish "if you could" does not."""
+        said = {span.end for spans in found for span in spans if span.kind != FILLER} - {len(words)}
+        if any(len(words) in self._book.reached(self._behind, words, end, once=True) for end in said):
+            return False
         starts = {0, *ends(found)} - {len(words)}
         return any(len(words) in self._book.reached(self._hanging, words, start, once=True) for start in starts)
 
     def _ends_in_half_a_phrase(self, words: tuple[str, ...], found: Found, *, corrects: bool) -> bool:
         """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
         starts = {0, *ends(found), *range(len(words) - 1)}
-        starts -= {
-            at for at in range(1, len(words)) if words[at] in DIGITS and words[at - 1] in DIGITS
-        }  # of one number
+        # Within a number nothing else begins.
+        starts -= {at for at in range(1, len(words)) if words[at] in DIGITS and words[at - 1] in DIGITS}
         return any(self._book.begins_phrase(words, start, corrects=corrects) for start in starts)

@@ -1,12 +1,13 @@
 """The phrases of one agent's dialogue, and where they stand in a turn. Pure functions."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import get_args
 
 from agent.engine.base import Expect
 from agent.engine.embedded import corrections, dates, times, wordings
 from agent.engine.embedded.contractions import written_out
-from agent.engine.embedded.matching import Matcher
+from agent.engine.embedded.matching import MAX_REMEMBERED, Matcher
 from agent.engine.embedded.phrase_run import (
     ANSWER,
     BUILT_IN,
@@ -54,6 +55,8 @@ class PhraseBook:
             *((NEGATION, "", phrase) for phrase in map(parse_phrase, corrections.NEGATIONS)),
             *((FILLER, "", phrase) for phrase in (*before, *after, *map(parse_phrase, FILLERS))),
         ]
+        # The meaning of a turn, whether it is complete and whether it may go on are asked one after another.
+        self._spans_at = lru_cache(MAX_REMEMBERED)(self._find_spans)
         self._by_first_word: dict[str, list[Named]] = {}
         for kind, name, phrase in phrases:
             matched = written_out(phrase)
@@ -74,7 +77,7 @@ class PhraseBook:
 
     def find(self, words: tuple[str, ...], wanted: Sequence[str] = (), *, corrects: bool = True) -> Found:
         """Every phrase that begins at each word, those with wanted slots first; with corrections or without."""
-        found = [self._spans_at(words, start) for start in range(len(words))]
+        found = [list(self._spans_at(words, start)) for start in range(len(words))]
         if not corrects:
             found = [[span for span in spans if span.kind not in CORRECTING] for spans in found]
         if wanted:
@@ -83,13 +86,13 @@ class PhraseBook:
                 spans.sort(key=lambda span: min((place.get(name, 99) for name, _ in span.slots), default=99))
         return found
 
-    def _spans_at(self, words: tuple[str, ...], start: int) -> list[Span]:
-        return [
+    def _find_spans(self, words: tuple[str, ...], start: int) -> tuple[Span, ...]:
+        return tuple(
             Span(kind, name, start, end, slots, self._free(slots), self._is_bare(words, start, end, slots))
             for kind, name, phrase in self._by_first_word.get(words[start], ())
             for end, slots in sorted(self._matcher.match(phrase, words, start))
             if end > start
-        ]
+        )
 
     def _is_bare(self, words: tuple[str, ...], start: int, end: int, slots: tuple[tuple[str, str], ...]) -> bool:
         """Whether it is short and begins with its slot, as "three" does and "at three" does not, or has none."""

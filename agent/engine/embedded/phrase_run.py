@@ -1,7 +1,11 @@
 """The phrases of a turn, one after another: which row of them makes the most of its words. Pure functions."""
 
+import re
+from collections.abc import Sequence
+
 import msgspec
 
+MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else they were a stranger's
 MAX_WISHES = 2  # intents and built-in ones that one turn may consist of, such as "no" and "book a table"
 MAX_ANSWERS = 6  # slots that it may give or correct besides, such as day, time, name and number in one breath
 
@@ -9,6 +13,9 @@ INTENT, COURTESY, BUILT_IN = "intent", "courtesy", "built_in"
 ANSWER, CORRECTION = "answer", "correction"
 FILLER, NEGATION = "filler", "negation"
 WISHES, ANSWERS = (INTENT, COURTESY, BUILT_IN), (ANSWER, CORRECTION)
+
+
+_NEGATED = re.compile(r"\b(not|never|no longer)( (really|just|yet))?( (want|need|wish|like|mean|plan|going) to)?$")
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -69,3 +76,24 @@ def _rows(found: Found, start: int) -> dict[int, dict[tuple[int, int], _Row]]:
 def ends(found: Found) -> set[int]:
     """Where any phrase ends."""
     return {span.end for spans in found for span in spans}
+
+
+def within(found: Found, start: int, end: int) -> Found:
+    """The phrases between two words."""
+    inside = [[span for span in spans if span.end <= end] for spans in found[start:end]]
+    return [*([] for _ in range(start)), *inside]
+
+
+def is_enough(run: Sequence[Span], words: tuple[str, ...]) -> bool:
+    """Whether it is most of the words; what is less a stranger may have said."""
+    return bool(run) and run[-1].end - run[0].start >= MIN_SHARE * len(words)
+
+
+def is_wish(span: Span) -> bool:
+    """Whether the agent can do something for it."""
+    return span.kind == INTENT or (span.kind == BUILT_IN and span.name == "person")
+
+
+def is_negated(run: Sequence[Span], words: tuple[str, ...]) -> bool:
+    """Whether a wish in it is what the caller does not wish: "please don't cancel my appointment"."""
+    return any(_NEGATED.search(" ".join(words[: span.start])) for span in run if is_wish(span))

@@ -20,10 +20,15 @@ from agent.engine.embedded.phrase_run import (
     COURTESY,
     FILLER,
     INTENT,
+    MIN_SHARE,
     NEGATION,
     Found,
     Span,
+    is_enough,
+    is_negated,
+    is_wish,
     longest_run,
+    within,
 )
 from agent.engine.embedded.spoken_turn import SpokenTurn
 from config.dialogue import AGREEING, LISTENING, NO_ANSWERS, Dialogue
@@ -31,7 +36,6 @@ from config.phrase import parse_phrase
 
 CLEAR_WORDS = 3  # of a known phrase: as much is no accident, though the phrase is not at its end
 TEXT_WORDS = 2  # of an answer that may be anything: so many are no accident either
-MIN_SHARE = 0.7  # of the words, in one piece, that must belong to phrases; else they were a stranger's
 
 # What comes before a text, or a part of a number, and is not part of it.
 LEADING = [
@@ -150,7 +154,7 @@ class Understanding:
         before, start = self._slots_before(turn, slot, start)
         end = self._before_polite(words, start, len(words))
         others = [span for span in said if span.kind == ANSWER]
-        if _is_enough(run, words) and run[0].start > start and not all(span.bare for span in others):
+        if is_enough(run, words) and run[0].start > start and not all(span.bare for span in others):
             end = run[0].start  # what follows fills other slots
         else:
             others = []
@@ -249,9 +253,9 @@ class Understanding:
         I need to see somebody"."""
         wishes: list[Understood] = []
         for start, end in turn.clauses():
-            run = longest_run(_within(found, start, end))
-            clear = any(_is_wish(span) and span.end - span.start >= CLEAR_WORDS for span in run)
-            if clear and _is_enough(run, turn.words[start:end]):
+            run = longest_run(within(found, start, end))
+            clear = any(is_wish(span) and span.end - span.start >= CLEAR_WORDS for span in run)
+            if clear and is_enough(run, turn.words[start:end]) and not is_negated(run, turn.words):
                 wishes.append(self._meant(turn, found, run))
         same = len({(wish.intent, wish.built_in) for wish in wishes}) == 1
         if not same or any(wish.denied or wish.wrong for wish in wishes):
@@ -261,7 +265,8 @@ class Understanding:
 
     def _read(self, turn: SpokenTurn, found: Found) -> Understood:
         run = longest_run(found)
-        return self._meant(turn, found, run) if _is_enough(run, turn.words) else Understood()
+        enough = is_enough(run, turn.words) and not is_negated(run, turn.words)
+        return self._meant(turn, found, run) if enough else Understood()
 
     def _meant(self, turn: SpokenTurn, found: Found, run: Sequence[Span]) -> Understood:
         denied = [span for before, span in pairwise(run) if before.kind == NEGATION and span.kind == ANSWER]
@@ -307,22 +312,6 @@ class Understanding:
         """Where a text ends without the "please" at its end."""
         places = range(start + 1, end)
         return next((at for at in places if end in self._book.reached(self._polite, words[:end], at)), end)
-
-
-def _is_wish(span: Span) -> bool:
-    """Whether the agent can do something for it."""
-    return span.kind == INTENT or (span.kind == BUILT_IN and span.name == "person")
-
-
-def _within(found: Found, start: int, end: int) -> Found:
-    """The phrases between two words."""
-    inside = [[span for span in spans if span.end <= end] for spans in found[start:end]]
-    return [*([] for _ in range(start)), *inside]
-
-
-def _is_enough(run: Sequence[Span], words: tuple[str, ...]) -> bool:
-    """Whether it is most of the words; what is less a stranger may have said."""
-    return bool(run) and run[-1].end - run[0].start >= MIN_SHARE * len(words)
 
 
 def _either(run: Sequence[Span], words: tuple[str, ...]) -> list[Span]:

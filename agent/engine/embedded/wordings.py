@@ -37,7 +37,7 @@ LEADING_UP = [
     "what (i | we) (need | want) is [to]",
     "(it's | this is) (about | regarding)",
     "the (thing | problem) is",
-    "(because | that | but | only | just)",
+    "(because | but)",
 ]
 BEHIND = [
     "if (that's | that is | it's | it is) [at all] (possible | okay | all right | alright | fine)",
@@ -46,6 +46,7 @@ BEHIND = [
     "(you guys | guys | mate | love)",
     "(thanks | thank you) [very much | so much | a lot | ever so much]",
     "would (you | that be (possible | okay | all right))",
+    "(that | only | just)",
 ]
 BUILT_IN: dict[BuiltIn, list[str]] = {
     "yes": [

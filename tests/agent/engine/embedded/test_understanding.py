@@ -212,3 +212,15 @@ def test_a_wish_in_one_clause_takes_what_the_others_say_of_it() -> None:
     assert UNDERSTANDING.meaning("I lost my card, where is your office?", Expect.OPEN, over=True) is Meaning.NOTHING
     assert UNDERSTANDING.may_go_on("My tooth came out last night, I need to book an appointment", Expect.OPEN)
     assert not UNDERSTANDING.may_go_on("I lost my card, where is your office?", Expect.OPEN)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Please don't cancel my appointment number one two three four.",
+        "I do not want to book an appointment on Monday at ten o'clock.",
+        "I never said it, and I don't need to cancel my appointment.",
+    ],
+)
+def test_what_the_caller_does_not_wish_is_not_done(said: str) -> None:
+    assert not UNDERSTANDING.read(said).intent

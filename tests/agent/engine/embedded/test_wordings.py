@@ -39,6 +39,14 @@ def test_whoever_ends_so_will_go_on(said: str) -> None:
     assert not UNDERSTANDING.read(said)
 
 
+def test_what_follows_a_wish_leads_to_nothing_more() -> None:
+    wish = "book an appointment on tuesday at ten"
+    assert UNDERSTANDING.complete(f"{wish} if you could", Expect.OPEN) is True
+    assert UNDERSTANDING.complete(f"{wish} only", Expect.OPEN) is True
+    assert UNDERSTANDING.complete("i was wondering if you could", Expect.OPEN) is False
+    assert UNDERSTANDING.complete(f"{wish} but", Expect.OPEN) is False
+
+
 @pytest.mark.parametrize(
     ("said", "built_in"),
     [
