@@ -20,13 +20,12 @@ PHRASES: dict[Usual, tuple[str, ...]] = {
         "what (your | the) [opening | office | business] (hours | times) are",
         "(opening | business | office) (hours | times)",
         f"(when | what time | how late | how early | how long | what days | until when) (are | is | do | does) {_YOU} "
-        f"(open | there | in | close | shut | {_OPEN}) [till | until | for | from] {_WHEN}",
+        f"(open | there | close | shut | {_OPEN}) [till | until | for | from] {_WHEN}",
         f"(when | what time | how late | how early | how long | what days | until when) (you | you're | you are) "
-        f"(open | there | in | close | {_OPEN}) [till | until | for | from] {_WHEN}",
+        f"(open | there | close | {_OPEN}) [till | until | for | from] {_WHEN}",
         f"(are | is) {_YOU} [still | even] (open | closed | shut) {_WHEN}",
-        f"(do | does) {_YOU} (open | close | shut | work) {_WHEN}",
-        f"(if | whether) (you're | you are | the (shop's | office's | museum's | restaurant's)) [still] "
-        f"(open | closed) {_WHEN}",
+        f"(do | does) {_YOU} (open | close | shut) {_WHEN}",
+        f"(if | whether) (you're | you are | the (shop's | office's | museum's | restaurant's)) [still] open {_WHEN}",
     ),
     "address": (
         "[what's | what is] (your | the) [exact | full] address",

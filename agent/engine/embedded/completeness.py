@@ -29,7 +29,7 @@ class Completeness:
             for name, intent in dialogue.intents.items()
         }
         self._book = book
-        self._hanging, self._behind = plain([*HANGING, *LEADING_UP]), plain(BEHIND)
+        self._hanging, self._leading_up, self._behind = plain(HANGING), plain(LEADING_UP), plain(BEHIND)
         self._numbers = [slot for slot in dialogue.slots.values() if slot.type == "number"]
 
     def complete(self, transcript: str, expect: Expect, digits: DigitRange = ANY_DIGITS) -> bool | None:
@@ -41,7 +41,8 @@ class Completeness:
         found = self._book.find(words, corrects=corrects)
         row = longest_run(found)
         whole = bool(row) and row[-1].end - row[0].start == len(words)
-        if self._ends_in_half_a_number(words, whole, expect, digits) or self._hangs(words, found):
+        question = transcript.rstrip().endswith("?")
+        if self._ends_in_half_a_number(words, whole, expect, digits) or self._hangs(words, found, question=question):
             return False
         if expect is Expect.TEXT:
             return False if are_numbers(words) else None  # "Twelve," of twelve Hill Road
@@ -105,17 +106,21 @@ class Completeness:
         half = 0 < count < self._longest(digits) and not any(least <= count <= most for least, most in ranges)
         return half and (not whole or expect is Expect.DIGITS)
 
-    def _hangs(self, words: tuple[str, ...], found: Found) -> bool:
+    def _hangs(self, words: tuple[str, ...], found: Found, *, question: bool) -> bool:
         """Whether the last words are such that lead to more, and what comes before them is no part of a phrase. Behind
         a wish "if you could" does not."""
         said = {span.end for spans in found for span in spans if span.kind != FILLER} - {len(words)}
         if any(len(words) in self._book.reached(self._behind, words, end, once=True) for end in said):
             return False
         starts = {0, *ends(found)} - {len(words)}
-        return any(len(words) in self._book.reached(self._hanging, words, start, once=True) for start in starts)
+        hanging = self._hanging if question else self._hanging + self._leading_up  # "can you help me?" is all of it
+        return any(len(words) in self._book.reached(hanging, words, start, once=True) for start in starts)
 
     def _ends_in_half_a_phrase(self, words: tuple[str, ...], found: Found, *, corrects: bool) -> bool:
-        """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
+        """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones. No
+        more must follow where a phrase of several words ends."""
+        if any(span.end == len(words) > span.start + 1 and span.kind != FILLER for spans in found for span in spans):
+            return False
         starts = {0, *ends(found), *range(len(words) - 1)}
         # Within a number nothing else begins.
         starts -= {at for at in range(1, len(words)) if words[at] in DIGITS and words[at - 1] in DIGITS}

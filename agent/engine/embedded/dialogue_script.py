@@ -230,15 +230,15 @@ class DialogueScript:
             return False
         transcript = request.transcript or ""
         best, beside = self._understanding.guess(transcript), self._understanding.slots_beside(transcript)
+        slots = self._values.resolve(beside, state.slots, answer.circumstances.now)
         if len(best) == 1 and best[0][1] >= SURE:
             state.misses = 0
-            slots = self._values.resolve(beside, state.slots, answer.circumstances.now)
             return self._wish(answer, state, Understood(best[0][0], slots=slots))
         if not best or state.question in self._dialogue.slots:
             return False
         state.misses += 1
         state.maybe = [name for name, _ in best]
-        state.maybe_slots = beside
+        state.maybe_slots = {name: words for name, words in beside.items() if name in slots}
         state.ask(DID_YOU_MEAN)
         answer.texts.append(self._tasks.question(answer, state))
         return True

@@ -10,6 +10,7 @@ from agent.engine.embedded.contractions import written_out
 from agent.engine.embedded.matching import MAX_REMEMBERED, Matcher
 from agent.engine.embedded.phrase_run import (
     ANSWER,
+    AROUND,
     BUILT_IN,
     CORRECTION,
     COURTESY,
@@ -26,7 +27,7 @@ from config.phrase import Choice, parse_phrase
 BARE_WORDS = 3  # behind a text: "12 Hill Road, number 3" is all of it an address
 CORRECTING = (CORRECTION, NEGATION)
 REPAIRED = {Expect.DATE: dates.as_dates, Expect.TIME: times.as_times}  # where this is expected
-FILLERS = (*corrections.REPAIRS, *wordings.HELLO, *wordings.LEADING_UP, *wordings.BEHIND)
+FILLERS = (*wordings.HELLO, *wordings.LEADING_UP, *wordings.BEHIND)
 Named = tuple[str, str, Choice]  # a kind, the intent's name and a phrase of it
 
 
@@ -53,7 +54,8 @@ class PhraseBook:
             *((ANSWER, "", phrase) for phrase in dialogue.slot_answers()),
             *((CORRECTION, name, phrase) for name, phrase in corrections.phrases(dialogue)),
             *((NEGATION, "", phrase) for phrase in map(parse_phrase, corrections.NEGATIONS)),
-            *((FILLER, "", phrase) for phrase in (*before, *after, *map(parse_phrase, FILLERS))),
+            *((FILLER, "", phrase) for phrase in (*before, *after, *map(parse_phrase, corrections.REPAIRS))),
+            *((FILLER, AROUND, phrase) for phrase in map(parse_phrase, FILLERS)),
         ]
         # The meaning of a turn, whether it is complete and whether it may go on are asked one after another.
         self._spans_at = lru_cache(MAX_REMEMBERED)(self._find_spans)
@@ -75,9 +77,14 @@ class PhraseBook:
                 return spelled
         return turn
 
-    def find(self, words: tuple[str, ...], wanted: Sequence[str] = (), *, corrects: bool = True) -> Found:
-        """Every phrase that begins at each word, those with wanted slots first; with corrections or without."""
+    def find(
+        self, words: tuple[str, ...], wanted: Sequence[str] = (), *, corrects: bool = True, around: bool = True
+    ) -> Found:
+        """Every phrase that begins at each word, those with wanted slots first; with corrections or without, and with
+        what stands `around` a wish or without."""
         found = [list(self._spans_at(words, start)) for start in range(len(words))]
+        if not around:
+            found = [[span for span in spans if span.name != AROUND] for spans in found]
         if not corrects:
             found = [[span for span in spans if span.kind not in CORRECTING] for spans in found]
         if wanted:
@@ -117,8 +124,8 @@ class PhraseBook:
         phrases = self._by_first_word.get(words[start], ()) if start < len(words) else ()
         return any(
             self._matcher.begins(phrase, words, start)
-            for kind, _, phrase in phrases
-            if corrects or kind not in CORRECTING
+            for kind, name, phrase in phrases
+            if name != AROUND and (corrects or kind not in CORRECTING)
         )
 
     def begun(self, words: tuple[str, ...], found: Found, *, corrects: bool) -> int:

@@ -15,7 +15,11 @@ FILLER, NEGATION = "filler", "negation"
 WISHES, ANSWERS = (INTENT, COURTESY, BUILT_IN), (ANSWER, CORRECTION)
 
 
-_NEGATED = re.compile(r"\b(not|never|no longer)( (really|just|yet))?( (want|need|wish|like|mean|plan|going) to)?$")
+AROUND = "around"  # fillers that say nothing, however many there are
+DENYING = frozenset(("not", "never", "unless", "without"))
+HAVING = frozenset(("have", "has", "had", "booked", "ordered"))
+SUBJECTS = frozenset(("i", "we", "you", "he", "she", "they"))
+_THERE_IS_NO = re.compile(r"\b(is|are|was|have|has|got) no$")
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -85,8 +89,9 @@ def within(found: Found, start: int, end: int) -> Found:
 
 
 def is_enough(run: Sequence[Span], words: tuple[str, ...]) -> bool:
-    """Whether it is most of the words; what is less a stranger may have said."""
-    return bool(run) and run[-1].end - run[0].start >= MIN_SHARE * len(words)
+    """Whether it is most of the words that say something; what is less a stranger may have said."""
+    around = sum(span.end - span.start for span in run if span.name == AROUND)
+    return bool(run) and run[-1].end - run[0].start - around >= MIN_SHARE * (len(words) - around)
 
 
 def is_wish(span: Span) -> bool:
@@ -94,6 +99,13 @@ def is_wish(span: Span) -> bool:
     return span.kind == INTENT or (span.kind == BUILT_IN and span.name == "person")
 
 
-def is_negated(run: Sequence[Span], words: tuple[str, ...]) -> bool:
-    """Whether a wish in it is what the caller does not wish: "please don't cancel my appointment"."""
-    return any(_NEGATED.search(" ".join(words[: span.start])) for span in run if is_wish(span))
+def is_denied(run: Sequence[Span], words: tuple[str, ...], clauses: Sequence[tuple[int, int]]) -> bool:
+    """Whether a wish in it is what the caller does not wish ("please don't cancel my appointment"), or has ("I have an
+    appointment on Monday")."""
+    for span in filter(is_wish, run):
+        before = words[max(start for start, _ in clauses if start <= span.start) : span.start]
+        last = before[-1] if before and span is run[0] else ""
+        has = last in HAVING or (last in SUBJECTS and words[span.start] == "have")
+        if has or not DENYING.isdisjoint(before) or _THERE_IS_NO.search(" ".join(before)):
+            return True
+    return False

@@ -9,6 +9,7 @@ from agent.engine.embedded.numerals import digit_by_digit, words_at
 
 MAX_WORDS = 60  # of one turn; more than that is not understood by phrases
 JOINING = frozenset(("and", "but", "so", "because", "then"))
+SUBORDINATE = frozenset("if unless because when while before after since although though".split())
 PUNCTUATION = frozenset(",.;:!?")
 HESITATIONS = frozenset(("um", "er", "erm", "ehm", "ah"))
 
@@ -34,6 +35,11 @@ class SpokenTurn(msgspec.Struct, frozen=True):
         """Where its clauses begin and end: at punctuation, and before a word that joins two."""
         begins = [at for at in range(1, len(self.words)) if self._begins_clause(at)]
         return list(pairwise((0, *begins, len(self.words))))
+
+    def depends(self, clause: int) -> bool:
+        """Whether the clause that begins at a word depends on another: "if you are closed"."""
+        words = self.words[clause : clause + 2]
+        return words[0] in SUBORDINATE or (words[0] in JOINING and not SUBORDINATE.isdisjoint(words))
 
     def _begins_clause(self, word: int) -> bool:
         if self.words[word] in JOINING:

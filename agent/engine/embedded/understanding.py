@@ -9,7 +9,7 @@ import msgspec
 from agent.engine.base import ANY_DIGITS, DigitRange, Expect, Meaning
 from agent.engine.embedded.completeness import Completeness
 from agent.engine.embedded.contractions import written_out
-from agent.engine.embedded.likeness import COMMON, Likeness
+from agent.engine.embedded.likeness import COMMON, SURE, Likeness
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.numerals import are_numbers, digit_by_digit
 from agent.engine.embedded.phrase_book import PhraseBook, plain
@@ -18,14 +18,15 @@ from agent.engine.embedded.phrase_run import (
     BUILT_IN,
     CORRECTION,
     COURTESY,
+    DENYING,
     FILLER,
     INTENT,
     MIN_SHARE,
     NEGATION,
     Found,
     Span,
+    is_denied,
     is_enough,
-    is_negated,
     is_wish,
     longest_run,
     within,
@@ -43,6 +44,7 @@ LEADING = [
     "(it should be | make it | make that | the name is)",
 ]
 LINKING = ["[and | then] (at | in | to | under | it's | the address is | i'm at | we're at)"]  # from a slot to a text
+DOUBTING = frozenset(("but", "if", "not", "unless"))  # around a yes
 DENIALS = frozenset(("no", "nope", "wrong"))
 BETWEEN_DIGITS = frozenset(
     "it's its it is i'm i am my the number phone then and um uh area code yes okay sure that's so let me see "
@@ -55,6 +57,7 @@ BESIDE = (COMMON - {"not"}) | frozenset(
     "thank soon free available".split()
 )
 
+UNSURE = SURE - 0.01
 UNCLEAR = "unclear"  # yes and no at once
 
 
@@ -94,8 +97,9 @@ class Understanding:
         """Make sense of what was said, in any case and with any punctuation. Where it could fill either of two slots,
         it fills the one that comes first in `wanted`."""
         turn = self._book.turn(transcript, expect, hesitant=False)
-        found = self._book.find(turn.words, wanted)
-        return self._read(turn, found) or self._clause(turn, found)
+        yes_no = expect is Expect.YES_NO  # "that's right, but ..." is no yes
+        found = self._book.find(turn.words, wanted, around=not yes_no)
+        return self._read(turn, found) or (Understood() if yes_no else self._clause(turn, found))
 
     def value(self, transcript: str, expect: Expect, slot: str) -> str:
         """The value of a slot that was asked for, if all other words say nothing; empty if it has none, or two."""
@@ -108,26 +112,27 @@ class Understanding:
         if self._book.consists_of(self._no_answers, words):
             return []
         slots = {place for span in self._beside(words) for place in range(span.start, span.end)}
-        return self._likeness.best([word for place, word in enumerate(words) if place not in slots])
+        best = self._likeness.best([word for place, word in enumerate(words) if place not in slots])
+        denied = not DENYING.isdisjoint(words)  # then it is asked about at most
+        return [(name, min(score, UNSURE)) for name, score in best] if denied else best
 
     def slots_beside(self, transcript: str) -> dict[str, str]:
-        """What a turn says of slots, whatever else is in it; but for texts, and for numbers and times on their own,
-        which other words may hold by chance."""
+        """What a turn of one clause that denies nothing says of slots, whatever else is in it; but for texts, numbers,
+        and times on their own, which other words may hold by chance."""
         turn = self._book.turn(transcript, hesitant=False)
-        return self._slots_of(turn, self._beside(turn.words))
+        simple = len(turn.clauses()) == 1 and DENYING.isdisjoint(turn.words)
+        return self._slots_of(turn, self._beside(turn.words)) if simple else {}
 
-    def _beside(self, words: tuple[str, ...], *, numbers: bool = False) -> list[Span]:
+    def _beside(self, words: tuple[str, ...]) -> list[Span]:
         beside: list[Span] = []
         for place, spans in enumerate(self._book.find(words)):
-            answers = [span for span in spans if span.kind == ANSWER and self._stands_beside(span, words, numbers)]
+            answers = [span for span in spans if span.kind == ANSWER and self._stands_beside(span, words)]
             if answers and (not beside or place >= beside[-1].end):
                 beside.append(max(answers, key=lambda span: span.end))
         return beside
 
-    def _stands_beside(self, span: Span, words: tuple[str, ...], numbers: bool) -> bool:
+    def _stands_beside(self, span: Span, words: tuple[str, ...]) -> bool:
         types = {self._slots[name].type for name, _ in span.slots}
-        if types == {"number"}:
-            return numbers
         if span.bare and ("time" in types or are_numbers(words[span.start : span.start + 1])):
             return False
         return types <= {"date", "choice", "time"}
@@ -206,8 +211,9 @@ class Understanding:
         """What it means for the agent. Until it is `final`: phrases from the first word on, or a clear beginning."""
         turn = self._book.turn(transcript, expect, hesitant=False)
         words, corrects = turn.words, expect is Expect.YES_NO  # elsewhere "the first one" is what a television says
-        found = self._book.find(words, corrects=corrects)
-        understood = self._read(turn, found) or (self._clause(turn, found) if final and not over else Understood())
+        found = self._book.find(words, corrects=corrects, around=not corrects)
+        clause = final and not over and not corrects
+        understood = self._read(turn, found) or (self._clause(turn, found) if clause else Understood())
         if self._book.consists_of(self._backchannels, words):
             asked = expect is Expect.YES_NO and self.agrees(transcript)
             return Meaning.TURN if asked or (understood and not over) else Meaning.BACKCHANNEL
@@ -252,20 +258,25 @@ class Understanding:
         """What one clause of the turn wishes, where no other is understood as something else: "I have a toothache, and
         I need to see somebody"."""
         wishes: list[Understood] = []
-        for start, end in turn.clauses():
+        answers: dict[str, str] = {}
+        clauses = turn.clauses()
+        for start, end in clauses:
             run = longest_run(within(found, start, end))
-            clear = any(is_wish(span) and span.end - span.start >= CLEAR_WORDS for span in run)
-            if clear and is_enough(run, turn.words[start:end]) and not is_negated(run, turn.words):
-                wishes.append(self._meant(turn, found, run))
+            if any(map(is_wish, run)):
+                clear = any(is_wish(span) and span.end - span.start >= CLEAR_WORDS for span in run)
+                meant = clear and is_enough(run, turn.words[start:end]) and not turn.depends(start)
+                if meant and not is_denied(run, turn.words, clauses):
+                    wishes.append(self._meant(turn, found, run))
+            elif run and run[-1].end - run[0].start == end - start:
+                answers |= self._slots_of(turn, [span for span in run if span.kind == ANSWER])
         same = len({(wish.intent, wish.built_in) for wish in wishes}) == 1
         if not same or any(wish.denied or wish.wrong for wish in wishes):
             return Understood()
-        beside = self._slots_of(turn, self._beside(turn.words, numbers=True))
-        return msgspec.structs.replace(wishes[-1], slots=beside | wishes[-1].slots)
+        return msgspec.structs.replace(wishes[-1], slots=answers | wishes[-1].slots)
 
     def _read(self, turn: SpokenTurn, found: Found) -> Understood:
         run = longest_run(found)
-        enough = is_enough(run, turn.words) and not is_negated(run, turn.words)
+        enough = is_enough(run, turn.words) and not is_denied(run, turn.words, turn.clauses())
         return self._meant(turn, found, run) if enough else Understood()
 
     def _meant(self, turn: SpokenTurn, found: Found, run: Sequence[Span]) -> Understood:
@@ -277,6 +288,8 @@ class Understanding:
         built_in = name.get(BUILT_IN, "")
         around = [span for spans in found for span in spans if span.end <= run[0].start or span.start >= run[-1].end]
         if built_in in ("yes", "no") and {"yes", "no"} <= {s.name for s in (*meant, *around) if s.kind == BUILT_IN}:
+            built_in = UNCLEAR
+        if built_in == "yes" and not DOUBTING.isdisjoint(turn.words[: run[0].start] + turn.words[run[0].end :]):
             built_in = UNCLEAR
         if built_in == "no" and any(span.name == "goodbye" for span in meant):
             built_in = "goodbye"

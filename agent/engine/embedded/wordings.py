@@ -15,28 +15,27 @@ HELLO = [
 ]
 # Whoever ends so will go on.
 LEADING_UP = [
-    "(i'm | i am | we're | i was | we were) [just | only] (wondering | hoping | thinking | trying | meaning) "
-    "[if | whether | about | that | of | to | for]",
-    "[if | whether] (i | we | you | someone | somebody) (can | could | might) [please | possibly | just] [have | get]",
+    "(i'm | i am | we're | i was | we were) [just] (wondering | hoping | thinking) "
+    "[if | whether | about | of | to | for]",
+    "(i'm | i am | we're) [just] trying to",
+    "(if | whether) (i | we | someone | somebody) (can | could | might) [please | possibly | just] [have | get]",
     "(i'm | we're) [just] (calling | ringing | phoning | looking) [up] [to | about | because | for | so]",
-    "(i'd | we'd | i | we) [just | really] (like | love | want | wanted | need | have | wish) to "
+    "(i'd | we'd | i | we) [just | really] (like | love | want | wanted | need) to "
     "[ask | know | check | see | find out | speak to you] [if | whether | about | for]",
-    "(i | we) [just | really] (need | want | wanted | must) [a | an | some]",
+    "(i | we) [just | really] (need | want | wanted) [a | an | some]",
     "(i'm | i am) (afraid | sorry) [but]",
     "(can | could | may | might | would) (i | you | we) [please | possibly | just] "
     "(tell me | let me know | help me | ask you | ask) [if | whether | about | with | to]",
-    "do you (know | think) [if | whether]",
-    "[is it | would it be] [at all] possible [for (me | us)] to [have | get]",
+    "do you (know | think) (if | whether)",
+    "do you think (i | we | you | someone | somebody) (can | could | might)",
+    "(is it | would it be) [at all] possible [for (me | us)] to [have | get]",
     "is there any (chance | way) [of | that | to] [i | we | you] [can | could]",
-    "(would | do) you mind",
+    "would you mind",
     "(i'm | we're) after",
     "(i've | we've | i have | we have) got to",
     "is it too (late | early) to",
-    "(he | she | they | my (wife | husband | son | daughter | mother | mum | mom | father | dad | friend | partner)) "
-    "(wants | needs | would like) [to | a | an | some]",
+    "my (wife | husband | son | daughter | partner) (wants | needs | would like) [to | a | an | some]",
     "what (i | we) (need | want) is [to]",
-    "(it's | this is) (about | regarding)",
-    "the (thing | problem) is",
     "(because | but)",
 ]
 BEHIND = [
@@ -54,7 +53,10 @@ BUILT_IN: dict[BuiltIn, list[str]] = {
         "[fine] [for (me | us)]",
         "[that] sounds (good | great | fine | perfect | about right)",
     ],
-    "no": ["(that's | that is | that'll be | that was) everything [for (today | now) | i (need | needed | wanted)]"],
+    "no": [
+        "not (any more | now | today | really | at the moment)",
+        "(that's | that is | that'll be | that was) everything [for (today | now) | i (need | needed | wanted)]",
+    ],
     "person": [
         "(speak | talk) (to | with) (someone | somebody | anyone) [real | human] "
         "[(at | in | from) [the] (reception | office | front desk | desk | team)]",

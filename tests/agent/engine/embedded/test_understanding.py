@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import config
 from agent.engine.base import Expect, Meaning
+from agent.engine.embedded.likeness import SURE
 from agent.engine.embedded.understanding import UNCLEAR, Understanding, Understood
 from config.agent import load_agent
 from config.dialogue import Dialogue
@@ -81,7 +82,8 @@ def test_one_clause_may_say_it_all(said: str, understood: Understood) -> None:
     ("said", "slots"),
     [
         ("the children are free on Monday at ten o'clock", {"day": "Monday", "time": "ten o'clock"}),
-        ("Monday is when I tidy up, Tuesday is free", {"day": "Tuesday"}),
+        ("Monday is when I tidy up, Tuesday is free", {}),
+        ("not on Monday at ten o'clock I think", {}),
         ("ten of us and 1234 others", {}),
         ("nothing", {}),
     ],
@@ -206,7 +208,7 @@ def test_the_answer_among_words_that_say_nothing_is_all_of_it(said: str, expect:
 
 
 def test_a_wish_in_one_clause_takes_what_the_others_say_of_it() -> None:
-    understood = UNDERSTANDING.read("I'd like to cancel my appointment, I lost the card, the one with 1234 on it.")
+    understood = UNDERSTANDING.read("I'd like to cancel my appointment, I lost the card, the number is 1234.")
     assert understood == Understood("cancel", slots={"number": "1234"})
     assert UNDERSTANDING.meaning("I lost my card, where is your office?", Expect.OPEN) is Meaning.TURN
     assert UNDERSTANDING.meaning("I lost my card, where is your office?", Expect.OPEN, over=True) is Meaning.NOTHING
@@ -220,7 +222,52 @@ def test_a_wish_in_one_clause_takes_what_the_others_say_of_it() -> None:
         "Please don't cancel my appointment number one two three four.",
         "I do not want to book an appointment on Monday at ten o'clock.",
         "I never said it, and I don't need to cancel my appointment.",
+        "I am not sure I want to cancel my appointment.",
+        "It is not possible to cancel my appointment online.",
+        "You can't just cancel my appointment.",
+        "My friend wants to cancel my appointment, but I want to keep it.",
+        "I have an appointment on Monday at nine, and I will be late.",
+        "I was trying to talk to someone, but nobody answered.",
     ],
 )
 def test_what_the_caller_does_not_wish_is_not_done(said: str) -> None:
-    assert not UNDERSTANDING.read(said).intent
+    assert not UNDERSTANDING.read(said)
+    assert all(score < SURE for _, score in UNDERSTANDING.guess(said))
+
+
+@pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        ("I'd like to cancel my appointment, I was born in 1984.", Understood("cancel")),
+        ("I'd like to cancel my appointment, I live at 1234 Oak Street.", Understood("cancel")),
+        (
+            "Cancel my appointment, the number is 1234. My phone is 5678.",
+            Understood("cancel", slots={"number": "1234"}),
+        ),
+        ("We went there on Monday with the dog, and I need an appointment.", Understood("book")),
+        ("I'd like to see a dentist. Monday doesn't work for me.", Understood("book")),
+        (
+            "If you are closed on Friday, I need an appointment on Thursday.",
+            Understood("book", slots={"day": "Thursday"}),
+        ),
+    ],
+)
+def test_of_other_clauses_only_whole_answers_count(said: str, understood: Understood) -> None:
+    assert UNDERSTANDING.read(said) == understood
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "that's right, but I'm afraid I need to keep it",
+        "yes, but is there any way you can move it",
+        "yes, I just wanted to know if it costs something",
+        "do you think it will be okay?",
+        "I'd like to ask if that is right",
+        "I was wondering if that is correct",
+        "I'm not sure, but I think that would be okay",
+        "I think it would be okay, but let me ask my wife",
+    ],
+)
+def test_doubt_is_no_yes(said: str) -> None:
+    assert UNDERSTANDING.read(said, Expect.YES_NO).built_in != "yes"
