@@ -5,6 +5,7 @@ from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.numerals import are_numbers
 from agent.engine.embedded.phrase_book import PhraseBook, plain
 from agent.engine.embedded.phrase_run import (
+    AROUND,
     BUILT_IN,
     CORRECTION,
     FILLER,
@@ -42,7 +43,9 @@ class Completeness:
         row = longest_run(found)
         whole = bool(row) and row[-1].end - row[0].start == len(words)
         question = transcript.rstrip().endswith("?")
-        if self._ends_in_half_a_number(words, whole, expect, digits) or self._hangs(words, found, question=question):
+        if self._ends_in_half_a_number(words, whole, expect, digits):
+            return False
+        if not _ends_with_phrase(words, found) and self._hangs(words, found, question=question):
             return False
         if expect is Expect.TEXT:
             return False if are_numbers(words) else None  # "Twelve," of twelve Hill Road
@@ -50,7 +53,8 @@ class Completeness:
             # After "wait", or "the number", the caller may well go on.
             may_go_on = row[-1].name == "stop" or row[-1].kind == CORRECTION or not self._answers(row, expect, digits)
             return None if may_go_on else True
-        return False if self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
+        half = not _ends_with_phrase(words, found) and self._ends_in_half_a_phrase(words, found, corrects=corrects)
+        return False if half else None
 
     def may_go_on(self, transcript: str, expect: Expect) -> bool:
         """Whether it is a whole request, but does not hold what is asked for next, and callers often say that along:
@@ -117,11 +121,14 @@ class Completeness:
         return any(len(words) in self._book.reached(hanging, words, start, once=True) for start in starts)
 
     def _ends_in_half_a_phrase(self, words: tuple[str, ...], found: Found, *, corrects: bool) -> bool:
-        """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones. No
-        more must follow where a phrase of several words ends."""
-        if any(span.end == len(words) > span.start + 1 and span.kind != FILLER for spans in found for span in spans):
-            return False
-        starts = {0, *ends(found), *range(len(words) - 1)}
+        """One word may begin a phrase only where another ended; more may do so anywhere, such as after strange ones."""
+        ended = ends([[span for span in spans if span.name != AROUND] for spans in found])
+        starts = {0, *ended, *range(len(words) - 1)}
         # Within a number nothing else begins.
         starts -= {at for at in range(1, len(words)) if words[at] in DIGITS and words[at - 1] in DIGITS}
         return any(self._book.begins_phrase(words, start, corrects=corrects) for start in starts)
+
+
+def _ends_with_phrase(words: tuple[str, ...], found: Found) -> bool:
+    """Whether a phrase of several words, and none that only leads on, ends with them: no more must follow."""
+    return any(span.end == len(words) > span.start + 1 and span.kind != FILLER for spans in found for span in spans)

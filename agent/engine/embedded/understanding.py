@@ -211,9 +211,9 @@ class Understanding:
         """What it means for the agent. Until it is `final`: phrases from the first word on, or a clear beginning."""
         turn = self._book.turn(transcript, expect, hesitant=False)
         words, corrects = turn.words, expect is Expect.YES_NO  # elsewhere "the first one" is what a television says
-        found = self._book.find(words, corrects=corrects, around=not corrects)
-        clause = final and not over and not corrects
-        understood = self._read(turn, found) or (self._clause(turn, found) if clause else Understood())
+        free = not over and not corrects  # over the agent so much is said that is not for it
+        found = self._book.find(words, corrects=corrects, around=free)
+        understood = self._read(turn, found) or (self._clause(turn, found) if final and free else Understood())
         if self._book.consists_of(self._backchannels, words):
             asked = expect is Expect.YES_NO and self.agrees(transcript)
             return Meaning.TURN if asked or (understood and not over) else Meaning.BACKCHANNEL

@@ -135,3 +135,22 @@ def test_whether_callers_often_add_what_is_asked_for_next(
     agent: Completeness, words: str, expect: Expect, may_go_on: bool
 ) -> None:
     assert agent.may_go_on(words, expect) is may_go_on
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I have a toothache and I need to see somebody.",
+        "I need it.",
+        "Can you help me?",
+        "How much is it?",
+        "I'm calling for my son.",
+        "Is that possible?",
+        "Yes, we are.",
+        "That's everything I wanted.",
+        "I need to ask my wife.",
+        "I need someone.",
+    ],
+)
+def test_an_ordinary_sentence_needs_no_more(said: str) -> None:
+    assert DESK.complete(said, Expect.OPEN) is not False

@@ -271,3 +271,9 @@ def test_of_other_clauses_only_whole_answers_count(said: str, understood: Unders
 )
 def test_doubt_is_no_yes(said: str) -> None:
     assert UNDERSTANDING.read(said, Expect.YES_NO).built_in != "yes"
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_over_the_agent_what_leads_up_to_a_wish_counts_like_other_words(over: bool) -> None:
+    said = "but is there any chance that we could have an appointment because"
+    assert UNDERSTANDING.meaning(said, Expect.OPEN, over=over) is (Meaning.NOTHING if over else Meaning.TURN)
