@@ -2,8 +2,8 @@
 
 The rules are silence alone, endpointing without the words (turn.adapt_transcript off), and endpointing as it is. With
 --eot-bench FOLDER, which holds eot-bench's public set (see bench/eot_rows.py), that is heard in place of our own. Both
-go by telephone, mu-law at 8 kHz. Of our own set --half seen (the default) is for work on voxline, --half unseen to be
-looked at once, at the end. Writes bench/results/turns-eot-DATE.json.
+go by telephone, mu-law at 8 kHz. Of our own set --half seen (the default) is for work on voxline, the others are to
+be looked at once, at the end. Writes bench/results/turns-eot-DATE.json.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""The project's own set of turns with pauses in them, in two halves: one that was looked at, and one looked at once.
+"""The project's own set of turns with pauses in them, in three parts with other voices and other sentences each.
 
-Three kinds of turns: whole sentences that an agent's dialogue expects, in voices of Kokoro, with a pause where a comma
-stands; recordings of the simulated callers one after another, as of a caller who goes on after a whole sentence; and
-people in open speech, as tests/recordings has them. The pauses are brought to each of PAUSES_MS. Both halves have other
-voices and other sentences.
+"seen" is for work on voxline, "unseen" for the end of it; "third" is by somebody who had seen neither. Four kinds of
+turns: whole sentences that an agent's dialogue expects, in voices of Kokoro, with a pause where a comma stands;
+recordings of the simulated callers one after another, as of a caller who goes on after a whole sentence; people in open
+speech, as tests/recordings has them; and open speech to the front desk. The pauses are brought to each of PAUSES_MS.
 """
 
 import re
@@ -66,7 +66,7 @@ class PausedTurn(msgspec.Struct, frozen=True):
 
 
 class Half(msgspec.Struct, frozen=True):
-    """One half of the set."""
+    """One part of the set."""
 
     spoken: tuple[Sentence, ...]  # whole, by each of `speakers`
     speakers: tuple[str, ...]
