@@ -35,7 +35,7 @@ test: .venv/test ## set up and run the tests
 	@$(BIN)/python -m tests.debian
 
 test-slow: .venv/slow ## the rest of the tests: floods, leaks, baresip, models in calls, the GPU's kernels, benchmarks in small
-	$(BIN)/pytest -n 6 --dist loadfile -m 'slow and not alone'
+	$(BIN)/pytest -n 4 --dist loadfile -m 'slow and not alone'
 	$(BIN)/pytest -m 'slow and alone'
 	@$(BIN)/python -m tests.debian
 
