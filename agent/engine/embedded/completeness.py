@@ -45,7 +45,8 @@ class Completeness:
         question = transcript.rstrip().endswith("?")
         if self._ends_in_half_a_number(words, whole, expect, digits):
             return False
-        if not _ends_with_phrase(words, found) and self._hangs(words, found, question=question):
+        ended = _ends_with_phrase(words, found)
+        if not ended and self._hangs(words, found, question=question):
             return False
         if expect is Expect.TEXT:
             return False if are_numbers(words) else None  # "Twelve," of twelve Hill Road
@@ -53,8 +54,7 @@ class Completeness:
             # After "wait", or "the number", the caller may well go on.
             may_go_on = row[-1].name == "stop" or row[-1].kind == CORRECTION or not self._answers(row, expect, digits)
             return None if may_go_on else True
-        half = not _ends_with_phrase(words, found) and self._ends_in_half_a_phrase(words, found, corrects=corrects)
-        return False if half else None
+        return False if not ended and self._ends_in_half_a_phrase(words, found, corrects=corrects) else None
 
     def may_go_on(self, transcript: str, expect: Expect) -> bool:
         """Whether it is a whole request, but does not hold what is asked for next, and callers often say that along:
