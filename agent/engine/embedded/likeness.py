@@ -41,23 +41,26 @@ class Likeness:
             for name, intent in dialogue.intents.items()
             if intent.about
         }
+        # In the order of the phrases, not of a set, which differs from one process to the next.
         uses = Counter(
-            word for phrases in self._phrases.values() for word in {word for each in phrases for word in _words(each)}
+            word
+            for phrases in self._phrases.values()
+            for word in dict.fromkeys(word for each in phrases for word in _words(each))
         )
         self._weights = {word: COMMON_WEIGHT if word in LIGHT else 1 / count for word, count in uses.items()}
 
     def best(self, words: Sequence[str]) -> list[tuple[str, float]]:
         """The one or two intents that the turn may mean, with their scores; none if it is like nothing. The second
         counts only where the first does not lead by MARGIN."""
-        spoken = self._repaired(set(words))
+        spoken = self._repaired(words)
         scores = {name: max(self._score(each, spoken) for each in phrases) for name, phrases in self._phrases.items()}
         ranked = sorted(scores.items(), key=lambda item: -item[1])[:2]
         return [item for item in ranked if item[1] >= MAYBE and item[1] > ranked[0][1] - MARGIN]
 
-    def _repaired(self, words: set[str]) -> dict[str, float]:
+    def _repaired(self, words: Sequence[str]) -> dict[str, float]:
         """The words with what each counts; one that is a letter away from a known one counts as that."""
         known: dict[str, float] = {}
-        for word in words:
+        for word in dict.fromkeys(words):
             near = [] if word in self._weights else [other for other in self._weights if _is_near(word, other)]
             known[near[0] if near else word] = NEAR if near else 1.0
         return known

@@ -1,5 +1,8 @@
 """Turns that are nearly a phrase."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from agent.engine.embedded.likeness import MAYBE, SURE
 from agent.engine.embedded.understanding import Understanding
 from config.agent import load_agent
 
-PLUMBER = load_agent(Path(__file__).parents[4] / "examples" / "agents" / "plumber.yaml")
+ROOT = Path(__file__).parents[4]
+PLUMBER = load_agent(ROOT / "examples" / "agents" / "plumber.yaml")
 assert PLUMBER.dialogue
 UNDERSTANDING = Understanding(PLUMBER.dialogue)
 
@@ -52,6 +56,24 @@ def test_what_may_mean_an_intent_is_asked_about(said: str, intents: set[str]) ->
 )
 def test_what_strangers_say_is_like_nothing(said: str) -> None:
     assert UNDERSTANDING.guess(said) == []
+
+
+SAID = (
+    "i have to cancel my appointment",
+    "it's an emergency there's water everywhere",
+    "the plane was two hours late and who left the tap over the kitchen floor running",
+)
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2", "3"])
+def test_a_score_is_the_same_in_every_process(seed: str) -> None:
+    """Whose sets have other orders: sums of floats and near words must not follow them."""
+    code = f"from {__name__} import SAID, UNDERSTANDING; print(*map(UNDERSTANDING.guess, SAID))"
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == " ".join(str(UNDERSTANDING.guess(said)) for said in SAID)
 
 
 @given(st.lists(st.sampled_from(STRANGERS), min_size=5, max_size=12))
