@@ -6,15 +6,20 @@ length of the audio, and a group of tokens repeated in a loop is kept once.
 """
 
 import hashlib
+import math
 import re
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import onnxruntime
 
 from agent.engine.base import FloatArray
+from agent.engine.embedded.beam import likeliest
+from agent.engine.embedded.numerals import words_of
 from agent.exceptions import EngineError
 from audio.rate import WIDE_RATE
 
@@ -31,6 +36,9 @@ REPEATS, SHORT, REPEATS_OF_SHORT = 4, 3, 7  # times in a row that make a loop; "
 # What it writes, and what it was that callers said.
 SPELLINGS = {"good-by": "goodbye", "no weight": "no wait"}
 BEGIN, END = 1, 2  # tokens
+WIDTH = 8  # alternatives that are pursued at once; many differ in a comma
+
+T = TypeVar("T")
 
 _BYTE = re.compile(rb"<0x([0-9A-F]{2})>")
 _SPECIAL = re.compile(r"<[^>]*>")
@@ -45,6 +53,54 @@ def model_folder() -> Path:
     raise EngineError(f"Moonshine is not installed: {INSTALL}")
 
 
+class Alternative(msgspec.Struct, frozen=True):
+    """A transcript that the audio may have."""
+
+    text: str
+    share: float  # of the likelihood of all that were looked at
+
+
+class Decoding:
+    """The decoder at work on one audio: what it has written so far, in one row or in several at once."""
+
+    def __init__(self, decoder: onnxruntime.InferenceSession, states: FloatArray, mask: Any) -> None:
+        """The encoder's states, and its mask, which is as long as the audio, not as the states."""
+        self._decoder = decoder
+        self._audio = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
+        inputs = {item.name: item.shape for item in decoder.get_inputs()}
+        self._past = {
+            name: np.zeros((1, shape[1], 0, shape[3]), np.float32)
+            for name, shape in inputs.items()
+            if name.startswith("past_key_values")
+        }
+        self._outputs = [item.name for item in decoder.get_outputs()]
+        self._begun = False
+
+    def step(self, tokens: Sequence[int], origins: Sequence[int] = (0,)) -> FloatArray:
+        """See beam.Step."""
+        ids = np.array(tokens, np.int64)[:, None]
+        feed = {name: np.repeat(value, len(tokens), axis=0) for name, value in self._audio.items()}
+        past = {name: self._of_rows(name, list(origins)) for name in self._past}
+        # What it has seen of the audio stays; only the first step gives it.
+        names = [name for name in self._outputs if ".encoder." not in name] if self._begun else self._outputs
+        cached = {"use_cache_branch": np.array([self._begun])}
+        logits, *present = self._decoder.run(names, {"input_ids": ids} | cached | feed | past)
+        new = {
+            name.replace("present", "past_key_values"): value for name, value in zip(names[1:], present, strict=True)
+        }
+        self._past, self._begun = past | new, True
+        return np.asarray(logits[:, -1])
+
+    def _of_rows(self, name: str, origins: list[int]) -> FloatArray:
+        """What is remembered of the rows that go on; of the audio all remember the same."""
+        past = self._past[name]
+        if origins == list(range(len(past))):
+            return past
+        if ".encoder." in name:
+            return past[: len(origins)] if len(origins) <= len(past) else np.repeat(past[:1], len(origins), axis=0)
+        return past[origins]
+
+
 class Moonshine:
     """The network. `text` may be called from any thread, by one at a time; it does not hold the GIL while it works."""
 
@@ -55,38 +111,46 @@ class Moonshine:
         self._encoder = _session(files["encoder_model.ort"])
         self._decoder = _session(files["decoder_model_merged.ort"])
         self._pieces = _pieces(files["tokenizer.bin"])
-        inputs = {item.name: item.shape for item in self._decoder.get_inputs()}
-        self._past = {name: shape for name, shape in inputs.items() if name.startswith("past_key_values")}
-        self._outputs = [item.name for item in self._decoder.get_outputs()]
-        self._new_outputs = [name for name in self._outputs if ".encoder." not in name]
         self.text(np.zeros(WIDE_RATE, np.float32))
 
     def text(self, audio: FloatArray) -> str:
         """What is said in mono audio at 16 kHz in -1..1, at most some 30 s of it; "" where that is nothing. Raises
         EngineError."""
+        return self._joined(self._run(audio, self._likeliest_tokens))
+
+    def alternatives(self, audio: FloatArray) -> list[Alternative]:
+        """What may be said in it, the likeliest first. Takes some two and a half times as long as `text`. Raises
+        EngineError."""
+        found = self._run(audio, lambda decoding, most: likeliest(decoding.step, BEGIN, END, most=most, width=WIDTH))
+        shares: dict[tuple[str, ...], float] = {}
+        texts: dict[tuple[str, ...], str] = {}
+        for score, tokens in found:
+            text = self._joined(tokens)
+            words = tuple(words_of(text))  # commas and capitals make no other transcript
+            texts.setdefault(words, text)
+            shares[words] = shares.get(words, 0.0) + math.exp(score)
+        total = sum(shares.values())
+        return [
+            Alternative(texts[words], shares[words] / total)
+            for words in sorted(shares, key=shares.__getitem__, reverse=True)
+        ]
+
+    def _run(self, audio: FloatArray, search: Callable[[Decoding, int], T]) -> T:
+        """A search for the tokens of the audio, and how many of them there are at most."""
         most = int(TOKENS_A_SECOND * len(audio) / WIDE_RATE) + MORE_TOKENS
         audio = np.pad(audio, (0, SILENCE))
         mask = np.ones((1, len(audio)), np.int64)
         try:
             states = self._encoder.run(None, {"input_values": audio[None], "attention_mask": mask})[0]
-            return self._joined(self._tokens(states, mask, most))
+            return search(Decoding(self._decoder, states, mask), most)
         except Exception as error:  # onnxruntime's own, of many kinds
             raise EngineError(f"Moonshine failed: {error}") from error
 
-    def _tokens(self, states: Any, mask: Any, most: int) -> list[int]:
-        """The likeliest token after each, at most so many. The mask is as long as the audio, not as the states."""
-        feed = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
-        past = {name: np.zeros((1, shape[1], 0, shape[3]), np.float32) for name, shape in self._past.items()}
+    def _likeliest_tokens(self, decoding: Decoding, most: int) -> list[int]:
+        """The likeliest token after each, at most so many."""
         tokens = [BEGIN]
-        for number in range(most):
-            step = {"input_ids": np.array([tokens[-1:]], np.int64), "use_cache_branch": np.array([number > 0])}
-            # What it has seen of the audio stays; only the first step gives it.
-            names = self._new_outputs if number else self._outputs
-            logits, *present = self._decoder.run(names, feed | step | past)
-            past |= {
-                name.replace("present", "past_key_values"): new for name, new in zip(names[1:], present, strict=True)
-            }
-            token = int(logits[0, -1].argmax())
+        for _ in range(most):
+            token = int(decoding.step(tokens[-1:])[0].argmax())
             if token == END:
                 break
             tokens.append(token)

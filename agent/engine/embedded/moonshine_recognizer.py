@@ -15,12 +15,11 @@ import msgspec
 import numpy as np
 import soxr
 
-from agent.engine.base import DigitRange, Expect, FloatArray, Meaning, SpeechBlock, Transcript, clearest
+from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock, Transcript, clearest
 from agent.engine.embedded.ending import leads_on
-from agent.engine.embedded.matching import DIGITS
-from agent.engine.embedded.moonshine import Moonshine
+from agent.engine.embedded.moonshine import Alternative, Moonshine
 from agent.engine.embedded.noise import reduced
-from agent.engine.embedded.numerals import words_of
+from agent.engine.embedded.transcript_choice import TranscriptChoice, as_expected
 from agent.engine.embedded.understanding import Understanding
 from agent.engine.meaning import meaning_of
 from agent.exceptions import EngineError
@@ -36,10 +35,9 @@ SURE_WORDS = 2  # over the agent, before it is over; a single word is judged whe
 FINISH_S = 5.0  # an utterance waits no longer than this for its turn
 MAX_MS = 90_000  # of one utterance; the rest is not heard
 LONGEST_MS, SHORTEST_MS = 8_000, 4_000  # heard as a whole; of more, the part up to the quietest moment is kept as text
+ALTERNATIVES_MS = 6_000  # of an utterance, no longer than which it is searched for alternatives
 MAX_UTTERANCES = 1000
 SILENT_DBFS = -55.0  # an utterance whose loudest 200 ms are below holds no words, whatever the network invents
-# Where digits are expected, words that sound like them.
-HOMOPHONES = {"to": "two", "too": "two", "for": "four", "ate": "eight", "won": "one", "o": "oh"}
 
 T = TypeVar("T")
 
@@ -108,6 +106,12 @@ class HeardUtterance:
         self._text = " ".join(filter(None, parts))
         return self._text
 
+    def alternatives(self, moonshine: Moonshine) -> list[Alternative]:
+        """What it may be instead, where it is short. Runs in the model's thread."""
+        if self._before or self._ms > ALTERNATIVES_MS or self.cancelled:
+            return []
+        return moonshine.alternatives(reduced(_audio_of(bytes(self._audio), self.rate)))
+
 
 class MoonshineRecognizer:
     """The recognizer of all agents. One utterance is heard at a time, in a thread, without the GIL."""
@@ -173,10 +177,11 @@ class MoonshineRecognizer:
 
     def _heard(self, utterance: HeardUtterance, *, final: bool) -> Transcript:
         """In the thread: its words so far, and what they mean."""
-        text = utterance.hear(self._moonshine, final=final)
-        if utterance.expect is Expect.DIGITS:
-            text = _with_digits(text, utterance.expect_digits)
+        text = as_expected(utterance.hear(self._moonshine, final=final), utterance.expect, utterance.expect_digits)
         understanding = self._understandings.get(utterance.agent)
+        if understanding and final and not utterance.over:
+            choice = TranscriptChoice(understanding, utterance.expect, utterance.expect_digits)
+            text = choice.meant(text, lambda: utterance.alternatives(self._moonshine))
         complete, may_go_on = None, False
         if understanding is None:
             meaning = meaning_of(text)
@@ -212,20 +217,6 @@ def _is_sure(understanding: Understanding | None, text: str) -> bool:
     """Whether so little of what is said over the agent is enough. The first half of "uh-huh" is heard as "no"."""
     is_stop = understanding is not None and understanding.read(text).built_in == "stop"
     return is_stop or len(text.split()) >= SURE_WORDS
-
-
-def _with_digits(text: str, expected: DigitRange) -> str:
-    """The text with words that sound like digits replaced by these digits, where they follow a digit, or come before
-    the others and one of the `expected` is missing."""
-    words: list[str] = []
-    for word in text.split():
-        plain = word.lower().strip(".,?!")
-        after = words_of(words[-1])[-1:] if words else []
-        words.append(HOMOPHONES.get(plain, word) if after and after[0] in DIGITS else word)
-    first = words[0].lower().strip(".,?!") if words else ""
-    if first in HOMOPHONES and sum(word in DIGITS for word in words_of(" ".join(words))) == expected[1] - 1:
-        words[0] = HOMOPHONES[first]
-    return " ".join(words)
 
 
 def _audio_of(pcm: bytes, rate: int) -> FloatArray:

@@ -139,6 +139,14 @@ class PhraseBook:
                 reached |= {span.end for span in found[start]}
         return len(words) if len(words) in reached else most
 
+    def holds_part(self, words: tuple[str, ...]) -> bool:
+        """Whether they hold so much of a phrase that it is hardly by chance: a value of two words, or three that begin
+        a phrase."""
+        begins = (words[at : at + 3] for at in range(len(words) - 2))
+        spans = (span for spans in self.find(words) for span in spans)
+        long = any(span.kind != FILLER and span.end > span.start + 1 for span in spans)
+        return long or any(self.begins_phrase(some, 0, corrects=False) for some in begins)
+
     def consists_of(self, phrases: list[Choice], words: tuple[str, ...]) -> bool:
         """Whether the words are some of these phrases, one after another, and nothing else."""
         return bool(words) and len(words) in self.reached(phrases, words, 0)

@@ -116,6 +116,11 @@ class Understanding:
         denied = not DENYING.isdisjoint(words)  # then it is asked about at most
         return [(name, min(score, UNSURE)) for name, score in best] if denied else best
 
+    def is_like_a_phrase(self, transcript: str) -> bool:
+        """Whether it may be a phrase that was misheard: it holds a part of one, or is like an intent."""
+        holds = self._book.holds_part(self._book.turn(transcript, hesitant=False).words)
+        return holds or bool(self.guess(transcript))
+
     def slots_beside(self, transcript: str) -> dict[str, str]:
         """What a turn of one clause that denies nothing says of slots, whatever else is in it; but for texts, numbers,
         and times on their own, which other words may hold by chance."""

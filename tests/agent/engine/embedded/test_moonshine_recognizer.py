@@ -14,8 +14,8 @@ import soxr
 import config
 from agent.engine.base import Expect, FloatArray, Meaning, SpeechBlock
 from agent.engine.embedded import moonshine_recognizer as module
-from agent.engine.embedded.moonshine import Moonshine, model_folder
-from agent.engine.embedded.moonshine_recognizer import MAX_UTTERANCES, MoonshineRecognizer
+from agent.engine.embedded.moonshine import Alternative, Moonshine, model_folder
+from agent.engine.embedded.moonshine_recognizer import ALTERNATIVES_MS, MAX_UTTERANCES, MoonshineRecognizer
 from agent.engine.embedded.numerals import words_of
 from agent.engine.embedded.understanding import Understanding
 from agent.exceptions import EngineError
@@ -39,6 +39,8 @@ class Told(Moonshine):
         self.open.set()
         self.started = threading.Event()
         self.failing: Exception | None = None
+        self.others: list[Alternative] = []
+        self.searched_ms: list[int] = []
 
     def text(self, audio: FloatArray) -> str:
         self.started.set()
@@ -47,6 +49,10 @@ class Told(Moonshine):
             raise self.failing
         self.heard_ms.append(len(audio) // 16)
         return self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+
+    def alternatives(self, audio: FloatArray) -> list[Alternative]:
+        self.searched_ms.append(len(audio) // 16)
+        return self.others
 
 
 Make = Callable[..., tuple[MoonshineRecognizer, Told]]
@@ -119,23 +125,6 @@ async def test_the_rest_of_what_means_nothing_yet_is_waited_for(
     recognizer, _ = make(text)
     await recognizer.hear(block(expect=expect))
     assert (await recognizer.finish("u1")).may_go_on is may_go_on
-
-
-@pytest.mark.parametrize(
-    ("heard", "expected", "text"),
-    [
-        ("For 158229063.", (10, 10), "four 158229063."),
-        ("For 158229063.", (9, 9), "For 158229063."),
-        ("To 12", (4, 4), "To 12"),
-        ("for seven to zero for", (5, 5), "four seven two zero four"),
-        ("for seven two", (0, 0), "for seven two"),
-        ("", (4, 4), ""),
-    ],
-)
-async def test_words_that_sound_like_digits(make: Make, heard: str, expected: tuple[int, int], text: str) -> None:
-    recognizer, _ = make(heard)
-    await recognizer.hear(block(expect=Expect.DIGITS, expect_digits=expected))
-    assert (await recognizer.finish("u1")).text == text
 
 
 async def test_an_utterance_is_heard_once_when_it_is_over(make: Make) -> None:
@@ -272,6 +261,27 @@ async def test_where_digits_are_expected_words_that_sound_like_them_are_digits(m
         assert (await recognizer.finish("u1")).text == heard
         await recognizer.hear(block("u2"))
         assert (await recognizer.finish("u2")).text == text
+
+
+async def test_what_was_misheard_is_what_the_dialogue_understands(make: Make) -> None:
+    recognizer, told = make("What are your hoping hours?")
+    told.others = [Alternative("What are you hoping hours?", 0.5), Alternative("What are your opening hours?", 0.2)]
+    await recognizer.hear(block(ms=400))
+    final = await recognizer.finish("u1")
+    assert (final.text, final.meaning, final.complete) == ("What are your opening hours?", Meaning.TURN, True)
+    assert told.searched_ms == [400]
+
+
+async def test_no_other_words_are_looked_for_over_the_agent_or_of_a_long_speech(make: Make) -> None:
+    recognizer, told = make("What are your hoping hours?")
+    told.others = [Alternative("What are your opening hours?", 0.9)]
+    await recognizer.hear(block("u1", over=True))
+    assert (await recognizer.finish("u1")).text == "What are your hoping hours?"
+    await recognizer.hear(block("u2", ms=ALTERNATIVES_MS + 200))
+    assert (await recognizer.finish("u2")).text == "What are your hoping hours?"
+    await recognizer.hear(block("u3", agent="without a dialogue"))
+    assert (await recognizer.finish("u3")).text == "What are your hoping hours?"
+    assert told.searched_ms == []
 
 
 @pytest.mark.parametrize(
