@@ -20,7 +20,7 @@ import msgspec
 
 import config
 from agent.engine.base import FloatArray
-from agent.engine.embedded.moonshine import Moonshine, model_folder
+from agent.engine.embedded.moonshine import Alternative, Moonshine, model_folder
 from agent.engine.embedded.moonshine_recognizer import MoonshineRecognizer
 from agent.listening.vad import Vad
 from bench import eot_rows, eot_set
@@ -108,14 +108,26 @@ class RememberingMoonshine(Moonshine):
 
     def __init__(self, folder: Path) -> None:
         self._texts: dict[bytes, str] = {}
+        self._alternatives: dict[bytes, list[Alternative]] = {}
         super().__init__(folder)
 
     def text(self, audio: FloatArray) -> str:
         """See Moonshine."""
-        key = sha1(audio.tobytes(), usedforsecurity=False).digest()
+        key = _key(audio)
         if key not in self._texts:
             self._texts[key] = super().text(audio)
         return self._texts[key]
+
+    def alternatives(self, audio: FloatArray) -> list[Alternative]:
+        """See Moonshine."""
+        key = _key(audio)
+        if key not in self._alternatives:
+            self._alternatives[key] = super().alternatives(audio)
+        return self._alternatives[key]
+
+
+def _key(audio: FloatArray) -> bytes:
+    return sha1(audio.tobytes(), usedforsecurity=False).digest()
 
 
 async def hear(turns: Iterable[PausedTurn]) -> list[Heard]:

@@ -19,6 +19,7 @@ AROUND = "around"  # fillers that say nothing, however many there are
 DENYING = frozenset(("not", "never", "unless", "without"))
 HAVING = frozenset(("have", "has", "had", "booked", "ordered"))
 SUBJECTS = frozenset(("i", "we", "you", "he", "she", "they"))
+_NEEDED = re.compile(r"\b(do|did|will|would|should) (i|we) (really |still |also )?(need|require|have to)\b")
 _THERE_IS_NO = re.compile(r"\b(is|are|was|have|has|got) no$")
 
 
@@ -99,11 +100,19 @@ def is_wish(span: Span) -> bool:
     return span.kind == INTENT or (span.kind == BUILT_IN and span.name == "person")
 
 
+def is_asked_if_needed(words: Sequence[str]) -> bool:
+    """Whether it is a question such as "do I need an appointment?"."""
+    return bool(_NEEDED.search(" ".join(words)))
+
+
 def is_denied(run: Sequence[Span], words: tuple[str, ...], clauses: Sequence[tuple[int, int]]) -> bool:
     """Whether a wish in it is what the caller does not wish ("please don't cancel my appointment"), or has ("I have an
-    appointment on Monday")."""
+    appointment on Monday"), or may not need."""
     for span in filter(is_wish, run):
-        before = words[max(start for start, _ in clauses if start <= span.start) : span.start]
+        begin = max(start for start, _ in clauses if start <= span.start)
+        if is_asked_if_needed(words[begin : span.end]):
+            return True
+        before = words[begin : span.start]
         last = before[-1] if before and span is run[0] else ""
         has = last in HAVING or (last in SUBJECTS and words[span.start] == "have")
         if has or not DENYING.isdisjoint(before) or _THERE_IS_NO.search(" ".join(before)):

@@ -25,6 +25,7 @@ from agent.engine.embedded.phrase_run import (
     NEGATION,
     Found,
     Span,
+    is_asked_if_needed,
     is_denied,
     is_enough,
     is_wish,
@@ -113,7 +114,7 @@ class Understanding:
             return []
         slots = {place for span in self._beside(words) for place in range(span.start, span.end)}
         best = self._likeness.best([word for place, word in enumerate(words) if place not in slots])
-        denied = not DENYING.isdisjoint(words)  # then it is asked about at most
+        denied = not DENYING.isdisjoint(words) or is_asked_if_needed(words)  # then it is asked about at most
         return [(name, min(score, UNSURE)) for name, score in best] if denied else best
 
     def is_like_a_phrase(self, transcript: str) -> bool:

@@ -20,6 +20,8 @@ from agent.engine.embedded.moonshine import (
     REPEATS_OF_SHORT,
     SHA256,
     SHORT,
+    WIDTH,
+    Decoding,
     Moonshine,
     model_folder,
 )
@@ -63,6 +65,23 @@ def test_recorded_voices_are_understood_and_written_as_dialogues_have_it(moonshi
     for text, voice in (("No, wait.", "am_michael"), ("Goodbye.", "af_heart"), ("Cancel my appointment.", "bm_george")):
         audio, rate = soundfile.read(path_of(text, voice), dtype="float32")
         assert words_of(moonshine.text(wide(telephone(audio, rate)))) == words_of(text)
+
+
+def test_alternatives_are_other_words_with_their_shares_the_likeliest_first(moonshine: Moonshine) -> None:
+    for text, voice in (("No, wait.", "am_michael"), ("Goodbye.", "af_heart"), ("Cancel my appointment.", "bm_george")):
+        audio, rate = soundfile.read(path_of(text, voice), dtype="float32")
+        found = moonshine.alternatives(wide(telephone(audio, rate)))
+        shares = [other.share for other in found]
+        assert words_of(found[0].text) == words_of(text)
+        assert len({tuple(words_of(other.text)) for other in found}) == len(found) > 1  # no two for a comma
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) == pytest.approx(1)
+
+
+def test_alternatives_of_silence_noise_and_next_to_nothing_end(moonshine: Moonshine) -> None:
+    noise = np.random.default_rng(0).standard_normal(6 * RATE).astype(np.float32)
+    for audio in (np.zeros(0, np.float32), np.zeros(160, np.float32), np.zeros(RATE, np.float32), 0.02 * noise):
+        assert len(moonshine.alternatives(audio)) <= WIDTH
 
 
 def test_silence_noise_and_next_to_nothing_end(moonshine: Moonshine) -> None:
@@ -114,9 +133,10 @@ def test_a_network_that_onnxruntime_does_not_run_is_an_engine_error(
 
 
 def test_a_run_that_fails_is_an_engine_error(moonshine: Moonshine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moonshine, "_past", {})  # the network is given too little
-    with pytest.raises(EngineError, match="Moonshine failed: "):
-        moonshine.text(np.zeros(RATE, np.float32))
+    monkeypatch.setattr(Decoding, "_of_rows", lambda *_: np.zeros(0, np.float32))  # the network is given too little
+    for heard in (moonshine.text, moonshine.alternatives):
+        with pytest.raises(EngineError, match="Moonshine failed: "):
+            heard(np.zeros(RATE, np.float32))
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

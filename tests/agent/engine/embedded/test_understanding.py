@@ -228,6 +228,9 @@ def test_a_wish_in_one_clause_takes_what_the_others_say_of_it() -> None:
         "My friend wants to cancel my appointment, but I want to keep it.",
         "I have an appointment on Monday at nine, and I will be late.",
         "I was trying to talk to someone, but nobody answered.",
+        "Do I need an appointment?",
+        "Hi, do we still have to book an appointment?",
+        "Will I need to cancel my appointment then?",
     ],
 )
 def test_what_the_caller_does_not_wish_is_not_done(said: str) -> None:
