@@ -10,8 +10,8 @@ from difflib import SequenceMatcher
 from agent.engine.base import DigitRange, Expect, Meaning
 from agent.engine.embedded.matching import DIGITS
 from agent.engine.embedded.moonshine import Alternative
-from agent.engine.embedded.numerals import words_of
-from agent.engine.embedded.understanding import Understanding
+from agent.engine.embedded.numerals import digit_by_digit, words_of
+from agent.engine.embedded.understanding import BETWEEN_DIGITS, Understanding
 
 SHARE = 0.04  # of the likelihood of all alternatives, without which none is meant
 ALIKE = 0.7  # how much alike, letter by letter, it must be to what was heard; less is a guess
@@ -38,7 +38,9 @@ class TranscriptChoice:
         """Whether it means something to the dialogue; of a number that was asked for, all of it."""
         if self._expect is Expect.DIGITS and (digits := self._understanding.digits(text)):
             least, most = self._digits
-            return (not most or least <= len(digits) <= most) and words_of(text)[0] not in HOMOPHONES
+            words = digit_by_digit(words_of(text))
+            clear = words[0] not in HOMOPHONES and all(word in DIGITS or word in BETWEEN_DIGITS for word in words)
+            return clear and (not most or least <= len(digits) <= most)
         return self._understanding.meaning(text, self._expect) is not Meaning.NOTHING
 
     def _may_be_misheard(self, text: str) -> bool:

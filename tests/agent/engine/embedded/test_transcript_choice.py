@@ -83,6 +83,11 @@ def test_a_number_that_was_asked_for_is_looked_up_until_it_is_whole() -> None:
         assert meant(heard, (other, 0.5), expect=Expect.DIGITS, digits=wanted)[0] == text
     long: DigitRange = (3, 12)
     assert meant("For 15867.", ("415867.", 0.3), expect=Expect.DIGITS, digits=long) == ("415867.", True)
+    assert (
+        meant("Nine-fourths, five.", ("Nine, four, five.", 0.3), expect=Expect.DIGITS, digits=long)[0]
+        == "Nine, four, five."
+    )
+    assert meant("My number is 945.", ("My number is 955.", 0.3), expect=Expect.DIGITS) == ("My number is 945.", False)
     assert meant("15867.", ("415867.", 0.3), expect=Expect.DIGITS, digits=long) == ("15867.", False)
 
 
