@@ -35,6 +35,7 @@ async def test_keys_by_info(audio: Audio, tmp_path: Path) -> None:
     await cases.keys(partial(running, keys="info"), audio, tmp_path, ours=False)
 
 
+@pytest.mark.alone  # beside other calls its sound device was starved
 @pytest.mark.peer("twinkle", HOLD)
 async def test_hold(audio: Audio, tmp_path: Path) -> None:
     await cases.hold(running, audio, tmp_path)
