@@ -82,6 +82,7 @@ class AgentSettings(_Model):
     instructions: str = ""  # for language models; the scripted dialogue does not read it
     transfers: dict[str, _Number] = {}
     tools: dict[str, ToolSettings] = {}
+    recording: bool = False  # whether its calls are recorded where recording.mode is `asked`
     press_keys: bool = False  # whether language models may press keys, such as for the menus of those they call
     dialogue: Dialogue | None = None
 

@@ -34,6 +34,7 @@ class Shelf:
         self._max_bytes = max_bytes
         self._keep_days = keep_days
         self._looked_s = 0.0
+        self._stale = False
         self._bytes = self._count = 0  # of all files
         self._oldest: list[tuple[str, int]] = []  # name and size, in order
         self._newest = ""
@@ -42,6 +43,7 @@ class Shelf:
     def walk(self) -> None:
         """Look through the folder. Raises OSError."""
         self._walked_s = time.monotonic()
+        self._stale = False
         self._bytes = self._count = 0
         self._oldest = heapq.nsmallest(MOST_KNOWN, self._found())
 
@@ -56,6 +58,8 @@ class Shelf:
         """Delete the oldest files beyond the limits: by size never the newest one, by age that too. Raises OSError
         where it cannot look."""
         oldest = names.stamp(time.time() - DAY_S * self._keep_days) if self._keep_days else ""
+        if self._stale and self._bytes > self._max_bytes:
+            self.walk()
         while self._bytes > self._max_bytes or (oldest and self._count):
             if not self._oldest and self._count and time.monotonic() - self._walked_s > WALK_S:
                 self.walk()
@@ -79,6 +83,10 @@ class Shelf:
                 self.prune()
             except OSError as error:
                 logger.warning("cannot look through %s: %s", self._folder, error.strerror)
+
+    def deleted(self) -> None:
+        """Somebody else has deleted a file; any thread may say so."""
+        self._stale = True
 
     def _gone(self, size: int) -> None:
         self._bytes -= size
