@@ -67,6 +67,7 @@ class Bridge(Listener):
         mode = shared.settings.recording.mode
         self.recording = shared.recordings is not None and (mode == "all" or (mode == "asked" and agent.recording))
         self._recording: Recording | None = None
+        self.private = False  # nothing of what is said and dialled now may be kept
         self._conversation = Conversation(
             line.call_id,
             agent,
@@ -112,11 +113,14 @@ class Bridge(Listener):
             at_ms = self._conversation.session.now_ms
             if "in_ms" in fields:
                 fields["plays_at"] = at_ms + fields.pop("in_ms")
-            self._tape.write(self._recorder.note(at_ms, clock=self._clock_ms(), **fields))
+            self._tape.write(self._recorder.note(at_ms, private=self.private, clock=self._clock_ms(), **fields))
 
-    def _record(self, at_ms: float, event: e.Event | None, commands: list[e.Command], state: State) -> None:
+    def _record(
+        self, at_ms: float, event: e.Event | None, commands: list[e.Command], state: State, private: bool
+    ) -> None:
         if self._tape:
-            self._tape.write(self._recorder.step(at_ms, event, commands, state, self._clock_ms()))
+            line = self._recorder.step(at_ms, event, commands, state, self._clock_ms(), private=private)
+            self._tape.write(line)
 
     def _clock_ms(self) -> float:
         return round(1000 * (time.monotonic() - self._begun_s), 3)
@@ -170,6 +174,16 @@ class Bridge(Listener):
         """See Listener."""
         self._safely(e.TransferFailed(reason))
 
+    def switch_recording(self, *, on: bool) -> None:
+        """A person wants the call's recording to pause, or to go on."""
+        self._safely(e.RecordingSwitched(on))
+
+    def _switch(self, *, on: bool) -> None:
+        self.private = not on
+        self.line.log.info("recording resumed" if on else "recording paused")
+        if self._recording:
+            (self._recording.resume if on else self._recording.pause)()
+
     def shut_down(self) -> None:
         """See Listener."""
         self._safely(e.Shutdown())
@@ -222,6 +236,8 @@ class Bridge(Listener):
                 line.hang_up(failed=command.failed)
             case e.Transfer():
                 line.transfer(command.number)
+            case e.Record():
+                self._switch(on=command.on)
             case _:
                 self._note(command)
 
@@ -244,7 +260,7 @@ class Bridge(Listener):
                 metrics.interruptions.inc()
                 log.info("interrupted", extra={"reply": command.reply, "at_ms": command.at_ms})
             case e.Press():
-                words = {"keys": command.keys} if self._shared.settings.log.words else {}
+                words = {"keys": command.keys} if self._shared.settings.log.words and not self.private else {}
                 log.info("pressed", extra={"count": len(command.keys), **words})
             case e.Said():
                 words = {"text": command.text} if self._shared.settings.log.words else {}

@@ -30,7 +30,3 @@ class SentAudio:
         if fade:
             self._listener.sent(g711.decode(fade), hole_ms=0)
         self._position, self._follows = heard, False
-
-    def resumed(self) -> None:
-        """The rest of the reply follows, after a silence."""
-        self._follows = False

@@ -39,7 +39,6 @@ def test_a_pause_takes_back_what_was_not_heard_and_the_fade_follows_at_once() ->
     sent.block(BLOCK, 0, 0, 0)
     sent.block(BLOCK, 640, 80, 0)
     sent.paused(100, BLOCK[:160])
-    sent.resumed()
     sent.block(BLOCK, 800, 0, 0)
     assert told.news[2:] == [("back", 60), (20, 0, 0), (80, 0, None)]
 
