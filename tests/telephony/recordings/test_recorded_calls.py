@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from agent.engine.embedded.synthesizer import say
+from agent.tape.file import read_lines
 from audio import g711
 from audio.resample import to_line
 from telephony.lines.rtp.codec import G722, PCMU
@@ -128,7 +129,7 @@ async def test_nothing_drifts_in_a_sip_call_of_minutes(phones: Any, tmp_path: Pa
         loop = asyncio.get_running_loop()
         said: list[tuple[float, bytes]] = []
         for number in range(8):
-            await asyncio.sleep(27 + number / 7)
+            await asyncio.sleep(27 + number * 0.14)  # the phone sends every 20 ms
             said.append((loop.time(), noise(500, number)))
             one.say(said[-1][1])
         await asyncio.sleep(2)
@@ -147,6 +148,69 @@ async def test_nothing_drifts_in_a_sip_call_of_minutes(phones: Any, tmp_path: Pa
     assert not more
     assert (end - start) / RATE == pytest.approx(loud[-1] - loud[0] + 0.02, abs=0.02)
     assert start / RATE - loud[0] == pytest.approx(offsets[0], abs=0.2)  # the caller's jitter buffer, and its own
+
+
+@pytest.mark.looptime
+async def test_what_a_hold_pauses_goes_on_after_a_silence(phones: Any, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"recording__mode": "all", "recording__format": "wav", "engine__simulated__words": 20}
+    async with sip_server(server__data=str(tmp_path), turn__onset_probability=1, **settings) as app:
+        one = await phones(app)
+        await one.talk()
+        await asyncio.sleep(1)
+        one.direct("sendonly")
+        one.say(noise(500, 1))  # a hold's music
+        await asyncio.sleep(2)
+        one.direct("sendrecv")
+        await asyncio.sleep(5)
+        one.say(noise(500, 2))
+        await asyncio.sleep(1)
+        one.hang_up()
+        await one.wait(Ended)
+        await over(app)
+    left, right, _ = sides(recording_of(tmp_path / "recordings"))
+    (first, pause), (go_on, last) = sounds(right)
+    assert (go_on - pause) / RATE == pytest.approx(2, abs=0.1)
+    assert (pause - first + last - go_on) / RATE == pytest.approx(20 * 0.2 - 0.04, abs=0.06)
+    (said,) = sounds(left)  # the music is not the caller's
+    assert said[0] > last
+
+
+@pytest.mark.looptime
+async def test_while_a_person_pauses_it_nothing_is_kept(
+    phones: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    settings: dict[str, Any] = {"recording__mode": "all", "recording__format": "wav", "tape__mode": "full"}
+    settings |= {"log__words": True, "turn__onset_probability": 1, "engine__simulated__words": 4}
+    async with sip_server(server__data=str(tmp_path), **settings) as app:
+        one = await phones(app)
+        await one.talk()
+        (line,) = app.calls
+        await asyncio.sleep(2)
+        said: list[bytes] = []
+        for number, on in enumerate([True, False, True]):
+            assert app.calls.switch_recording(line.call_id, on=on)
+            said.append(noise(500, number))
+            one.say(said[-1])
+            if not on:
+                one.press("4711")
+            await asyncio.sleep(6)
+        assert not app.calls.switch_recording("somebody else's", on=False)
+        one.hang_up()
+        await one.wait(Ended)
+        await over(app)
+    left, _, _ = sides(recording_of(tmp_path / "recordings"))
+    assert len(sounds(left)) == 2
+    first, last = (place(samples(pcm), left) / RATE for pcm in (said[0], said[2]))
+    assert last - first == pytest.approx(12, abs=0.05)
+    (tape,) = until_here(lambda: list((tmp_path / "tapes").glob("*.gz")))
+    lines = [json.loads(line) for line in read_lines(tape)]
+    events = [line["event"] for line in lines if "event" in line]
+    assert [event for event in events if event["type"] == "Dtmf"] == [{"type": "Dtmf"}] * 4
+    assert "4711" not in json.dumps(lines)
+    assert "4711" not in str([vars(record) for record in caplog.records])
+    told = [vars(record) for record in caplog.records if record.getMessage() == "said"]
+    assert ("caller", "***") in [(each["role"], each["text"]) for each in told]
 
 
 @pytest.mark.looptime

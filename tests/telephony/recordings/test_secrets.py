@@ -90,7 +90,7 @@ async def test_a_secret_is_given_to_the_tool_and_kept_by_nothing_else(
     assert not [step for step in steps if step.get("event", {}).get("type") == "Dtmf" and "digit" in step["event"]]
 
     (recording,) = (server.data / "recordings").glob("*.wav")
-    left, right, rate = sides(recording)
+    left, right, _ = sides(recording)
     for side in (left, right):
         assert level_db(side[160 * (paused_at + 5) : 160 * (resumed_at - 15)]) == -120
     assert level_db(left[: 160 * (paused_at - 5)]) > -50
