@@ -68,6 +68,7 @@ def words() -> bytes:
     return to_line(*say("no, wait a moment please"))
 
 
+@pytest.mark.slow
 async def test_a_call_over_twilio_is_recorded_as_it_was_heard(
     serve: Callable[..., Any], dial: Dial, in_thread: Dial, words: bytes
 ) -> None:
@@ -120,6 +121,7 @@ async def phones() -> AsyncIterator[Callable[..., Awaitable[SipPhone]]]:
 
 
 @pytest.mark.looptime
+@pytest.mark.slow
 async def test_nothing_drifts_in_a_sip_call_of_minutes(phones: Any, tmp_path: Path) -> None:
     """Every half minute the caller says something; it is found where it was said, and so is what the agent says."""
     settings: dict[str, Any] = {"recording__mode": "all", "recording__format": "wav", "turn__reprompt_ms": 10**6}
