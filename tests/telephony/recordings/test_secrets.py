@@ -88,6 +88,12 @@ async def test_a_secret_is_given_to_the_tool_and_kept_by_nothing_else(
     assert "***" in told
     steps = [json.loads(line) for line in strings(tape).splitlines()]
     assert not [step for step in steps if step.get("event", {}).get("type") == "Dtmf" and "digit" in step["event"]]
+    switches = [place for place, step in enumerate(steps) if '"Record"' in json.dumps(step)]
+    private = steps[switches[0] + 1 : switches[1] + 1]
+    assert len(private) > 100
+    assert "ulaw" not in json.dumps(private)
+    assert "ulaw" in json.dumps(steps[: switches[0]])
+    assert "ulaw" in json.dumps(steps[switches[1] + 1 :])
 
     (recording,) = (server.data / "recordings").glob("*.wav")
     left, right, _ = sides(recording)
