@@ -13,14 +13,14 @@ from config.logging import Log
 from config.parties import NOBODY, Parties
 from config.settings import Settings
 
-Record = Callable[[float, e.Event | None, list[e.Command], State], None]
+Record = Callable[[float, e.Event | None, list[e.Command], State, bool], None]
 
 BUFFER_CHANGES = {e.Played, e.ReplyAudio, e.Paused, e.Held, e.Retrieved}
 
 
 class Conversation:
     """One call's conversation. `on_command` is given every command that is not for the engine, in order; `record` every
-    event with the time, the commands and the state that followed."""
+    event with the time, the commands and the state that followed, and whether all that is private."""
 
     def __init__(
         self,
@@ -57,14 +57,15 @@ class Conversation:
         self._generation.wide = wide
         commands = self.session.start()
         if self._record:
-            self._record(self.session.now_ms, None, commands, self.session.state)
+            self._record(self.session.now_ms, None, commands, self.session.state, False)
         self._do(commands)
 
     def handle(self, event: e.Event) -> None:
         """Take one event and do all that follows from it."""
+        private = self._record is not None and self.session.is_private(event)
         commands = self.session.handle(event)
         if self._record:
-            self._record(self.session.now_ms, event, commands, self.session.state)
+            self._record(self.session.now_ms, event, commands, self.session.state, private)
         if commands:  # most frames have none
             self._do(commands)
         if commands or type(event) in BUFFER_CHANGES:

@@ -167,6 +167,12 @@ class Shutdown(Event, frozen=True):
     """The server ends soon: say goodbye."""
 
 
+class RecordingSwitched(Event, frozen=True):
+    """A person pauses the recording of the call, or lets it go on."""
+
+    on: bool
+
+
 class Command(msgspec.Struct, frozen=True, tag=True):
     """Something to be done."""
 
@@ -276,6 +282,15 @@ class Transfer(Command, frozen=True):
     number: str
 
 
+# To whatever keeps something of the call
+
+
+class Record(Command, frozen=True):
+    """From now on what is said and dialled may be recorded, taped and logged, or may not. At first it may."""
+
+    on: bool
+
+
 # To the log and the metrics
 
 
@@ -298,7 +313,7 @@ class Interrupted(Command, frozen=True):
 
 
 class Said(Command, frozen=True):
-    """A turn went into the history."""
+    """A turn went into the history; while nothing may be kept its text is HIDDEN."""
 
     role: str
     text: str

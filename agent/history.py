@@ -62,13 +62,14 @@ class History:
         """Append a turn; one of the caller's whose words are not known yet is found by its utterance."""
         self._turns.append((utterance, turn))
 
-    def fill(self, utterance: int, text: str) -> bool:
-        """The words of a turn that was added without them; False when it is not there."""
+    def fill(self, utterance: int, text: str) -> Turn | None:
+        """The words of a turn that was added without them; returns it, or None when it is not there."""
         for place, (number, turn) in enumerate(self._turns):
             if number == utterance and not turn.text:
-                self._turns[place] = (number, Turn(turn.role, text))
-                return True
-        return False
+                filled = Turn(turn.role, text, private=turn.private)
+                self._turns[place] = (number, filled)
+                return filled
+        return None
 
     def turns(self) -> tuple[Turn, ...]:
         """All turns kept, oldest first. A caller's turn without text is one whose words are not known yet."""

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import msgspec
+
 from agent import events as e
-from agent.engine.base import ANY_DIGITS, Cue, Done, Expect, ReplyRequest, ToolResult, Turn
+from agent.engine.base import ANY_DIGITS, HIDDEN, Cue, Done, Expect, ReplyRequest, ToolResult, Turn
 from agent.history import History
 from agent.listening.caller_turn import CallerTurn
+from agent.privacy import Privacy
 from agent.speaking.reply import Reply
 from config.parties import NOBODY, Parties
 
@@ -19,6 +22,7 @@ class Memory:
         self.history = History(max_turns)
         self.expect = Expect.OPEN  # of the caller's next turn
         self.expect_digits = ANY_DIGITS
+        self.privacy = Privacy()
         self._call = call
         self._agent = agent
         self._parties = parties
@@ -34,32 +38,40 @@ class Memory:
 
     def ran(self, results: tuple[ToolResult, ...]) -> None:
         """Tools have run: every request tells their results until the caller has heard something of the agent."""
+        if self.privacy.on:
+            results = tuple(msgspec.structs.replace(result, private=True) for result in results)
         self._results += results
 
     def caller_said(self, text: str, at_ms: float) -> e.Said:
-        """A turn of the caller goes into the history."""
-        self.history.add(Turn("caller", text))
-        return e.Said("caller", text, False, at_ms)
+        """A turn of the caller goes into the history; a secret does not."""
+        private, secret = self.privacy.on, self.privacy.secret
+        self.history.add(Turn("caller", HIDDEN if secret else text, private=private))
+        return e.Said("caller", HIDDEN if private else text, False, at_ms)
 
-    def caller_spoke(self, utterance: int) -> e.Transcribe:
+    def caller_spoke(self, utterance: int) -> e.Command:
         """So does one whose words are not known yet."""
-        self.history.add(Turn("caller", ""), utterance)
+        if self.privacy.secret:
+            self.history.add(Turn("caller", HIDDEN, private=True))
+            return e.ForgetUtterance(utterance)
+        self.history.add(Turn("caller", "", private=self.privacy.on), utterance)
         return e.Transcribe(utterance)
 
     def transcribed(self, utterance: int, text: str, at_ms: float) -> list[e.Command]:
         """Now they are."""
-        return [e.Said("caller", text, False, at_ms)] if text and self.history.fill(utterance, text) else []
+        turn = self.history.fill(utterance, text) if text else None
+        return [e.Said("caller", HIDDEN if turn.private else text, False, at_ms)] if turn else []
 
     def caller_heard(self, text: str, at_ms: float, *, interrupted: bool = False) -> e.Said:
         """A turn of the agent goes into the history: the words that the caller heard."""
         self._results = ()
-        self.history.add(Turn("agent", text, interrupted))
-        return e.Said("agent", text, interrupted, at_ms)
+        private = self.privacy.asked  # what a dialogue says tells no secret
+        self.history.add(Turn("agent", text, interrupted, private=private))
+        return e.Said("agent", HIDDEN if private else text, interrupted, at_ms)
 
     def pressed(self, keys: str) -> None:
         """So do keys that the agent pressed."""
         self._results = ()
-        self.history.add(Turn("keys", keys))
+        self.history.add(Turn("keys", keys, private=self.privacy.on))
 
     def request(self, reply: Reply, cue: Cue, caller: CallerTurn, paused: Reply | None) -> ReplyRequest:
         """What a model is asked. What was heard of a paused reply counts as if the caller had cut it off there."""

@@ -97,6 +97,7 @@ class Session:
             e.ReplyFailed: self._on_failed,
             e.ToolsFinished: self._on_reply,
             e.Shutdown: lambda _: self._close(Cue.SHUTDOWN),
+            e.RecordingSwitched: lambda event: self.memory.privacy.switch(self.utterance, on=event.on),
         }
 
     @property
@@ -113,6 +114,10 @@ class Session:
     def utterance(self) -> int:
         """The number of the caller's present or last piece of speech."""
         return self._caller.utterance.number
+
+    def is_private(self, event: e.Event) -> bool:
+        """Whether nothing may be kept of an event that comes now, and of what follows from it."""
+        return self.memory.privacy.covers(event, self.utterance)
 
     def start(self) -> Commands:
         """The call has begun: greet."""

@@ -61,7 +61,7 @@ class Tools:
             return ToolResult(call.name, call.arguments, error=wrong)
         file = self._tools[call.name].file
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        record = {"time": time, "call": call_id, "tool": call.name, "arguments": call.arguments}
+        record = {"time": time, "call": call_id, "tool": call.name, "arguments": call.arguments | call.secrets}
         record |= {"heard_ms": call.heard_ms} if call.heard_ms else {}
         record |= {"parties": self._parties} if self._parties else {}
         try:

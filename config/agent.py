@@ -82,13 +82,18 @@ class AgentSettings(_Model):
     instructions: str = ""  # for language models; the scripted dialogue does not read it
     transfers: dict[str, _Number] = {}
     tools: dict[str, ToolSettings] = {}
+    recording: bool = False  # whether its calls are recorded where recording.mode is `asked`
     press_keys: bool = False  # whether language models may press keys, such as for the menus of those they call
+    pause_recording: bool = False  # whether language models may pause the recording, such as for a card's number
     dialogue: Dialogue | None = None
 
     @model_validator(mode="after")
     def _references(self) -> "AgentSettings":
         if self.press_keys and "press_keys" in self.tools:
             raise ValueError("tools.press_keys: the name is taken, since press_keys is true")
+        for name in ("pause_recording", "resume_recording"):
+            if self.pause_recording and name in self.tools:
+                raise ValueError(f"tools.{name}: the name is taken, since pause_recording is true")
         if self.dialogue:
             self._check_transfers(self.dialogue)
             self._check_hours(self.dialogue)

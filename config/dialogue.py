@@ -111,6 +111,7 @@ class Texts(_Model):
     go_ahead: str = "Sure. What can I do for you?"  # when the caller says yes to anything_else, or "wait"
     help: Wordings = ("What can I do for you?",)  # what the caller can say, when no question is open
     part: Wordings = ("{heard}. And then?", "So far {heard}. What comes next?")  # to part of a number; {heard} so far
+    part_secret: Wordings = ("And then?", "What comes next?")  # the same, where the number is secret
     no_such_date: str = "I'm sorry, there is no such date."  # 30 February; the open question follows
     date_over: str = "I'm sorry, that day is over. Please name one to come."  # yesterday; the open question follows
     not_understood: Wordings = ("Sorry, I didn't get that.", "I'm sorry, I still didn't understand.")
@@ -151,6 +152,7 @@ class Dialogue(_Model):
             self._check_slots(f"intents.{name}.ask", set(intent.ask), set(self.slots))
             self._check_next(name)
             self._check_values(name, intent)
+            self._check_secrets(name, intent)
             for phrase in intent.phrases:
                 self._check_slots(f"intents.{name}.phrases", slots_of(phrase), set(intent.ask))
         for name in self.uninterruptible:
@@ -196,6 +198,17 @@ class Dialogue(_Model):
                     if allowed is not None and value not in allowed:
                         where = f"intents.{name}: when.slots.{slot}"
                         raise ValueError(f"{where}: {value!r} is no value of it; allowed: {sorted(allowed)}")
+
+    def _check_secrets(self, name: str, intent: Intent) -> None:
+        """Secrets are asked for, and neither said nor compared with anything."""
+        secrets = {slot for slot in intent.ask if self.slots[slot].secret}
+        for text in intent.texts():
+            for slot in sorted(secrets & set(FIELD.findall(text))):
+                raise ValueError(f"intents.{name}: {{{slot}}} in {text!r} is secret, and is not said; leave it out")
+        for slot in sorted(secrets & {slot for when in intent.conditions() for slot in when.slots}):
+            raise ValueError(f"intents.{name}: when.slots.{slot}: it is secret, and nothing can depend on it")
+        for slot in sorted(secrets & {slot for phrase in intent.phrases for slot in slots_of(phrase)}):
+            raise ValueError(f"intents.{name}.phrases: {{{slot}}} is secret, and only asked for; no phrase can hold it")
 
     def _check_kinds(self, phrase: Choice) -> None:
         """A yes or no says nothing by itself, and a text at the beginning would be anything."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -68,6 +68,7 @@ class Intent(_Model):
     press: Keys = ""  # keys pressed after the answer, which may then be empty
     transfer: str = ""  # one of the agent's transfers: the caller is put through after the answer
     next: str = ""  # another intent, which goes on after the answer
+    recording: Literal["", "pause", "resume"] = ""  # what becomes of the call's recording, from the answer on
     failed: str = "I'm sorry, that did not work just now."  # said when the tool has failed
     cases: tuple[Case, ...] = ()  # what is different at other hours, with other slots or for other callers
 

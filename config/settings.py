@@ -146,10 +146,20 @@ class ReplySettings(Group):
 
 
 class TapeSettings(Group):
-    """Recordings of calls that replay to the same decisions."""
+    """Tapes of calls, which replay to the same decisions."""
 
     mode: Literal["off", "metadata", "full"] = "off"
     max_mb: Annotated[float, Field(gt=0)] = 1000
+    keep_days: Annotated[float, Field(ge=0)] = 0
+
+
+class RecordingSettings(Group):
+    """Recordings of calls, for people to listen to."""
+
+    mode: Literal["off", "all", "asked"] = "off"
+    format: Literal["opus", "wav"] = "opus"
+    keep_days: Annotated[float, Field(ge=0)] = 30
+    keep_mb: Annotated[float, Field(gt=0)] = 10_000
 
 
 class Settings(BaseSettings):
@@ -171,6 +181,7 @@ class Settings(BaseSettings):
     turn: TurnSettings = TurnSettings()
     reply: ReplySettings = ReplySettings()
     tape: TapeSettings = TapeSettings()
+    recording: RecordingSettings = RecordingSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
 

@@ -15,6 +15,7 @@ from config.phrase import Choice, Phrase, Slot, parse_phrase
 
 Kind = Literal["choice", "number", "text", "date", "time", "yes_no", "spell"]
 MOST_DIGITS = 20
+SECRET_KINDS: tuple[Kind, ...] = ("number", "spell", "text")  # the others have few values, which the file lists
 
 _RANGE = re.compile(r"(\d{1,2})-(\d{1,2})")
 
@@ -30,6 +31,7 @@ class SlotType(BaseModel):
     called: tuple[str, ...] = ()  # other names by which callers correct it, such as "phone number"
     past: bool = False  # of a date: whether it may be over, such as a date of birth
     max_words: int = Field(default=40, ge=1, le=60)  # of a text; what is longer is cut off
+    secret: bool = False  # of a number, a text or spelled words: nothing keeps it but the tool, such as a PIN
 
     @model_validator(mode="before")
     @classmethod
@@ -61,6 +63,8 @@ class SlotType(BaseModel):
             raise ValueError("`digits` belong to a number only")
         if self.past and self.type != "date":
             raise ValueError("`past` belongs to a date only")
+        if self.secret and self.type not in SECRET_KINDS:
+            raise ValueError(f"a {self.type} cannot be `secret`; allowed: {', '.join(SECRET_KINDS)}")
         for name in self.called:
             if any(isinstance(part, Slot) for part in parse_phrase(name).parts()):
                 raise ValueError(f"called: {name!r} is a name, which cannot hold a slot")

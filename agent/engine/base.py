@@ -11,7 +11,7 @@ rate.
 
 from collections.abc import AsyncGenerator
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ from config.parties import NOBODY, Parties
 FloatArray = NDArray[np.float32]
 # The tool by which language models transfer a caller; a result of it says that nobody was reached.
 TRANSFER = "transfer"
+HIDDEN = "***"  # in place of what is secret, or private
 
 
 class Cue(StrEnum):
@@ -76,6 +77,7 @@ class Turn(msgspec.Struct, frozen=True):
     role: str  # "caller" or "agent"; "keys": the agent pressed the keys in `text`
     text: str
     interrupted: bool = False  # the caller talked over it; text ends where the ear stopped
+    private: bool = False  # no tape has its text
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag="tool_call", omit_defaults=True):
@@ -86,6 +88,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call", omit_defaults=True)
     heard_ms: dict[
         str, float
     ] = {}  # of arguments that a person may want to hear: where in the call the caller's turn ended
+    secrets: dict[str, str] = {}  # the values of arguments that are HIDDEN, for the tool alone: no tape has them
 
 
 class ToolResult(msgspec.Struct, frozen=True):
@@ -95,6 +98,7 @@ class ToolResult(msgspec.Struct, frozen=True):
     arguments: dict[str, Any]
     result: dict[str, Any] = {}
     error: str = ""
+    private: bool = False  # no tape has its arguments and its result
 
 
 class ReplyRequest(msgspec.Struct, frozen=True):
@@ -148,6 +152,8 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     interruptible: bool = True  # False: played to its end, whatever the caller says meanwhile
     keys: str = ""  # to be pressed after the last word, as config.keys has them; the words are then heard to their end
     expect_digits: DigitRange = ANY_DIGITS
+    secret: bool = False  # what the caller says next is neither recorded, taped nor logged
+    recording: Literal["", "pause", "resume"] = ""  # the same, from now on until it says otherwise
 
 
 ModelEvent = Text | ToolCall | Incomplete | Backchannel | OwnTranscript | Done

@@ -16,6 +16,7 @@ from config.parties import NOBODY, Parties
 INCOMPLETE = "…"  # a whole reply: the caller has not finished
 BACKCHANNEL = "~"  # a whole reply: the caller only shows that they are listening
 HANG_UP, PRESS_KEYS = "hang_up", "press_keys"
+PAUSE_RECORDING, RESUME_RECORDING = "pause_recording", "resume_recording"
 
 MANNERS = (
     "You are on a phone call, and what you write is spoken aloud: one or two short sentences, with no lists, symbols "
@@ -53,6 +54,10 @@ def tools(agent: AgentSettings) -> list[dict[str, Any]]:
     if agent.press_keys:
         use = "Press keys on the phone, such as those that a phone menu asks for. Do not talk to the menu."
         own.append(_tool(PRESS_KEYS, use, {"keys": f"the keys in order, such as 2 or 104#: {ALLOWED}"}))
+    if agent.pause_recording:
+        use = "Pause the recording of the call, before asking for what must not be kept, such as a card's number."
+        own.append(_tool(PAUSE_RECORDING, use, {}))
+        own.append(_tool(RESUME_RECORDING, "Let the recording go on, once the caller has given it.", {}))
     return [*own, _tool(HANG_UP, "End the call, after saying goodbye.", {})]
 
 
@@ -101,6 +106,8 @@ def conclude(calls: list[ToolCall], agent: AgentSettings) -> tuple[list[ToolCall
             done = msgspec.structs.replace(done, next=Next.TRANSFER, transfer_to=to)
         elif call.name == PRESS_KEYS and agent.press_keys and (keys := _keys(call)) and len(done.keys + keys) <= MOST:
             done = msgspec.structs.replace(done, keys=done.keys + keys)
+        elif call.name in (PAUSE_RECORDING, RESUME_RECORDING) and agent.pause_recording:
+            done = msgspec.structs.replace(done, recording="pause" if call.name == PAUSE_RECORDING else "resume")
         elif call.name != HANG_UP:
             own.append(call)
         elif done.next is Next.LISTEN:

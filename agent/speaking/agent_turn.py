@@ -138,7 +138,7 @@ class AgentTurn:
         return self._speak(reply, piece, now_ms)
 
     def _on_done(self, reply: Reply, event: e.ReplyDone, now_ms: float) -> Commands:
-        reply.done = event.done
+        reply.done, reply.concluded = event.done, True
         if event.done.keys:
             reply.keys.append(event.done.keys)
         if reply.speculative:
@@ -147,6 +147,7 @@ class AgentTurn:
             return self._run_tools(reply, event.calls, now_ms)
         elif reply.begun:
             self._memory.keep(event.done)
+            return self._guard(reply)
         return []
 
     def _run_tools(self, reply: Reply, calls: tuple[ToolCall, ...], now_ms: float) -> Commands:
@@ -188,7 +189,14 @@ class AgentTurn:
             caller.end()
         reply.committed = True
         self._memory.keep(reply.done)
-        return commands
+        return commands + self._guard(reply)
+
+    def _guard(self, reply: Reply) -> Commands:
+        """What it asks for may be private, and what it answers may have been."""
+        if not reply.concluded:
+            return []
+        privacy, utterance = self._memory.privacy, self._caller.utterance.number
+        return privacy.follow(reply.done, utterance, tools=reply.running_tools)
 
     # Heard
 

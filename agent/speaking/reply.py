@@ -21,6 +21,7 @@ class Reply:
         self.transcript: str | None = None  # of the turn it answers; None where the model hears by itself
         self.meaning: Meaning | None = None  # of the transcript
         self.done = Done()
+        self.concluded = False  # that is the model's
         self.calls: tuple[ToolCall, ...] = ()  # tools it wants, while it is speculative
         self.rounds = 0
         self.committed = False  # the turn it answers is in the history

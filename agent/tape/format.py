@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from agent import events as e
-from agent.engine.base import ANY_DIGITS
+from agent.engine.base import ANY_DIGITS, HIDDEN
 from audio import g711
 from config.parties import NOBODY, Parties
 from config.settings import Settings, from_sources
@@ -77,6 +77,8 @@ def describe_event(event: e.Event | None) -> dict[str, Any]:
             plain: dict[str, Any] = msgspec.to_builtins(event)
             del plain["pcm"], plain["wide"]
             return plain | {"ulaw": mu_law(event.pcm).decode()}
+        case e.ReplyDone() | e.ToolsFinished():
+            return dict(_kept(msgspec.to_builtins(event)))
         case _:
             return dict(msgspec.to_builtins(event))
 
@@ -96,6 +98,8 @@ def describe_command(command: e.Command) -> dict[str, Any]:
         plain["request"]["audio"] = _digest(command.request.audio)
         if not plain["request"]["parties"]:  # tapes from before it was known
             del plain["request"]["parties"]
+    if isinstance(command, e.StartReply | e.RunTools):
+        plain = _kept(plain)
     return plain
 
 
@@ -127,6 +131,16 @@ def without_words(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_words(item) for key, item in value.items() if key not in WORDS and key != "ulaw"}
     return [without_words(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _kept(value: Any) -> Any:
+    """Plain data without secrets, and without the words of what was private."""
+    if isinstance(value, dict):
+        plain = {key: _kept(item) for key, item in value.items() if key not in ("private", "secrets")}
+        if value.get("private") is True:
+            plain |= {key: HIDDEN if key == "text" else {} for key in ("text", "arguments", "result") if key in plain}
+        return plain
+    return [_kept(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _digest(pcm: bytes) -> dict[str, int]:

@@ -35,10 +35,12 @@ class Step(msgspec.Struct, frozen=True):
     commands: list[dict[str, Any]]
     state: str = ""  # where it changed
     line: int = 0  # its number in the tape
+    left_out: bool = False  # what follows was private and is not on the tape, so that this is the last step to be read
 
 
 def read(lines: Iterable[bytes]) -> tuple[Header, Iterator[Step]]:
-    """The header and the steps of a tape. A last line that breaks off is ignored: the server was killed.
+    """The header and the steps of a tape, up to where a part is left out because it was private. A last line that
+    breaks off is ignored: the server was killed.
 
     Raises TapeError for what is no tape, and for one of another version.
     """
@@ -103,7 +105,11 @@ def _steps(lines: Iterator[bytes]) -> Iterator[Step]:
             read_event = parse_event(event)
         except (TypeError, ValueError) as error:
             raise TapeError(f"line {number}: {error}") from None
-        yield Step(item["at"], read_event, item.get("commands", []), item.get("state", ""), number)
+        commands = item.get("commands", [])
+        left_out = any(command["type"] == "Record" and command.get("on") is False for command in commands)
+        yield Step(item["at"], read_event, commands, item.get("state", ""), number, left_out)
+        if left_out:
+            return
 
 
 def _decode(line: bytes) -> dict[str, Any]:

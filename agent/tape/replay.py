@@ -40,6 +40,7 @@ class Replayed(msgspec.Struct, frozen=True):
     commands: int
     media_ms: float
     difference: Difference | None = None
+    left_out_ms: float | None = None  # from where on a part is left out, which was private: the replay ends there
 
 
 def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Replayed:
@@ -54,6 +55,7 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
         [steps] = judged_anew([list(steps)], vad)
     recent: list[str] = []
     step, events, commands = None, 0, 0
+    left_out_ms: float | None = None
     try:
         session = Session(head.call, head.agent, settings, head.transfers, head.keys, parties=head.parties)
         for step in steps:
@@ -64,6 +66,7 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
                 shown = _shown(step.commands, told), _shown(found, seen)
                 what = Difference(step.at, _show_event(step.event), *shown, recent[-CONTEXT:])
                 return Replayed(events, commands, session.now_ms, what)
+            left_out_ms = step.at if step.left_out else None
             events += 1
             commands += len(found)
             if step.event is not None and not isinstance(step.event, e.CallerAudio | e.SpeechProbability):
@@ -72,7 +75,7 @@ def replay(head: Header, steps: Iterable[Step], vad: Vad | None = None) -> Repla
         raise
     except Exception as error:  # a tape may be made by hand
         raise impossible(step, error) from error
-    return Replayed(events, commands, session.now_ms)
+    return Replayed(events, commands, session.now_ms, left_out_ms=left_out_ms)
 
 
 def _taken(session: Session, step: Step) -> tuple[list[dict[str, Any]], str]:

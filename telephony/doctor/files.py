@@ -12,7 +12,7 @@ from pathlib import Path
 from config.settings import Settings
 from telephony.doctor.finding import Finding, Level
 
-LEAST_MB = 500  # free, for whatever is written besides tapes
+LEAST_MB = 500  # free, for whatever is written besides tapes and recordings
 MOST_LOOKED_AT = 10_000  # files whose modes are checked
 OTHER_FILES = 200  # libraries, logs, models, HTTP
 
@@ -47,13 +47,16 @@ def _readers(folder: Path) -> Finding:
 
 
 def _room(settings: Settings, folder: Path) -> Finding:
-    tape = settings.tape
+    tape, recording = settings.tape, settings.recording
     free_mb = shutil.disk_usage(folder).free / 1e6
     wanted_mb = LEAST_MB + (tape.max_mb if tape.mode != "off" else 0)
+    wanted_mb += recording.keep_mb if recording.mode != "off" else 0
     text = f"{free_mb:,.0f} MB are free on its disk"
     if free_mb >= wanted_mb:
         return _found("ok", text)
-    return _found("warning", f"{text}; {wanted_mb:,.0f} are needed", "make room, or lower tape.max_mb")
+    return _found(
+        "warning", f"{text}; {wanted_mb:,.0f} are needed", "make room, or lower tape.max_mb or recording.keep_mb"
+    )
 
 
 def _open_files(settings: Settings) -> Finding:

@@ -13,6 +13,7 @@ class Listener(Protocol):
     """Is told what happens on a line, in order. Only `closed` awaits."""
 
     taping: bool  # whether `note` wants to be called
+    recording: bool = False  # whether `sent` and `taken_back` want to be called
 
     def start(self) -> None:
         """The line is open: begin to speak."""
@@ -32,6 +33,13 @@ class Listener(Protocol):
 
     def sent_first_audio(self, reply: int) -> None:
         """The first audio of a reply has left; called once per reply."""
+
+    def sent(self, pcm: bytes, in_ms: float = 0.0, hole_ms: float | None = None) -> None:
+        """Audio at the line's rate is on its way to the caller's ear, which hears it in `in_ms`, or `hole_ms` after the
+        last one, where that is known."""
+
+    def taken_back(self, ms: float) -> None:
+        """The last `ms` of what was `sent` will not be heard."""
 
     def note(self, **fields: Any) -> None:
         """Something went over the wire; for the tape, see Recorder.note. `in_ms`: ms until the audio is played."""
@@ -60,6 +68,7 @@ class Line(Protocol):
     parties: Parties = NOBODY  # who calls whom
     rate: int  # Hz of the audio for `play`: 8000, or 16000 on a wide-band line; settled when the listener starts
     carries_keys: bool  # whether it was agreed to send the caller's keys beside the audio
+    takes_back_ms: float = 0.0  # for how long what was `sent` may still be taken back
 
     listener: Listener | None
     ending: Ending

@@ -50,6 +50,9 @@ class Metrics:
         self.transfers = Counter(
             "voxline_transfers", "Attended transfers, by what came of them", ["result"], registry=self.registry
         )
+        self.recordings = Counter(
+            "voxline_recordings", "Recordings finished, by whether they are whole", ["outcome"], registry=self.registry
+        )
         self.first_audio = self._histogram("voxline_greeting_seconds", "start to the first audio sent")
         self.reply_audio = self._histogram("voxline_reply_seconds", "Turn decided to the reply's first audio sent")
         self.endpoint = self._histogram("voxline_endpoint_seconds", "Last speech to turn decided, in audio time")

@@ -23,6 +23,7 @@ class Player:
     def __init__(self, played: Callable[[int, float], None], began: Callable[[int], None]) -> None:
         self.settle(NARROW)
         self.note: Callable[..., None] | None = None  # notes what goes out, for the tape
+        self.sent: Callable[[bytes], None] | None = None  # is given every frame that is not silent, for the recording
         self._played = played
         self._began = began
         self._queue = bytearray()  # PCM16, the next sample to leave first
@@ -79,6 +80,8 @@ class Player:
         if pcm and self.playout.reply not in (0, self._first_frame_of):
             self._first_frame_of = self.playout.reply
             self._began(self._first_frame_of)
+        if pcm and self.sent:
+            self.sent(pcm)
         self._tell_marks()
         return pcm.ljust(self._size, b"\0") if pcm else None
 

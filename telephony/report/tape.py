@@ -67,6 +67,7 @@ class Item(msgspec.Struct, frozen=True):
     interrupted: bool = False
     failed: bool = False
     number: str = ""
+    on: bool = True
 
 
 class CarrierEvent(msgspec.Struct, frozen=True):

@@ -198,6 +198,8 @@ def _ending(item: Item) -> str:
             return f"Nobody was reached: {item.reason}"
         case "HangUp":
             return "The agent hung up" + (", having failed" if item.failed else "")
+        case "Record":
+            return "The private part is over" if item.on else "What follows is private: it was not kept"
         case "Transfer":
             return f"Transfer to {item.number}"
     return LINE_NOTES.get(item.type, "")

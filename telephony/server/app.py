@@ -29,6 +29,7 @@ from telephony.lines.outcomes import Outcomes
 from telephony.lines.refusals import Refusals
 from telephony.lines.sip.service import SipService
 from telephony.lines.twilio.service import TwilioService
+from telephony.recordings.recordings import Recordings
 from telephony.server.bridge import Shared
 from telephony.server.calls import Calls
 from telephony.server.control import Control
@@ -105,6 +106,7 @@ class App:
         await check_voices(self.shared.engine.synthesizer, self.agents.values())
         if self._settings.tape.mode != "off":
             self.shared.tapes = Tapes(self._settings.server.data / "tapes", self._settings.tape)
+        self._open_recordings()
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it during calls
         ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
@@ -124,13 +126,21 @@ class App:
                 await task
             await self._close()
 
+    def _open_recordings(self) -> None:
+        """Where none are made any more, those that are there are still deleted in time."""
+        settings, folder = self._settings.recording, self._settings.server.data / "recordings"
+        if settings.mode != "off" or folder.exists():
+            outcome = self.metrics.recordings.labels
+            self.shared.recordings = Recordings(folder, settings, lambda what: outcome(what).inc())
+
     async def _close(self) -> None:
         """Close everything that calls have used; a part that hangs or fails does not keep the others from closing."""
         if self.sip:
             await self._ended("SIP", self.sip.stop())
-        tapes, parts = self.shared.tapes, self.shared.engine.parts()
+        tapes, recordings, parts = self.shared.tapes, self.shared.recordings, self.shared.engine.parts()
         await asyncio.gather(
             *([self._ended("the tapes' writer", asyncio.to_thread(tapes.stop))] if tapes else ()),
+            *([self._ended("the recordings' writer", asyncio.to_thread(recordings.stop))] if recordings else ()),
             *(self._ended(type(part).__name__, part.close()) for part in parts),
         )
 

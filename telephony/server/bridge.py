@@ -24,6 +24,8 @@ from config.settings import Settings
 from telephony.lines.keypad import Keypad, Way
 from telephony.lines.line import Line, Listener
 from telephony.lines.metrics import Metrics
+from telephony.recordings.recording import Recording
+from telephony.recordings.recordings import Recordings
 from telephony.tapes.tapes import TapeFile, Tapes
 
 VERSION = version("voxline")
@@ -38,6 +40,7 @@ class Shared(msgspec.Struct):
     metrics: Metrics
     records: Records
     tapes: Tapes | None = None
+    recordings: Recordings | None = None
 
 
 class Bridge(Listener):
@@ -61,6 +64,10 @@ class Bridge(Listener):
         started = datetime.now(UTC)
         self._tape = self._begin_tape(agent, keys, started)
         self.taping = self._tape is not None
+        mode = shared.settings.recording.mode
+        self.recording = shared.recordings is not None and (mode == "all" or (mode == "asked" and agent.recording))
+        self._recording: Recording | None = None
+        self.private = False  # nothing of what is said and dialled now may be kept
         self._conversation = Conversation(
             line.call_id,
             agent,
@@ -106,21 +113,29 @@ class Bridge(Listener):
             at_ms = self._conversation.session.now_ms
             if "in_ms" in fields:
                 fields["plays_at"] = at_ms + fields.pop("in_ms")
-            self._tape.write(self._recorder.note(at_ms, clock=self._clock_ms(), **fields))
+            self._tape.write(self._recorder.note(at_ms, private=self.private, clock=self._clock_ms(), **fields))
 
-    def _record(self, at_ms: float, event: e.Event | None, commands: list[e.Command], state: State) -> None:
+    def _record(
+        self, at_ms: float, event: e.Event | None, commands: list[e.Command], state: State, private: bool
+    ) -> None:
         if self._tape:
-            self._tape.write(self._recorder.step(at_ms, event, commands, state, self._clock_ms()))
+            line = self._recorder.step(at_ms, event, commands, state, self._clock_ms(), private=private)
+            self._tape.write(line)
 
     def _clock_ms(self) -> float:
         return round(1000 * (time.monotonic() - self._begun_s), 3)
 
     def start(self) -> None:
         """See Listener."""
+        if self.recording and self._shared.recordings:
+            line = self.line
+            self._recording = self._shared.recordings.open(line.rate, line.log, takes_back_ms=line.takes_back_ms)
         self._conversation.start(wide=self.line.rate == WIDE_RATE)
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""
+        if self._recording:
+            self._recording.caller(wide or pcm)
         key = ""
         if self._keypad.listens(self.line.carries_keys):
             pcm, wide, key = self._keypad.hear(pcm, wide, self._conversation.session.now_ms)
@@ -159,6 +174,16 @@ class Bridge(Listener):
         """See Listener."""
         self._safely(e.TransferFailed(reason))
 
+    def switch_recording(self, *, on: bool) -> None:
+        """A person wants the call's recording to pause, or to go on."""
+        self._safely(e.RecordingSwitched(on))
+
+    def _switch(self, *, on: bool) -> None:
+        self.private = not on
+        self.line.log.info("recording resumed" if on else "recording paused")
+        if self._recording:
+            (self._recording.resume if on else self._recording.pause)()
+
     def shut_down(self) -> None:
         """See Listener."""
         self._safely(e.Shutdown())
@@ -168,13 +193,16 @@ class Bridge(Listener):
         self._shared.vad.close(self._vad)
         self._on_closed(self)  # before the socket is closed: Twilio then asks at once what follows
         await self._conversation.close()
+        if self._recording and self._shared.recordings:
+            self._shared.recordings.close(self._recording)
         self._end_tape()
         self._shared.metrics.wasted.inc(self._conversation.session.discarded)
 
     def _end_tape(self) -> None:
         line = self.line
         if self._tape and self._shared.tapes:
-            self.note(end=line.summary())
+            recording = {"recording": self._recording.name} if self._recording else {}
+            self.note(end=line.summary() | recording)
             self._shared.tapes.close(self._tape)
             if self._tape.broken:
                 line.log.error("the tape is incomplete: the disk was too slow or full")
@@ -208,6 +236,8 @@ class Bridge(Listener):
                 line.hang_up(failed=command.failed)
             case e.Transfer():
                 line.transfer(command.number)
+            case e.Record():
+                self._switch(on=command.on)
             case _:
                 self._note(command)
 
@@ -230,12 +260,22 @@ class Bridge(Listener):
                 metrics.interruptions.inc()
                 log.info("interrupted", extra={"reply": command.reply, "at_ms": command.at_ms})
             case e.Press():
-                words = {"keys": command.keys} if self._shared.settings.log.words else {}
+                words = {"keys": command.keys} if self._shared.settings.log.words and not self.private else {}
                 log.info("pressed", extra={"count": len(command.keys), **words})
             case e.Said():
                 words = {"text": command.text} if self._shared.settings.log.words else {}
                 extra = {"role": command.role, "interrupted": command.interrupted, "at_ms": command.at_ms}
                 log.info("said", extra=extra | words)
+
+    def sent(self, pcm: bytes, in_ms: float = 0.0, hole_ms: float | None = None) -> None:
+        """See Listener."""
+        if self._recording:
+            self._recording.agent(pcm, in_ms, hole_ms)
+
+    def taken_back(self, ms: float) -> None:
+        """See Listener."""
+        if self._recording:
+            self._recording.take_back(ms)
 
     def sent_first_audio(self, reply: int) -> None:
         """See Listener."""

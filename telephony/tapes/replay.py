@@ -130,6 +130,8 @@ def _replay_one(path: Path, head: Header, steps: list[Step], judging_s: float) -
     media_s = done.media_ms / 1000
     figures = f"{done.events} events, {done.commands} commands, {media_s:.1f} s at {media_s / max(seconds, 1e-9):.0f} x"
     figures += ", incomplete" if head.incomplete else ""
+    if done.left_out_ms is not None:
+        figures += f"; from {done.left_out_ms / 1000:.1f} s on a part is left out, which was private"
     return _Done(path, figures, media_s, done.difference)
 
 

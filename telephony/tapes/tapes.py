@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +24,10 @@ from agent.tape.format import BEGINNING
 from config import private
 from config.exceptions import SettingsError
 from config.settings import TapeSettings
-from telephony.tapes.shelf import Shelf
+from telephony.files import names
+from telephony.files.backlog import Backlog
+from telephony.files.shelf import Shelf
+from telephony.files.writer import Writer
 
 FLUSH_S = 0.2
 MAX_BUFFER = 4_000_000  # bytes of one call that wait to be written; a disk that is slower loses the tape, not the call
@@ -38,14 +40,6 @@ MAX_LINE = 1 << 20  # bytes that are looked at for a tape's last line
 logger = logging.getLogger("voxline.tape")
 
 
-class Backlog:
-    """What waits to be written, of all tapes."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.bytes = 0
-
-
 class TapeFile:
     """The tape of one call. `write` only puts lines aside."""
 
@@ -54,14 +48,14 @@ class TapeFile:
         self.broken = False
         self._lines: list[bytes] = []
         self._waiting = 0
-        self._all = waiting or Backlog()
+        self._all = waiting or Backlog(MAX_BUFFERS)
         self._file: int | None = None
 
     def write(self, line: bytes) -> None:
         """Append a line."""
         size = len(line)
         with self._all.lock:
-            if self._waiting + size > MAX_BUFFER or self._all.bytes + size > MAX_BUFFERS:
+            if self._waiting + size > MAX_BUFFER or self._all.full(size):
                 self.broken = True
             if not self.broken:
                 self._lines.append(line)
@@ -100,26 +94,29 @@ class Tapes:
     def __init__(self, folder: Path, settings: TapeSettings) -> None:
         """Raises SettingsError where there can be no such folder."""
         self._folder = folder
-        self._shelf = Shelf(folder, round(settings.max_mb * 1e6))
+        self._shelf = Shelf(folder, (".jsonl.gz",), round(settings.max_mb * 1e6), settings.keep_days)
         self._rests: list[Path] = []  # tapes that earlier servers have left unfinished
-        self._open: set[TapeFile] = set()
-        self._closed: list[TapeFile] = []
-        self._waiting = Backlog()
+        self._waiting = Backlog(MAX_BUFFERS)
         self._stamp = ""
         self._names: set[str] = set()  # of the tapes that began in this second
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._end_s = float("inf")  # by which the writer is to have ended
         try:
             private.make_folder(folder)
         except OSError as error:
             raise SettingsError(f"server.data: cannot make {folder} for tapes: {error.strerror}") from None
-        self._thread = threading.Thread(target=self._run, name="tapes", daemon=True)
-        self._thread.start()
+        self._writer = Writer[TapeFile](
+            "tapes",
+            every_s=FLUSH_S,
+            stop_s=STOP_S,
+            begin=self._look_around,
+            flush=lambda tape: self._safely(tape, tape.flush),
+            finish=lambda tape: self._safely(tape, partial(self._finish, tape)),
+            idle=self._take_up_one,
+        )
+        self._writer.start()
 
     def open(self, call: str) -> TapeFile:
         """A tape for a call that begins. The disk is left to the writer."""
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        stamp = names.stamp()
         if stamp != self._stamp:
             self._stamp, self._names = stamp, set()
         name = first = f"{stamp}-{re.sub(r'[^A-Za-z0-9_-]', '_', call)[:64]}"
@@ -129,43 +126,17 @@ class Tapes:
             name = f"{first}-{number}"
         self._names.add(name)
         tape = TapeFile(self._folder / f"{name}.jsonl", self._waiting)
-        with self._lock:
-            self._open.add(tape)
+        self._writer.open(tape)
         return tape
 
     def close(self, tape: TapeFile) -> None:
         """The call is over: what remains is written, and the file compressed."""
-        with self._lock:
-            self._open.discard(tape)
-            if len(self._closed) < MAX_CLOSED:
-                self._closed.append(tape)
-            else:
-                tape.give_up()
-        self._wake.set()
+        if not self._writer.close(tape, MAX_CLOSED):
+            tape.give_up()
 
     def stop(self) -> None:
         """Write everything and end."""
-        self._end_s = min(self._end_s, time.monotonic() + STOP_S)
-        self._wake.set()
-        self._thread.join(STOP_S + FLUSH_S)
-
-    def _run(self) -> None:
-        self._look_around()
-        while True:
-            self._wake.wait(0 if self._rests else FLUSH_S)
-            self._wake.clear()
-            ending = self._end_s < float("inf")
-            with self._lock:
-                tapes, closed = list(self._open), self._closed
-                self._closed = []
-            for tape in [*tapes, *closed]:
-                self._safely(tape, tape.flush)
-            for tape in [*tapes, *closed] if ending else closed:
-                self._safely(tape, partial(self._finish, tape))
-            if ending:
-                return
-            if self._rests:
-                self._take_up(self._rests.pop())
+        self._writer.stop()
 
     def _safely(self, tape: TapeFile, step: Callable[[], None]) -> None:
         try:
@@ -178,15 +149,15 @@ class Tapes:
     def _finish(self, tape: TapeFile) -> None:
         """Compress it, unless there is no time left."""
         try:
-            if time.monotonic() < self._end_s and tape.path.exists():
+            if time.monotonic() < self._writer.end_s and tape.path.exists():
                 self._shelf.add(*_compress(tape.path, incomplete=tape.broken))
         finally:
             tape.let_go()
 
     # What was there before
 
-    def _look_around(self) -> None:
-        """Find the tapes that are there, and those that an earlier server has not finished."""
+    def _look_around(self) -> bool:
+        """Find the tapes that are there, and those that an earlier server has not finished: whether there are any."""
         try:
             self._shelf.walk()
             self._shelf.prune()
@@ -196,6 +167,13 @@ class Tapes:
                     half.unlink(missing_ok=True)
         except OSError as error:
             logger.error("tapes: cannot look through %s: %s", self._folder, error.strerror)
+        return bool(self._rests)
+
+    def _take_up_one(self) -> bool:
+        if self._rests:
+            self._take_up(self._rests.pop())
+        self._shelf.look()
+        return bool(self._rests)
 
     def _take_up(self, path: Path) -> None:
         """Finish a tape whose server was killed, or had no room; leave what is not a tape or is still being written."""

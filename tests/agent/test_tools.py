@@ -47,6 +47,18 @@ def office(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Callable[..., Of
     return lambda **options: Office(tmp_path, caplog, **options)
 
 
+async def test_a_secret_goes_to_the_file_and_nowhere_else(office: Callable[..., Office]) -> None:
+    one = office(words=True)
+    result = await one.tools.run("CA1", ToolCall("book", {"day": "monday", "time": "***"}, secrets={"time": "4711"}))
+    assert result.arguments == {"day": "monday", "time": "***"}
+    (line,) = (one.folder / "bookings.jsonl").read_text().splitlines()
+    assert json.loads(line)["arguments"] == {"day": "monday", "time": "4711"}
+    (one.folder / "bookings.jsonl").unlink()
+    (one.folder / "bookings.jsonl").mkdir()
+    await one.tools.run("CA1", ToolCall("book", {"day": "monday", "time": "***"}, secrets={"time": "4711"}))
+    assert "4711" not in str(one.logged)
+
+
 async def test_a_call_appends_one_line(tmp_path: Path) -> None:
     tools = Tools(BOOK, Records(tmp_path / "new folder"))
     for time in ("nine", "ten"):

@@ -98,6 +98,18 @@ def test_the_name_of_the_tool_that_presses_keys_is_taken(tmp_path: Path) -> None
         load_agent(file)
 
 
+def test_the_names_of_the_tools_that_pause_the_recording_are_taken(tmp_path: Path) -> None:
+    content = shipped() | {
+        "pause_recording": True,
+        "tools": {"resume_recording": {"file": "a.jsonl"}},
+        "dialogue": None,
+    }
+    file = tmp_path / "front_desk.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(SettingsError, match=r"tools\.resume_recording: the name is taken"):
+        load_agent(file)
+
+
 def test_what_is_no_agent_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml"):
         load_agent(tmp_path / "none.yaml")

@@ -38,6 +38,8 @@ def test_a_slot_is_written_briefly(given: Any, kind: str, shortest: int, longest
         ({"digits": "12-3"}, "such as 3-12"),
         ({"digits": "some"}, "such as 3-12"),
         ({"type": "date", "digits": 3}, "belong to a number only"),
+        ({"type": "date", "secret": True}, "a date cannot be `secret`; allowed: number, spell, text"),
+        ({"values": {"one": []}, "secret": True}, "a choice cannot be `secret`"),
         ({"type": "time", "past": True}, "belongs to a date only"),
         ({"type": "date", "values": {"one": []}}, "needs `values`"),
         ({"values": {"one": ["{two}"]}}, "cannot hold a slot"),

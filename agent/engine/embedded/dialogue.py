@@ -39,7 +39,8 @@ class DialogueModel:
         if script.incomplete(request):
             yield Incomplete()
             state = msgspec.convert(request.state, DialogueState)
-            yield Done(request.state, script.expect(state), expect_digits=script.digits(state))
+            secret = script.secret(state)
+            yield Done(request.state, script.expect(state), expect_digits=script.digits(state), secret=secret)
             return
         answer, state = script.answer(request)
         if text := " ".join(answer.texts):
@@ -54,6 +55,8 @@ class DialogueModel:
             interruptible=not script.protects(answer),
             keys=answer.keys,
             expect_digits=script.digits(state),
+            secret=script.secret(state),
+            recording=answer.recording,
         )
 
     def understood(self, request: ReplyRequest) -> Understood:

@@ -83,6 +83,10 @@ class DialogueScript:
         """How many digits may follow."""
         return self._open_question.digits(state)
 
+    def secret(self, state: DialogueState) -> bool:
+        """Whether what the caller says next may be secret."""
+        return self._open_question.secret(state)
+
     def understand(self, request: ReplyRequest, state: DialogueState) -> Understood:
         """What the caller's turn means after the open question."""
         understood = self._open_question.understand(request, state)
@@ -133,7 +137,8 @@ class DialogueScript:
         state.ask(state.question)
         if state.parts:
             heard = " ".join("".join(state.parts))
-            answer.texts.append(wording(self._texts.part, len(state.parts) - 1).replace("{heard}", heard))
+            texts = self._texts.part_secret if self._dialogue.slots[state.question].secret else self._texts.part
+            answer.texts.append(wording(texts, len(state.parts) - 1).replace("{heard}", heard))
         else:
             answer.texts.append(self._tasks.question(answer, state))
         return True
@@ -143,7 +148,7 @@ class DialogueScript:
         digits = self._understanding.digits(request.transcript or "")
         if not digits or name not in state.slots:
             return False
-        number = state.slots[name] + digits
+        number = (state.value(name) or "") + digits
         return len(number) <= self._dialogue.slots[name].longest and self._wish(
             answer, state, Understood(slots={name: number})
         )

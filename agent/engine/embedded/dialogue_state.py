@@ -1,8 +1,11 @@
 """Where a scripted conversation stands, and a reply in the making."""
 
+from collections.abc import Container
+from typing import Literal
+
 import msgspec
 
-from agent.engine.base import Next, ToolCall
+from agent.engine.base import HIDDEN, Next, ToolCall
 from agent.engine.embedded.conditions import Circumstances
 
 # Open questions that belong to no slot.
@@ -23,6 +26,7 @@ class DialogueState(msgspec.Struct):
     heard_ms: dict[str, float] = {}  # where in the call slots were heard that a person may have to listen to
     maybe: list[str] = []  # the intents that DID_YOU_MEAN is about
     maybe_slots: dict[str, str] = {}  # what was said beside them: of dates and times the words
+    secrets: dict[str, str] = {}  # the values of those of `slots` that are HIDDEN
 
     def ask(self, question: str) -> None:
         """Note what is asked next."""
@@ -35,7 +39,17 @@ class DialogueState(msgspec.Struct):
 
     def begin(self, task: str, slots: dict[str, str] | None = None) -> None:
         """A new task takes the place of the one before."""
-        self.task, self.slots, self.heard_ms = task, slots or {}, {}
+        self.task, self.slots, self.heard_ms, self.secrets = task, slots or {}, {}, {}
+
+    def fill(self, slots: dict[str, str], secret: Container[str]) -> None:
+        """All slots that are known; those that are `secret` are hidden."""
+        hidden = {name: value for name, value in slots.items() if name in secret}
+        self.secrets = {name: self.secrets[name] if value == HIDDEN else value for name, value in hidden.items()}
+        self.slots = slots | dict.fromkeys(hidden, HIDDEN)
+
+    def value(self, slot: str) -> str | None:
+        """What a slot holds, even if that is secret; None if it is not known."""
+        return self.secrets.get(slot, self.slots.get(slot))
 
     def drop_task(self) -> None:
         """The task is done, or given up."""
@@ -51,4 +65,5 @@ class Answer(msgspec.Struct):
     next: Next = Next.LISTEN
     transfer_to: str = ""
     keys: str = ""  # to be pressed after the texts
+    recording: Literal["", "pause", "resume"] = ""  # what becomes of the call's recording
     repeated: bool = False  # says again what was said, which changes nothing

@@ -40,6 +40,15 @@ class OpenQuestion:
         yes_no = state.question in (CONFIRM, CORRECT) or (state.question == DID_YOU_MEAN and len(state.maybe) == 1)
         return Expect.YES_NO if yes_no else Expect.OPEN
 
+    def secret(self, state: DialogueState) -> bool:
+        """Whether the answer may hold a secret: it is asked for, or may be corrected, or more digits of it may come."""
+        if (slot := self._slot(state)) and slot.secret:
+            return True
+        more = state.filled in state.secrets
+        if more and len(state.secrets[state.filled]) < self._dialogue.slots[state.filled].longest:
+            return True
+        return state.question in (CONFIRM, CORRECT) and bool(state.secrets)
+
     def digits(self, state: DialogueState) -> DigitRange:
         """How many digits may follow: what is missing of the number that is asked for, or all of it anew."""
         slot = self._slot(state)
@@ -117,7 +126,8 @@ class OpenQuestion:
             return Understood()
         if understood := self._understanding.read(said, Expect.YES_NO, self._wanted(state)):
             return Understood(built_in=UNCLEAR) if understood.built_in == "yes" else understood
-        texts = [name for name in state.slots if self._dialogue.slots[name].type == "text"]
+        types = self._dialogue.slots
+        texts = [name for name in state.slots if types[name].type == "text" and not types[name].secret]
         text = self._understanding.free_text(said, texts[-1]).get(texts[-1]) if texts else ""
         return Understood(slots={texts[-1]: text}) if text else Understood()
 

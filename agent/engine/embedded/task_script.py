@@ -26,30 +26,31 @@ class TaskScript:
         self._dialogue = dialogue
         self._texts = dialogue.texts
         self._values = values
+        self._secret = frozenset(name for name, slot in dialogue.slots.items() if slot.secret)
 
     def fill(self, answer: Answer, state: DialogueState, wanted: str, slots: dict[str, str]) -> None:
         """Slots of an intent, which becomes the task if it is not: ask for what is still missing."""
         if wanted != state.task:
             state.begin(wanted)
         changes = self.changes(state, slots)
-        state.slots = {**state.slots, **changes}
+        state.fill({**state.slots, **changes}, self._secret)
         state.filled = next((name for name in changes if self._dialogue.slots[name].type == "number"), "")
         self.go_on(answer, state)
 
     def changes(self, state: DialogueState, slots: dict[str, str]) -> dict[str, str]:
         """Those of the slots that the task asks for and does not know yet, or knows otherwise."""
         ask = self._dialogue.intents[state.task].ask if state.task else {}
-        return {name: value for name, value in slots.items() if name in ask and state.slots.get(name) != value}
+        return {name: value for name, value in slots.items() if name in ask and state.value(name) != value}
 
     def correct(self, answer: Answer, state: DialogueState, understood: Understood) -> bool:
         """Take back what was read back wrong, and ask for it anew unless the caller has said what is right; False when
         the caller has named nothing."""
         intent, slots = self._intent(answer, state), state.slots
-        numbers = [name for name in slots if self._dialogue.slots[name].type == "number"]
+        numbers = [name for name in slots.keys() - self._secret if self._dialogue.slots[name].type == "number"]
         if understood.digit and len(numbers) == 1:
             if not (number := corrections.with_digit(understood.digit, slots[numbers[0]])):
                 return False
-            state.slots = {**slots, numbers[0]: number}
+            state.fill({**slots, numbers[0]: number}, self._secret)
             self.go_on(answer, state)
             return True
         order = corrections.order(wording(intent.confirm, state.times), list(slots))
@@ -57,8 +58,9 @@ class TaskScript:
         wrong = {name for name in (*named, *understood.denied) if name in slots} - understood.slots.keys()
         if not wrong:
             return False
-        state.slots = {name: value for name, value in slots.items() if name not in wrong}
-        state.slots |= self.changes(state, understood.slots)
+        kept = {name: value for name, value in slots.items() if name not in wrong}
+        state.fill(kept, self._secret)
+        state.fill(kept | self.changes(state, understood.slots), self._secret)
         self.go_on(answer, state)
         return True
 
@@ -85,7 +87,7 @@ class TaskScript:
         if intent.tool:
             # Its result comes with the next request; `tell` then answers with these slots.
             arguments = {name: state.slots.get(name, "") for name in intent.ask}
-            answer.calls.append(ToolCall(intent.tool, arguments, state.heard_ms))
+            answer.calls.append(ToolCall(intent.tool, arguments, state.heard_ms, state.secrets))
             state.question = ""
             return
         slots = state.slots
@@ -98,11 +100,13 @@ class TaskScript:
         if intent.answer:
             answer.texts.append(self._values.filled(intent.answer, slots, answer.circumstances.now))
         answer.keys = intent.press or answer.keys
+        answer.recording = intent.recording or answer.recording
         if intent.transfer:
             answer.next, answer.transfer_to = Next.TRANSFER, intent.transfer
         if intent.next:
             following = self._dialogue.intents[intent.next]
-            state.begin(intent.next, {name: value for name, value in slots.items() if value and name in following.ask})
+            known = following.ask.keys() - self._secret
+            state.begin(intent.next, {name: value for name, value in slots.items() if value and name in known})
 
     def ask_for_correction(self, answer: Answer, state: DialogueState) -> None:
         """A bare "no" to what was read back."""
@@ -112,7 +116,7 @@ class TaskScript:
             state.ask(CORRECT)
             answer.texts.append(self.question(answer, state))
         else:
-            state.slots = {}
+            state.fill({}, self._secret)
             self.go_on(answer, state)
 
     def tell(self, answer: Answer, state: DialogueState, results: tuple[ToolResult, ...]) -> None:

@@ -64,6 +64,12 @@ class AttendedTransfer(Listener):
     def sent_first_audio(self, reply: int) -> None:
         """See Listener."""
 
+    def sent(self, pcm: bytes, in_ms: float = 0.0, hole_ms: float | None = None) -> None:
+        """See Listener."""
+
+    def taken_back(self, ms: float) -> None:
+        """See Listener."""
+
     def note(self, **fields: Any) -> None:
         """See Listener."""
 

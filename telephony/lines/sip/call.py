@@ -116,6 +116,7 @@ class SipCall(Line):
         """Attach the listener; it starts when the peer has our answer, or we have the peer's."""
         self.listener = listener
         self.player.note = listener.note if listener.taping else None
+        self.player.sent = listener.sent if listener.recording else None
 
     def acknowledged(self, body: bytes) -> None:
         """The peer has our answer, or we have the peer's."""

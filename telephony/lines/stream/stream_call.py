@@ -20,6 +20,7 @@ from telephony.lines.keypad import Way
 from telephony.lines.line import Line, Listener
 from telephony.lines.playout import Mark, Playout
 from telephony.lines.stream.protocol import Audio, Dtmf, Event, MarkPlayed, Started, Stopped, StreamProtocol
+from telephony.lines.stream.sent_audio import SentAudio
 
 DIRECT = "voxline.direct"  # the ASGI extension by which messages bypass ASGI, where our own server offers it
 
@@ -44,7 +45,9 @@ class StreamCall(Line):
         self.rate = RATE
         self.carries_keys = True  # they come as messages
         self.ending = Ending()
+        self.takes_back_ms = float(playout.lead_ms + playout.mark_grace_ms)
         self._note: Callable[..., None] | None = None  # notes what goes over the wire, for the tape
+        self._sent: SentAudio | None = None  # for the recording
         self.stream = protocol
         self.playout = Playout(playout)
         self.log = Log(logging.getLogger("voxline.call"), {"call": ""})
@@ -123,6 +126,8 @@ class StreamCall(Line):
             self._control.append(self.stream.media(ulaw))
             if self._note:
                 self._note(out="media", reply=reply, position=round(heard_ms * SAMPLES_PER_MS), in_ms=0, ulaw=ulaw)
+        if self._sent:
+            self._sent.paused(heard_ms, g711.encode(fade))
         self._wake.set()
         return heard_ms
 
@@ -233,6 +238,7 @@ class StreamCall(Line):
                 self.log = Log(self.log.logger, {"call": event.call_id, "stream": event.stream_id})
                 self.listener = self._accept(self, event)
                 self._note = self.listener.note if self.listener.taping else None
+                self._sent = SentAudio(self.listener) if self.listener.recording else None
                 self.listener.start()
                 self._last_media_ms = self._clock_ms()
             case MarkPlayed():
@@ -264,8 +270,9 @@ class StreamCall(Line):
                     await self._send_text(self._control.popleft())
                 position, plays_ms = self.playout.next_at
                 items = self.playout.take(now_ms)
-                if self.playout.dry_ms and self._note:
-                    self._note(out="underrun", ms=self.playout.dry_ms)
+                dry_ms = self.playout.dry_ms
+                if dry_ms and self._note:
+                    self._note(out="underrun", ms=dry_ms)
                 for item in items:
                     if isinstance(item, Mark):
                         await self._send_text(self.stream.mark(item.name))
@@ -273,6 +280,9 @@ class StreamCall(Line):
                             self._note(out="mark", name=item.name)
                     else:
                         ulaw = g711.encode(item)
+                        if self._sent:  # before a pause can take it back
+                            self._sent.block(ulaw, position, max(0.0, plays_ms - now_ms), dry_ms)
+                        dry_ms = 0.0
                         await self._send_text(self.stream.media(ulaw))
                         self._note_audio(ulaw, position, max(0.0, plays_ms - now_ms))
                         position += len(ulaw)

@@ -78,6 +78,19 @@ def test_more_keys_than_are_pressed_at_once_are_left_to_the_session() -> None:
     assert prompt.conclude([many, more], PRESSING) == ([more], Done(keys="1" * 30))
 
 
+PAUSING = AGENT.model_copy(update={"pause_recording": True})
+
+
+def test_the_recording_is_paused_and_resumed_by_tools_where_the_agent_may() -> None:
+    both = [prompt.PAUSE_RECORDING, prompt.RESUME_RECORDING]
+    assert [tool["function"]["name"] for tool in prompt.tools(PAUSING)][-3:-1] == both
+    assert not set(both) & {tool["function"]["name"] for tool in prompt.tools(AGENT)}
+    pause, resume = (ToolCall(name, {}) for name in both)
+    assert prompt.conclude([pause], PAUSING) == ([], Done(recording="pause"))
+    assert prompt.conclude([pause, resume], PAUSING) == ([], Done(recording="resume"))
+    assert prompt.conclude([pause], AGENT) == ([pause], Done())
+
+
 def test_keys_that_were_pressed_stand_in_the_history_as_a_note() -> None:
     assert prompt.turns(request(Turn("caller", "Press two."), Turn("agent", "So."), Turn("keys", "2#"))) == [
         ("user", "Press two."),

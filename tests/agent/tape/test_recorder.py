@@ -58,6 +58,7 @@ all_events = {
     e.ReplyFailed: st.builds(e.ReplyFailed, numbers, texts),
     e.ToolsFinished: st.builds(e.ToolsFinished, numbers, results),
     e.Shutdown: st.builds(e.Shutdown),
+    e.RecordingSwitched: st.builds(e.RecordingSwitched, st.booleans()),
 }
 
 

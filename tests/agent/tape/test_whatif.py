@@ -67,7 +67,7 @@ def taped(speech: list[tuple[int, int]] = SPEECH, mode: str = "full", **turn: An
 
 
 def test_of_every_event_it_is_known_who_causes_it() -> None:
-    causes = [*FROM_CALLER, *FROM_ENGINE, *FROM_LINE, e.ToolsFinished, e.Transcribed, e.Shutdown]
+    causes = [*FROM_CALLER, *FROM_ENGINE, *FROM_LINE, e.ToolsFinished, e.Transcribed, e.Shutdown, e.RecordingSwitched]
     assert len(causes) == len(set(causes))
     assert set(causes) == set(e.EVENTS.values())
 

@@ -460,7 +460,7 @@ def test_stopping_does_not_wait_for_a_disk_that_hangs(
     begin = time.monotonic()
     some.stop()
     assert time.monotonic() - begin < 5
-    assert some._thread.is_alive()
+    assert some._writer.thread.is_alive()
     os.close(os.open(hung.path, os.O_RDONLY | os.O_NONBLOCK))
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from telephony.tapes import shelf as shelf_module
-from telephony.tapes.shelf import Shelf
+from telephony.files import shelf as shelf_module
+from telephony.files.shelf import Shelf
 
 
 def tape(folder: Path, number: int, size: int = 10) -> tuple[str, int]:
@@ -32,7 +32,7 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_the_oldest_go_first(tmp_path: Path) -> None:
     for number in range(5):
         tape(tmp_path, number)
-    shelf = Shelf(tmp_path, 50)
+    shelf = Shelf(tmp_path, (".jsonl.gz",), 50)
     shelf.walk()
     for number in (7, 6, 8):  # they end in another order than they began
         shelf.add(*tape(tmp_path, number))
@@ -40,7 +40,7 @@ def test_the_oldest_go_first(tmp_path: Path) -> None:
 
 
 def test_the_newest_stays_however_large_it_is(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, 5)
+    shelf = Shelf(tmp_path, (".jsonl.gz",), 5)
     for number in range(3):
         shelf.add(*tape(tmp_path, number))
         assert there(tmp_path) == [number]
@@ -52,7 +52,7 @@ def test_many_tapes_are_walked_through_once_and_few_are_known(
     monkeypatch.setattr(shelf_module, "MOST_KNOWN", 100)
     for number in range(1000):
         tape(tmp_path, number)
-    shelf = Shelf(tmp_path, 10_000)
+    shelf = Shelf(tmp_path, (".jsonl.gz",), 10_000)
     shelf.walk()
     for number in range(1000, 1100):
         shelf.add(*tape(tmp_path, number))
@@ -71,7 +71,7 @@ def test_many_tapes_are_walked_through_once_and_few_are_known(
 def test_tapes_that_somebody_has_deleted_do_no_harm(tmp_path: Path) -> None:
     for number in range(5):
         tape(tmp_path, number)
-    shelf = Shelf(tmp_path, 50)
+    shelf = Shelf(tmp_path, (".jsonl.gz",), 50)
     shelf.walk()
     for number in (0, 1):
         (tmp_path / f"20250101-{number:06}-CA.jsonl.gz").unlink()
@@ -82,7 +82,7 @@ def test_tapes_that_somebody_has_deleted_do_no_harm(tmp_path: Path) -> None:
 
 def test_what_cannot_be_deleted_is_told_once_and_others_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "20250101-000000-CA.jsonl.gz").mkdir()
-    shelf = Shelf(tmp_path, 20)
+    shelf = Shelf(tmp_path, (".jsonl.gz",), 20)
     shelf.walk()
     with caplog.at_level(logging.WARNING):
         for number in range(1, 6):

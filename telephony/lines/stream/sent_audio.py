@@ -1,0 +1,32 @@
+"""What has been sent of the agent's audio, and what of it a pause has taken back: told to the listener's recording.
+
+Sans-I/O. The carrier plays blocks without a break between them, whenever they come; so of each reply, and after each
+pause, only the first block is placed by the clock.
+"""
+
+from audio import g711
+from audio.rate import SAMPLES_PER_MS
+from telephony.lines.line import Listener
+
+
+class SentAudio:
+    """Positions are samples from the start of a reply, at 8 kHz; audio is mu-law."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._position = 0  # up to which a reply has been sent
+        self._follows = False  # the next block follows the last one, but for where the ear runs dry
+
+    def block(self, ulaw: bytes, position: int, in_ms: float, dry_ms: float) -> None:
+        """A block is about to be sent, to be heard in `in_ms`; the ear has run dry for `dry_ms` before it."""
+        follows = self._follows and position == self._position
+        self._listener.sent(g711.decode(ulaw), in_ms, dry_ms if follows else None)
+        self._position, self._follows = position + len(ulaw), True
+
+    def paused(self, heard_ms: float, fade: bytes) -> None:
+        """The ear has heard so much of the reply, and then hears the fade (mu-law)."""
+        heard = round(heard_ms * SAMPLES_PER_MS)
+        self._listener.taken_back(max(0, self._position - heard) / SAMPLES_PER_MS)
+        if fade:
+            self._listener.sent(g711.decode(fade), hole_ms=0)
+        self._position, self._follows = heard, False
