@@ -58,6 +58,15 @@ class Shelf:
             except OSError as error:
                 logger.warning("tape %s cannot be deleted: %s", name, error.strerror)
 
+    def forget(self, name: str) -> None:
+        """A tape was deleted. Of one that is not known here, later walks find that it is gone."""
+        for place, (known, size) in enumerate(self._oldest):
+            if known == name:
+                del self._oldest[place]
+                self._bytes -= size
+                self._count -= 1
+                return
+
     def _found(self) -> Iterator[tuple[str, int]]:
         with os.scandir(self._folder) as entries:
             for entry in entries:

@@ -15,6 +15,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -25,6 +26,7 @@ from agent.tape.format import BEGINNING
 from config import private
 from config.exceptions import SettingsError
 from config.settings import TapeSettings
+from telephony.tapes.removal import remove_tape
 from telephony.tapes.shelf import Shelf
 
 FLUSH_S = 0.2
@@ -68,6 +70,11 @@ class TapeFile:
                 self._waiting += size
                 self._all.bytes += size
 
+    @property
+    def name(self) -> str:
+        """Of the file once the call is over."""
+        return f"{self.path.name}.gz"
+
     def flush(self) -> None:
         """Write what has come in; called by one thread only. Raises OSError."""
         with self._all.lock:
@@ -104,6 +111,7 @@ class Tapes:
         self._rests: list[Path] = []  # tapes that earlier servers have left unfinished
         self._open: set[TapeFile] = set()
         self._closed: list[TapeFile] = []
+        self._doomed: list[tuple[str, Future[None]]] = []  # to be deleted
         self._waiting = Backlog()
         self._stamp = ""
         self._names: set[str] = set()  # of the tapes that began in this second
@@ -143,6 +151,15 @@ class Tapes:
                 tape.give_up()
         self._wake.set()
 
+    def delete(self, name: str) -> Future[None]:
+        """Delete a tape whose call is over, such as 20260501-090000-CA1.jsonl.gz, also one that is still to be
+        compressed. The result raises OSError, or ValueError if that is no name of a tape."""
+        done: Future[None] = Future()
+        with self._lock:
+            self._doomed.append((name, done))
+        self._wake.set()
+        return done
+
     def stop(self) -> None:
         """Write everything and end."""
         self._end_s = min(self._end_s, time.monotonic() + STOP_S)
@@ -156,12 +173,14 @@ class Tapes:
             self._wake.clear()
             ending = self._end_s < float("inf")
             with self._lock:
-                tapes, closed = list(self._open), self._closed
-                self._closed = []
+                tapes, closed, doomed = list(self._open), self._closed, self._doomed
+                self._closed, self._doomed = [], []
             for tape in [*tapes, *closed]:
                 self._safely(tape, tape.flush)
             for tape in [*tapes, *closed] if ending else closed:
                 self._safely(tape, partial(self._finish, tape))
+            for name, done in doomed:
+                self._delete(name, done)
             if ending:
                 return
             if self._rests:
@@ -182,6 +201,14 @@ class Tapes:
                 self._shelf.add(*_compress(tape.path, incomplete=tape.broken))
         finally:
             tape.let_go()
+
+    def _delete(self, name: str, done: Future[None]) -> None:
+        try:
+            remove_tape(self._folder, name)
+            self._shelf.forget(name)
+            done.set_result(None)
+        except (OSError, ValueError) as error:
+            done.set_exception(error)
 
     # What was there before
 
