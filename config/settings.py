@@ -152,6 +152,14 @@ class TapeSettings(Group):
     max_mb: Annotated[float, Field(gt=0)] = 1000
 
 
+class RecordsSettings(Group):
+    """Calls on record."""
+
+    mode: Literal["on", "off"] = "on"
+    url: SecretStr = SecretStr("")
+    keep_days: int = Field(default=0, ge=0, le=36_500)
+
+
 class Settings(BaseSettings):
     """Everything there is to set."""
 
@@ -171,6 +179,7 @@ class Settings(BaseSettings):
     turn: TurnSettings = TurnSettings()
     reply: ReplySettings = ReplySettings()
     tape: TapeSettings = TapeSettings()
+    records: RecordsSettings = RecordsSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
 

@@ -1,0 +1,92 @@
+"""Calls on record, as a server has them: opens a log for each call, and answers for what is stored."""
+
+import asyncio
+import secrets
+import socket
+from pathlib import Path
+
+from config.exceptions import SettingsError
+from config.settings import Settings
+from telephony.lines.line import Line
+from telephony.lines.metrics import Metrics
+from telephony.records.call_filter import CallFilter
+from telephony.records.call_id import CallIds
+from telephony.records.call_log import CallLog, first_state
+from telephony.records.database import Database
+from telephony.records.eraser import Eraser
+from telephony.records.journal import Journal
+from telephony.records.store import Row
+from telephony.records.text import clean
+from telephony.records.writer import Writer
+from telephony.tapes.tapes import Tapes
+
+FOLDER = "records"  # in server.data
+ERASE_S = 10.0  # for deleting one tape
+
+
+class CallRecords:
+    """Of one server. Its methods that await run in any loop, and raise StoreError when the database fails."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, tapes: Tapes | None) -> None:
+        """Raises SettingsError if the database cannot be used, or the folder cannot be made."""
+        self._settings = settings
+        self._ids = CallIds()
+        self._host = host_name(settings.server.data)
+        self._run = secrets.token_hex(8)
+        folder = settings.server.data / FOLDER
+        database = Database(settings.records.url.get_secret_value(), folder)
+        try:
+            journal = Journal(folder, self._run)
+        except OSError as error:
+            raise SettingsError(f"server.data: cannot write to {folder}: {error.strerror}") from None
+
+        async def erase_tape(name: str) -> None:
+            assert tapes is not None
+            async with asyncio.timeout(ERASE_S):
+                await asyncio.wrap_future(tapes.delete(name))
+
+        self._writer = Writer(
+            database,
+            journal,
+            Eraser(settings.server.data, self._host, erase_tape if tapes else None),
+            metrics,
+            host=self._host,
+            run=self._run,
+            keep_days=settings.records.keep_days,
+        )
+        self._writer.start()
+
+    def open(self, line: Line, agent: str, at_ms: int) -> CallLog:
+        """The log of a call that begins at this Unix time in ms. Its first state is on record."""
+        log = self._settings.log
+        own = {"id": self._ids.new(at_ms), "host": self._host, "run": self._run}
+        call = CallLog(
+            first_state(line, agent, log.numbers, at_ms, **own), self._writer.put, words=log.words, numbers=log.numbers
+        )
+        call.begun()
+        return call
+
+    async def find(self, wanted: CallFilter) -> list[Row]:
+        """See Store."""
+        return await self._writer.ask(lambda store: store.find(wanted))
+
+    async def get(self, name: int | str) -> list[Row]:
+        """See Store."""
+        return await self._writer.ask(lambda store: store.get(name))
+
+    async def page(self, wanted: CallFilter) -> list[Row]:
+        """See Store."""
+        return await self._writer.ask(lambda store: store.page(wanted))
+
+    async def delete(self, name: int | str) -> int:
+        """See Writer."""
+        return await self._writer.delete(name)
+
+    def stop(self) -> None:
+        """Write what waits and end; blocks for some seconds at most."""
+        self._writer.stop()
+
+
+def host_name(data: Path) -> str:
+    """The server's own name among those that share a database: its machine and its data folder."""
+    return clean(f"{socket.gethostname()}:{data.resolve()}")
