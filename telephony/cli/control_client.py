@@ -11,7 +11,7 @@ from telephony.lines.exceptions import LineError
 from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
 
 TIMEOUT_S = 10.0
-DELETE_S = 30.0  # the server waits for its database
+DELETE_S = 330.0  # the server writes its database anew, which may be large
 
 T = TypeVar("T")
 

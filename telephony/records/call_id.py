@@ -9,6 +9,7 @@ import secrets
 
 RANDOM_BITS = 21
 MAX_MS = 2**42 - 1
+SET_BACK_MS = 1000  # a clock that far behind the last id was set back; less is a rush of calls
 TEXT = re.compile(r"[0-9a-f]{16}")
 
 
@@ -21,8 +22,8 @@ class CallIds:
     def new(self, at_ms: int) -> int:
         """For a call that begins at this Unix time in ms."""
         wanted = first_id(at_ms) | secrets.randbits(RANDOM_BITS)
-        same_ms = wanted >> RANDOM_BITS == self._last >> RANDOM_BITS
-        self._last = max(wanted, self._last + 1) if same_ms else wanted
+        set_back = wanted < self._last - first_id(SET_BACK_MS)
+        self._last = wanted if set_back else max(wanted, self._last + 1)
         return self._last
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -23,6 +22,7 @@ from telephony.records.migrate import migrate
 
 FILE = "calls.sqlite"
 TIMEOUT_S = 10.0  # for connecting, for a lock, and for everything that is asked of the database
+CLEAN_S = 300.0  # for writing SQLite's file anew
 MAX_REASON = 200  # characters of a database's own words that are shown
 BEGIN = "voxline_begin"  # how a connection's transactions begin, of SQLite
 # The data is at fault, not the database: PostgreSQL's classes of errors, and what Python raises for SQLite.
@@ -95,29 +95,43 @@ class Database:
         async with self._connection("BEGIN") as connection:
             yield connection
 
-    async def forget(self) -> None:
-        """What was deleted leaves the file's log too. Raises StoreError where a reader keeps it from that."""
-        for _ in range(CHECKPOINT_TRIES if self.path else 0):
-            async with self._connection("") as connection:
-                busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).first()
-            if busy is not None and not busy[0]:
-                return
-            await asyncio.sleep(CHECKPOINT_WAIT_S)
+    async def owe(self, connection: AsyncConnection) -> None:
+        """Something is deleted in this transaction: once it is committed, the file is to be cleaned, if need be after a
+        crash."""
         if self.path:
-            raise StoreError("somebody is reading the database, so what was deleted is still in its log; try again")
+            await connection.exec_driver_sql("PRAGMA user_version=1")
+
+    async def forget(self) -> None:
+        """If something was deleted, leave nothing of it in SQLite's file: secure_delete misses what was copied when
+        pages were split. Raises StoreError where a reader keeps it from that; it is then still owed."""
+        if not self.path:
+            return
+        async with self._connection("", CLEAN_S) as connection:
+            if not (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one():
+                return
+            await connection.exec_driver_sql("VACUUM")
+            for _ in range(CHECKPOINT_TRIES):
+                [busy, *_] = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()
+                if not busy:
+                    await connection.exec_driver_sql("PRAGMA user_version=0")
+                    return
+                await asyncio.sleep(CHECKPOINT_WAIT_S)
+        raise StoreError("somebody is reading the database, so what was deleted is still in its log; try again")
 
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _connection(self, begin: str) -> AsyncGenerator[AsyncConnection, None]:
+    async def _connection(self, begin: str, limit_s: float = TIMEOUT_S) -> AsyncGenerator[AsyncConnection, None]:
         try:
-            async with asyncio.timeout(TIMEOUT_S), self._engine.connect() as connection:
+            async with asyncio.timeout(limit_s), self._engine.connect() as connection:
                 yield await connection.execution_options(**{BEGIN: begin})
         except TimeoutError:
-            raise StoreError(f"the database has not answered for {TIMEOUT_S:g} s") from None
-        except (SQLAlchemyError, CommandError, OSError) as error:
+            raise StoreError(f"the database has not answered for {limit_s:g} s") from None
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 (SQLAlchemy passes on what drivers raise of their own)
             raise self._error(error) from None
 
     def _postgres(self, url: str) -> sa.URL:

@@ -37,7 +37,7 @@ class Eraser:
                 raise EraseError(f"call {call_id.show(row['id'])} has files on another server, {row['host']}")
 
     async def erase(self, store: Store, rows: Sequence[Row]) -> None:
-        """Delete these calls. Raises StoreError."""
+        """Delete these calls; afterwards `store.forget` cleans the file. Raises StoreError."""
         for row in rows:
             try:
                 if row["tape"]:

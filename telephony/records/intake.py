@@ -42,7 +42,7 @@ class Intake:
             await self._database.migrate()
             if marked := await self.store.mark_broken_off(self._host, self._journal.living()):
                 logger.warning("calls were broken off: their server has ended", extra={"calls": marked})
-            await self._database.forget()  # what was deleted just before a crash
+            await self._database.forget()  # what was deleted before a crash
             self._is_open = True
         while self._journal.waiting:
             batch = [self._as_it_is(record) for record in self._journal.batch()]

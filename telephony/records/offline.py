@@ -52,6 +52,7 @@ async def delete(settings: Settings, name: int | str) -> int:
         eraser.check(rows)
         if rows:
             await eraser.erase(intake.store, rows)
+        await intake.store.forget()
         return len(rows)
     finally:
         own.close()

@@ -74,11 +74,11 @@ call_texts = sa.Table(
 )
 
 # An index of words that both databases have alike, and that forgets a call at once: full-text indices of SQLite keep
-# deleted words until they are merged.
+# deleted words until they are merged. See terms.py.
 call_terms = sa.Table(
     "call_terms",
     metadata,
-    sa.Column("term", sa.Text, primary_key=True),
+    sa.Column("term", Id, primary_key=True, autoincrement=False),
     sa.Column("id", Id, primary_key=True, autoincrement=False),
     sa.Index("call_terms_id", "id"),
     sqlite_with_rowid=False,

@@ -12,7 +12,7 @@ from telephony.records.call_filter import MAX_PAGE, CallFilter
 from telephony.records.call_record import COSTS, FIELDS, TEXTS, CallRecord
 from telephony.records.database import Database
 from telephony.records.schema import call_terms, call_texts, calls
-from telephony.records.terms import terms
+from telephony.records.terms import key, terms
 
 PROBE = 2000  # rows of a word that are counted to find the rarest of several
 
@@ -58,7 +58,7 @@ class Store:
         )
         texts = [{"id": record.id} | {name: _plain(getattr(record, name)) for name in TEXTS} for record in records]
         await connection.execute(newer, texts)
-        found_by = [{"term": term, "id": record.id} for record in records for term in terms(record)]
+        found_by = [{"term": key(term), "id": record.id} for record in records for term in terms(record)]
         if found_by:  # a call only gains words
             await connection.execute(self._insert(call_terms).on_conflict_do_nothing(), found_by)
 
@@ -95,11 +95,11 @@ class Store:
         rarest = min(counts, key=lambda word: counts[word])
         if counts[rarest] == PROBE:  # all are common: the latest calls have them, one by one
             return sa.and_(*(_has(word, calls.c.id) for word in wanted.words))
-        ids = sa.select(call_terms.c.id).where(call_terms.c.term == rarest, *_span(call_terms.c.id, wanted))
+        ids = sa.select(call_terms.c.id).where(call_terms.c.term == key(rarest), *_span(call_terms.c.id, wanted))
         return sa.and_(calls.c.id.in_(ids), *(_has(word, calls.c.id) for word in wanted.words if word != rarest))
 
     async def _count(self, connection: AsyncConnection, word: str) -> int:
-        some = sa.select(call_terms.c.id).where(call_terms.c.term == word).limit(PROBE).subquery()
+        some = sa.select(call_terms.c.id).where(call_terms.c.term == key(word)).limit(PROBE).subquery()
         return (await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one()
 
     async def page(self, wanted: CallFilter) -> list[Row]:
@@ -127,16 +127,20 @@ class Store:
             return [dict(row) for row in (await connection.execute(query.order_by(calls.c.id).limit(most))).mappings()]
 
     async def delete(self, ids: Sequence[int]) -> None:
-        """Delete these calls' rows, and overwrite what they held."""
+        """Delete these calls' rows. `forget` then leaves nothing of them in the file."""
         async with self._database.transaction() as connection:
+            await self._database.owe(connection)
             for table in (call_terms, call_texts, calls):
                 await connection.execute(sa.delete(table).where(table.c.id.in_(ids)))
+
+    async def forget(self) -> None:
+        """See Database."""
         await self._database.forget()
 
 
 def _has(word: str, number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     one = call_terms.alias()
-    return sa.exists().where(one.c.term == word, one.c.id == number)
+    return sa.exists().where(one.c.term == key(word), one.c.id == number)
 
 
 def _span(number: sa.ColumnElement[int], wanted: CallFilter) -> list[sa.ColumnElement[bool]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from hashlib import blake2b
 
 from telephony.records.call_record import CallRecord
 
@@ -22,6 +23,11 @@ def words(text: str) -> list[str]:
 def terms(record: CallRecord) -> list[str]:
     """The words of a call, each once, in a fixed order."""
     return sorted(dict.fromkeys(_terms(record)))[:MAX_TERMS]
+
+
+def key(term: str) -> int:
+    """As it stands in the index: 64 bits of a hash, so that the index is small, and has no words in it."""
+    return int.from_bytes(blake2b(term.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _terms(record: CallRecord) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from telephony.lines.metrics import Metrics
 from telephony.records import call_id
 from telephony.records.call_record import CallRecord
-from telephony.records.database import Database, StoreError
+from telephony.records.database import CLEAN_S, Database, StoreError
 from telephony.records.eraser import Eraser
 from telephony.records.intake import Intake
 from telephony.records.journal import Journal
@@ -26,7 +26,7 @@ MAX_WAITING = 20_000  # calls with a state that is not in the journal yet; beyon
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 15.0
 ASK_S = 15.0  # for an answer from the database, what waits included
-KEEP_LOOK_S = 3600.0  # between two looks for calls that are too old
+KEEP_LOOK_S = 6 * 3600.0  # between two looks for calls that are too old
 KEEP_RETRY_S = 60.0
 KEEP_BATCH = 50  # calls deleted at once
 STOP_S = 5.0  # for writing what waits; the next start writes the rest
@@ -89,15 +89,15 @@ class Writer:
         self._tell(self._ends)
         self._thread.join(2 * STOP_S)
 
-    async def ask(self, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+    async def ask(self, work: Callable[[Store], Coroutine[Any, Any, T]], limit_s: float = ASK_S) -> T:
         """Have something done with the store, and wait for it in any loop. Raises StoreError."""
 
         async def answer() -> T:
             try:
-                async with asyncio.timeout(ASK_S):
+                async with asyncio.timeout(limit_s):
                     return await work(self._intake.store)
             except TimeoutError:
-                raise StoreError(f"the database has not answered for {ASK_S:g} s") from None
+                raise StoreError(f"the database has not answered for {limit_s:g} s") from None
 
         question = answer()
         try:
@@ -118,9 +118,10 @@ class Writer:
                 self._eraser.check(rows)
                 if rows:
                     await self._eraser.erase(store, rows)
+                await store.forget()
                 return len(rows)
 
-        return await self.ask(erase)
+        return await self.ask(erase, CLEAN_S)
 
     # In its thread
 
@@ -226,6 +227,8 @@ class Writer:
             try:
                 while await self._delete_some():
                     pass
+                async with self._busy:
+                    await self._intake.store.forget()
                 await asyncio.sleep(KEEP_LOOK_S)
             except StoreError as error:
                 logger.error("old calls cannot be deleted: %s", error)

@@ -67,7 +67,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "call_terms",
-        sa.Column("term", sa.Text, primary_key=True),
+        sa.Column("term", ID, primary_key=True, autoincrement=False),
         sa.Column("id", ID, primary_key=True, autoincrement=False),
         sqlite_with_rowid=False,
     )
