@@ -5,7 +5,6 @@ import secrets
 import socket
 from pathlib import Path
 
-from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.lines.line import Line
 from telephony.lines.metrics import Metrics
@@ -28,17 +27,14 @@ class CallRecords:
     """Of one server. Its methods that await run in any loop, and raise StoreError when the database fails."""
 
     def __init__(self, settings: Settings, metrics: Metrics, tapes: Tapes | None) -> None:
-        """Raises SettingsError if the database cannot be used, or the folder cannot be made."""
+        """Raises SettingsError if `records.url` cannot be used, OSError if the folder cannot be written."""
         self._settings = settings
         self._ids = CallIds()
         self._host = host_name(settings.server.data)
         self._run = secrets.token_hex(8)
         folder = settings.server.data / FOLDER
         database = Database(settings.records.url.get_secret_value(), folder)
-        try:
-            journal = Journal(folder, self._run)
-        except OSError as error:
-            raise SettingsError(f"server.data: cannot write to {folder}: {error.strerror}") from None
+        journal = Journal(folder, self._run)
 
         async def erase_tape(name: str) -> None:
             assert tapes is not None

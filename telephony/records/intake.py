@@ -1,5 +1,6 @@
 """From the journal into the database: whole batches, in order, and what another run has left."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -34,16 +35,23 @@ class Intake:
         self._run = run
         self._written = written
         self._lost = lost
+        self._opening = asyncio.Lock()
         self._is_open = False
 
-    async def catch_up(self) -> None:
-        """Store everything that waits in the journal. Raises StoreError; what is not stored then waits on."""
-        if not self._is_open:
+    async def open(self) -> None:
+        """Once, before anything else: make the tables, and mark the calls that earlier runs have left. Raises
+        StoreError."""
+        async with self._opening:
+            if self._is_open:
+                return
             await self._database.migrate()
             if marked := await self.store.mark_broken_off(self._host, self._journal.living()):
                 logger.warning("calls were broken off: their server has ended", extra={"calls": marked})
-            await self._database.forget()  # what was deleted before a crash
             self._is_open = True
+
+    async def catch_up(self) -> None:
+        """Store everything that waits in the journal. Raises StoreError; what is not stored then waits on."""
+        await self.open()
         while self._journal.waiting:
             batch = [self._as_it_is(record) for record in self._journal.batch()]
             await self._store(batch)

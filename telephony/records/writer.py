@@ -95,6 +95,7 @@ class Writer:
         async def answer() -> T:
             try:
                 async with asyncio.timeout(limit_s):
+                    await self._intake.open()
                     return await work(self._intake.store)
             except TimeoutError:
                 raise StoreError(f"the database has not answered for {limit_s:g} s") from None
@@ -222,12 +223,14 @@ class Writer:
         await self._intake.catch_up()
 
     async def _keep(self) -> None:
-        """Delete the calls that are older than `keep_days`."""
-        while self._keep_days:
+        """Delete the calls that are older than `keep_days`, and what is left of those that were deleted before a
+        crash."""
+        while True:
             try:
-                while await self._delete_some():
+                while self._keep_days and await self._delete_some():
                     pass
                 async with self._busy:
+                    await self._intake.open()
                     await self._intake.store.forget()
                 await asyncio.sleep(KEEP_LOOK_S)
             except StoreError as error:

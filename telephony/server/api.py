@@ -87,7 +87,7 @@ class CallsApi:
 
     def _known(self) -> CallRecords:
         if self.calls is None:
-            raise EraseError("no calls are on record: records.mode is off")
+            raise EraseError("no calls are on record: records.mode is off, or server.data cannot be written")
         return self.calls
 
     def _filter(self, request: Request, *others: str) -> CallFilter:

@@ -112,7 +112,7 @@ class App:
         if self._settings.tape.mode != "off":
             self.shared.tapes = Tapes(self._settings.server.data / "tapes", self._settings.tape)
         if self._settings.records.mode == "on":
-            self.shared.calls = self._api.calls = CallRecords(self._settings, self.metrics, self.shared.tapes)
+            self.shared.calls = self._api.calls = self._call_records()
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it during calls
         ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
@@ -131,6 +131,14 @@ class App:
             with suppress(asyncio.CancelledError):
                 await task
             await self._close()
+
+    def _call_records(self) -> CallRecords | None:
+        """None if its folder cannot be written, which must not keep calls from being answered."""
+        try:
+            return CallRecords(self._settings, self.metrics, self.shared.tapes)
+        except OSError as error:
+            logger.error("no calls go on record: cannot write to %s: %s", self._settings.server.data, error.strerror)
+            return None
 
     async def _close(self) -> None:
         """Close everything that calls have used; a part that hangs or fails does not keep the others from closing."""
