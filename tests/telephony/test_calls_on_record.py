@@ -31,20 +31,15 @@ class Api:
 
     def __init__(self, server: Any) -> None:
         token = (server.data / TOKEN_FILE).read_text().strip()
-        self._http = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
-
-    def calls(self, **query: Any) -> list[dict[str, Any]]:
-        answer = self._http.get("/api/calls", params={"limit": 200, **query})
-        assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json()["calls"]
-        return found
+        self._url, self._headers = f"{server.url}/api/calls", {"Authorization": f"Bearer {token}"}
 
     def all(self, **query: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._http.get("/api/calls/export", params=query).json()
+        answer = httpx.get(f"{self._url}/export", params=query, headers=self._headers, timeout=20)
+        found: list[dict[str, Any]] = answer.json() if answer.status_code == 200 else []
         return found
 
     def delete(self, name: str) -> int:
-        return self._http.delete(f"/api/calls/{name}").status_code
+        return httpx.delete(f"{self._url}/{name}", headers=self._headers, timeout=20).status_code
 
     async def until(self, count: int, **query: Any) -> list[dict[str, Any]]:
         """The calls, as soon as there are as many."""
