@@ -4,14 +4,20 @@ import asyncio
 import secrets
 import socket
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from config.settings import Settings
 from telephony.lines.line import Line
 from telephony.lines.metrics import Metrics
+from telephony.lines.outbound_call import OutboundCall
 from telephony.records.call_filter import CallFilter
 from telephony.records.call_id import CallIds
 from telephony.records.call_log import CallLog, first_state
+from telephony.records.call_record import CallRecord
 from telephony.records.database import Database
+from telephony.records.dialled import dialling, not_answered
 from telephony.records.eraser import Eraser
 from telephony.records.journal import Journal
 from telephony.records.store import Row
@@ -32,6 +38,7 @@ class CallRecords:
         self._ids = CallIds()
         self._host = host_name(settings.server.data)
         self._run = secrets.token_hex(8)
+        self._dialled: dict[str, CallRecord] = {}  # by their id in the log: calls of ours that may still be answered
         folder = settings.server.data / FOLDER
         database = Database(settings.records.url.get_secret_value(), folder)
         journal = Journal(folder, self._run)
@@ -53,14 +60,28 @@ class CallRecords:
         self._writer.start()
 
     def open(self, line: Line, agent: str, at_ms: int) -> CallLog:
-        """The log of a call that begins at this Unix time in ms. Its first state is on record."""
-        log = self._settings.log
-        own = {"id": self._ids.new(at_ms), "host": self._host, "run": self._run}
-        call = CallLog(
-            first_state(line, agent, log.numbers, at_ms, **own), self._writer.put, words=log.words, numbers=log.numbers
-        )
+        """The log of a call that begins at this Unix time in ms, or of one that we dialled and that is answered now.
+        Its first state is on record."""
+        log, dialled = self._settings.log, self._dialled.pop(line.call_id, None)
+        record = first_state(line, agent, log.numbers, at_ms, **self._own(dialled.started if dialled else at_ms))
+        if dialled:
+            kept = {"id": dialled.id, "called": dialled.called, "started": dialled.started}
+            record = msgspec.structs.replace(record, seq=dialled.seq + 1, **kept)
+        call = CallLog(record, self._writer.put, words=log.words, numbers=log.numbers)
         call.begun()
         return call
+
+    def dialled(self, call: OutboundCall, at_ms: int) -> None:
+        """A call of ours begins at this Unix time in ms, or is over without an answer."""
+        if not call.over:
+            record = dialling(call, self._settings.log.numbers, at_ms, **self._own(at_ms))
+            self._dialled[call.id] = record
+            self._writer.put(record)
+        elif record := self._dialled.pop(call.id, None):
+            self._writer.put(not_answered(record, call, at_ms))
+
+    def _own(self, at_ms: int) -> dict[str, Any]:
+        return {"id": self._ids.new(at_ms), "host": self._host, "run": self._run}
 
     async def find(self, wanted: CallFilter) -> list[Row]:
         """See Store."""

@@ -37,7 +37,7 @@ async def put(app: App, *records: CallRecord) -> None:
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[tuple[App, Client]]:
     """A server with five calls, of which the last is on."""
-    async with control(tmp_path, sip__enabled=False) as (app, client):
+    async with control(tmp_path, sip__enabled=False, records__mode="on") as (app, client):
         ended = [call(number, status="ended", transcript=said(f"word{number} both")) for number in range(1, 5)]
         assert app.shared.calls
         await put(app, *ended, call(5, run=app.shared.calls._run))
@@ -170,7 +170,7 @@ async def test_a_database_that_fails_is_said_to(served: tuple[App, Client], tmp_
 
 
 async def test_without_records_there_is_nothing(tmp_path: Path) -> None:
-    async with control(tmp_path, sip__enabled=False, records__mode="off") as (_, client):
+    async with control(tmp_path, sip__enabled=False) as (_, client):
         for method, path in ENDPOINTS:
             answer = await client.request(method, path)
             assert answer.status_code == 409

@@ -64,7 +64,7 @@ async def test_token_is_the_owners_alone_and_new_each_time(tmp_path: Path) -> No
             seen.add(path.read_text())
     assert len(seen) == 2
     assert len(min(seen)) > 40
-    assert {file.name for file in (tmp_path / "data").iterdir()} == {TOKEN_FILE, "records"}
+    assert [file.name for file in (tmp_path / "data").iterdir()] == [TOKEN_FILE]
 
 
 @pytest.mark.parametrize("given", ["", "Bearer ", "Bearer wrong", "Basic {token}", "Bearer {token}x", "Bearer é"])
@@ -133,6 +133,7 @@ async def test_folder_that_cannot_be_written_costs_calls_out_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
-    async with server(server__data=str(tmp_path / "file" / "data")) as app:
+    async with server(server__data=str(tmp_path / "file" / "data"), records__mode="on") as app:
         assert app.calls.is_ready
         assert "no calls can be placed: cannot write" in caplog.text
+        assert "no calls go on record: cannot write" in caplog.text
