@@ -26,9 +26,9 @@ NO_CALL = Log(logging.getLogger("voxline.tools"), {})
 class Tools:
     """The tools of one agent in one call. With `presses` models may press keys.
 
-    `count` is told each tool's name and what came of it: done, refused (the model asked for what cannot be, and is told
-    so) or failed. A request that has failed is kept for a person in `failed_requests.jsonl`; where that fails too, the
-    log has it, if it may (`words`).
+    `ran` is told each result. `count` is told each tool's name and what came of it: done, refused (the model asked for
+    what cannot be, and is told so) or failed. A request that has failed is kept for a person in
+    `failed_requests.jsonl`; where that fails too, the log has it, if it may (`words`).
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Tools:
         words: bool = False,
         log: Log = NO_CALL,
         count: Callable[[str, str], None] = lambda _tool, _outcome: None,
+        ran: Callable[[ToolResult], None] = lambda _result: None,
         parties: Parties = NOBODY,
     ) -> None:
         self.longest_s = timeout_s + KEEP_S  # that a call of a tool may take
@@ -51,10 +52,16 @@ class Tools:
         self._words = words
         self._log = log
         self._count = count
+        self._ran = ran
         self._parties = parties.record()
 
     async def run(self, call_id: str, call: ToolCall) -> ToolResult:
         """Run one call; whatever goes wrong stands in the result's `error`."""
+        result = await self._run(call_id, call)
+        self._ran(result)
+        return result
+
+    async def _run(self, call_id: str, call: ToolCall) -> ToolResult:
         if wrong := self._wrong(call):
             self._count(call.name if call.name in self._tools else UNKNOWN, "refused")
             self._log.info("tool", extra={"tool": call.name, "error": wrong})

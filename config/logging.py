@@ -66,5 +66,5 @@ def configure_logging(settings: LogSettings) -> None:
     handler.addFilter(LogLimit(LIMITED))
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
     # Their lines for every request and socket would drown the calls'.
-    for name in ("uvicorn", "websockets", "httpx", "httpcore", "twilio.http_client"):
+    for name in ("uvicorn", "websockets", "httpx", "httpcore", "twilio.http_client", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -162,6 +162,14 @@ class RecordingSettings(Group):
     keep_mb: Annotated[float, Field(gt=0)] = 10_000
 
 
+class RecordsSettings(Group):
+    """Calls on record."""
+
+    mode: Literal["on", "off"] = "on"
+    url: SecretStr = SecretStr("")
+    keep_days: int = Field(default=0, ge=0, le=36_500)
+
+
 class Settings(BaseSettings):
     """Everything there is to set."""
 
@@ -182,6 +190,7 @@ class Settings(BaseSettings):
     reply: ReplySettings = ReplySettings()
     tape: TapeSettings = TapeSettings()
     recording: RecordingSettings = RecordingSettings()
+    records: RecordsSettings = RecordsSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
 

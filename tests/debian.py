@@ -4,9 +4,9 @@ Only the standard library is imported, since `.ci/clients` asks for the packages
 """
 
 import ctypes.util
+import glob
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 PROGRAMS = {
@@ -26,7 +26,8 @@ PROGRAMS = {
 }
 LIBRARIES = {"libopus0": "opus", "libspandsp2": "spandsp"}
 MUSIC = "/usr/share/asterisk/moh"
-FILES = {"asterisk-moh-opsound-wav": f"{MUSIC}/reno_project-system.wav"}
+POSTGRES = "/usr/lib/postgresql/*/bin/postgres"  # one for each version
+FILES = {"asterisk-moh-opsound-wav": f"{MUSIC}/reno_project-system.wav", "postgresql": POSTGRES}
 PACKAGES = sorted(PROGRAMS | LIBRARIES | FILES)
 
 
@@ -35,7 +36,7 @@ def is_missing(package: str) -> bool:
     if library := LIBRARIES.get(package):
         return ctypes.util.find_library(library) is None
     if file := FILES.get(package):
-        return not Path(file).exists()
+        return not glob.glob(file)  # noqa: PTH207 (an absolute pattern)
     return shutil.which(PROGRAMS[package]) is None
 
 

@@ -1,6 +1,8 @@
-"""A client of the running server's HTTP API, which originates calls and follows them."""
+"""A client of the running server's HTTP API, which originates calls, follows them, and deletes those on record."""
 
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -9,10 +11,17 @@ from telephony.lines.exceptions import LineError
 from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
 
 TIMEOUT_S = 10.0
+DELETE_S = 330.0  # the server writes its database anew, which may be large
+
+T = TypeVar("T")
 
 
 class DialFailed(LineError):
-    """The server cannot be reached, or it refuses."""
+    """The server cannot be reached, or it refuses with this HTTP status."""
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(reason)
 
 
 class ControlClient:
@@ -24,29 +33,39 @@ class ControlClient:
 
     def originate(self, request: CallRequest) -> OutboundCall:
         """Have it place a call."""
-        return self._ask("POST", "/calls", msgspec.json.encode(request))
+        return self._ask(OutboundCall, "POST", "/calls", msgspec.json.encode(request))
 
     def look_up(self, call: OutboundCall) -> OutboundCall:
         """The call's present state."""
-        return self._ask("GET", f"/calls/{call.id}")
+        return self._ask(OutboundCall, "GET", f"/calls/{call.id}")
 
     def give_up(self, call: OutboundCall) -> None:
         """Have it cancel the call, or hang up."""
-        self._ask("DELETE", f"/calls/{call.id}")
+        self._ask(OutboundCall, "DELETE", f"/calls/{call.id}")
+
+    def delete_calls(self, name: str) -> int:
+        """Have it delete the calls on record with this id; returns how many there were."""
+        try:
+            path = f"/api/calls/{quote(name, safe='')}"
+            return self._ask(dict[str, int], "DELETE", path, timeout_s=DELETE_S).get("deleted", 0)
+        except DialFailed as error:
+            if error.status == 404:
+                return 0
+            raise
 
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> OutboundCall:
+    def _ask(self, kind: type[T], method: str, path: str, body: bytes | None = None, timeout_s: float = TIMEOUT_S) -> T:
         url = self._http.base_url
         try:
-            answer = self._http.request(method, path, content=body)
+            answer = self._http.request(method, path, content=body, timeout=timeout_s)
         except httpx.HTTPError as error:
             raise DialFailed(f"no answer from {url}: {error}") from None
         if answer.is_success:
             try:
-                return msgspec.json.decode(answer.content, type=OutboundCall)
+                return msgspec.json.decode(answer.content, type=kind)
             except msgspec.DecodeError:
                 raise DialFailed(f"{url} is no voxline server") from None
         try:
@@ -55,7 +74,7 @@ class ControlClient:
             why = f"{url} is no voxline server"
         if answer.status_code == 401:
             why += "; is it the data folder of this server?"
-        raise DialFailed(f"{why} ({answer.status_code})")
+        raise DialFailed(f"{why} ({answer.status_code})", answer.status_code)
 
 
 def _token(data: Path) -> str:

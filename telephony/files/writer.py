@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 F = TypeVar("F")  # the file of one call
+T = TypeVar("T")
 
 
 class Writer(Generic[F]):
@@ -30,6 +32,7 @@ class Writer(Generic[F]):
         self._begin, self._flush, self._finish, self._idle = begin, flush, finish, idle
         self._open: set[F] = set()
         self._closed: list[F] = []
+        self._jobs: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -54,6 +57,22 @@ class Writer(Generic[F]):
         self._wake.set()
         return room
 
+    def ask(self, job: Callable[[], T]) -> Future[T]:
+        """Do something in the thread, after what was closed before has been finished. The result raises what the job
+        does."""
+        done: Future[T] = Future()
+
+        def do() -> None:
+            try:
+                done.set_result(job())
+            except Exception as error:  # noqa: BLE001 (it belongs to who asked)
+                done.set_exception(error)
+
+        with self._lock:
+            self._jobs.append(do)
+        self._wake.set()
+        return done
+
     def stop(self) -> None:
         """Write everything and end."""
         self.end_s = min(self.end_s, time.monotonic() + self._stop_s)
@@ -67,12 +86,14 @@ class Writer(Generic[F]):
             self._wake.clear()
             ending = self.end_s < float("inf")
             with self._lock:
-                files, closed = list(self._open), self._closed
-                self._closed = []
+                files, closed, jobs = list(self._open), self._closed, self._jobs
+                self._closed, self._jobs = [], []
             for file in [*files, *closed]:
                 self._flush(file)
             for file in [*files, *closed] if ending else closed:
                 self._finish(file)
+            for job in jobs:
+                job()
             if ending:
                 return
             busy = self._idle()

@@ -1,5 +1,7 @@
 """How a call ends, and what follows."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -20,12 +22,17 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 Outcome = Transfer | HangUp | Failed
 
 
+# Who ended a call: its people, the agent, whoever asked the server to, the server, or what lies between.
+By = Literal["caller", "called", "agent", "operator", "server", "line"]
+
+
 class End(msgspec.Struct, frozen=True):
     """Why a call is over. `code` closes its WebSocket; 0 if it has none, or if the peer has closed it already."""
 
     reason: str
     failed: bool = False
     code: int = 0
+    by: By = "line"
 
 
 class Ending:

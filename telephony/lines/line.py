@@ -65,6 +65,9 @@ class Line(Protocol):
 
     call_id: str
     log: Log
+    carrier: str  # twilio, sip
+    trunk: str = ""  # its name, if the call is a trunk's
+    outbound: bool = False  # whether we called
     parties: Parties = NOBODY  # who calls whom
     rate: int  # Hz of the audio for `play`: 8000, or 16000 on a wide-band line; settled when the listener starts
     carries_keys: bool  # whether it was agreed to send the caller's keys beside the audio

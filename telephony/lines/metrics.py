@@ -53,6 +53,18 @@ class Metrics:
         self.recordings = Counter(
             "voxline_recordings", "Recordings finished, by whether they are whole", ["outcome"], registry=self.registry
         )
+        self.records_failures = Counter(
+            "voxline_records_failures", "Failed attempts to store calls", registry=self.registry
+        )
+        self.records_late = Counter(
+            "voxline_records_late", "States of calls stored after the database had failed", registry=self.registry
+        )
+        self.records_lost = Counter(
+            "voxline_records_lost", "States of calls that could not be kept", registry=self.registry
+        )
+        self.records_waiting = Gauge(
+            "voxline_records_waiting_bytes", "States of calls that wait on disk", registry=self.registry
+        )
         self.first_audio = self._histogram("voxline_greeting_seconds", "start to the first audio sent")
         self.reply_audio = self._histogram("voxline_reply_seconds", "Turn decided to the reply's first audio sent")
         self.endpoint = self._histogram("voxline_endpoint_seconds", "Last speech to turn decided, in audio time")

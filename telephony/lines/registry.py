@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from telephony.lines.line import Line, Listener
+from telephony.lines.outbound_call import OutboundCall
 
 
 class Registry(Protocol):
@@ -24,6 +25,9 @@ class Registry(Protocol):
 
     def join(self, line: Line, agent: str) -> Listener:
         """Find a place for a call and connect it with an agent. Raises ProtocolError, which refuses the call."""
+
+    def dialled(self, call: OutboundCall) -> None:
+        """A call of ours begins, or is over without an answer; `connect` tells of one that is answered."""
 
     def connect(self, line: Line, agent: str, keys: str = "") -> Listener:
         """Connect a call that already has a place with an agent; `keys` are pressed first."""

@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-PART = ".part"  # ends the name of a file that is being written
+from telephony.recordings.removal import PART
 
 
 class Output:

@@ -8,9 +8,8 @@ from soundfile import SoundFileError
 from telephony.recordings.encoding import Encoder, OpusEncoder, WavEncoder
 from telephony.recordings.output import Output
 from telephony.recordings.recording import Recording
+from telephony.recordings.removal import INCOMPLETE
 from telephony.recordings.tracks import Tracks
-
-INCOMPLETE = ".incomplete"  # before the ending of the names of recordings that lack something
 
 
 class RecordingFile:

@@ -7,9 +7,10 @@ them.
 
 import fcntl
 import logging
-import re
 import secrets
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,18 +22,15 @@ from telephony.files import names
 from telephony.files.backlog import Backlog
 from telephony.files.shelf import Shelf
 from telephony.files.writer import Writer
-from telephony.recordings.output import PART
 from telephony.recordings.recording import Recording
-from telephony.recordings.recording_file import INCOMPLETE, RecordingFile
+from telephony.recordings.recording_file import RecordingFile
+from telephony.recordings.removal import ENDINGS, INCOMPLETE, PART, find_recording, is_name, remove_recording
 
 WRITE_S = 1.0  # between two rounds of the writer
 MAX_BUFFERS = 256_000_000  # bytes of all calls that wait to be written
 MAX_CLOSED = 10_000  # recordings that wait to be finished
 MAX_RESTS = 10_000  # of earlier servers, that one start finishes
 STOP_S = 5.0  # for writing what is open
-ENDINGS = (".ogg", ".wav")
-
-_NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}")
 
 logger = logging.getLogger("voxline.recording")
 
@@ -83,27 +81,23 @@ class Recordings:
 
     def find(self, name: str) -> Path | None:
         """The finished file of a recording's name; None where there is none, or the name is none of ours."""
-        if not _NAME.fullmatch(name):
-            return None
-        candidates = (self._folder / f"{name}{mark}{ending}" for ending in ENDINGS for mark in ("", INCOMPLETE))
-        return next((path for path in candidates if path.is_file()), None)
+        return find_recording(self._folder, name)
 
-    def delete(self, name: str) -> bool:
-        """Delete the recording of a call that is over; False if there is none. Raises OSError. Blocks for as long as
-        the disk takes."""
-        path = self.find(name)
-        if path is None:
-            return False
-        path.unlink(missing_ok=True)
-        self._shelf.deleted()
-        logger.info("recording deleted", extra={"recording": name})
-        return True
+    def delete(self, name: str) -> Future[bool]:
+        """Delete the recording of a call that is over, also one that is still to be finished: whether there was one.
+        The result raises OSError, or ValueError if that is no name of a recording."""
+        return self._writer.ask(partial(self._delete, name))
 
     def stop(self) -> None:
         """Write everything and end."""
         self._writer.stop()
 
     # The writer's thread
+
+    def _delete(self, name: str) -> bool:
+        was_there = remove_recording(self._folder, name)
+        self._shelf.deleted()
+        return was_there
 
     def _finish(self, file: RecordingFile) -> None:
         recording = file.recording
@@ -138,7 +132,7 @@ class Recordings:
     def _take_up(self, path: Path) -> None:
         """Give the recording of a server that was killed its name, unless it is still being written."""
         name, ending = path.name.removesuffix(PART)[:-4], path.name.removesuffix(PART)[-4:]
-        if not _NAME.fullmatch(name) or ending not in ENDINGS:
+        if not is_name(name) or ending not in ENDINGS:
             return
         try:
             with path.open("rb") as file:

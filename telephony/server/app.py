@@ -30,9 +30,12 @@ from telephony.lines.refusals import Refusals
 from telephony.lines.sip.service import SipService
 from telephony.lines.twilio.service import TwilioService
 from telephony.recordings.recordings import Recordings
+from telephony.records.call_records import CallRecords
+from telephony.server.api import CallsApi
 from telephony.server.bridge import Shared
 from telephony.server.calls import Calls
 from telephony.server.control import Control
+from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
 from telephony.server.ticker import Ticker
@@ -70,7 +73,9 @@ class App:
         self.sip: SipService | None = None
         if settings.sip.enabled:
             self.sip = SipService(settings, self.agents, self.calls, admission=self.admission, metrics=self.metrics)
-        self._control = Control(self.sip.outbound if self.sip else None, self.refusals)
+        self._token = ControlToken(self.refusals)
+        self._control = Control(self.sip.outbound if self.sip else None, self._token)
+        self._api = CallsApi(self._token)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
@@ -87,6 +92,7 @@ class App:
             routes=[
                 *twilio.routes(),
                 *self._control.routes(),
+                *self._api.routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
@@ -107,13 +113,15 @@ class App:
         if self._settings.tape.mode != "off":
             self.shared.tapes = Tapes(self._settings.server.data / "tapes", self._settings.tape)
         self._open_recordings()
+        if self._settings.records.mode == "on":
+            self.shared.calls = self._api.calls = self._call_records()
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it during calls
         ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
         task = asyncio.create_task(ticker.run(), name="ticker")
         task.add_done_callback(lambda _: setattr(self.calls, "is_ready", False))  # no call goes on without it
         self.calls.is_ready = True
-        self._control.publish(self._settings.server.data)
+        self._token.publish(self._settings.server.data)
         if self.sip:
             self.sip.register()
         logger.info("ready", extra={"profile": self._settings.engine.profile, "capacity": self._settings.call.capacity})
@@ -133,10 +141,20 @@ class App:
             outcome = self.metrics.recordings.labels
             self.shared.recordings = Recordings(folder, settings, lambda what: outcome(what).inc())
 
+    def _call_records(self) -> CallRecords | None:
+        """None if its folder cannot be written, which must not keep calls from being answered."""
+        try:
+            return CallRecords(self._settings, self.metrics, self.shared.tapes, self.shared.recordings)
+        except OSError as error:
+            logger.error("no calls go on record: cannot write to %s: %s", self._settings.server.data, error.strerror)
+            return None
+
     async def _close(self) -> None:
         """Close everything that calls have used; a part that hangs or fails does not keep the others from closing."""
         if self.sip:
             await self._ended("SIP", self.sip.stop())
+        if self.shared.calls:  # before the tapes' writer, which it may still ask for something
+            await self._ended("the calls' writer", asyncio.to_thread(self.shared.calls.stop))
         tapes, recordings, parts = self.shared.tapes, self.shared.recordings, self.shared.engine.parts()
         await asyncio.gather(
             *([self._ended("the tapes' writer", asyncio.to_thread(tapes.stop))] if tapes else ()),

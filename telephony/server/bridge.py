@@ -10,7 +10,7 @@ import msgspec
 
 from agent import events as e
 from agent.conversation import Conversation
-from agent.engine.base import Engine
+from agent.engine.base import Engine, ToolResult
 from agent.listening.vad import Vad
 from agent.records import Records
 from agent.state import State
@@ -26,6 +26,8 @@ from telephony.lines.line import Line, Listener
 from telephony.lines.metrics import Metrics
 from telephony.recordings.recording import Recording
 from telephony.recordings.recordings import Recordings
+from telephony.records.call_log import CallLog
+from telephony.records.call_records import CallRecords
 from telephony.tapes.tapes import TapeFile, Tapes
 
 VERSION = version("voxline")
@@ -41,6 +43,7 @@ class Shared(msgspec.Struct):
     records: Records
     tapes: Tapes | None = None
     recordings: Recordings | None = None
+    calls: CallRecords | None = None
 
 
 class Bridge(Listener):
@@ -84,6 +87,7 @@ class Bridge(Listener):
                 log=line.log,
                 parties=line.parties,
                 count=lambda tool, outcome: shared.metrics.tools.labels(tool, outcome).inc(),
+                ran=self._ran,
             ),
             record=self._record if self._tape else None,
             keys=keys,
@@ -91,6 +95,9 @@ class Bridge(Listener):
             started_s=started.timestamp(),
         )
         self._vad = shared.vad.open(self._probability)
+        self._call: CallLog | None = None
+        if shared.calls:
+            self._call = shared.calls.open(line, agent.name, _now_ms())
 
     def _begin_tape(self, agent: AgentSettings, keys: str, started: datetime) -> TapeFile | None:
         """The call's tape, where calls are recorded."""
@@ -130,6 +137,10 @@ class Bridge(Listener):
         if self.recording and self._shared.recordings:
             line = self.line
             self._recording = self._shared.recordings.open(line.rate, line.log, takes_back_ms=line.takes_back_ms)
+            if self._call:
+                self._call.recording = self._recording.name
+        if self._call:
+            self._call.answered(_now_ms())
         self._conversation.start(wide=self.line.rate == WIDE_RATE)
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
@@ -192,10 +203,13 @@ class Bridge(Listener):
         """See Listener."""
         self._shared.vad.close(self._vad)
         self._on_closed(self)  # before the socket is closed: Twilio then asks at once what follows
-        await self._conversation.close()
-        if self._recording and self._shared.recordings:
-            self._shared.recordings.close(self._recording)
-        self._end_tape()
+        try:
+            await self._conversation.close()
+        finally:
+            if self._recording and self._shared.recordings:
+                self._shared.recordings.close(self._recording)
+            self._end_tape()
+            self._end_call()
         self._shared.metrics.wasted.inc(self._conversation.session.discarded)
 
     def _end_tape(self) -> None:
@@ -206,6 +220,18 @@ class Bridge(Listener):
             self._shared.tapes.close(self._tape)
             if self._tape.broken:
                 line.log.error("the tape is incomplete: the disk was too slow or full")
+
+    def _end_call(self) -> None:
+        """The call's last state goes on record."""
+        line, tape = self.line, self._tape.name if self._tape else ""
+        if self._call:
+            self._call.ended(line.ending, line.counts(), self._conversation.session.now_ms, tape, _now_ms())
+
+    def _ran(self, result: ToolResult) -> None:
+        if self.private:
+            result = msgspec.structs.replace(result, arguments={}, result={})
+        if self._call:
+            self._call.ran(result, self._conversation.session.now_ms, _now_ms())
 
     def _safely(self, event: e.Event) -> None:
         try:
@@ -234,15 +260,19 @@ class Bridge(Listener):
                 if command.failed:
                     self._shared.metrics.replies_failed.inc()
                 line.hang_up(failed=command.failed)
+                self._note(command)
             case e.Transfer():
                 line.transfer(command.number)
+                self._note(command)
             case e.Record():
                 self._switch(on=command.on)
             case _:
                 self._note(command)
 
     def _note(self, command: e.Command) -> None:
-        """Update the log and the metrics."""
+        """Update the log, the metrics and the call's record."""
+        if self._call:
+            self._call.told(command, _now_ms())
         metrics, log = self._shared.metrics, self.line.log
         match command:
             case e.TurnDecided():
@@ -281,4 +311,11 @@ class Bridge(Listener):
         """See Listener."""
         if decided := self._decided.pop(reply, None):
             histogram = self._shared.metrics.reply_audio if reply > 1 else self._shared.metrics.first_audio
-            histogram.observe(time.monotonic() - decided)
+            took_s = time.monotonic() - decided
+            histogram.observe(took_s)
+            if self._call:
+                self._call.answer_begins(reply, 1000 * took_s)
+
+
+def _now_ms() -> int:
+    return round(1000 * time.time())

@@ -1,6 +1,7 @@
 """The calls in progress on all lines: their places, agents, clock and end."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 
 from config.agent import AgentSettings
@@ -8,6 +9,7 @@ from telephony.lines.admission import Admission
 from telephony.lines.close_codes import CloseCode
 from telephony.lines.exceptions import ProtocolError
 from telephony.lines.line import Line, Listener
+from telephony.lines.outbound_call import OutboundCall
 from telephony.lines.outcomes import Outcomes
 from telephony.server.bridge import Bridge, Shared
 
@@ -69,6 +71,11 @@ class Calls:
         except Exception:
             self._admission.release(line.call_id)
             raise
+
+    def dialled(self, call: OutboundCall) -> None:
+        """See Registry."""
+        if self._shared.calls:
+            self._shared.calls.dialled(call, round(1000 * time.time()))
 
     def _closed(self, bridge: Bridge) -> None:
         """An accepted call is over: free its place and keep its outcome."""

@@ -14,6 +14,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -28,6 +29,7 @@ from telephony.files import names
 from telephony.files.backlog import Backlog
 from telephony.files.shelf import Shelf
 from telephony.files.writer import Writer
+from telephony.tapes.removal import remove_tape
 
 FLUSH_S = 0.2
 MAX_BUFFER = 4_000_000  # bytes of one call that wait to be written; a disk that is slower loses the tape, not the call
@@ -61,6 +63,11 @@ class TapeFile:
                 self._lines.append(line)
                 self._waiting += size
                 self._all.bytes += size
+
+    @property
+    def name(self) -> str:
+        """Of the file once the call is over."""
+        return f"{self.path.name}.gz"
 
     def flush(self) -> None:
         """Write what has come in; called by one thread only. Raises OSError."""
@@ -134,6 +141,11 @@ class Tapes:
         if not self._writer.close(tape, MAX_CLOSED):
             tape.give_up()
 
+    def delete(self, name: str) -> Future[None]:
+        """Delete a tape whose call is over, such as 20260501-090000-CA1.jsonl.gz, also one that is still to be
+        compressed. The result raises OSError, or ValueError if that is no name of a tape."""
+        return self._writer.ask(partial(self._delete, name))
+
     def stop(self) -> None:
         """Write everything and end."""
         self._writer.stop()
@@ -153,6 +165,10 @@ class Tapes:
                 self._shelf.add(*_compress(tape.path, incomplete=tape.broken))
         finally:
             tape.let_go()
+
+    def _delete(self, name: str) -> None:
+        remove_tape(self._folder, name)
+        self._shelf.deleted()
 
     # What was there before
 

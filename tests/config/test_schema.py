@@ -44,6 +44,7 @@ def test_no_secret_has_a_default_and_none_is_masked() -> None:
         "ServerSettings.metrics_token",
         "TwilioSettings.auth_token",
         "OpenAISettings.api_key",
+        "RecordsSettings.url",
         "TrunkSettings.password",
     }
     assert [name for name, field in fields(json.loads(text)) if name in secret and "default" in field] == []

@@ -10,7 +10,7 @@ from audio.rate import NARROW
 from audio.resample import Downsampler
 from audio.tones import tones
 from config.logging import Log
-from telephony.lines.ending import End, Ending, Failed, HangUp
+from telephony.lines.ending import By, End, Ending, Failed, HangUp
 from telephony.lines.exceptions import CommandError
 from telephony.lines.keypad import Way
 from telephony.lines.line import Line, Listener
@@ -54,6 +54,7 @@ class SipCall(Line):
         over: Callable[["SipCall"], None],
     ) -> None:
         self.call_id = call.id
+        self.carrier = "sip"
         self.outbound = call.owner
         self.rate = NARROW.hz
         self.carries_keys = False  # until agreed on
@@ -154,9 +155,9 @@ class SipCall(Line):
         else:
             self._press(pressed.key, Way.INFO, pressed.duration_ms)
 
-    def ended(self, reason: str, *, failed: bool) -> None:
+    def ended(self, reason: str, *, failed: bool, by: By) -> None:
         """The user agent's call is over."""
-        self.ending.finish(End(reason, failed))
+        self.ending.finish(End(reason, failed, by=by))
         self._finish()
 
     # What the conversation asks for
@@ -190,7 +191,7 @@ class SipCall(Line):
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
         if self.ending.end is None:
-            self.ending.finish(End("the agent hung up", failed), Failed() if failed else HangUp())
+            self.ending.finish(End("the agent hung up", failed, by="agent"), Failed() if failed else HangUp())
             self._bye_ms = self._now_ms() + LAST_MS
 
     def transfer(self, number: str) -> None:
@@ -212,7 +213,7 @@ class SipCall(Line):
     def fail(self, error: Exception) -> None:
         """See Line."""
         self.log.error("call failed: %s", error, exc_info=error)
-        self.ending.finish(End("internal error", failed=True))
+        self.ending.finish(End("internal error", failed=True, by="server"))
         self._bye_ms = self._bye_ms or self._now_ms()
 
     # Time

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from config.exceptions import SettingsError
 from config.sip import SipSettings
+from telephony.lines.ending import By
 from telephony.lines.rtp import opus, srtp
 from telephony.lines.rtp.codec import CODECS
 from telephony.lines.sip.call import BeginTransfer, SipCall
@@ -78,12 +79,12 @@ class Calls(dict[str, SipCall]):
             case Ended():
                 theirs = "the called party hung up" if line.outbound else "the caller hung up"
                 reason = theirs if event.cause is Cause.REMOTE else event.cause.value
-                line.ended(reason, failed=event.cause not in QUIET)
+                line.ended(reason, failed=event.cause not in QUIET, by=_who(event.cause, line))
 
     async def close(self) -> None:
         """The server ends."""
         for line in list(self.values()):
-            line.ended("the server ended", failed=False)
+            line.ended("the server ended", failed=False, by="server")
         await asyncio.gather(*self._closing)
 
     def _over(self, line: SipCall) -> None:
@@ -101,3 +102,14 @@ class Calls(dict[str, SipCall]):
             line.log.exception("call failed: %s", error)
         finally:
             self._left(line)
+
+
+def _who(cause: Cause, line: SipCall) -> By:
+    """Who ended a call."""
+    match cause:
+        case Cause.REMOTE | Cause.CANCELLED:
+            return "called" if line.outbound else "caller"
+        case Cause.LOCAL:
+            return "operator"  # by DELETE /calls/ID: other ends of ours are known already
+        case _:
+            return "line"

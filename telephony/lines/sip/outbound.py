@@ -90,6 +90,7 @@ class OutboundCalls:
             raise CallRequestError("no capacity", now=True)
         call = self._known[call_id] = OutboundCall(call_id, str(uri), agent, trunk)
         self._keys[call_id] = keys
+        self._registry.dialled(call)
         shown = Parties(called=call.to).shown(self._settings.log.numbers)
         _log(call).info("dial", extra={"to": shown.get("called", ""), "agent": agent, "trunk": trunk})
         originating = self._originate(self._ua, call, uri, via)
@@ -174,11 +175,13 @@ class OutboundCalls:
         self._finish(call, result, ended.status, ended.reason or ended.cause.value)
 
     def _finish(self, call: OutboundCall, state: str, status: int = 0, reason: str = "") -> None:
-        if call.state != "answered":
+        answered = call.state == "answered"
+        call.state, call.status, call.reason = state, status, reason
+        if not answered:
             self._results.labels(state).inc()
             self._admission.release(call.id)
             _log(call).info("not answered", extra={"result": state, "status": status, "reason": reason})
-        call.state, call.status, call.reason = state, status, reason
+            self._registry.dialled(call)
         self._uac_calls.pop(call.id, None)
         self._keys.pop(call.id, None)
         self._given_up.discard(call.id)

@@ -41,7 +41,7 @@ class Transferring:
             self._log.warning("no transfer: the peer does not allow REFER")
             return False
         target = number if number.startswith("sip:") else f"sip:{number}@{self._peer_host()}"
-        self._ending.finish(End("transferred"), Transfer(number))
+        self._ending.finish(End("transferred", by="agent"), Transfer(number))
         self._call.refer(target, now_ms)
         self._changed()
         return True
@@ -62,7 +62,7 @@ class Transferring:
     def transfer_completed(self, number: str) -> None:
         """The caller and the other person are connected: hang up."""
         if self._ending.end is None:
-            self._ending.finish(End("transferred"), Transfer(number))
+            self._ending.finish(End("transferred", by="agent"), Transfer(number))
             self._leave()
 
     def _peer_host(self) -> str:

@@ -59,6 +59,7 @@ class Counters(msgspec.Struct):
 class StreamProtocol(Protocol):
     """One stream, sans-I/O. docs/architecture.md says what else a new carrier brings."""
 
+    carrier: str  # its name
     counters: Counters
     received: int  # samples of the caller's audio, with the silence in its gaps
 

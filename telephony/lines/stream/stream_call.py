@@ -42,6 +42,7 @@ class StreamCall(Line):
         clock_ms: Callable[[], float],
     ) -> None:
         self.call_id = ""
+        self.carrier = protocol.carrier
         self.rate = RATE
         self.carries_keys = True  # they come as messages
         self.ending = Ending()
@@ -147,16 +148,16 @@ class StreamCall(Line):
 
     def hang_up(self, *, failed: bool = False) -> None:
         """See Line."""
-        self._finish(End("the agent hung up", failed, CloseCode.NORMAL), Failed() if failed else HangUp())
+        self._finish(End("the agent hung up", failed, CloseCode.NORMAL, by="agent"), Failed() if failed else HangUp())
 
     def transfer(self, number: str) -> None:
         """See Line."""
-        self._finish(End("transferred", code=CloseCode.NORMAL), Transfer(number))
+        self._finish(End("transferred", code=CloseCode.NORMAL, by="agent"), Transfer(number))
 
     def fail(self, error: Exception) -> None:
         """See Line."""
         self.log.error("call failed: %s", error, exc_info=error)
-        self._finish(End("internal error", failed=True, code=CloseCode.INTERNAL_ERROR), Failed())
+        self._finish(End("internal error", failed=True, code=CloseCode.INTERNAL_ERROR, by="server"), Failed())
 
     # Time
 
@@ -250,7 +251,7 @@ class StreamCall(Line):
                 if listener:
                     listener.dtmf(event.digit, Way.MESSAGE)
             case Stopped():
-                self._finish(End("the caller hung up", code=CloseCode.NORMAL))
+                self._finish(End("the caller hung up", code=CloseCode.NORMAL, by="caller"))
 
     def _disconnected(self, code: int, reason: str) -> None:
         if code == CloseCode.TOO_BIG:

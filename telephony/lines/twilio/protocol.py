@@ -54,6 +54,8 @@ _EVENTS = {event for _, event in _TRANSITIONS}
 class MediaStream:
     """One stream, from `connected` to `stop`."""
 
+    carrier = "twilio"
+
     def __init__(self, *, max_message_bytes: int = MAX_MESSAGE_BYTES, max_gap_ms: int = MAX_GAP_MS) -> None:
         """Of a gap longer than `max_gap_ms` only that much is filled, and the clock is reset."""
         self.counters = Counters()

@@ -27,6 +27,7 @@ from tests.waiting import until_here
 LOG = Log(logging.getLogger("voxline.call"), {"call": "CA1"})
 Open = Callable[..., Recordings]
 SECOND = noise(1000, 1)
+WAIT_S = 20
 
 
 @pytest.fixture
@@ -104,15 +105,16 @@ def test_names_are_our_own_and_lead_nowhere_else(recordings: Open, folder: Path)
     (folder.parent / "secret.wav").write_bytes(b"")
     for name in ("../secret", "", "*", path.name, f"../recordings/{path.stem}", f"{path.stem}\n"):
         assert some.find(name) is None
-        assert not some.delete(name)
+        with pytest.raises(ValueError, match="is no name of a recording"):
+            some.delete(name).result(WAIT_S)
     assert path.exists()
 
 
 def test_a_recording_is_deleted_by_its_name(recordings: Open) -> None:
     some = recordings()
     one, other = record(some), record(some)
-    assert some.delete(one.stem)
-    assert not some.delete(one.stem)
+    assert some.delete(one.stem).result(WAIT_S)
+    assert not some.delete(one.stem).result(WAIT_S)
     assert (one.exists(), other.exists()) == (False, True)
 
 
@@ -152,7 +154,7 @@ def test_what_is_too_old_is_deleted_also_while_nobody_calls(
 def test_what_was_deleted_by_hand_makes_room(recordings: Open) -> None:
     some = recordings(keep_mb=0.07)  # two of a second
     one, two = record(some), record(some)
-    some.delete(one.stem)
+    some.delete(one.stem).result(WAIT_S)
     three = record(some)
     assert (two.exists(), three.exists()) == (True, True)
 

@@ -12,6 +12,7 @@ class QuietLine(Line):
 
     def __init__(self, call_id: str = "CA1", told: list[str] | None = None) -> None:
         self.call_id = call_id
+        self.carrier = "quiet"
         self.log = Log(logging.getLogger("test"), {"call": call_id})
         self.rate = 8000
         self.carries_keys = False

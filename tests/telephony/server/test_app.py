@@ -386,7 +386,7 @@ class Operator:
 @asynccontextmanager
 async def in_this_process(model: Any) -> AsyncGenerator[str, None]:
     """A server in this process, with this model; yields its URL."""
-    settings = load_settings(None, {"server.port": 0} | QUICK)
+    settings = load_settings(None, {"server.port": 0, "records.mode": "off"} | QUICK)
     app = App(settings, Engine(model, SimulatedSynthesizer(settings.engine.simulated)))
     server = build_server(app, settings)
     async with running(server) as port:

@@ -133,6 +133,7 @@ async def test_folder_that_cannot_be_written_costs_calls_out_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
-    async with server(server__data=str(tmp_path / "file" / "data")) as app:
+    async with server(server__data=str(tmp_path / "file" / "data"), records__mode="on") as app:
         assert app.calls.is_ready
         assert "no calls can be placed: cannot write" in caplog.text
+        assert "no calls go on record: cannot write" in caplog.text

@@ -54,6 +54,7 @@ QUICK: dict[str, Any] = {
     "sip.enabled": True,
     "sip.port": 0,
     "call.capacity": 3,
+    "records.mode": "off",  # its thread knows no virtual time
 }
 
 

@@ -1,0 +1,1 @@
+"""Calls on record: one row a call, in SQLite or PostgreSQL, written off the audio path."""

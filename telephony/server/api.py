@@ -1,0 +1,128 @@
+"""Calls on record over HTTP, under /api/calls: list, export, show, delete.
+
+Every request carries the server's token (control_token.py). Errors are JSON: {"error": "..."}.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from telephony.records import call_id
+from telephony.records.call_filter import CallFilter, FilterError, parse
+from telephony.records.call_records import CallRecords
+from telephony.records.database import StoreError
+from telephony.records.eraser import EraseError
+from telephony.records.export import FORMATS, export, shown
+from telephony.records.text import clean, json_text
+from telephony.server.control_token import ControlToken
+
+MAX_ID = 128  # characters of a call's id in the log
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+
+
+class CallsApi:
+    """The endpoints of one server."""
+
+    def __init__(self, token: ControlToken) -> None:
+        self.calls: CallRecords | None = None  # once the server is up; None: records.mode is off
+        self._token = token
+
+    def routes(self) -> list[Route]:
+        """Where they are."""
+        return [
+            Route("/api/calls", self._list, methods=["GET"]),
+            Route("/api/calls/export", self._export, methods=["GET"]),
+            Route("/api/calls/{id}", self._show, methods=["GET"]),
+            Route("/api/calls/{id}", self._delete, methods=["DELETE"]),
+        ]
+
+    async def _list(self, request: Request) -> Response:
+        if refusal := self._token.stranger(request):
+            return refusal
+        try:
+            wanted = self._filter(request)
+            rows = await self._known().find(wanted)
+        except _ERRORS as error:
+            return self._failed(request, error)
+        page, more = rows[: wanted.limit], len(rows) > wanted.limit
+        after = call_id.show(page[-1]["id"]) if more else None
+        return _json({"calls": [shown(row) for row in page], "next": after})
+
+    async def _export(self, request: Request) -> Response:
+        if refusal := self._token.stranger(request):
+            return refusal
+        kind = request.query_params.get("format", "json")
+        try:
+            if kind not in FORMATS:
+                raise FilterError(f"format: {' or '.join(FORMATS)} is wanted")
+            text = export(self._known().page, self._filter(request, "format"), kind)
+            first = await anext(text) + await anext(text)  # what fails at once is an answer of its own
+        except _ERRORS as error:
+            return self._failed(request, error)
+        headers = {"Content-Disposition": f'attachment; filename="calls.{kind}"'}
+        return StreamingResponse(_joined(first, text), headers=headers, media_type=MEDIA_TYPES[kind])
+
+    async def _show(self, request: Request) -> Response:
+        if refusal := self._token.stranger(request):
+            return refusal
+        try:
+            rows = await self._known().get(_name(request))
+        except _ERRORS as error:
+            return self._failed(request, error)
+        if not rows:
+            return self._token.refused(request, 404, "there is no such call")
+        return _json(shown(rows[0]))
+
+    async def _delete(self, request: Request) -> Response:
+        if refusal := self._token.stranger(request):
+            return refusal
+        try:
+            count = await self._known().delete(_name(request))
+        except _ERRORS as error:
+            return self._failed(request, error)
+        return _json({"deleted": count}) if count else self._token.refused(request, 404, "there is no such call")
+
+    def _known(self) -> CallRecords:
+        if self.calls is None:
+            raise EraseError("no calls are on record: records.mode is off, or server.data cannot be written")
+        return self.calls
+
+    def _filter(self, request: Request, *others: str) -> CallFilter:
+        given = request.query_params.multi_items()
+        if twice := {key for key, _ in given if sum(key == other for other, _ in given) > 1}:
+            raise FilterError(f"{clean(min(twice))[:40]!r} stands twice")
+        return parse({key: value for key, value in given if key not in others})
+
+    def _failed(self, request: Request, error: Exception) -> Response:
+        match error:
+            case FilterError():
+                return self._token.refused(request, 400, "%s", error)
+            case EraseError():
+                return self._token.refused(request, 409, "%s", error)
+            case _:
+                return self._token.refused(request, 503, "%s", error)
+
+
+_ERRORS = (FilterError, EraseError, StoreError)
+
+
+def _name(request: Request) -> int | str:
+    """The id in the path, or the one in the log. Raises FilterError."""
+    text = request.path_params["id"]
+    if not 0 < len(text) <= MAX_ID or not text.isprintable():
+        raise FilterError(f"the id of a call is wanted: 16 hex digits, or up to {MAX_ID} characters as in the log")
+    number = call_id.parse(text)
+    return text if number is None else number
+
+
+async def _joined(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    yield first
+    async for text in rest:
+        yield text
+
+
+def _json(value: Any) -> Response:
+    return Response(json_text(value), media_type="application/json")
