@@ -73,8 +73,9 @@ async def ring(server: Any, phone: Any, **form: str) -> None:
 
 @pytest.fixture(scope="module")
 def usual(serve: Serve) -> Any:
-    """A server that keeps words, numbers and tapes."""
-    return serve(quick() | {"tape.mode": "full", "log.numbers": "full", "call.capacity": 300})
+    """A server that keeps words, numbers, tapes and recordings."""
+    kept = {"tape.mode": "full", "log.numbers": "full", "recording.mode": "all"}
+    return serve(quick() | kept | {"call.capacity": 300})
 
 
 async def test_a_call_goes_on_record(usual: Any, dial: Dial, in_thread: InThread) -> None:
@@ -96,21 +97,25 @@ async def test_a_call_goes_on_record(usual: Any, dial: Dial, in_thread: InThread
     assert phone.call in [found["call"] for found in await in_thread(api.all, q=word)]
     assert phone.call in [found["call"] for found in await in_thread(api.all, q="0123")]
     await until((usual.data / "tapes" / row["tape"]).exists)
+    await until((usual.data / "recordings" / f"{row['recording']}.ogg").exists)
 
 
 async def test_of_a_deleted_call_nothing_is_left(usual: Any, dial: Dial, in_thread: InThread) -> None:
-    """Its name, numbers and words stand in no file of the data folder, its tape included."""
+    """Its name, numbers and words stand in no file of the data folder, its tape included; its recording is gone."""
     api = Api(usual)
     phone = await dial(usual.url, start=False)
     await ring(usual, phone, CallerName=f"Zacharias {SECRET}", From="+4930998877665")
+    await phone.frame()  # a call without audio has no recording
     await in_thread(usual.wait_for, "said", call=phone.call, role="agent")
     await phone.hang_up()
     [row] = await api.until(1, call=phone.call, status="ended")
     assert row["caller_name"] == f"Zacharias {SECRET}"
+    await until(lambda: list((usual.data / "recordings").glob(f"{row['recording']}*")))
     assert files(usual.data / "records", SECRET, phone.call)
     assert await in_thread(api.delete, row["id"]) == 200
     assert files(usual.data, SECRET, "4930998877665", phone.call, row["tape"].removesuffix(".jsonl.gz")) == []
     assert not list((usual.data / "tapes").glob(f"*{phone.call}*"))
+    assert not list((usual.data / "recordings").glob(f"{row['recording']}*"))
     assert await in_thread(api.all, q=SECRET) == []
     assert await in_thread(api.delete, row["id"]) == 404
 
