@@ -212,7 +212,10 @@ class FallbackModel:
         async with aclosing(self._dialogue.reply(request)) as events:
             async for event in events:
                 if isinstance(event, Done):
-                    expected = {"expect": event.expect.value, "expect_digits": list(event.expect_digits)}
+                    expected: dict[str, Any] = {
+                        "expect": event.expect.value,
+                        "expect_digits": list(event.expect_digits),
+                    }
                     expected |= {"secret": True} if event.secret else {}
                     state = {KEY: {"dialogue": event.state, **expected}}
                     yield msgspec.structs.replace(event, state=state)
