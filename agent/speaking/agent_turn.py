@@ -193,10 +193,8 @@ class AgentTurn:
 
     def _guard(self, reply: Reply) -> Commands:
         """What it asks for may be private, and what it answers may have been."""
-        if not reply.concluded:
-            return []
-        privacy, utterance = self._memory.privacy, self._caller.utterance.number
-        return privacy.follow(reply.done, utterance, tools=reply.running_tools)
+        follow, utterance = self._memory.privacy.follow, self._caller.utterance.number
+        return follow(reply.done, utterance, tools=reply.running_tools) if reply.concluded else []
 
     # Heard
 

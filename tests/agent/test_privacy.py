@@ -15,6 +15,7 @@ from agent.state import State
 from agent.tape.reader import read
 from agent.tape.recorder import Recorder
 from agent.tape.replay import replay
+from agent.tape.whatif import what_if
 from tests.agent.phone import Call
 
 SECRET = Done(secret=True)
@@ -94,6 +95,7 @@ def test_its_tape_has_neither_keys_nor_words_and_replays_until_there() -> None:
     assert found.difference is None, str(found.difference)
     assert found.left_out_ms is not None
     assert found.left_out_ms > 1000
+    assert what_if(*read(call.lines()), {"turn.endpoint_ms": 450}).turns >= 1  # of what is there
 
 
 def test_words_that_come_late_are_private_too() -> None:

@@ -204,14 +204,19 @@ class FallbackModel:
             if request.over and heard.meaning in (Meaning.BACKCHANNEL, Meaning.NOTHING):
                 if heard.meaning is Meaning.BACKCHANNEL:
                     yield Backchannel()
-                yield Done({KEY: fallen}, expect, expect_digits=(fewest, most))
+                secret = bool(fallen.get("secret"))
+                yield Done({KEY: fallen}, expect, expect_digits=(fewest, most), secret=secret)
                 return
             yield OwnTranscript(heard.text)
             request = msgspec.structs.replace(request, transcript=heard.text)
         async with aclosing(self._dialogue.reply(request)) as events:
             async for event in events:
                 if isinstance(event, Done):
-                    expected = {"expect": event.expect.value, "expect_digits": list(event.expect_digits)}
+                    expected: dict[str, Any] = {
+                        "expect": event.expect.value,
+                        "expect_digits": list(event.expect_digits),
+                    }
+                    expected |= {"secret": True} if event.secret else {}
                     state = {KEY: {"dialogue": event.state, **expected}}
                     yield msgspec.structs.replace(event, state=state)
                 else:

@@ -214,7 +214,7 @@ def parse_info(content_type: str, body: bytes) -> Key:
         raise ValueError(f"INFO of type {kind[:40]!r} holds no key")
     signal = {"10": "*", "11": "#"}.get(fields["signal"], fields["signal"].upper())
     if len(signal) != 1 or signal not in KEYS:
-        raise ValueError(f"INFO with key {signal[:8]!r}")
+        raise ValueError(f"INFO with {len(signal)} characters in place of a key")  # a PIN may be among them
     duration = fields["duration"]
     return Key(signal, min(int(duration), MAX_PRESS_MS) if duration.isascii() and duration.isdigit() else PRESS_MS)
 

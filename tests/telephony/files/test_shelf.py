@@ -2,10 +2,12 @@
 
 import logging
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from telephony.files import names
 from telephony.files import shelf as shelf_module
 from telephony.files.shelf import Shelf
 
@@ -89,3 +91,30 @@ def test_what_cannot_be_deleted_is_told_once_and_others_go(tmp_path: Path, caplo
             shelf.add(*tape(tmp_path, number))
     assert there(tmp_path) == [0, 4, 5]
     assert len(caplog.messages) == 1
+
+
+def test_what_is_too_old_goes_the_newest_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        tape(tmp_path, number)
+    now = tmp_path / f"{names.stamp()}-CA.jsonl.gz"
+    now.write_bytes(bytes(10))
+    shelf = Shelf(tmp_path, (".jsonl.gz",), 10**6, keep_days=2)
+    shelf.walk()
+    shelf.look()
+    assert list(tmp_path.iterdir()) == [now]
+    monkeypatch.setattr(shelf_module.time, "time", lambda: time.mktime((2040, 1, 1, 0, 0, 0, 0, 0, 0)))
+    shelf.look()  # too soon after the last look
+    assert now.exists()
+    monkeypatch.setattr(shelf_module, "LOOK_S", 0)
+    shelf.look()
+    assert not now.exists()
+
+
+def test_what_somebody_else_has_deleted_makes_room(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, (".jsonl.gz",), 30)
+    for number in range(3):
+        shelf.add(*tape(tmp_path, number))
+    (tmp_path / tape(tmp_path, 2)[0]).unlink()
+    shelf.deleted()
+    shelf.add(*tape(tmp_path, 3))
+    assert there(tmp_path) == [0, 1, 3]

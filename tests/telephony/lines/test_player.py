@@ -207,3 +207,18 @@ def test_the_tape_of_a_wide_band_line_is_at_8_khz() -> None:
                 piece = np.frombuffer(g711.decode(note["ulaw"]), "<i2")
                 track[note["position"] : note["position"] + len(piece)] = piece
     assert np.corrcoef(heard[0][9:2200], heard[1][: 2200 - 9])[0, 1] > 0.98  # the filter is 9 samples late
+
+
+@RATES
+def test_whoever_records_is_told_of_each_frame_that_leaves(rate: Rate) -> None:
+    ear = Ear(rate)
+    told: list[bytes] = []
+    ear.player.sent = told.append
+    ear.player.add(1, ramp(3 * rate.frame // 2), [])
+    ear.frames(1)
+    ear.player.pause()
+    ear.frames(4)
+    ear.player.resume()
+    frames = [frame for frame in ear.frames(4) if frame]
+    assert len(told) == 2 + len(frames)  # the first, the fade, and the rest
+    assert b"".join(told[2:]) == b"".join(frames)[: len(b"".join(told[2:]))]

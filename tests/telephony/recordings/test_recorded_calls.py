@@ -248,6 +248,16 @@ async def test_whose_calls_are_recorded(phones: Any, tmp_path: Path, mode: str, 
     assert len(list((tmp_path / "data").glob("recordings/*.ogg"))) == count
 
 
+@pytest.mark.looptime
+async def test_where_no_calls_are_recorded_any_more_old_recordings_are_still_deleted(tmp_path: Path) -> None:
+    old = tmp_path / "recordings" / f"20250101-120000-{1:016x}.ogg"
+    old.parent.mkdir()
+    old.write_bytes(b"1")
+    async with sip_server(server__data=str(tmp_path)):
+        pass
+    assert not old.exists()
+
+
 async def test_the_log_and_the_metrics_tell_of_each(
     serve: Callable[..., Any], dial: Dial, in_thread: Dial, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,10 +16,8 @@ import pytest
 from config.exceptions import SettingsError
 from config.logging import Log
 from config.settings import RecordingSettings
-from telephony.files.backlog import Backlog
 from telephony.recordings import recording as recording_module
 from telephony.recordings import recordings as recordings_module
-from telephony.recordings.recording import Recording
 from telephony.recordings.recordings import Recordings
 from tests.telephony.recordings.listening import level_db, noise, samples, sides
 from tests.waiting import until_here
@@ -196,19 +194,6 @@ def test_a_disk_that_hangs_leaves_a_silence_and_the_recording_says_so(
     assert ("the recording is incomplete: the disk was too slow or full", "CA1") in messages
 
 
-def test_all_calls_together_hold_only_so_much() -> None:
-    waiting = Backlog(40_000)
-    calls = [Recording(str(number), 8000, LOG, waiting) for number in range(10)]
-    for call in calls:
-        call.caller(bytes(8000))
-    assert waiting.bytes == 40_000
-    assert [call.incomplete for call in calls] == [False] * 5 + [True] * 5
-    assert [call.ms for call in calls] == [500] * 10  # the time goes on
-    for call in calls:
-        call.take()
-    assert waiting.bytes == 0
-
-
 def test_a_server_that_cannot_make_the_folder_does_not_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SettingsError, match="recordings"):
@@ -246,10 +231,10 @@ def test_a_killed_servers_recording_can_be_heard_and_the_next_one_names_it(
         process.stdin.close()
         process.stdout.readline()
         (part,) = folder.iterdir()
-        until_here(lambda: part.stat().st_size > (30_000 if form == "opus" else 5 * 32_000))
+        until_here(lambda: part.stat().st_size > (20_000 if form == "opus" else 5 * 32_000))
         process.send_signal(signal.SIGKILL)
     left, _, rate = sides(part)
-    assert 3 * rate < len(left) <= 5 * rate
+    assert 2.9 * rate < len(left) <= 5 * rate
     recordings()
     path = folder / f"{part.name[:32]}.incomplete{part.name[32:36]}"
     until_here(path.exists)

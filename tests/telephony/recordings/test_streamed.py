@@ -1,5 +1,6 @@
 """A carrier that buffers audio, in virtual time: what is recorded of the agent is what its caller has heard."""
 
+import logging
 from collections import deque
 from math import inf
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audio import g711
+from config.logging import Log
 from config.settings import PlayoutSettings
 from telephony.files.backlog import Backlog
 from telephony.lines.line import Listener
@@ -16,11 +18,11 @@ from telephony.lines.playout import FADE_MS, Mark, Playout
 from telephony.lines.stream.sent_audio import SentAudio
 from telephony.recordings.recording import Recording
 from telephony.recordings.tracks import Tracks
-from tests.telephony.recordings.test_recordings import LOG
 
 STEP_MS, FRAME_MS = 10, 20
 PER_MS = 8
 Track = NDArray[np.int16]
+LOG = Log(logging.getLogger("voxline.call"), {"call": "CA1"})
 
 
 class Recorded(Listener):

@@ -151,3 +151,16 @@ def test_what_would_tell_a_secret_is_refused(change: dict[str, Any], named: str)
     with pytest.raises(ValidationError) as error:
         bank(pay=PAY | change)
     assert named in str(error.value)
+
+
+def test_spelled_words_and_texts_can_be_secret_too() -> None:
+    slots = SLOTS | {"card": {"type": "spell", "secret": True}, "pin": {"type": "text", "secret": True}}
+    call = bank(slots)
+    assert call.says("pay twenty pounds") == "Your card number?"
+    assert call.says("m i double l e r") == "Your PIN?"
+    assert call.says("the name of my first dog") == "Pay twenty pounds?"
+    assert call.state["secrets"] == {"card": "MILLER", "pin": "the name of my first dog"}
+    for secret in ("MILLER", "dog"):
+        assert secret not in shown(call)
+    assert call.says("no, the blue one") != "Pay twenty pounds?"  # not taken for a correction of the text
+    assert call.state["secrets"]["pin"] == "the name of my first dog"

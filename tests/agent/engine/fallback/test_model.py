@@ -46,6 +46,16 @@ DESK = load_agents(Path(config.__file__).parent / "agents")
 AGENTS = DESK | {
     "talker": AgentSettings(name="talker", transfers={"desk": "+15550100199", "boss": "+15550100198"}),
     "hermit": AgentSettings(name="hermit"),
+    "bank": AgentSettings.model_validate(
+        {
+            "name": "bank",
+            "dialogue": {
+                "texts": {"greeting": "Hello."},
+                "slots": {"pin": {"digits": 4, "secret": True}},
+                "intents": {"pay": {"phrases": ["pay"], "ask": {"pin": "Your PIN?"}, "answer": "Paid."}},
+            },
+        }
+    ),
 }
 APOLOGY = FallbackSettings().apology
 FILLER = FallbackSettings().filler
@@ -421,6 +431,16 @@ async def test_speech_over_the_agents_voice_is_judged(recognizer: PocketsphinxRe
     await call.ask(audio=bytes(16_000), early=True, over=True)
     assert [type(event) for event in call.events] == [Done]
     assert "At what time" in await call.ask(audio=spoken("on wednesday"), early=True, over=True)
+
+
+async def test_what_the_dialogue_asks_for_is_secret_also_when_a_noise_is_judged() -> None:
+    call = Call(fallback(Model(GONE)), "bank")
+    assert "Your PIN?" in await call.says("pay")
+    assert call.done.secret
+    await call.ask(audio=bytes(16_000), early=True, over=True)
+    assert call.done.secret
+    assert "Paid." in await call.ask(transcript="", digits="4711")
+    assert not call.done.secret
 
 
 async def test_without_sound_or_a_free_decoder_nothing_is_understood(
