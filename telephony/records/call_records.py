@@ -74,11 +74,10 @@ class CallRecords:
     def dialled(self, call: OutboundCall, at_ms: int) -> None:
         """A call of ours begins at this Unix time in ms, or is over without an answer."""
         if not call.over:
-            record = dialling(call, self._settings.log.numbers, at_ms, **self._own(at_ms))
-            self._dialled[call.id] = record
-            self._writer.put(record)
-        elif record := self._dialled.pop(call.id, None):
-            self._writer.put(not_answered(record, call, at_ms))
+            self._dialled[call.id] = begun = dialling(call, self._settings.log.numbers, at_ms, **self._own(at_ms))
+            self._writer.put(begun)
+        elif known := self._dialled.pop(call.id, None):
+            self._writer.put(not_answered(known, call, at_ms))
 
     def _own(self, at_ms: int) -> dict[str, Any]:
         return {"id": self._ids.new(at_ms), "host": self._host, "run": self._run}
