@@ -59,11 +59,11 @@ class CallRecords:
         )
         self._writer.start()
 
-    def open(self, line: Line, agent: str, at_ms: int) -> CallLog:
+    def open(self, line: Line, agent: str, at_ms: int, tape: str = "") -> CallLog:
         """The log of a call that begins at this Unix time in ms, or of one that we dialled and that is answered now.
-        Its first state is on record."""
+        `tape` is the name of its file, if any. Its first state is on record."""
         log, dialled = self._settings.log, self._dialled.pop(line.call_id, None)
-        record = first_state(line, agent, log.numbers, at_ms, **self._own(dialled.started if dialled else at_ms))
+        record = first_state(line, agent, log.numbers, at_ms, tape=tape, **self._own(at_ms))
         if dialled:
             kept = {"id": dialled.id, "called": dialled.called, "started": dialled.started}
             record = msgspec.structs.replace(record, seq=dialled.seq + 1, **kept)

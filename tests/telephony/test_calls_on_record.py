@@ -153,7 +153,7 @@ async def test_two_hundred_calls_that_end_at_once_are_all_on_record(usual: Any, 
 
 
 async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, dial: Dial, in_thread: InThread) -> None:
-    server = await in_thread(serve, quick() | {"call.capacity": 60, "log.numbers": "full"})
+    server = await in_thread(serve, quick() | {"call.capacity": 60, "log.numbers": "full", "tape.mode": "full"})
     phones = []
     for _ in range(50):
         phones.append(await dial(server.url, start=False))
@@ -168,7 +168,7 @@ async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, di
     server.process.send_signal(signal.SIGKILL)
     await in_thread(server.stop)
 
-    again = await in_thread(serve, quick() | {"server.data": str(server.data)})
+    again = await in_thread(serve, quick() | {"server.data": str(server.data), "tape.mode": "full"})
     again.data = server.data
     rows = {row["call"]: row for row in await Api(again).until(50)}
     assert rows.keys() == {phone.call for phone in phones}
@@ -180,6 +180,10 @@ async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, di
     assert all(row["answered"] for row in rows.values())
     assert rows[spoken.call]["transcript"]
     assert rows[spoken.call]["ended"] is None
+    assert files(again.data, spoken.call)
+    assert await in_thread(Api(again).delete, spoken.call) == 200
+    assert files(again.data, spoken.call) == []
+    assert not list(again.data.glob(f"tapes/*{spoken.call}*"))
     again.stop()
     assert [path.name for path in (server.data / "records").iterdir()] == ["calls.sqlite"]
 
