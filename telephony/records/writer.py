@@ -194,6 +194,8 @@ class Writer:
             try:
                 async with self._busy:
                     await self._intake.catch_up()
+                if self._late:
+                    logger.info("calls are stored again")
                 retry_s, self._late = FIRST_RETRY_S, False
             except StoreError as error:
                 self._failed("the database of calls", str(error))

@@ -25,9 +25,7 @@ def test_the_number_is_kept_as_far_as_the_setting_allows(numbers: Numbers, calle
         ("failed", 0, "no route", "line", "no route"),
     ],
 )
-def test_the_last_state_says_why(
-    state: str, status: int, reason: str, ended_by: str, why: str
-) -> None:
+def test_the_last_state_says_why(state: str, status: int, reason: str, ended_by: str, why: str) -> None:
     call = OutboundCall("abc", "sip:bob@example.com", "desk", "")
     begun = dialling(call, "full", 1000, id=7, host="here", run="run")
     call.state, call.status, call.reason = state, status, reason
