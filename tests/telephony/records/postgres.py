@@ -39,10 +39,11 @@ class Postgres:
         """The address of one of its databases."""
         return f"postgresql://voxline:{password}@127.0.0.1:{self.port}/{database}"
 
-    def create(self, database: str) -> str:
-        """Make a database, empty; returns its address."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "voxline", database)
-        return self.url(database)
+    def clear(self) -> str:
+        """Empty its database; returns the address. Another database for each test would be 7 MB in 300 files."""
+        drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+        self._run("psql", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "voxline", "-c", drop, "postgres")
+        return self.url()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
