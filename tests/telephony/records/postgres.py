@@ -7,8 +7,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.debian import POSTGRES
 from tests.waiting import until_here
@@ -60,6 +64,20 @@ class Postgres:
         assert self._process
         self._process.send_signal(signal.SIGINT)
         self._process.wait(START_S)
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """It neither answers nor refuses, as on a disk that hangs."""
+        assert self._process
+        server = psutil.Process(self._process.pid)
+        processes = [server, *server.children()]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     def close(self) -> None:
         """Stop it and remove everything."""
