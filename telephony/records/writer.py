@@ -177,7 +177,9 @@ class Writer:
         with self._lock:
             taken, self._waiting = self._waiting, {}
         try:
-            self._journal.append(taken.values())
+            if left_out := self._journal.append(taken.values()):
+                self._metrics.records_lost.inc(left_out)
+                logger.error("states of calls cannot be written", extra={"states": left_out})
         except OSError as error:
             self._failed("the journal of calls", error.strerror or str(error))
             with self._lock:
@@ -241,6 +243,9 @@ class Writer:
             except StoreError as error:
                 logger.error("old calls cannot be deleted: %s", error)
                 await asyncio.sleep(KEEP_RETRY_S)
+            except Exception:
+                logger.exception("old calls cannot be deleted")
+                await asyncio.sleep(KEEP_LOOK_S)
 
     async def _delete_some(self) -> bool:
         """Delete the oldest ones; False if there are no more."""
