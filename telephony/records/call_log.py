@@ -107,8 +107,8 @@ class CallLog:
         self._tools.append(run)
         self._state(now_ms)
 
-    def ended(self, ending: Ending, counts: Mapping[str, int], media_ms: float, tape: str, now_ms: int) -> None:
-        """The call is over; `counts` are Line.counts, `tape` is the name of its file, if any."""
+    def ended(self, ending: Ending, counts: Mapping[str, int], media_ms: float, now_ms: int) -> None:
+        """The call is over; `counts` are Line.counts."""
         outcome = ending.outcome
         end = ending.end
         self._fields |= {COUNTS[name]: value for name, value in counts.items() if name in COUNTS}
@@ -121,8 +121,6 @@ class CallLog:
             "ended_by": end.by if end else "server",
             "reason": clean(end.reason) if end else "cancelled",
             "outcome": type(outcome).__name__.lower(),
-            "tape": tape,
-            "recording": self.recording,
             "media_ms": round(media_ms),
             "loss": round(gap_ms / media_ms, 4) if media_ms else 0.0,
         }
@@ -143,6 +141,7 @@ class CallLog:
             self._first,
             seq=self._seq,
             updated=now_ms,
+            recording=self.recording,
             turns=self._turns,
             barge_ins=self._barge_ins,
             resumes=self._resumes,
@@ -156,7 +155,7 @@ class CallLog:
 
 
 def first_state(line: Line, agent: str, numbers: Numbers, at_ms: int, **own: Any) -> CallRecord:
-    """The state of a call that begins at this Unix time in ms; `own` are its id, host and run."""
+    """The state of a call that begins at this Unix time in ms; `own` are its id, host, run and tape."""
     parties = line.parties.known(numbers)
     return CallRecord(
         seq=1,

@@ -64,11 +64,11 @@ class CallRecords:
         )
         self._writer.start()
 
-    def open(self, line: Line, agent: str, at_ms: int) -> CallLog:
+    def open(self, line: Line, agent: str, at_ms: int, tape: str = "") -> CallLog:
         """The log of a call that begins at this Unix time in ms, or of one that we dialled and that is answered now.
-        Its first state is on record."""
+        `tape` is the name of its file, if any. Its first state is on record."""
         log, dialled = self._settings.log, self._dialled.pop(line.call_id, None)
-        record = first_state(line, agent, log.numbers, at_ms, **self._own(dialled.started if dialled else at_ms))
+        record = first_state(line, agent, log.numbers, at_ms, tape=tape, **self._own(at_ms))
         if dialled:
             kept = {"id": dialled.id, "called": dialled.called, "started": dialled.started}
             record = msgspec.structs.replace(record, seq=dialled.seq + 1, **kept)
@@ -79,11 +79,10 @@ class CallRecords:
     def dialled(self, call: OutboundCall, at_ms: int) -> None:
         """A call of ours begins at this Unix time in ms, or is over without an answer."""
         if not call.over:
-            record = dialling(call, self._settings.log.numbers, at_ms, **self._own(at_ms))
-            self._dialled[call.id] = record
-            self._writer.put(record)
-        elif record := self._dialled.pop(call.id, None):
-            self._writer.put(not_answered(record, call, at_ms))
+            self._dialled[call.id] = begun = dialling(call, self._settings.log.numbers, at_ms, **self._own(at_ms))
+            self._writer.put(begun)
+        elif known := self._dialled.pop(call.id, None):
+            self._writer.put(not_answered(known, call, at_ms))
 
     def _own(self, at_ms: int) -> dict[str, Any]:
         return {"id": self._ids.new(at_ms), "host": self._host, "run": self._run}

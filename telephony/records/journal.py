@@ -43,9 +43,16 @@ class Journal:
         """Bytes that the database does not have yet."""
         return self._size - self._read
 
-    def append(self, records: Iterable[CallRecord]) -> None:
-        """Add states at the end: all of them, or none."""
-        self._append(b"".join(_encoder.encode(record) + b"\n" for record in records))
+    def append(self, records: Iterable[CallRecord]) -> int:
+        """Add states at the end: all of them, or none. Returns how many were left out because they are no JSON."""
+        lines, left_out = [], 0
+        for record in records:
+            try:
+                lines.append(_encoder.encode(record) + b"\n")
+            except (ValueError, TypeError, OverflowError):  # a bug costs one state, not the writer
+                left_out += 1
+        self._append(b"".join(lines))
+        return left_out
 
     def _append(self, data: bytes) -> None:
         if self._size + len(data) > MAX_BYTES:

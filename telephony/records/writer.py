@@ -29,7 +29,8 @@ ASK_S = 15.0  # for an answer from the database, what waits included
 KEEP_LOOK_S = 6 * 3600.0  # between two looks for calls that are too old
 KEEP_RETRY_S = 60.0
 KEEP_BATCH = 50  # calls deleted at once
-STOP_S = 5.0  # for writing what waits; the next start writes the rest
+STOP_S = 3.0  # for writing what waits; the next start writes the rest
+CLOSE_S = 1.0  # for closing connections
 DAY_MS = 86_400_000
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class Writer:
     def stop(self) -> None:
         """Write what waits, as far as there is time, and end."""
         self._tell(self._ends)
-        self._thread.join(2 * STOP_S)
+        self._thread.join(STOP_S + 2 * CLOSE_S)
 
     async def ask(self, work: Callable[[Store], Coroutine[Any, Any, T]], limit_s: float = ASK_S) -> T:
         """Have something done with the store, and wait for it in any loop. Raises StoreError."""
@@ -157,7 +158,9 @@ class Writer:
         if self._journal.waiting:
             logger.warning("calls wait on disk for the next start", extra={"bytes": self._journal.waiting})
         self._journal.close()
-        await self._database.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._database.close()
 
     async def _to_disk(self) -> None:
         """Journal what is put, as it comes."""
@@ -174,7 +177,9 @@ class Writer:
         with self._lock:
             taken, self._waiting = self._waiting, {}
         try:
-            self._journal.append(taken.values())
+            if left_out := self._journal.append(taken.values()):
+                self._metrics.records_lost.inc(left_out)
+                logger.error("states of calls cannot be written", extra={"states": left_out})
         except OSError as error:
             self._failed("the journal of calls", error.strerror or str(error))
             with self._lock:
@@ -191,6 +196,8 @@ class Writer:
             try:
                 async with self._busy:
                     await self._intake.catch_up()
+                if self._late:
+                    logger.info("calls are stored again")
                 retry_s, self._late = FIRST_RETRY_S, False
             except StoreError as error:
                 self._failed("the database of calls", str(error))
@@ -236,6 +243,9 @@ class Writer:
             except StoreError as error:
                 logger.error("old calls cannot be deleted: %s", error)
                 await asyncio.sleep(KEEP_RETRY_S)
+            except Exception:
+                logger.exception("old calls cannot be deleted")
+                await asyncio.sleep(KEEP_LOOK_S)
 
     async def _delete_some(self) -> bool:
         """Delete the oldest ones; False if there are no more."""

@@ -97,7 +97,7 @@ class Bridge(Listener):
         self._vad = shared.vad.open(self._probability)
         self._call: CallLog | None = None
         if shared.calls:
-            self._call = shared.calls.open(line, agent.name, _now_ms())
+            self._call = shared.calls.open(line, agent.name, _now_ms(), self._tape.name if self._tape else "")
 
     def _begin_tape(self, agent: AgentSettings, keys: str, started: datetime) -> TapeFile | None:
         """The call's tape, where calls are recorded."""
@@ -223,9 +223,9 @@ class Bridge(Listener):
 
     def _end_call(self) -> None:
         """The call's last state goes on record."""
-        line, tape = self.line, self._tape.name if self._tape else ""
         if self._call:
-            self._call.ended(line.ending, line.counts(), self._conversation.session.now_ms, tape, _now_ms())
+            line, media_ms = self.line, self._conversation.session.now_ms
+            self._call.ended(line.ending, line.counts(), media_ms, _now_ms())
 
     def _ran(self, result: ToolResult) -> None:
         if self.private:

@@ -53,6 +53,17 @@ def test_the_secret_comes_from_twilios_own_variable_and_is_never_shown(monkeypat
     assert "s3cret-value" not in str(error.value)
 
 
+def test_the_password_of_the_database_is_never_shown() -> None:
+    url = "postgresql://voxline:s3cret-value@db.example.com/calls"
+    settings = load_settings(overrides={"records.url": url})
+    assert settings.records.url.get_secret_value() == url
+    assert "s3cret-value" not in repr(settings)
+    for wrong in ({"records.url": [url]}, {"records.keep_days": -1, "records.url": url}):
+        with pytest.raises(SettingsError) as error:
+            load_settings(overrides=wrong)
+        assert "s3cret-value" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import gzip
 import io
 import json
 import signal
@@ -53,11 +54,13 @@ class Api:
 
 
 def files(folder: Path, *words: str) -> list[str]:
-    """The files in which one of these words stands, in any folder."""
+    """The files in which one of these words stands, in any folder; tapes are unpacked."""
     found = []
     for path in folder.rglob("*"):
-        if path.is_file() and any(word.lower().encode() in path.read_bytes().lower() for word in words):
-            found.append(path.name)
+        if path.is_file():
+            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            if any(word.lower().encode() in data.lower() for word in words):
+                found.append(path.name)
     return found
 
 
@@ -120,6 +123,38 @@ async def test_of_a_deleted_call_nothing_is_left(usual: Any, dial: Dial, in_thre
     assert await in_thread(api.delete, row["id"]) == 404
 
 
+@pytest.mark.slow
+async def test_of_the_words_of_a_deleted_call_nothing_is_left(
+    serve: Serve, dial: Dial, in_thread: InThread, tmp_path: Path
+) -> None:
+    """Words that only one of two calls has: they are said by its agent."""
+    rare, dialogue = "Quetzalcoatl", "{texts: {greeting: Hi.}, intents: {hours: {phrases: [hours], answer: Nine.}}}"
+    for name, word in (("usual", "Hi."), ("rare", f"{rare} speaking.")):
+        text = dialogue.replace("Hi.", f"'{word}'")
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\ndialogue: {text}\n")
+    settings = {"agents": str(tmp_path), "call.agent": "usual", "tape.mode": "full"}
+    server = await in_thread(serve, settings)
+    api = Api(server)
+    for agent in ("usual", "rare"):
+        phone = await dial(server.url, agent=agent)
+        await phone.silence(200)
+        said = await in_thread(server.wait_for, "said", 30, call=phone.call, role="agent")
+        assert (rare in said["text"]) == (agent == "rare")
+        await phone.hang_up()
+        [row] = await api.until(1, call=phone.call, status="ended")
+        assert (rare in json.dumps(row["transcript"])) == (agent == "rare")
+    assert [found["agent"] for found in await in_thread(api.all, q=rare)] == ["rare"]
+    await until((server.data / "tapes" / row["tape"]).exists)
+    assert row["tape"] in files(server.data, rare)
+    assert files(server.data / "records", rare)
+    assert await in_thread(api.delete, row["id"]) == 200
+    assert files(server.data, rare, phone.call) == []
+    assert await in_thread(api.all, q=rare) == []
+    kept = await in_thread(api.all)
+    assert [found["agent"] for found in kept] == ["usual"]
+    assert (server.data / "tapes" / kept[0]["tape"]).exists()
+
+
 async def test_what_a_stranger_calls_themselves_stays_text(
     usual: Any, dial: Dial, in_thread: InThread, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,8 +192,10 @@ async def test_two_hundred_calls_that_end_at_once_are_all_on_record(usual: Any, 
     assert usual.metric("voxline_records_lost_total") == 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(150)
 async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, dial: Dial, in_thread: InThread) -> None:
-    server = await in_thread(serve, quick() | {"call.capacity": 60, "log.numbers": "full"})
+    server = await in_thread(serve, quick() | {"call.capacity": 60, "log.numbers": "full", "tape.mode": "full"})
     phones = []
     for _ in range(50):
         phones.append(await dial(server.url, start=False))
@@ -173,7 +210,7 @@ async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, di
     server.process.send_signal(signal.SIGKILL)
     await in_thread(server.stop)
 
-    again = await in_thread(serve, quick() | {"server.data": str(server.data)})
+    again = await in_thread(serve, quick() | {"server.data": str(server.data), "tape.mode": "full"})
     again.data = server.data
     rows = {row["call"]: row for row in await Api(again).until(50)}
     assert rows.keys() == {phone.call for phone in phones}
@@ -185,6 +222,10 @@ async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, di
     assert all(row["answered"] for row in rows.values())
     assert rows[spoken.call]["transcript"]
     assert rows[spoken.call]["ended"] is None
+    assert files(again.data, spoken.call)
+    assert await in_thread(Api(again).delete, spoken.call) == 200
+    assert files(again.data, spoken.call) == []
+    assert not list(again.data.glob(f"tapes/*{spoken.call}*"))
     again.stop()
     assert [path.name for path in (server.data / "records").iterdir()] == ["calls.sqlite"]
 

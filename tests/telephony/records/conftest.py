@@ -1,6 +1,5 @@
 """Databases of both kinds, empty."""
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from telephony.records.database import Database
 from telephony.records.store import Store
 from tests.debian import require
 from tests.telephony.records.postgres import Postgres
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +22,8 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def fresh(postgres: Postgres) -> str:
-    """The address of an empty database in it."""
-    return postgres.create(f"calls_{next(_numbers)}")
+    """The address of its database, which is empty."""
+    return postgres.clear()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -7,8 +7,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.debian import POSTGRES
 from tests.waiting import until_here
@@ -39,10 +43,11 @@ class Postgres:
         """The address of one of its databases."""
         return f"postgresql://voxline:{password}@127.0.0.1:{self.port}/{database}"
 
-    def create(self, database: str) -> str:
-        """Make a database, empty; returns its address."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "voxline", database)
-        return self.url(database)
+    def clear(self) -> str:
+        """Empty its database; returns the address. Another database for each test would be 7 MB in 300 files."""
+        drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+        self._run("psql", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "voxline", "-c", drop, "postgres")
+        return self.url()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -59,6 +64,20 @@ class Postgres:
         assert self._process
         self._process.send_signal(signal.SIGINT)
         self._process.wait(START_S)
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """It neither answers nor refuses, as on a disk that hangs."""
+        assert self._process
+        server = psutil.Process(self._process.pid)
+        processes = [server, *server.children()]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     def close(self) -> None:
         """Stop it and remove everything."""

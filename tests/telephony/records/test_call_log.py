@@ -27,7 +27,7 @@ def begin() -> Make:
     ) -> tuple[CallLog, list[CallRecord]]:
         line, states = QuietLine("CA1"), []
         line.parties = parties
-        first = first_state(line, "desk", numbers, 1000, id=7, host="here", run="run")
+        first = first_state(line, "desk", numbers, 1000, id=7, host="here", run="run", tape="tape.jsonl.gz")
         log = CallLog(first, states.append, words=words, numbers=numbers)
         log.begun()
         return log, states
@@ -38,7 +38,7 @@ def begin() -> Make:
 def end(log: CallLog, at_ms: int = 9000, planned: Any = None, **fields: Any) -> None:
     ending = Ending()
     ending.finish(End(**({"reason": "the caller hung up", "by": "caller"} | fields)), planned)
-    log.ended(ending, {"frames": 400, "gaps": 2, "gap_milliseconds": 80, "unknown": 1}, 8000, "tape.jsonl.gz", at_ms)
+    log.ended(ending, {"frames": 400, "gaps": 2, "gap_milliseconds": 80, "unknown": 1}, 8000, at_ms)
 
 
 def test_every_step_is_put_with_a_number_of_its_own(begin: Make) -> None:
@@ -137,7 +137,7 @@ def test_the_carriers_own_id_is_the_calls_if_there_is_no_other() -> None:
 
 def test_a_call_that_ends_without_an_end_has_failed(begin: Make) -> None:
     log, states = begin()
-    log.ended(Ending(), {}, 0, "", 2000)
+    log.ended(Ending(), {}, 0, 2000)
     assert (states[-1].outcome, states[-1].ended_by, states[-1].loss) == ("failed", "server", 0.0)
 
 

@@ -64,6 +64,13 @@ def test_large_lines_and_many_lines_are_read_in_pieces(tmp_path: Path, monkeypat
     one.close()
 
 
+def test_a_state_that_is_no_json_costs_no_other(tmp_path: Path) -> None:
+    one = Journal(tmp_path, "a")
+    assert one.append([call(1), call(2, agent="\ud800"), call(3)]) == 1
+    assert read(one) == [call(1), call(3)]
+    one.close()
+
+
 def left(folder: Path, data: bytes, run: str = "old") -> None:
     """The journal of a server that is gone."""
     folder.mkdir(exist_ok=True)

@@ -246,6 +246,24 @@ async def test_a_stopped_postgresql_loses_nothing_and_is_not_waited_for(
     assert PASSWORD not in caplog.text
 
 
+async def test_a_stalled_postgresql_is_given_up_and_tried_again(
+    postgres: Postgres, fresh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telephony.records.database.TIMEOUT_S", 0.5)
+    async with desk(tmp_path, url=fresh) as one:
+        one.writer.put(call(1))
+        await one.count(1)
+        with postgres.stalled():
+            for number in range(2, 22):
+                one.writer.put(call(number))
+            await until(lambda: one.metric("failures_total") > 0 and one.metric("waiting_bytes") > 0)
+            with pytest.raises(StoreError):
+                await one.rows()
+        await one.count(21)
+        await until(lambda: one.metric("waiting_bytes") == 0)
+        assert (one.metric("late_total"), one.metric("lost_total")) == (20, 0)
+
+
 async def test_a_server_starts_without_its_database_and_writes_later(
     postgres: Postgres, fresh: str, tmp_path: Path
 ) -> None:

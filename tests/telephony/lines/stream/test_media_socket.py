@@ -20,6 +20,8 @@ from telephony.lines.stream.stream_call import StreamCall
 class Plain:
     """A carrier that says "start" and "stop"."""
 
+    carrier = "plain"
+
     def __init__(self) -> None:
         self.counters = Counters()
         self.received = 0
