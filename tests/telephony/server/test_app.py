@@ -70,8 +70,8 @@ def secured(serve: Callable[..., Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def hasty(serve: Callable[..., Any]) -> Any:
-    """A secured server with tokens, and so reservations, of 1.5 s, and one place."""
-    settings = {"server.public_url": PUBLIC, "twilio.token_lifetime_s": 1.5, "call.capacity": 1}
+    """A secured server with tokens, and so reservations, of 3 s, and one place."""
+    settings = {"server.public_url": PUBLIC, "twilio.token_lifetime_s": 3, "call.capacity": 1}
     return serve(QUICK | settings, TWILIO_AUTH_TOKEN=TOKEN)
 
 

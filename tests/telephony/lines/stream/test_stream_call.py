@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from numpy.typing import NDArray
+from websockets.exceptions import ConnectionClosed
 
 from agent.engine.embedded.synthesizer import say
 from agent.tape.file import read_lines
@@ -49,9 +51,8 @@ def taped(serve: Callable[..., Any]) -> Any:
 def strict(serve: Callable[..., Any]) -> Any:
     """A server whose limits are soon reached; its calls say nothing unless asked."""
     limits = {
-        "twilio.start_timeout_s": 0.3,
-        "twilio.media_timeout_s": 0.5,
-        "twilio.send_timeout_s": 0.5,
+        "twilio.start_timeout_s": 2,
+        "twilio.media_timeout_s": 2,
         "twilio.max_ahead_s": 2,
         "twilio.max_gap_ms": 1000,
         "playout.mark_grace_ms": 400,
@@ -92,21 +93,21 @@ async def ended(server: Any, phone: Any) -> dict[str, Any]:
 async def test_socket_without_start_is_closed(strict: Any, dial: Dial) -> None:
     phone = await dial(strict.url, start=False)
     await phone.send({"event": "connected"})
-    assert await phone.closed() == (1008, "no start within 0.3 s")
+    assert await phone.closed() == (1008, "no start within 2 s")
 
 
 async def test_call_without_media_is_closed(strict: Any, dial: Dial) -> None:
     phone = await dial(strict.url)
-    assert await phone.closed() == (1008, "no media for 0.5 s")
+    assert await phone.closed() == (1008, "no media for 2 s")
     assert (await ended(strict, phone))["outcome"] == "failed"
 
 
 async def test_media_keeps_a_call_open_and_its_end_does_not(strict: Any, dial: Dial) -> None:
     phone = await dial(strict.url)
-    await phone.silence(1000)
-    assert phone.frames == 50
-    assert await phone.closed() == (1008, "no media for 0.5 s")
-    assert (await ended(strict, phone))["frames"] == 50
+    await phone.silence(3000)
+    assert phone.frames == 150
+    assert await phone.closed() == (1008, "no media for 2 s")
+    assert (await ended(strict, phone))["frames"] == 150
 
 
 async def test_long_message_is_refused(server: Any, dial: Dial, in_thread: Dial) -> None:
@@ -119,10 +120,12 @@ async def test_long_message_is_refused(server: Any, dial: Dial, in_thread: Dial)
 
 async def test_audio_far_ahead_of_time_is_refused(strict: Any, dial: Dial) -> None:
     phone = await dial(strict.url)
-    for _ in range(2):
-        for _ in range(95):  # 1.9 s at once may be the network's doing
-            await phone.frame()
-        await asyncio.sleep(0.1)
+    begin = time.monotonic()
+    with suppress(ConnectionClosed):
+        while time.monotonic() < begin + 30:
+            while phone.frames * 20 < 1000 * (time.monotonic() - begin) + 3000:
+                await phone.frame()
+            await asyncio.sleep(0.01)  # and read the end
     assert await phone.closed() == (1008, "audio more than 2 s ahead of time")
 
 

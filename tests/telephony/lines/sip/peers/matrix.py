@@ -160,7 +160,7 @@ class Gatherer:
         self._results: dict[Cell, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """See pytest."""
+        """See pytest. For tests that are rerun, the last run counts."""
         if report.outcome == "passed" and report.when != "call":
             return
         for name, value in report.user_properties:
