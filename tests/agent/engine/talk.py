@@ -100,7 +100,7 @@ class TalkOver:
                 self._news.clear()
                 await self._news.wait()
 
-    def _note(self, _: float, event: e.Event | None, commands: list[e.Command], __: State) -> None:
+    def _note(self, _: float, event: e.Event | None, commands: list[e.Command], __: State, private: bool) -> None:
         if isinstance(event, e.Partial) and self._blocks[event.utterance]:
             self._blocks[event.utterance] -= 1
         if isinstance(event, HAS_COME):
