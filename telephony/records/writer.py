@@ -34,6 +34,8 @@ CLOSE_S = 1.0  # for closing connections
 DAY_MS = 86_400_000
 
 T = TypeVar("T")
+# Loops of writers whose database has not answered: its threads may still tell them of something.
+_abandoned: list[asyncio.AbstractEventLoop] = []
 logger = logging.getLogger("voxline.records")
 
 
@@ -133,14 +135,19 @@ class Writer:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        clean = False
         try:
-            self._loop.run_until_complete(self._main())
+            clean = self._loop.run_until_complete(self._main())
         except Exception:
             logger.exception("the writer of calls failed")
         finally:
-            self._loop.close()
+            if clean:
+                self._loop.close()
+            else:
+                _abandoned.append(self._loop)
 
-    async def _main(self) -> None:
+    async def _main(self) -> bool:
+        """Returns whether nothing of it is left: no thread of the database still works for this loop."""
         try:
             if taken := self._journal.take_over():
                 logger.info("calls that earlier servers have not stored", extra={"journals": taken})
@@ -149,18 +156,27 @@ class Writer:
         self._rows.set()
         tasks = [asyncio.create_task(work) for work in (self._to_disk(), self._to_database(), self._keep())]
         await self._ends.wait()
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(STOP_S), self._busy:  # a transaction that is broken off would keep its lock
+                await self._take_everything()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(STOP_S), self._busy:
-                await self._take_everything()
         if self._journal.waiting:
             logger.warning("calls wait on disk for the next start", extra={"bytes": self._journal.waiting})
         self._journal.close()
-        with suppress(TimeoutError):
+        return await self._close()
+
+    async def _close(self) -> bool:
+        """Let what was asked be answered, and close the connections, as far as there is time."""
+        try:
             async with asyncio.timeout(CLOSE_S):
+                if asked := asyncio.all_tasks() - {asyncio.current_task()}:
+                    await asyncio.wait(asked)
                 await self._database.close()
+        except TimeoutError:
+            return False
+        return not asyncio.all_tasks() - {asyncio.current_task()}
 
     async def _to_disk(self) -> None:
         """Journal what is put, as it comes."""

@@ -93,6 +93,44 @@ async def test_stopping_writes_what_has_just_been_put(tmp_path: Path) -> None:
         assert len(await one.count(50)) == 50
 
 
+async def test_a_transaction_in_progress_is_finished_when_it_stops(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Broken off, it would keep the lock, and all else would wait on disk for the next start."""
+    for number in range(5):
+        data = tmp_path / str(number)
+        async with desk(data) as one:
+            for each in range(300):
+                one.writer.put(call(each, transcript=said(*(f"word{each}x{place}" for place in range(100)))))
+            await until(lambda one=one: one.metric("waiting_bytes") > 0)
+            await asyncio.sleep(0.05 * number)
+        assert [path.name for path in one.folder.iterdir()] == ["calls.sqlite"]
+    assert "wait on disk" not in caplog.text
+
+
+async def test_a_database_that_does_not_answer_keeps_nobody_from_stopping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread ends later, and tells of nothing: pytest would."""
+    monkeypatch.setattr("telephony.records.database.TIMEOUT_S", 2)
+    monkeypatch.setattr(module, "STOP_S", 0.1)
+    monkeypatch.setattr(module, "CLOSE_S", 0.1)
+    async with desk(tmp_path) as one:
+        one.writer.put(call(1))
+        await one.count(1)
+        threads = set(threading.enumerate())
+        other = Database("", tmp_path / "records")
+        async with other.transaction() as connection:
+            await connection.execute(sa.text("DELETE FROM call_texts WHERE id = 0"))
+            one.writer.put(call(2))
+            await until(lambda: any(path.stat().st_size for path in one.folder.glob(f"*{SUFFIX}")))
+            await asyncio.to_thread(one.writer.stop)
+            await until(lambda: not any("worker" in thread.name for thread in threads if thread.is_alive()))
+        await other.close()
+    async with desk(tmp_path, run="next") as one:
+        await one.count(2)
+
+
 async def test_putting_waits_for_nothing(tmp_path: Path) -> None:
     """Neither for the disk nor for the database: the whole thread stands still."""
     async with desk(tmp_path) as one:
