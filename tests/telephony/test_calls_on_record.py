@@ -195,12 +195,15 @@ async def test_two_hundred_calls_that_end_at_once_are_all_on_record(usual: Any, 
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, dial: Dial, in_thread: InThread) -> None:
-    server = await in_thread(serve, quick() | {"call.capacity": 60, "log.numbers": "full", "tape.mode": "full"})
+    kept = {"log.numbers": "full", "tape.mode": "full", "recording.mode": "all"}
+    server = await in_thread(serve, quick() | kept | {"call.capacity": 60})
     phones = []
     for _ in range(50):
         phones.append(await dial(server.url, start=False))
         await ring(server, phones[-1])
     spoken = phones[7]
+    await spoken.silence(6000, speed=4)
+    await until(lambda: list(server.data.glob("recordings/*.part")))  # seconds are written late
     await in_thread(server.wait_for, "said", call=spoken.call, role="agent")
     ended = phones[8]
     await ended.hang_up()
@@ -210,7 +213,7 @@ async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, di
     server.process.send_signal(signal.SIGKILL)
     await in_thread(server.stop)
 
-    again = await in_thread(serve, quick() | {"server.data": str(server.data), "tape.mode": "full"})
+    again = await in_thread(serve, quick() | kept | {"server.data": str(server.data)})
     again.data = server.data
     rows = {row["call"]: row for row in await Api(again).until(50)}
     assert rows.keys() == {phone.call for phone in phones}
@@ -219,13 +222,16 @@ async def test_a_killed_server_leaves_a_row_of_each_call_marked(serve: Serve, di
     assert {(row["caller"], row["called"], row["agent"], row["line"]) for row in rows.values()} == {
         (ANN, DESK, "front_desk", "twilio")
     }
-    assert all(row["answered"] for row in rows.values())
+    assert all(row["answered"] and row["recording"] for row in rows.values())
     assert rows[spoken.call]["transcript"]
     assert rows[spoken.call]["ended"] is None
     assert files(again.data, spoken.call)
+    recordings = f"recordings/{rows[spoken.call]['recording']}*"
+    assert list(again.data.glob(recordings))
     assert await in_thread(Api(again).delete, spoken.call) == 200
     assert files(again.data, spoken.call) == []
     assert not list(again.data.glob(f"tapes/*{spoken.call}*"))
+    assert not list(again.data.glob(recordings))
     again.stop()
     assert [path.name for path in (server.data / "records").iterdir()] == ["calls.sqlite"]
 
