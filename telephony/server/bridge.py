@@ -10,7 +10,7 @@ import msgspec
 
 from agent import events as e
 from agent.conversation import Conversation
-from agent.engine.base import Engine, ToolResult
+from agent.engine.base import HIDDEN, Engine, ToolResult
 from agent.listening.vad import Vad
 from agent.records import Records
 from agent.state import State
@@ -228,8 +228,9 @@ class Bridge(Listener):
             self._call.ended(line.ending, line.counts(), media_ms, _now_ms())
 
     def _ran(self, result: ToolResult) -> None:
-        if self.private:
-            result = msgspec.structs.replace(result, arguments={}, result={})
+        if self.private:  # an error may quote what was refused
+            error = HIDDEN if result.error else ""
+            result = msgspec.structs.replace(result, arguments={}, result={}, error=error)
         if self._call:
             self._call.ran(result, self._conversation.session.now_ms, _now_ms())
 

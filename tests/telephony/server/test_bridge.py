@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.engine.base import Cue, Done, Engine, ModelEvent, ReplyRequest, SpeechBlock, Text, Transcript
+from agent.engine.base import (
+    HIDDEN,
+    Cue,
+    Done,
+    Engine,
+    ModelEvent,
+    ReplyRequest,
+    SpeechBlock,
+    Text,
+    ToolResult,
+    Transcript,
+)
 from agent.engine.embedded.synthesizer import EspeakSynthesizer, say
 from agent.listening.vad import Vad
 from agent.records import Records
@@ -26,6 +37,8 @@ from config.parties import Parties
 from config.settings import Settings, TapeSettings
 from telephony.lines.ending import HangUp, Outcome
 from telephony.lines.metrics import Metrics
+from telephony.records.call_log import CallLog
+from telephony.records.call_record import CallRecord
 from telephony.server.bridge import Bridge, Shared
 from telephony.tapes.tapes import Tapes
 
@@ -227,3 +240,21 @@ async def test_a_synthesizers_band_is_not_cut_off_on_a_wide_band_line(joined: Jo
     reference = np.abs(np.fft.rfft(resample(sound, made_at, WIDE_RATE))) ** 2
     expected = reference[np.fft.rfftfreq(2 * len(reference) - 1, 1 / WIDE_RATE)[: len(reference)] > 4200].sum()
     assert above == (pytest.approx(expected / reference.sum(), rel=0.5) if rate == WIDE_RATE else 0)
+
+
+async def test_of_a_tool_that_runs_in_private_its_record_has_no_words(joined: Joined) -> None:
+    states: list[CallRecord] = []
+    joined.bridge._call = CallLog(CallRecord(1, 1, "here", "run"), states.append, words=True, numbers="full")
+    result = ToolResult("pay", {"card": "4111"}, {"paid": "4111"}, "no card is 4111")
+    joined.bridge._ran(result)
+    joined.bridge.private = True
+    joined.bridge._ran(result)
+    open_, private = states[-1].tools
+    assert (open_.arguments, open_.result, open_.error) == ({"card": "4111"}, {"paid": "4111"}, "no card is 4111")
+    assert (private.name, private.ok, private.arguments, private.result, private.error) == (
+        "pay",
+        False,
+        {},
+        {},
+        HIDDEN,
+    )
