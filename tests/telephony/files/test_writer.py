@@ -54,6 +54,24 @@ def test_a_closed_file_is_flushed_finished_and_forgotten(writer: Open, told: lis
     until_here(lambda: told == [("flush", "a"), ("finish", "a")])
 
 
+def test_what_is_asked_is_done_after_what_was_closed_has_been_finished(
+    writer: Open, told: list[tuple[str, str]]
+) -> None:
+    one = writer(every_s=60)  # it is woken
+    one.open("a")
+    one.close("a", most=1)
+    assert one.ask(lambda: told[-1]).result(20) == ("finish", "a")
+
+
+def test_what_is_asked_and_fails_costs_nothing_else(writer: Open, told: list[tuple[str, str]]) -> None:
+    one = writer(every_s=60)
+    with pytest.raises(OSError, match="no disk"):
+        one.ask(lambda: (_ for _ in ()).throw(OSError("no disk"))).result(20)
+    one.open("a")
+    one.close("a", most=1)
+    until_here(lambda: ("finish", "a") in told)
+
+
 def test_a_stop_finishes_what_is_open(writer: Open, told: list[tuple[str, str]]) -> None:
     one = writer(every_s=0.5)
     one.open("a")
