@@ -87,6 +87,8 @@ class Conversation:
                     self._generation.transcribe(command.utterance)
                 case e.StartReply():
                     self._generation.start(command)
+                case e.SpeakText():
+                    self._generation.say(command)
                 case e.CancelReply():
                     self._generation.cancel(command.reply)
                 case e.RunTools():
