@@ -27,15 +27,15 @@ class Operator:
 
     @property
     def busy(self) -> bool:
-        """Whether no more requests can wait."""
-        return len(self.waiting) >= MOST_WAITING
+        """Whether no more requests can wait, or keys are on their way."""
+        return len(self.waiting) >= MOST_WAITING or self.pressing > 0
 
     def speaks(self, now_ms: float) -> bool:
         """Whether the operator's voice is on the line."""
         return self._number > 0 and now_ms < self._ends_ms + DRY_MS
 
-    def begin(self) -> None:
-        """They take over: what was waiting is theirs to say now."""
+    def reset(self) -> None:
+        """They take over, so that what was waiting is theirs to say; or they give the call back."""
         self.waiting.clear()
         self._number = self.pressing = 0
         self._ends_ms = 0.0

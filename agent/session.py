@@ -136,7 +136,7 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether so much of what a person wants said waits that no more can."""
+        """Whether so much of what a person wants said or pressed waits that no more can."""
         return self._operator.busy
 
     @property
@@ -577,7 +577,7 @@ class Session:
     def _on_taken_over(self, _: e.TakenOver) -> Commands:
         def take_over() -> Commands:
             self._move(Trigger.TAKE_OVER)
-            self._operator.begin()
+            self._operator.reset()
             self.memory.taken_over()
             return []
 
@@ -603,6 +603,7 @@ class Session:
         return commands + then()
 
     def _on_given_back(self, _: e.GivenBack) -> Commands:
+        self._operator.reset()
         if self._hold and self._hold.back is Trigger.TAKE_OVER:
             self._hold.back = Trigger.RETRIEVE
             self.memory.given_back()
@@ -636,10 +637,8 @@ class Session:
         if timer is Timer.CALL:
             alone = self._hold and self._hold.back is not Trigger.TRANSFER
             return self._hang_up() if alone else self._close(Cue.FAREWELL)
-        if self.state is State.TAKEN_OVER:
-            return self._agent_turn.unanswered(self.now_ms)
         if self.state is not State.LISTENING:
-            return []
+            return self._agent_turn.unanswered(self.now_ms) if self.state is State.TAKEN_OVER else []
         if timer is Timer.SILENCE:
             return self._nobody_spoke()
         if timer is Timer.DIGITS and self._caller.talking:

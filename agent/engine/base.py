@@ -272,13 +272,14 @@ class Engine(msgspec.Struct, frozen=True):
     """The three parts a profile consists of.
 
     Where the model hears by itself, `recognizer` is None, or one that is not waited for (`transcribes_in_background`):
-    it writes the caller's words into the history when it has them.
+    it writes the caller's words into the history when it has them. A script or a simulation is not `instructable`.
     """
 
     model: SpeechModel
     synthesizer: Synthesizer
     recognizer: Recognizer | None = None
     transcribes_in_background: bool = False
+    instructable: bool = True  # whether the model does what an operator tells it
 
     def parts(self) -> list[Recognizer | SpeechModel | Synthesizer]:
         """The parts to load and close."""

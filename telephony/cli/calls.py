@@ -261,9 +261,11 @@ def _lines(row: "Row") -> list[str]:
 
     call = shown(row)
     width = max(map(len, call))
-    known = {name: value for name, value in call.items() if name not in TEXTS and value not in (None, "")}
+    others = (*TEXTS, "acts")
+    known = {name: value for name, value in call.items() if name not in others and value not in (None, "")}
     lines = [f"{name:{width}}  {value}" for name, value in known.items()]
     lines += [f"tool at {tool['at_ms'] / 1000:.1f} s  {json_text(tool)}" for tool in call["tools"]]
+    lines += [f"{act['at']}  {act['who']}: {act['act']} {json_text(act['details'])}" for act in call["acts"]]
     for turn in call["transcript"]:
         cut = " (interrupted)" if turn["interrupted"] else ""
         lines.append(f"{turn['at_ms'] / 1000:8.1f} s  {turn['role']}: {turn['text']}{cut}")

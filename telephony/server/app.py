@@ -38,6 +38,7 @@ from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
+from telephony.server.live_api import LiveApi
 from telephony.server.ticker import Ticker
 from telephony.tapes.tapes import Tapes
 
@@ -76,6 +77,7 @@ class App:
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._api = CallsApi(self._token)
+        self._live = LiveApi(self.shared.live, self._token)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
@@ -92,6 +94,7 @@ class App:
             routes=[
                 *twilio.routes(),
                 *self._control.routes(),
+                *self._live.routes(),
                 *self._api.routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
@@ -192,6 +195,7 @@ class App:
             self.sip.drain()
         logger.info("draining", extra={"calls": self.admission.active})
         await self.calls.drain()
+        self.shared.live.close()
 
     # Requests for what does not exist
 

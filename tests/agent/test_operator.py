@@ -429,23 +429,17 @@ def test_no_order_of_acts_breaks_a_call_and_its_tape_replays(steps: list[tuple[A
 
 def legal(call: Call, event: e.Event) -> bool:
     session = call.session
-    held, state = session.state is State.HOLD, session.state
-    match event:
-        case e.SayRequested():
-            return not session.busy and not session.taken_over and state is not State.IDLE
-        case e.PressRequested():
-            return not session.busy and not (held and session.taken_over)
-        case e.TakenOver():
-            return state not in (State.HOLD, State.CONNECTING, State.TAKEN_OVER)
-        case e.TransferRequested():
-            return state not in (State.HOLD, State.CONNECTING)
-        case e.GivenBack():
-            return session.taken_over
-        case e.Held():
-            return not held
-        case e.Retrieved():
-            return held
-    return True
+    held, connecting = session.state is State.HOLD, session.state is State.CONNECTING
+    allowed = {
+        e.SayRequested: not session.busy and not session.taken_over,
+        e.PressRequested: not session.busy and not (held and session.taken_over),
+        e.TakenOver: not (held or connecting or session.taken_over),
+        e.TransferRequested: not (held or connecting),
+        e.GivenBack: session.taken_over,
+        e.Held: not held,
+        e.Retrieved: held,
+    }
+    return allowed.get(type(event), True)
 
 
 def test_silence_on_the_line_costs_nothing_new() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from config.logging import Log
-from telephony.lines.ending import End, Ending, Failed, Transfer
+from telephony.lines.ending import By, End, Ending, Failed, Transfer
 from telephony.lines.sip.dialogs.invite_dialog import Call
 from telephony.lines.sip.syntax.header import Uri, parse_name_addr, parse_uri
 
@@ -35,13 +35,13 @@ class Transferring:
         """Where the peer wants requests."""
         return parse_uri(self._call.dialog.target)
 
-    def refer_to(self, number: str, now_ms: float) -> bool:
-        """Ask the peer to call a number or a SIP address. False if it takes no REFER."""
+    def refer_to(self, number: str, now_ms: float, *, by: By = "agent") -> bool:
+        """Ask the peer to call a number or a SIP address; `by` is who has decided it. False if it takes no REFER."""
         if not self.takes_refer:
             self._log.warning("no transfer: the peer does not allow REFER")
             return False
         target = number if number.startswith("sip:") else f"sip:{number}@{self._peer_host()}"
-        self._ending.finish(End("transferred", by="agent"), Transfer(number))
+        self._ending.finish(End("transferred", by=by), Transfer(number))
         self._call.refer(target, now_ms)
         self._changed()
         return True
