@@ -54,7 +54,7 @@ class LiveCall:
         self._agent = agent
         self._parties = line.parties.known(log.numbers)
         self._started = started
-        self._recorded = recorded
+        self._recorded = self._reported = recorded  # the line reports what it sends to whoever records it
         self._turns = self._barge_ins = 0
         self._waits_ms: dict[int, float] = {}  # by reply, until its first audio: what deciding the turn took
         self._measured = 0  # by how many viewers
@@ -167,9 +167,13 @@ class LiveCall:
         self._watch()
 
     def _watch(self) -> None:
-        if self.begun and not self.gone:
-            self.watched = bool(self._meters or self._tap or self._voice)
-            self.line.report_sent(on=bool(self._recorded or self._meters or self._tap))
+        if not self.begun or self.gone:
+            return
+        self.watched = bool(self._meters or self._tap or self._voice)
+        wanted = bool(self._recorded or self._meters or self._tap)
+        if wanted != self._reported:
+            self._reported = wanted
+            self.line.report_sent(on=wanted)
 
     # What is shown
 
