@@ -25,7 +25,7 @@ class SentAudio:
         self._reply, self._position, self._follows = reply, position + len(ulaw), True
 
     def paused(self, reply: int, heard_ms: float, fade: bytes) -> None:
-        """The ear has heard so much of the reply, none of which may have been sent, and then hears the fade (mu-law)."""
+        """The ear has heard so much of a reply that may not have begun to be sent, and hears the fade (mu-law) next."""
         heard = round(heard_ms * SAMPLES_PER_MS)
         unheard = self._position - heard if reply == self._reply else 0
         if unheard > 0:
