@@ -51,6 +51,7 @@ class Conversation:
             engine,
             tools,
             settings.reply,
+            recognition=settings.recognition,
             emit=self._from_engine,
             log=log,
         )

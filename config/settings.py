@@ -1,7 +1,8 @@
 """All settings: `config/voxline.yaml` documents each; files, the environment, credentials and --set override it.
 
 An environment variable is VOXLINE_ and the key in capitals, with two underscores between levels:
-VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TWILIO_AUTH_TOKEN.
+VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TWILIO_AUTH_TOKEN, and some switches by
+the names that other agents have for them (streaming.py).
 """
 
 import os
@@ -29,6 +30,7 @@ from config.parties import Numbers
 from config.sip import SipSettings
 from config.sources import SettingsSource, describe, merged, nested
 from config.stream import StreamSettings
+from config.streaming import RecognitionSettings, TargetsSettings, aliases
 
 HERE = Path(__file__).parent
 DEFAULT_FILE = HERE / "voxline.yaml"
@@ -135,6 +137,7 @@ class ReplySettings(Group):
     """How a reply becomes speech, and its bounds."""
 
     streaming: bool = True
+    speech_streaming: bool = True
     words_trigger_threshold: int = Field(default=2, ge=1, le=50)
     first_chunk_ms: Milliseconds = 120
     min_sentence_chars: int = Field(default=20, ge=1, le=1000)
@@ -186,8 +189,10 @@ class Settings(BaseSettings):
     twilio: TwilioSettings = TwilioSettings()
     sip: SipSettings = SipSettings()
     playout: PlayoutSettings = PlayoutSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
     turn: TurnSettings = TurnSettings()
     reply: ReplySettings = ReplySettings()
+    targets: TargetsSettings = TargetsSettings()
     tape: TapeSettings = TapeSettings()
     recording: RecordingSettings = RecordingSettings()
     records: RecordsSettings = RecordsSettings()
@@ -269,6 +274,7 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     sources = [SettingsSource(str(path), _read_yaml(path))]
     if token := os.environ.get("TWILIO_AUTH_TOKEN"):
         sources.append(SettingsSource("TWILIO_AUTH_TOKEN", {"twilio": {"auth_token": token}}))
+    sources += aliases(os.environ)
     sources.append(_environment())
     sources += credentials()
     return from_sources([*sources, SettingsSource("--set", nested(overrides or {}))])
