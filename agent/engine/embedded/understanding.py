@@ -54,8 +54,8 @@ BETWEEN_DIGITS = frozenset(
 # What says nothing beside a value that was asked for: "could you do Monday?", "three would be great".
 BESIDE = (COMMON - {"not"}) | frozenset(
     "let see think thinking hoping guess reckon say said try take make go maybe perhaps probably possible possibly "
-    "all around round about suit suits best better good great fine nice perfect lovely okay yes yeah well then please thanks "
-    "thank soon free available".split()
+    "all around round about suit suits best better good great fine nice perfect lovely okay yes yeah well then please "
+    "thanks thank soon free available".split()
 )
 
 UNSURE = SURE - 0.01
