@@ -39,8 +39,11 @@ from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
 from telephony.server.live_api import LiveApi
+from telephony.server.runtime_settings import RuntimeSettings
+from telephony.server.streaming_api import StreamingApi
 from telephony.server.ticker import Ticker
 from telephony.tapes.tapes import Tapes
+from telephony.timing.figures import Figures
 
 logger = logging.getLogger("voxline.app")
 
@@ -58,7 +61,8 @@ class App:
         self.refusals = Refusals(self.metrics)
         self.descriptors = Descriptors()
         vad, records = Vad(settings.turn.vad_reset_ms), Records(settings.server.data)
-        self.shared = Shared(settings, engine, vad, self.metrics, records)
+        figures = Figures(lambda: self.shared.settings.targets, self.metrics, time.monotonic)
+        self.shared = Shared(settings, engine, vad, self.metrics, records, figures)
         self.admission = Admission(settings.call.capacity, settings.twilio.token_lifetime_s, time.monotonic)
         outcomes = Outcomes(settings.call.max_s + 60, time.monotonic)
         self.calls = Calls(self.shared, self.agents, self.admission, outcomes)
@@ -78,6 +82,8 @@ class App:
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._api = CallsApi(self._token)
         self._live = LiveApi(self.shared.live, self._token)
+        runtime = RuntimeSettings(settings, lambda new: setattr(self.shared, "settings", new))
+        self._streaming = StreamingApi(figures, runtime, self._token)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
@@ -95,6 +101,7 @@ class App:
                 *twilio.routes(),
                 *self._control.routes(),
                 *self._live.routes(),
+                *self._streaming.routes(),
                 *self._api.routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),

@@ -34,6 +34,8 @@ from telephony.records.call_log import CallLog
 from telephony.records.call_record import Act
 from telephony.records.call_records import CallRecords
 from telephony.tapes.tapes import TapeFile, Tapes
+from telephony.timing.call_timing import CallTiming
+from telephony.timing.figures import Figures
 
 VERSION = version("voxline")
 
@@ -46,6 +48,7 @@ class Shared(msgspec.Struct):
     vad: Vad
     metrics: Metrics
     records: Records
+    figures: Figures
     tapes: Tapes | None = None
     recordings: Recordings | None = None
     calls: CallRecords | None = None
@@ -69,6 +72,7 @@ class Bridge(Listener):
         self._on_closed = on_closed
         self._talked_over = False  # whether the last pause of the reply was for speech or a key, not for a hold
         self._keypad = Keypad(shared.settings.call.key_tones)
+        self._timing = CallTiming(shared.figures, line.call_id)
         self._decided: dict[int, float] = {}  # by reply: when its turn was decided; kept until its first audio
         started = datetime.now(UTC)
         self._tape = self._begin_tape(agent, keys, started)
@@ -96,7 +100,7 @@ class Bridge(Listener):
                 ran=self._ran,
             ),
             record=self._record if self._tape else None,
-            hears=self._hears,
+            on_engine=self._of_engine,
             keys=keys,
             parties=line.parties,
             started_s=started.timestamp(),
@@ -192,8 +196,10 @@ class Bridge(Listener):
         if pcm:
             self._conversation.handle(e.OperatorAudio(pcm, wide))
 
-    def _hears(self, partial: e.Partial) -> None:
-        self.live.hears(partial, private=self._conversation.session.is_private(partial))
+    def _of_engine(self, item: e.Event | e.Command) -> None:
+        self._timing.told(item, 1000 * time.monotonic())
+        if isinstance(item, e.Partial):
+            self.live.hears(item, private=self._conversation.session.is_private(item))
 
     def _requested(self, event: e.Event) -> None:
         """An operator wants something done."""
@@ -325,6 +331,7 @@ class Bridge(Listener):
     def _note(self, command: e.Command) -> None:
         """Update the log, the metrics and the call's record."""
         self.live.told(command)
+        self._timing.told(command, 1000 * time.monotonic())
         if self._call:
             self._call.told(command, _now_ms())
         metrics, log = self._shared.metrics, self.line.log
@@ -367,6 +374,7 @@ class Bridge(Listener):
 
     def sent_first_audio(self, reply: int) -> None:
         """See Listener."""
+        self._timing.sent(reply, 1000 * time.monotonic())
         if decided := self._decided.pop(reply, None):
             histogram = self._shared.metrics.reply_audio if reply > 1 else self._shared.metrics.first_audio
             took_s = time.monotonic() - decided
