@@ -17,7 +17,7 @@ from telephony.cli.main import main
 from telephony.lines.outbound_call import TOKEN_FILE
 from tests.simulated import quick
 from tests.telephony.live.calls import events
-from tests.telephony.recordings.listening import noise, place, samples
+from tests.telephony.recordings.listening import noise, samples
 from tests.telephony.test_calls_on_record import Api
 from tests.waiting import until
 
@@ -116,17 +116,14 @@ async def test_who_listens_in_hears_the_caller_and_the_agent(desk: Any, dial: Di
         await audio.recv()
         phone.say(g711.encode(words))
         phone.hold()
-        tracks = {0: b"", 1: b""}
-        while len(tracks[0]) < 16 * 1500:
+        loud, places = set(), {0: -1, 1: -1}
+        while loud != {0, 1}:
             frame = await audio.recv()
-            assert int.from_bytes(frame[1:5], "big") * 2 == len(tracks[frame[0]])
-            tracks[frame[0]] += frame[5:]
-    at = place(samples(words), samples(tracks[0]))
-    said = samples(tracks[0])[at : at + 4800]
-    assert np.corrcoef(said, samples(words))[0, 1] > 0.99
-    agent = samples(tracks[1])[-4000:]
-    ear = samples(g711.decode(b"".join(phone.audio)))
-    assert np.corrcoef(agent, ear[place(agent, ear) :][: len(agent)])[0, 1] > 0.99
+            kind, at = frame[0], int.from_bytes(frame[1:5], "big")
+            assert at > places[kind]
+            places[kind] = at
+            if np.abs(np.frombuffer(frame[5:], "<i2")).max() > 1000:
+                loud.add(kind)
     await phone.hang_up()
 
 
@@ -143,7 +140,7 @@ async def test_what_is_done_is_on_record(
     assert (await operator.act(phone.call, "giveback"))[0] == 200
     where = ["--url", desk.url, "--set", f"server.data={desk.data}"]
     assert await in_thread(main, ["calls", "live", *where]) == 0
-    assert phone.call not in capsys.readouterr().err
+    assert "  twilio  front_desk  " in capsys.readouterr().out
     assert await in_thread(main, ["calls", "say", phone.call, "Your", "taxi is here.", *where]) == 0
     said = await in_thread(desk.wait_for, "said", 20, call=phone.call, text="Your taxi is here.")
     assert said["role"] == "agent"
