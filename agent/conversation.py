@@ -38,8 +38,8 @@ class Conversation:
         parties: Parties = NOBODY,
         started_s: float = 0.0,
     ) -> None:
-        """`on_engine` is told what the engine is asked for and what it gives; `keys` are pressed before the greeting; `parties` are
-        who calls whom; `started_s` is now, in Unix time."""
+        """`on_engine` is told what the engine is asked for and what it gives; `keys` are pressed before the greeting;
+        `parties` are who calls whom; `started_s` is now, in Unix time."""
         self.session = Session(call, agent.name, settings, agent.transfers, keys, parties=parties, started_s=started_s)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command

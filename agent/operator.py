@@ -10,7 +10,8 @@ from agent import events as e
 from audio.rate import BYTES_PER_MS
 
 MOST_WAITING = 4  # requests until the agent is free
-DRY_MS = 200  # of the operator's silence after which their voice begins anew, as far as the line is concerned
+DRY_MS = 20  # after which their voice begins anew, as far as the line is concerned: a pause is no underrun
+PAUSE_MS = 200  # for which they still count as speaking
 
 Request = e.SayRequested | e.PressRequested
 
@@ -32,7 +33,7 @@ class Operator:
 
     def speaks(self, now_ms: float) -> bool:
         """Whether the operator's voice is on the line."""
-        return self._number > 0 and now_ms < self._ends_ms + DRY_MS
+        return self._number > 0 and now_ms < self._ends_ms + PAUSE_MS
 
     def reset(self) -> None:
         """They take over, so that what was waiting is theirs to say; or they give the call back."""

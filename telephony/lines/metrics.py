@@ -66,7 +66,15 @@ class Metrics:
             "voxline_records_waiting_bytes", "States of calls that wait on disk", registry=self.registry
         )
         self.targets = Counter(
-            "voxline_targets", "Times that have a target, by whether it was met", ["target", "outcome"],
+            "voxline_targets",
+            "Times that have a target, by whether it was met",
+            ["target", "outcome"],
+            registry=self.registry,
+        )
+        self.live_dropped = Counter(
+            "voxline_live_audio_dropped_milliseconds",
+            "Audio of live calls that an operator read too slowly (heard) or sent too fast (spoken)",
+            ["way"],
             registry=self.registry,
         )
         self.first_audio = self._histogram("voxline_greeting_seconds", "start to the first audio sent")

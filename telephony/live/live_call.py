@@ -2,6 +2,7 @@
 looks."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from agent.state import State
 from audio.rate import WIDE_RATE
 from config.settings import LogSettings
 from telephony.lines.line import Line
-from telephony.live.audio_tap import AudioTap, Listening
+from telephony.live.audio_tap import BLOCK_MS, AudioTap, Listening
 from telephony.live.meter import SILENCE_DB, Meter
 from telephony.live.operator_voice import OperatorVoice
 from telephony.live.view import CallView, LastSaid, Latencies, Level, Said
@@ -35,9 +36,19 @@ class LiveCall:
     """What is known of one call. `number` is its id on record, see call_id.py."""
 
     def __init__(
-        self, number: int, line: Line, agent: str, session: Session, log: LogSettings, *, started: int, recorded: bool
+        self,
+        number: int,
+        line: Line,
+        agent: str,
+        session: Session,
+        log: LogSettings,
+        *,
+        started: int,
+        recorded: bool,
+        dropped: Callable[[str, float], None] = lambda _, __: None,
     ) -> None:
-        """`started` is Unix time in ms; `recorded` is whether there is a recording."""
+        """`started` is Unix time in ms; `recorded` is whether there is a recording. `dropped` is told of audio that was
+        `heard` too slowly or `spoken` too fast, in ms."""
         self.id = call_id.show(number)
         self.line = line
         self.session = session
@@ -54,6 +65,7 @@ class LiveCall:
         self._agent = agent
         self._parties = line.parties.known(log.numbers)
         self._started = started
+        self._dropped = dropped
         self._recorded = self._reported = recorded  # the line reports what it sends to whoever records it
         self._turns = self._barge_ins = 0
         self._waits_ms: dict[int, float] = {}  # by reply, until its first audio: what deciding the turn took
@@ -68,6 +80,12 @@ class LiveCall:
         """The line is open, and its rate is settled."""
         self.begun = True
         self._watch()
+
+    def close(self) -> None:
+        """It is over."""
+        self.fall_silent()
+        self.gone = True
+        self.watched = False
 
     def told(self, command: e.Command) -> None:
         """A command of the session, other than for the engine or for audio."""
@@ -149,6 +167,7 @@ class LiveCall:
 
     def leave(self, listening: Listening) -> None:
         """They do no longer."""
+        self._dropped("heard", listening.dropped * BLOCK_MS / 2)  # of two tracks
         if self._tap:
             self._tap.listeners.discard(listening)
             self._tap = self._tap if self._tap.listeners else None
@@ -163,6 +182,8 @@ class LiveCall:
 
     def fall_silent(self) -> None:
         """They have given the call back."""
+        if self._voice:
+            self._dropped("spoken", self._voice.dropped_ms)
         self._voice = None
         self._watch()
 

@@ -58,7 +58,7 @@ class LiveCalls:
     def remove(self, call: LiveCall) -> None:
         """It is over."""
         if self._calls.pop(call.id, None):
-            call.gone = True
+            call.close()
             self._gone.append((time.monotonic(), call.id))
 
     def find(self, name: str) -> Acts | None:

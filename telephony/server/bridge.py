@@ -117,7 +117,16 @@ class Bridge(Listener):
         shared, log = self._shared, self._shared.settings.log
         number = self._call.id if self._call else shared.live.ids.new(started)
         session = self._conversation.session
-        live = LiveCall(number, self.line, agent.name, session, log, started=started, recorded=self.recording)
+        live = LiveCall(
+            number,
+            self.line,
+            agent.name,
+            session,
+            log,
+            started=started,
+            recorded=self.recording,
+            dropped=lambda way, ms: shared.metrics.live_dropped.labels(way).inc(ms),
+        )
         acts = Acts(
             live,
             agent,

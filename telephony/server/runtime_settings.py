@@ -59,7 +59,9 @@ class RuntimeSettings:
         for key in values:
             if key.partition(".")[0] not in CHANGEABLE or "." not in key:
                 groups = ", ".join(CHANGEABLE)
-                raise SettingsError(f"{source}: {key[:80]!r} cannot change while the server runs; the groups {groups} can")
+                raise SettingsError(
+                    f"{source}: {key[:80]!r} cannot change while the server runs; the groups {groups} can"
+                )
         now = {name: getattr(self.now, name).model_dump() for name in CHANGEABLE}
         rest = {name: getattr(self.now, name) for name in Settings.model_fields if name not in CHANGEABLE}
         changed = from_sources([SettingsSource("now", now | rest), SettingsSource(source, nested(values))])

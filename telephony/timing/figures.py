@@ -81,7 +81,9 @@ class Figures:
             self._missed[kind] += missed
             self._metrics.targets.labels(kind, "missed" if missed else "met").inc()
 
-    def count(self, name: Literal["concurrent_tts_triggers", "partial_transcripts", "talks", "concurrent_talks"]) -> None:
+    def count(
+        self, name: Literal["concurrent_tts_triggers", "partial_transcripts", "talks", "concurrent_talks"]
+    ) -> None:
         """One more of what is only counted."""
         self._sums[name] += 1
 

@@ -207,10 +207,11 @@ class SipCall(Line):
         """See Line. By REFER, if the peer allows it."""
         if self.ending.end is not None:
             return
+        self.transferring.by = by
         if self._begin_transfer is not None:
             self._begin_transfer(self, number)
             return
-        if not self.transferring.refer_to(number, self._now_ms(), by=by):
+        if not self.transferring.refer_to(number, self._now_ms()):
             self.hang_up(failed=True)
 
     def transfer_failed(self, reason: str) -> None:

@@ -18,6 +18,7 @@ class Transferring:
     def __init__(
         self, call: Call, ending: Ending, log: Log, *, changed: Callable[[], None], leave: Callable[[], None]
     ) -> None:
+        self.by: By = "agent"  # who has decided it
         self.give_up: Callable[[], None] | None = None  # while somebody is rung for the caller: stops that
         self._call = call
         self._ending = ending
@@ -35,13 +36,13 @@ class Transferring:
         """Where the peer wants requests."""
         return parse_uri(self._call.dialog.target)
 
-    def refer_to(self, number: str, now_ms: float, *, by: By = "agent") -> bool:
-        """Ask the peer to call a number or a SIP address; `by` is who has decided it. False if it takes no REFER."""
+    def refer_to(self, number: str, now_ms: float) -> bool:
+        """Ask the peer to call a number or a SIP address. False if it takes no REFER."""
         if not self.takes_refer:
             self._log.warning("no transfer: the peer does not allow REFER")
             return False
         target = number if number.startswith("sip:") else f"sip:{number}@{self._peer_host()}"
-        self._ending.finish(End("transferred", by=by), Transfer(number))
+        self._ending.finish(End("transferred", by=self.by), Transfer(number))
         self._call.refer(target, now_ms)
         self._changed()
         return True
@@ -62,7 +63,7 @@ class Transferring:
     def transfer_completed(self, number: str) -> None:
         """The caller and the other person are connected: hang up."""
         if self._ending.end is None:
-            self._ending.finish(End("transferred", by="agent"), Transfer(number))
+            self._ending.finish(End("transferred", by=self.by), Transfer(number))
             self._leave()
 
     def _peer_host(self) -> str:

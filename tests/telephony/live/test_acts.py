@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from agent.engine.base import HIDDEN
 from agent.engine.embedded.synthesizer import say
 from agent.tape.file import read_lines
 from agent.tape.reader import read
@@ -246,6 +247,22 @@ async def test_what_cannot_be_done_now_is_refused_and_the_call_goes_on(phones: P
             with pytest.raises(ActError, match="taken over by Ann"):
                 acts.act("Bob", body)
         assert len(acts.call.acts) == 5
+        one.hang_up()
+        await over(app)
+
+
+async def test_what_is_said_in_private_is_shown_and_kept_by_nobody(phones: Phones) -> None:
+    async with server(log__words=True) as app:
+        one = await phones(app)
+        acts = acts_on(app)
+        acts.act(ANN, act.Recording(on=False))
+        acts.act(ANN, act.Say("The PIN is 4711."))
+        await until(lambda: ("agent", "The PIN is 4711.") in history(acts))
+        assert acts.call.said[-1].text == HIDDEN
+        view = acts.call.view()
+        assert (view.private, view.last) == (True, None)
+        acts.act(ANN, act.Press("4711"))
+        assert [found.details for found in acts.call.acts] == [{"on": False}, {}, {"count": 4}]
         one.hang_up()
         await over(app)
 
