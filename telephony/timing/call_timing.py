@@ -1,4 +1,4 @@
-"""When what became of one call's replies: from the turn's decision to the first audio. Times are ms of any steady clock.
+"""When what became of one call's replies, from the turn's decision to the first audio: ms of any steady clock.
 
 Sans-I/O. A reply may have been begun before its turn was decided; what was there by then took no time.
 """

@@ -16,6 +16,7 @@ from telephony.lines.metrics import Metrics
 Kind = Literal[
     "first_word", "word_to_audio", "perceived", "interruption_response", "first_token", "first_audio", "end_to_end"
 ]
+Counted = Literal["concurrent_tts_triggers", "partial_transcripts", "talks", "concurrent_talks"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RECENT_S = 300.0
 MAX_KEPT = 20_000  # values of a kind; percentiles are of the latest
@@ -81,9 +82,7 @@ class Figures:
             self._missed[kind] += missed
             self._metrics.targets.labels(kind, "missed" if missed else "met").inc()
 
-    def count(
-        self, name: Literal["concurrent_tts_triggers", "partial_transcripts", "talks", "concurrent_talks"]
-    ) -> None:
+    def count(self, name: Counted) -> None:
         """One more of what is only counted."""
         self._sums[name] += 1
 

@@ -20,6 +20,7 @@ from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
 from telephony.server.bridge import Shared
 from telephony.server.calls import SPARE_LINES, Calls
+from telephony.timing.figures import Figures
 from tests.simulated import quick
 from tests.telephony.server.quiet_line import QuietLine
 
@@ -36,7 +37,12 @@ class Desk:
         )
         self.metrics = Metrics()
         self.shared = Shared(
-            self.settings, build_engine(self.settings.engine, AGENTS), Vad(), self.metrics, Records(folder)
+            self.settings,
+            build_engine(self.settings.engine, AGENTS),
+            Vad(),
+            self.metrics,
+            Records(folder),
+            Figures(lambda: self.settings.targets, self.metrics, time.monotonic),
         )
         self.admission = Admission(2, 60, time.monotonic)
         self.outcomes = Outcomes(60, time.monotonic)
