@@ -11,6 +11,7 @@ import msgspec
 
 from telephony.lines.exceptions import LineError
 from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
+from telephony.timing.status import Status
 
 TIMEOUT_S = 10.0
 SILENT_S = 40.0  # without a sign of life from a list of live calls
@@ -74,6 +75,12 @@ class ControlClient:
                         yield msgspec.json.decode(line.removeprefix("data: "), type=dict[str, Any])
         except httpx.HTTPError as error:
             raise DialFailed(f"no answer from {self._http.base_url}: {error}") from None
+
+    def status(self, call: str = "") -> Status:
+        """What it has measured; with `call` of one call, by its id in the log."""
+        return self._ask(
+            Status, "GET", f"/streaming_metrics?call={quote(call, safe='')}" if call else "/streaming_metrics"
+        )
 
     def close(self) -> None:
         """Close the connection."""

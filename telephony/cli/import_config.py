@@ -26,8 +26,8 @@ def run(options: argparse.Namespace) -> int:
     from config import private
     from config.exceptions import SettingsError
     from config.foreign import translated
-    from config.settings import SettingsSource, from_sources
-    from config.sources import nested
+    from config.settings import from_sources
+    from config.sources import SettingsSource, nested
 
     found = translated(options.file)
     from_sources([SettingsSource(str(options.file), nested(found.settings))])  # what is out of bounds is named here

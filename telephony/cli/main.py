@@ -18,11 +18,27 @@ from telephony.cli import (
     replay,
     report,
     serve,
+    speed_test,
     sweep,
     try_dialogue,
 )
 
-COMMANDS = (serve, doctor, check, try_dialogue, demo, call, load, dial, calls, replay, sweep, report, import_config)
+COMMANDS = (
+    serve,
+    doctor,
+    check,
+    try_dialogue,
+    demo,
+    call,
+    load,
+    speed_test,
+    dial,
+    calls,
+    replay,
+    sweep,
+    report,
+    import_config,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

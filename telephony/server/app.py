@@ -83,7 +83,7 @@ class App:
         self._api = CallsApi(self._token)
         self._live = LiveApi(self.shared.live, self._token)
         runtime = RuntimeSettings(settings, lambda new: setattr(self.shared, "settings", new))
-        self._streaming = StreamingApi(figures, runtime, self._token)
+        self._streaming = StreamingApi(figures, runtime, self._token, by_model=engine.instructable)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:

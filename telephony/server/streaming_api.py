@@ -16,7 +16,8 @@ from config.settings import Settings
 from telephony.lines.request_body import read_body
 from telephony.server.control_token import ControlToken
 from telephony.server.runtime_settings import RuntimeSettings
-from telephony.timing.figures import CallFigures, Figures, Spread, Target
+from telephony.timing.figures import Figures
+from telephony.timing.status import Status
 
 MAX_BYTES = 8192  # of a request
 ON = {
@@ -36,28 +37,15 @@ class Configure(msgspec.Struct, forbid_unknown_fields=True):
     reset: bool = False  # first of all back to the settings that the server was started with
 
 
-class Status(msgspec.Struct):
-    """Which switches are on, and what was measured."""
-
-    switches: dict[str, bool]
-    changed: dict[str, Any]  # settings, by key, that differ from those the server was started with
-    kept: dict[str, Any]  # those of them that survive a restart
-    counts: dict[str, float]
-    targets: dict[str, Target]
-    since_start: dict[str, Spread]
-    last_5_minutes: dict[str, Spread]
-    avg_first_token_ms: float | None
-    avg_first_audio_ms: float | None
-    calls: list[CallFigures] = []  # the latest, or the one that was asked for
-
-
 class StreamingApi:
     """The endpoints of one server."""
 
-    def __init__(self, figures: Figures, settings: RuntimeSettings, token: ControlToken) -> None:
+    def __init__(self, figures: Figures, settings: RuntimeSettings, token: ControlToken, *, by_model: bool) -> None:
+        """`by_model`: replies are written by a language model, which can be asked for long ones."""
         self._figures = figures
         self._settings = settings
         self._token = token
+        self._by_model = by_model
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -111,6 +99,7 @@ class StreamingApi:
     def _now(self) -> Status:
         figures, since_start = self._figures, self._figures.since_start()
         return Status(
+            by_model=self._by_model,
             switches=switches(self._settings.now),
             changed=self._settings.changes,
             kept=self._settings.kept,
