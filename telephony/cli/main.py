@@ -15,11 +15,12 @@ from telephony.cli import (
     doctor,
     import_config,
     load,
+    monitor,
     replay,
     report,
     serve,
-    speed_test,
     sweep,
+    test,
     try_dialogue,
 )
 
@@ -31,7 +32,8 @@ COMMANDS = (
     demo,
     call,
     load,
-    speed_test,
+    test,
+    monitor,
     dial,
     calls,
     replay,

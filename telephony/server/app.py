@@ -42,6 +42,7 @@ from telephony.server.live_api import LiveApi
 from telephony.server.runtime_settings import RuntimeSettings
 from telephony.server.streaming_api import StreamingApi
 from telephony.server.ticker import Ticker
+from telephony.server.trial import TrialCalls
 from telephony.tapes.tapes import Tapes
 from telephony.timing.figures import Figures
 
@@ -102,6 +103,7 @@ class App:
                 *self._control.routes(),
                 *self._live.routes(),
                 *self._streaming.routes(),
+                *TrialCalls(self._settings, self._token).routes(),
                 *self._api.routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),

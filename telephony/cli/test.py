@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from telephony.cli.options import DEFAULT_URL, SCRIPTS, Commands, add_config, add_set, overrides
 
 if TYPE_CHECKING:
+    from telephony.cli.control_client import ControlClient
     from telephony.simulator.report import CallReport
     from telephony.timing.verdict import Measured, Verdict
 
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     with closing(ControlClient(options.url, settings.server.data)) as client:
         client.status()  # no call is made for nothing
         report = uvloop.run(_call(options, signed))
-        found = _verdict(client, report)
+        found = _verdict(client, report, tries_long=options.mode in ("full", "long"))
     text = msgspec.json.format(msgspec.json.encode(found), indent=2)
     if options.output:
         try:
@@ -78,19 +79,17 @@ async def _call(options: argparse.Namespace, signed: dict[str, str | None]) -> "
         raise SettingsError(f"the call took longer than {options.duration:g} s") from None
 
 
-def _verdict(client: "object", report: "CallReport") -> "Verdict":
+def _verdict(client: "ControlClient", report: "CallReport", *, tries_long: bool) -> "Verdict":
     import msgspec
 
-    from telephony.cli.control_client import ControlClient
     from telephony.timing.verdict import Verdict, long_reply, measured
 
-    assert isinstance(client, ControlClient)
     status = client.status(report.call_sid)
     call = next((call for call in status.calls if call.call == report.call_sid), None)
     error = report.error or ("" if report.ok and call else f"the call ended as {report.outcome}, and not as it should")
     times = measured(call, status.targets) if call else {}
     long = long_reply(call, by_model=status.by_model) if call else None
-    missed = [time for time in times.values() if time.met is False]
+    missed = [part for part in (*times.values(), *([long] if long and tries_long else [])) if part.met is False]
     return Verdict(
         report.call_sid,
         not error and not missed,
