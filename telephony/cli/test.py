@@ -89,10 +89,10 @@ def _verdict(client: "ControlClient", report: "CallReport", *, tries_long: bool)
     error = report.error or ("" if report.ok and call else f"the call ended as {report.outcome}, and not as it should")
     times = measured(call, status.targets) if call else {}
     long = long_reply(call, by_model=status.by_model) if call else None
-    missed = [part for part in (*times.values(), *([long] if long and tries_long else [])) if part.met is False]
+    met = [time.met for time in times.values()] + ([long.met] if long and tries_long else [])
     return Verdict(
         report.call_sid,
-        not error and not missed,
+        not error and False not in met,
         error,
         times,
         long,
