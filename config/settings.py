@@ -173,6 +173,21 @@ class RecordsSettings(Group):
     keep_days: int = Field(default=0, ge=0, le=36_500)
 
 
+class TracesSettings(Group):
+    """Traces for OpenTelemetry."""
+
+    url: str = Field(default="", pattern=r"^(https?://[^?#\s]+)?$")
+    header: SecretStr = SecretStr("")
+
+    @field_validator("header")
+    @classmethod
+    def _header(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and not (":" in text and text.isprintable() and text.isascii()):
+            raise ValueError("a header is wanted: its name, a colon, its value")
+        return value
+
+
 class Settings(BaseSettings):
     """Everything there is to set."""
 
@@ -196,6 +211,7 @@ class Settings(BaseSettings):
     tape: TapeSettings = TapeSettings()
     recording: RecordingSettings = RecordingSettings()
     records: RecordsSettings = RecordsSettings()
+    traces: TracesSettings = TracesSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
 

@@ -32,7 +32,7 @@ from telephony.lines.twilio.service import TwilioService
 from telephony.recordings.recordings import Recordings
 from telephony.records.call_records import CallRecords
 from telephony.server.api import CallsApi
-from telephony.server.bridge import Shared
+from telephony.server.bridge import VERSION, Shared
 from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
@@ -45,6 +45,7 @@ from telephony.server.ticker import Ticker
 from telephony.server.trial import TrialCalls
 from telephony.tapes.tapes import Tapes
 from telephony.timing.figures import Figures
+from telephony.tracing.opening import open_traces
 
 logger = logging.getLogger("voxline.app")
 
@@ -125,6 +126,7 @@ class App:
         if self._settings.tape.mode != "off":
             self.shared.tapes = Tapes(self._settings.server.data / "tapes", self._settings.tape)
         self._open_recordings()
+        self.shared.traces = open_traces(self._settings, VERSION)
         if self._settings.records.mode == "on":
             self.shared.calls = self._api.calls = self._call_records()
         gc.collect()
@@ -170,6 +172,7 @@ class App:
         tapes, recordings, parts = self.shared.tapes, self.shared.recordings, self.shared.engine.parts()
         await asyncio.gather(
             *([self._ended("the tapes' writer", asyncio.to_thread(tapes.stop))] if tapes else ()),
+            *([self._ended("the traces", asyncio.to_thread(self.shared.traces.stop))] if self.shared.traces else ()),
             *([self._ended("the recordings' writer", asyncio.to_thread(recordings.stop))] if recordings else ()),
             *(self._ended(type(part).__name__, part.close()) for part in parts),
         )

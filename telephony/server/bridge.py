@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,6 +37,9 @@ from telephony.tapes.tapes import TapeFile, Tapes
 from telephony.timing.call_timing import CallTiming
 from telephony.timing.figures import Figures
 
+if TYPE_CHECKING:
+    from telephony.tracing.traces import Traces
+
 VERSION = version("voxline")
 
 
@@ -49,6 +52,7 @@ class Shared(msgspec.Struct):
     metrics: Metrics
     records: Records
     figures: Figures
+    traces: "Traces | None" = None
     tapes: Tapes | None = None
     recordings: Recordings | None = None
     calls: CallRecords | None = None
@@ -72,7 +76,8 @@ class Bridge(Listener):
         self._on_closed = on_closed
         self._talked_over = False  # whether the last pause of the reply was for speech or a key, not for a hold
         self._keypad = Keypad(shared.settings.call.key_tones)
-        self._timing = CallTiming(shared.figures, line.call_id)
+        self._trace = shared.traces.open(line, agent.name) if shared.traces else None
+        self._timing = CallTiming(shared.figures, line.call_id, self._trace.turn if self._trace else None)
         self._decided: dict[int, float] = {}  # by reply: when its turn was decided; kept until its first audio
         started = datetime.now(UTC)
         self._tape = self._begin_tape(agent, keys, started)
@@ -277,6 +282,8 @@ class Bridge(Listener):
                 self._shared.recordings.close(self._recording)
             self._end_tape()
             self._end_call()
+            if self._trace:
+                self._trace.close()
         self._shared.metrics.wasted.inc(self._conversation.session.discarded)
 
     def _end_tape(self) -> None:
@@ -358,6 +365,8 @@ class Bridge(Listener):
                 metrics.resumed.inc(self._talked_over)
             case e.Interrupted():
                 metrics.interruptions.inc()
+                if self._trace:
+                    self._trace.event("interrupted", reply=command.reply)
                 log.info("interrupted", extra={"reply": command.reply, "at_ms": command.at_ms})
             case e.Press():
                 words = {"keys": command.keys} if self._shared.settings.log.words and not self.private else {}

@@ -3,9 +3,12 @@
 Sans-I/O. A reply may have been begun before its turn was decided; what was there by then took no time.
 """
 
+from collections.abc import Callable
+
 from agent import events as e
 from agent.engine.base import Cue
 from telephony.timing.figures import CallFigures, Figures, Kind
+from telephony.timing.turn_times import TurnTimes
 
 MAX_REPLIES = 16  # that are followed at once; of older ones nothing comes any more
 
@@ -14,7 +17,8 @@ class _Times:
     """Of one reply."""
 
     def __init__(self) -> None:
-        self.asked: float | None = None  # the model
+        self.asked: float | None = None  # the model, or first the recognizer
+        self.understood: float | None = None
         self.decided: float | None = None
         self.silence = 0.0  # of the caller, before that; in audio time
         self.text: float | None = None
@@ -24,9 +28,10 @@ class _Times:
 
 
 class CallTiming:
-    """Follows one call."""
+    """Follows one call. `on_turn` is told of each turn whose answer is on its way."""
 
-    def __init__(self, figures: Figures, call: str) -> None:
+    def __init__(self, figures: Figures, call: str, on_turn: Callable[[TurnTimes], None] | None = None) -> None:
+        self._on_turn = on_turn
         self._figures = figures
         self._call: CallFigures = figures.open(call)
         self._replies: dict[int, _Times] = {}
@@ -40,6 +45,8 @@ class CallTiming:
             case e.TurnDecided() if item.cue == Cue.ANSWER:
                 times = self._of(item.reply)
                 times.decided, times.silence = now, item.at_ms - item.speech_end_ms
+            case e.CallerSaid():
+                self._of(item.reply).understood = now
             case e.ReplyText():
                 self._text(self._of(item.reply), item.text, now)
             case e.ReplyAudio():
@@ -62,6 +69,20 @@ class CallTiming:
         self._add("word_to_audio", now - text)
         self._add("perceived", now - times.decided)
         self._add("end_to_end", times.silence + now - times.decided)
+        if self._on_turn:
+            self._on_turn(
+                TurnTimes(
+                    reply,
+                    times.decided - times.silence,
+                    times.decided,
+                    times.asked,
+                    times.understood,
+                    times.text,
+                    times.audio,
+                    now,
+                    times.words,
+                )
+            )
 
     def _text(self, times: _Times, text: str, now: float) -> None:
         times.words += len(text.split())

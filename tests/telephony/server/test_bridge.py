@@ -138,7 +138,7 @@ class Joined:
         self.vad = Vad()
         metrics = Metrics()
         figures = Figures(lambda: settings.targets, metrics, time.monotonic)
-        self.shared = Shared(settings, self.engine(), self.vad, metrics, Records(folder), figures, self.tapes)
+        self.shared = Shared(settings, self.engine(), self.vad, metrics, Records(folder), figures, tapes=self.tapes)
         self.bridge = self.line.listener = Bridge(self.shared, self.line, AgentSettings(name="desk"), lambda _: None)
 
     def engine(self) -> Engine:
