@@ -3,6 +3,7 @@
 No words, numbers or names of callers are in them.
 """
 
+import threading
 import time
 from collections.abc import Mapping
 
@@ -19,7 +20,7 @@ from telephony.timing.turn_times import TurnTimes
 
 MAX_WAITING = 2048  # spans
 EXPORT_S = 5.0  # for one request to the collector
-TIMEOUT_MS = 5000  # for what waits when the server ends
+STOP_S = 3.0  # for what waits when the server ends
 
 
 class Traces:
@@ -28,14 +29,12 @@ class Traces:
     def __init__(self, settings: Settings, version: str) -> None:
         traces = settings.traces
         header, _, value = traces.header.get_secret_value().partition(":")
-        exporter = OTLPSpanExporter(
+        self._exporter = OTLPSpanExporter(
             f"{traces.url.rstrip('/')}/v1/traces", headers={header: value.strip()} if header else {}, timeout=EXPORT_S
         )
         resource = Resource.create({"service.name": "voxline", "service.version": version})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(
-            BatchSpanProcessor(exporter, max_queue_size=MAX_WAITING, export_timeout_millis=TIMEOUT_MS)
-        )
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter, max_queue_size=MAX_WAITING))
         self._tracer = self._provider.get_tracer("voxline", version)
 
     def open(self, line: Line, agent: str) -> "CallTrace":
@@ -44,8 +43,11 @@ class Traces:
 
     def stop(self) -> None:
         """Send what waits; blocks for some seconds at most."""
-        self._provider.force_flush(TIMEOUT_MS)
+        late = threading.Timer(STOP_S, self._exporter.shutdown)  # the provider itself waits for every retry
+        late.daemon = True
+        late.start()
         self._provider.shutdown()
+        late.cancel()
 
 
 class CallTrace:

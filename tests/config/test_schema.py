@@ -46,6 +46,7 @@ def test_no_secret_has_a_default_and_none_is_masked() -> None:
         "OpenAISettings.api_key",
         "RecordsSettings.url",
         "TrunkSettings.password",
+        "TracesSettings.header",
     }
     assert [name for name, field in fields(json.loads(text)) if name in secret and "default" in field] == []
 

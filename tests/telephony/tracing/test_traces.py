@@ -1,6 +1,7 @@
 """Traces, as a collector gets them: a real one over HTTP, which keeps what it is sent."""
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from config.settings import load_settings
 from telephony.lines.ending import End
 from telephony.timing.turn_times import TurnTimes
-from telephony.tracing.traces import Traces
+from telephony.tracing.traces import EXPORT_S, STOP_S, Traces
 from tests.telephony.server.quiet_line import QuietLine
 
 
@@ -61,6 +62,9 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
+DEAF = "http://127.0.0.1:9"
+
+
 def traces(url: str) -> Traces:
     return Traces(load_settings(None, {"traces.url": url, "traces.header": "Authorization: Bearer secret"}), "1.2.3")
 
@@ -104,8 +108,11 @@ def test_a_model_that_hears_by_itself_has_no_recognition(collector: Collector) -
     }
 
 
+@pytest.mark.slow
 def test_without_a_collector_calls_go_on_and_the_end_does_not_wait_for_ever() -> None:
-    sends = traces("http://127.0.0.1:9")
+    sends = traces(DEAF)
     for number in range(5000):
         sends.open(QuietLine(f"CA{number}"), "desk").close()
+    begun = time.monotonic()
     sends.stop()
+    assert time.monotonic() - begun < STOP_S + 2 * EXPORT_S
