@@ -5,6 +5,7 @@ reads it. Viewers keep no queues: one who has missed a change is given everythin
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
@@ -19,6 +20,8 @@ from telephony.records import call_id
 GONE_S = 15.0  # for which the end of a call is repeated to whoever may have missed it; slower viewers are closed
 MAX_GONE = 2000
 MAX_VIEWERS = 64  # of lists and single calls
+
+logger = logging.getLogger("voxline.live")
 
 
 class LiveCalls:
@@ -144,7 +147,10 @@ class LiveCalls:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            self._look()
+            try:
+                self._look()
+            except Exception:  # a bug that one call shows blinds nobody to the others for good
+                logger.exception("the live calls cannot be shown")
 
     def _look(self) -> None:
         """Find what has changed since the last look."""
