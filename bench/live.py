@@ -1,12 +1,13 @@
 """What it costs to watch live calls, and how far behind the list is: python -m bench.live --help.
 
-Sessions and live calls are real, their lines carry nothing: every 20 ms each call has a frame of both sides, and now
+Sessions and live calls are real, their lines carry nothing: every 20 ms each caller has a frame, and now
 and then something is said. The same is measured with nobody looking and with viewers of the list, who read what the
 server would send. The socket is left out. Prints a table and writes bench/results/live-DATE.json.
 """
 
 import argparse
 import asyncio
+import gc
 import logging
 import re
 import time
@@ -41,12 +42,17 @@ class SilentLine(Line):
     """A line that carries nothing."""
 
     def __init__(self, number: int) -> None:
+        self.playing = b""
         self.call_id = f"CA{number:032x}"
         self.carrier = "bench"
         self.rate = 8000
         self.parties = Parties("+15550100123", "+15550100199")
         self.ending = Ending()
         self.log = Log(logging.getLogger("bench"), {})
+
+    def recent(self, ms: int) -> bytes:
+        """See Line."""
+        return self.playing[: 16 * ms]
 
 
 class Calls:
@@ -62,6 +68,7 @@ class Calls:
 
     def _begun(self, number: int) -> LiveCall:
         line, log = SilentLine(number), LogSettings(words=True)
+        line.playing = b"".join(self._frames[number % 30 : number % 30 + 13])
         session = Session(line.call_id, "desk", Settings())
         session.start()
         call = LiveCall(first_id(number + 1), line, "desk", session, log, started=number, recorded=False)
@@ -83,11 +90,7 @@ class Calls:
         self._step += 1
         every = round(SAYS_EVERY_S / FRAME_S)
         for number, call in enumerate(self._calls):
-            pcm = self._frames[(number + self._step) % len(self._frames)]
-            call.session.now_ms += 20
-            if call.watched:
-                call.caller(pcm)
-                call.sent(pcm, 0.0, None)
+            call.session.handle(e.CallerAudio(self._frames[(number + self._step) % len(self._frames)]))
             if (self._step + number) % every == 0:
                 text = f"call {number} says this at {self._step}"
                 if number == 0:
@@ -106,12 +109,15 @@ class Calls:
 async def measure(count: int, seconds: float, viewers: int) -> dict[str, float]:
     """With so many viewers."""
     calls, behind_ms = Calls(count), [0.0]
+    gc.collect()
+    gc.freeze()  # as a server does
     reading = [asyncio.create_task(calls.watch(behind_ms)) for _ in range(viewers)]
     await asyncio.sleep(0)
     cpu_s = await calls.talk(seconds)
     for task in reading:
         task.cancel()
     await asyncio.gather(*reading, return_exceptions=True)
+    gc.unfreeze()
     return {"cpu_percent": round(100 * cpu_s / seconds, 2), "behind_ms": round(max(behind_ms), 1)}
 
 

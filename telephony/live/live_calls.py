@@ -55,8 +55,6 @@ class LiveCalls:
     def add(self, acts: Acts) -> None:
         """A call begins, on which operators may act."""
         self._calls[acts.call.id] = acts
-        if self._lists:
-            acts.call.measure(on=True)
 
     def remove(self, call: LiveCall) -> None:
         """It is over."""
@@ -89,15 +87,11 @@ class LiveCalls:
     async def one(self, call: LiveCall) -> AsyncGenerator[bytes, None]:
         """One call, as server-sent events."""
         with self.viewing():
-            call.measure(on=True)
-            try:
-                async with aclosing(Follower(call).events()) as events:
-                    async for item in events:
-                        yield item
-                        if self._over:
-                            return
-            finally:
-                call.measure(on=False)
+            async with aclosing(Follower(call).events()) as events:
+                async for item in events:
+                    yield item
+                    if self._over:
+                        return
 
     @contextmanager
     def viewing(self) -> Iterator[None]:
@@ -118,8 +112,6 @@ class LiveCalls:
     def _enter(self) -> None:
         self._lists += 1
         if self._looking is None:
-            for call in self:
-                call.measure(on=True)
             self._look()
             self._looking = asyncio.create_task(self._keep_looking(), name="live calls")
 
@@ -128,8 +120,6 @@ class LiveCalls:
         if self._lists == 0 and self._looking:
             self._looking.cancel()
             self._looking = None
-            for call in self:
-                call.measure(on=False)
             self._seen.clear()
 
     async def _news(self) -> bool:
