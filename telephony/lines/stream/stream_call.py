@@ -154,6 +154,10 @@ class StreamCall(Line):
         """See Line."""
         self._finish(End("transferred", code=CloseCode.NORMAL, by=by), Transfer(number))
 
+    def recent(self, ms: int) -> bytes:
+        """See Line."""
+        return self.playout.recent(self._clock_ms(), ms)
+
     def report_sent(self, *, on: bool) -> None:
         """See Line."""
         if not on or self.listener is None:

@@ -21,6 +21,8 @@ from telephony.lines.rtp.g722 import G722Coder
 from telephony.lines.sip.dialogs.events import Ended
 from telephony.live import acts as act
 from telephony.live.acts import ActError, Acts
+from telephony.live.meter import SILENCE_DB
+from telephony.live.view import Level
 from telephony.server.app import App
 from tests.telephony.lines.rtp.speech import hiss
 from tests.telephony.lines.sip.phone import Phone, likeness, over, server
@@ -86,6 +88,7 @@ async def test_taken_over_the_agent_falls_silent_within_200_ms_and_the_operator_
         one = await phones(app)
         acts, loop = acts_on(app), asyncio.get_running_loop()
         await asyncio.sleep(2)
+        assert acts.call.view().level.agent > -30
         acts.speak(ANN, words[:320])  # not yet theirs
         begun = loop.time()
         acts.act(ANN, act.TakeOver())
@@ -93,6 +96,7 @@ async def test_taken_over_the_agent_falls_silent_within_200_ms_and_the_operator_
         assert max(heard_after(one, begun), default=0) < 0.2
         view = acts.call.view()
         assert (view.taken_over, view.operator, view.state, view.speaking) == (True, ANN, "listening", "")
+        assert view.level == Level(SILENCE_DB, SILENCE_DB)
         one.heard.clear()
         await speak(acts, words)
         await asyncio.sleep(1)
@@ -264,6 +268,18 @@ async def test_what_is_said_in_private_is_shown_and_kept_by_nobody(phones: Phone
         acts.act(ANN, act.Press("4711"))
         assert [found.details for found in acts.call.acts] == [{"on": False}, {}, {"count": 4}]
         one.hang_up()
+        await over(app)
+
+
+async def test_a_call_that_is_being_ended_says_nothing_more(phones: Phones) -> None:
+    async with server(**LONG) as app:
+        one = await phones(app)
+        acts = acts_on(app)
+        acts.call.line.shut_down()
+        with pytest.raises(ActError, match="the call is ending"):
+            acts.act(ANN, act.Say("Wait."))
+        acts.act(ANN, act.HangUp())
+        await one.wait(Ended)
         await over(app)
 
 
