@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -170,6 +170,15 @@ class RecordsSettings(Group):
     keep_days: int = Field(default=0, ge=0, le=36_500)
 
 
+def _number(pattern: object) -> object:
+    if isinstance(pattern, int):
+        raise ValueError('put the number in quotes, such as "+31201234567": without them YAML reads a figure')
+    return pattern
+
+
+Pattern = Annotated[str, BeforeValidator(_number), Field(pattern=r"^(?:[^\s@<>\"*;]{1,128}\*?|\*)$")]
+
+
 class Settings(BaseSettings):
     """Everything there is to set."""
 
@@ -193,6 +202,7 @@ class Settings(BaseSettings):
     records: RecordsSettings = RecordsSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
+    routes: dict[Pattern, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(

@@ -108,7 +108,7 @@ class Bridge(Listener):
         self._recorder = Recorder(words=full)
         self._begun_s = time.monotonic()
         more: dict[str, Any] = {"transfers": agent.transfers, "keys": keys if full else ""}
-        more["parties"] = line.parties.known("full" if full else settings.log.numbers)
+        more["parties"] = line.parties if full else line.parties.known(settings.log.numbers)
         tape = self._shared.tapes.open(line.call_id)
         when = started.isoformat(timespec="milliseconds")
         tape.write(msgspec.json.encode(header(line.call_id, agent.name, when, VERSION, settings, **more)) + b"\n")

@@ -8,6 +8,7 @@ from config.settings import Settings
 from telephony.lines.admission import Admission
 from telephony.lines.exceptions import CommandError, ProtocolError
 from telephony.lines.registry import Registry
+from telephony.lines.routing import Routes
 from telephony.lines.sip.access.asserted_identity import parties_of
 from telephony.lines.sip.calls import Calls
 from telephony.lines.sip.dialogs.events import Invited
@@ -39,6 +40,7 @@ class InboundCalls:
     ) -> None:
         self._settings = settings
         self._agents = agents
+        self._routes = Routes(settings.routes)
         self._trunks = trunks
         self._calls = calls
         self._admission = admission
@@ -101,8 +103,11 @@ class InboundCalls:
         return trunk is not None or any(host in network for network in self._networks)
 
     def _agent(self, invited: Invited, trunk: Trunk | None) -> str:
-        """The trunk's own agent, else the one named by the user part, else the default."""
+        """That of the user part's route, else the trunk's own, else the one that the user part names, else the
+        default."""
+        user = parse_uri(invited.request.uri).user or ""
+        if routed := self._routes.agent(user):
+            return routed
         if trunk is not None and trunk.settings.agent:
             return trunk.settings.agent
-        user = parse_uri(invited.request.uri).user or ""
         return user if user in self._agents else self._settings.call.agent

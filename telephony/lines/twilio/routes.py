@@ -17,6 +17,7 @@ from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
 from telephony.lines.refusals import Refusals
 from telephony.lines.request_body import read_body
+from telephony.lines.routing import Routes
 from telephony.lines.stream.token import Tokens
 from telephony.lines.twilio import twiml as webhook
 from telephony.lines.twilio.messages import SID_PATTERN
@@ -47,6 +48,7 @@ class Webhooks:
     ) -> None:
         self._settings = settings
         self._agents = agents
+        self._routes = Routes(settings.routes)
         self._signature = signature
         self._tokens = tokens
         self._admission = admission
@@ -88,7 +90,9 @@ class Webhooks:
         if isinstance(form, Response):
             return form
         call_id = form["CallSid"]
-        agent = request.query_params.get("agent", self._settings.call.agent)
+        agent = request.query_params.get("agent")
+        if agent is None:
+            agent = self._routes.agent(form.get("To", "")) or self._settings.call.agent
         if agent not in self._agents:
             return self._refusals.answer(request, 404, "there is no agent %.40r", agent)
         if not self._is_ready() or not self._admission.reserve(call_id, self._parties(form)):
