@@ -36,8 +36,10 @@ class Conversation:
         keys: str = "",
         parties: Parties = NOBODY,
         started_s: float = 0.0,
+        known_as: str = "",
     ) -> None:
-        """`keys` are pressed before the greeting; `parties` are who calls whom; `started_s` is now, in Unix time."""
+        """`keys` are pressed before the greeting; `parties` are who calls whom; `started_s` is now, in Unix time;
+        `known_as` is the engine's name for the agent, if that is another than its own."""
         self.session = Session(call, agent.name, settings, agent.transfers, keys, parties=parties, started_s=started_s)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
@@ -50,6 +52,7 @@ class Conversation:
             settings.reply,
             emit=self.handle,
             log=log,
+            known_as=known_as,
         )
 
     def start(self, *, wide: bool = False) -> None:

@@ -106,7 +106,7 @@ class AgentSettings(_Model):
 
     def known_of(self, parties: Parties, given: Mapping[str, str] | None = None) -> Parties:
         """The parties of a call with this agent's variables: those that are `given`, else their defaults."""
-        if not self.variables:
+        if not self.variables and not parties.variables:
             return parties
         variables = self.variables | {name: value for name, value in (given or {}).items() if name in self.variables}
         return msgspec.structs.replace(parties, variables=variables)
@@ -174,11 +174,12 @@ class AgentSettings(_Model):
 
 
 def load_agent(path: Path) -> AgentSettings:
-    """Read one agent's file. SettingsError names the file, the key, its value and what is allowed."""
+    """Read one agent's file. SettingsError names the file, the key, its value, what is allowed, and the line."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SettingsError(f"{path}: larger than {MAX_BYTES} bytes")
-        content = strict_yaml.load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = strict_yaml.load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
@@ -186,7 +187,8 @@ def load_agent(path: Path) -> AgentSettings:
     try:
         agent = AgentSettings.model_validate(content)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{path}: {_complaint(each)}" for each in error.errors())) from error
+        complaints = (f"{path}: {_complaint(each)}{_place(text, each)}" for each in error.errors())
+        raise SettingsError("\n".join(complaints)) from error
     if agent.name != path.stem:
         raise SettingsError(f"{path}: name: {agent.name!r} must be the file's own name, {path.stem!r}")
     return agent
@@ -211,11 +213,21 @@ def agent_file(folder: Path, agent: str) -> Path:
     return folder / f"{agent}.yaml"
 
 
+def _place(text: str, error: Any) -> str:
+    """The line of what is wrong; a message about several keys begins with one of them."""
+    line = strict_yaml.line_of(text, error["loc"] or _message(error).partition(":")[0].split("."))
+    return f" (line {line})" if line else ""
+
+
+def _message(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
 def _complaint(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{key}: there is no such key"
-    message = error["msg"].removeprefix("Value error, ")
+    message = _message(error)
     if error["type"] == "missing":
         return f"{key}: is missing"
     if isinstance(error["input"], dict):  # the whole mapping is no help to the reader

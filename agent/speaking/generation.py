@@ -48,12 +48,15 @@ class Generation:
         *,
         emit: Callable[[e.Event], None],
         log: Log,
+        known_as: str = "",
     ) -> None:
+        """`known_as` is the engine's name for the agent, if that is another than its own."""
         self.room = asyncio.Event()  # set while the line wants more audio
         self.room.set()
         self.wide = False  # whether the line is wide-band: its audio is at 16 kHz as well
         self._call = call
         self._agent = agent
+        self._known_as = known_as or agent.name
         self._engine = engine
         self._tools = tools
         self._settings = settings
@@ -76,7 +79,7 @@ class Generation:
         block = SpeechBlock(
             self._utterance_id(command.utterance),
             self._call,
-            self._agent.name,
+            self._known_as,
             command.pcm,
             command.expect,
             command.over,
@@ -154,11 +157,11 @@ class Generation:
                 self._warn("the recognizer failed", error)
 
     async def _reply(self, command: e.StartReply) -> None:
-        reply, request = command.reply, command.request
+        reply, request = command.reply, self._request(command)
         timeout = self._settings.timeout_s
         try:
             async with asyncio.timeout(timeout) as deadline:
-                request = await self._understand(command)
+                request = await self._understand(command, request)
                 async with asyncio.TaskGroup() as group:
                     synthesis = Synthesis(
                         SpeakRequest(request.id, "", self._agent.voice, self._agent.speed, self._agent.language),
@@ -187,13 +190,19 @@ class Generation:
         self._replies.pop(reply, None)
         self._emit(e.ReplyFailed(reply, str(cause)))
 
-    async def _understand(self, command: e.StartReply) -> ReplyRequest:
-        if self._engine.recognizer is None or command.utterance is None or self._engine.transcribes_in_background:
+    def _request(self, command: e.StartReply) -> ReplyRequest:
+        """As the engine is asked: by its own name for the agent."""
+        if command.request.agent == self._known_as:
             return command.request
+        return msgspec.structs.replace(command.request, agent=self._known_as)
+
+    async def _understand(self, command: e.StartReply, request: ReplyRequest) -> ReplyRequest:
+        if self._engine.recognizer is None or command.utterance is None or self._engine.transcribes_in_background:
+            return request
         transcript = await self._finish(self._engine.recognizer, command.utterance)
         found = transcript
         self._emit(e.CallerSaid(command.reply, found.text, found.meaning, found.complete, found.may_go_on))
-        return msgspec.structs.replace(command.request, transcript=transcript.text)
+        return msgspec.structs.replace(request, transcript=transcript.text)
 
     async def _transcribe(self, utterance: int) -> None:
         if self._engine.recognizer is None:

@@ -1,4 +1,5 @@
-"""A client of the running server's HTTP API, which originates calls, follows them, and deletes those on record."""
+"""A client of the running server's HTTP API: originates calls and follows them, deletes those on record, reads agents
+anew."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ from telephony.lines.exceptions import LineError
 from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
 
 TIMEOUT_S = 10.0
+RELOAD_S = 300.0  # decoders and voices of new agents are tried
 DELETE_S = 330.0  # the server writes its database anew, which may be large
 
 T = TypeVar("T")
@@ -22,6 +24,22 @@ class DialFailed(LineError):
     def __init__(self, reason: str, status: int = 0) -> None:
         self.status = status
         super().__init__(reason)
+
+
+class RefusedFile(msgspec.Struct):
+    """An agent's file that was not taken."""
+
+    file: str
+    error: str
+
+
+class AgentsRead(msgspec.Struct):
+    """What came of reading the agents anew: their names, and the files that were refused."""
+
+    read: list[str]
+    unchanged: list[str]
+    removed: list[str]
+    refused: list[RefusedFile]
 
 
 class ControlClient:
@@ -52,6 +70,10 @@ class ControlClient:
             if error.status == 404:
                 return 0
             raise
+
+    def reload_agents(self) -> AgentsRead:
+        """Have it read its agents anew."""
+        return self._ask(AgentsRead, "POST", "/api/agents/reload", timeout_s=RELOAD_S)
 
     def close(self) -> None:
         """Close the connection."""

@@ -19,7 +19,6 @@ from agent.engine.languages import check_voices
 from agent.engine.profiles import build_engine
 from agent.listening.vad import Vad
 from agent.records import Records
-from config.agent import load_agents
 from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.lines.admission import Admission
@@ -31,6 +30,8 @@ from telephony.lines.sip.service import SipService
 from telephony.lines.twilio.service import TwilioService
 from telephony.recordings.recordings import Recordings
 from telephony.records.call_records import CallRecords
+from telephony.server.agents import named_agents, read_agents
+from telephony.server.agents_api import AgentsApi
 from telephony.server.api import CallsApi
 from telephony.server.bridge import Shared
 from telephony.server.calls import Calls
@@ -38,6 +39,7 @@ from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
+from telephony.server.reload import Reload
 from telephony.server.ticker import Ticker
 from telephony.tapes.tapes import Tapes
 
@@ -49,10 +51,14 @@ class App:
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self._settings = settings
-        self.agents = load_agents(settings.agents_folder)
-        if settings.call.agent not in self.agents:
-            raise SettingsError(f"call.agent: no agent {settings.call.agent!r}; there are {', '.join(self.agents)}")
-        engine = engine or build_engine(settings.engine, self.agents)
+        self.agents = read_agents(settings.agents_folder, round(1000 * time.time()))
+        needed = named_agents(settings)
+        for name, key in needed.items():
+            if name not in self.agents:
+                raise SettingsError(f"{key}: no agent {name!r}; there are {', '.join(self.agents)}")
+        engine = engine or build_engine(settings.engine, dict(self.agents))
+        self.agents.forgotten = engine.forget
+        self._reload = Reload(self.agents, engine, settings.engine, needed)
         self.metrics = Metrics()
         self.refusals = Refusals(self.metrics)
         self.descriptors = Descriptors()
@@ -76,6 +82,7 @@ class App:
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._api = CallsApi(self._token)
+        self._agents_api = AgentsApi(self.agents, self._token)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
@@ -93,6 +100,7 @@ class App:
                 *twilio.routes(),
                 *self._control.routes(),
                 *self._api.routes(),
+                *self._agents_api.routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
@@ -121,6 +129,7 @@ class App:
         task = asyncio.create_task(ticker.run(), name="ticker")
         task.add_done_callback(lambda _: setattr(self.calls, "is_ready", False))  # no call goes on without it
         self.calls.is_ready = True
+        self._agents_api.reload = self._reload
         self._token.publish(self._settings.server.data)
         if self.sip:
             self.sip.register()
@@ -129,6 +138,7 @@ class App:
             yield
         finally:
             self.calls.is_ready = False
+            await self._ended("reading agents anew", self._reload.close())
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -183,6 +193,13 @@ class App:
         if self.sip:
             self.sip.watch(now_ms)
         self.calls.watch(now_ms)
+
+    def reload(self) -> None:
+        """Read the agents anew, in the background."""
+        if self.calls.is_ready:
+            self._reload.soon()
+        else:
+            logger.warning("the agents are not read anew: the server is not ready, or ends")
 
     async def drain(self) -> None:
         """Take no new calls and wait at most `drain_s` for those in progress; the agent says goodbye to the last

@@ -55,9 +55,12 @@ class Bridge(Listener):
         line: Line,
         agent: AgentSettings,
         on_closed: Callable[["Bridge"], None],
+        *,
         keys: str = "",
+        known_as: str = "",
     ) -> None:
-        """`keys` are pressed before the greeting."""
+        """`keys` are pressed before the greeting; `known_as` is the engine's name for the agent, if that is another
+        than its own."""
         self._shared = shared
         self.line = line
         self._on_closed = on_closed
@@ -93,6 +96,7 @@ class Bridge(Listener):
             keys=keys,
             parties=line.parties,
             started_s=started.timestamp(),
+            known_as=known_as,
         )
         self._vad = shared.vad.open(self._probability)
         self._call: CallLog | None = None
