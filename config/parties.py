@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Container
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -61,9 +61,8 @@ NOBODY = Parties()  # nothing is known
 def parties(*, verified: bool, ids: dict[str, str] | None = None, **told: str) -> Parties:
     """Made from what a carrier reports. Fields that are too long or contain control characters are dropped."""
     known = {name: value for name, value in (ids or {}).items() if is_plain(value)}
-    return Parties(
-        **{name: value.strip() for name, value in told.items() if is_plain(value)}, verified=verified, ids=known
-    )
+    fields: dict[str, Any] = {name: value.strip() for name, value in told.items() if is_plain(value)}
+    return Parties(**fields, verified=verified, ids=known)
 
 
 def masked(number: str) -> str:

@@ -25,6 +25,7 @@ from config import strict_yaml
 from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
+from config.hooks import HooksSettings
 from config.parties import Numbers
 from config.sip import SipSettings
 from config.sources import SettingsSource, describe, merged, nested
@@ -200,6 +201,7 @@ class Settings(BaseSettings):
     tape: TapeSettings = TapeSettings()
     recording: RecordingSettings = RecordingSettings()
     records: RecordsSettings = RecordsSettings()
+    hooks: HooksSettings = HooksSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
     routes: dict[Pattern, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
@@ -243,6 +245,12 @@ class Settings(BaseSettings):
                 "server.public_url: with twilio.auth_token or shared_keys, signatures are checked against it; "
                 "set it to what Twilio calls, such as https://voice.example.com"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_outbox(self) -> Self:
+        if self.hooks.tells_after and self.records.mode == "off":
+            raise ValueError("hooks.after_call: it waits with the calls on record; set records.mode: on")
         return self
 
     @model_validator(mode="after")

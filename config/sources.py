@@ -13,7 +13,14 @@ Values = dict[str, Any]
 Path = tuple[str | int, ...]
 
 SECRETS = ("auth_token", "metrics_token", "api_key", "password")
-SECRET_GROUPS = ("sip.users", "twilio.shared_keys", "records.url")
+SECRET_GROUPS = (
+    "sip.users",
+    "twilio.shared_keys",
+    "records.url",
+    "hooks.before_call",
+    "hooks.after_call",
+    "hooks.secret",
+)
 
 
 class SettingsSource(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from telephony.cli import (
     demo,
     dial,
     doctor,
+    hooks,
     load,
     reload,
     replay,
@@ -22,7 +23,7 @@ from telephony.cli import (
     try_dialogue,
 )
 
-COMMANDS = (serve, doctor, check, try_dialogue, demo, call, load, dial, reload, calls, replay, sweep, report)
+COMMANDS = (serve, doctor, check, try_dialogue, demo, call, load, dial, reload, calls, hooks, replay, sweep, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

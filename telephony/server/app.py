@@ -21,6 +21,7 @@ from agent.listening.vad import Vad
 from agent.records import Records
 from config.exceptions import SettingsError
 from config.settings import Settings
+from telephony.hooks.hooks import Hooks
 from telephony.lines.admission import Admission
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.metrics import Metrics
@@ -38,6 +39,7 @@ from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
+from telephony.server.hooks_api import HooksApi
 from telephony.server.http.access import Access, guard
 from telephony.server.reload import Reload
 from telephony.server.ticker import Ticker
@@ -65,6 +67,10 @@ class App:
         vad, records = Vad(settings.turn.vad_reset_ms), Records(settings.server.data)
         self.shared = Shared(settings, engine, vad, self.metrics, records)
         self.admission = Admission(settings.call.capacity, settings.twilio.token_lifetime_s, time.monotonic)
+        self._hooks: Hooks | None = None
+        if settings.hooks.asks_before or settings.hooks.tells_after:
+            self._hooks = Hooks(settings.hooks, self.agents, self.metrics)
+        screening = self._hooks if settings.hooks.asks_before else None
         outcomes = Outcomes(settings.call.max_s + 60, time.monotonic)
         self.calls = Calls(self.shared, self.agents, self.admission, outcomes)
         twilio = TwilioService(
@@ -75,13 +81,22 @@ class App:
             outcomes=outcomes,
             metrics=self.metrics,
             refusals=self.refusals,
+            screening=screening,
         )
         self.sip: SipService | None = None
         if settings.sip.enabled:
-            self.sip = SipService(settings, self.agents, self.calls, admission=self.admission, metrics=self.metrics)
+            self.sip = SipService(
+                settings,
+                self.agents,
+                self.calls,
+                admission=self.admission,
+                metrics=self.metrics,
+                screening=screening,
+            )
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._api = CallsApi(self._token)
+        self._hooks_api = HooksApi(self._token)
         self._agents_api = AgentsApi(self.agents, self._token)
         self.asgi = self._application(twilio)
 
@@ -101,6 +116,7 @@ class App:
                 *self._control.routes(),
                 *self._api.routes(),
                 *self._agents_api.routes(),
+                *self._hooks_api.routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
@@ -122,7 +138,9 @@ class App:
             self.shared.tapes = Tapes(self._settings.server.data / "tapes", self._settings.tape)
         self._open_recordings()
         if self._settings.records.mode == "on":
-            self.shared.calls = self._api.calls = self._call_records()
+            self.shared.calls = self._api.calls = self._hooks_api.calls = self._call_records()
+        if self._hooks:
+            self._hooks.start(self.shared.calls)
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it during calls
         ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
@@ -163,6 +181,8 @@ class App:
         """Close everything that calls have used; a part that hangs or fails does not keep the others from closing."""
         if self.sip:
             await self._ended("SIP", self.sip.stop())
+        if self._hooks:
+            await self._ended("the hooks", asyncio.to_thread(self._hooks.stop))
         if self.shared.calls:  # before the tapes' writer, which it may still ask for something
             await self._ended("the calls' writer", asyncio.to_thread(self.shared.calls.stop))
         tapes, recordings, parts = self.shared.tapes, self.shared.recordings, self.shared.engine.parts()

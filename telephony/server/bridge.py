@@ -102,6 +102,7 @@ class Bridge(Listener):
         self._call: CallLog | None = None
         if shared.calls:
             self._call = shared.calls.open(line, agent.name, _now_ms(), self._tape.name if self._tape else "")
+            self._call.filled = self._conversation.session.memory.filled
 
     def _begin_tape(self, agent: AgentSettings, keys: str, started: datetime) -> TapeFile | None:
         """The call's tape, where calls are recorded."""

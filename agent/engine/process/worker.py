@@ -177,7 +177,8 @@ async def _once(item: Awaitable[Any]) -> AsyncGenerator[Any, None]:
 
 async def _nothing(work: Awaitable[None]) -> AsyncGenerator[Any, None]:
     await work
-    for item in ():
+    nothing: tuple[Any, ...] = ()
+    for item in nothing:
         yield item
 
 
