@@ -126,4 +126,4 @@ def _delivery(record: CallRecord) -> dict[str, Any]:
 
 
 def _read(row: dict[str, Any]) -> Delivery:
-    return msgspec.convert(row, Delivery)
+    return Delivery(*(row[name] for name in Delivery.__struct_fields__))

@@ -163,9 +163,7 @@ class InboundCalls:
         self._calls[call.id] = line
         line.open(listener)
         with suppress(CommandError):  # cancelled meanwhile; Ended follows
-            if (
-                call.reliable and verdict is None
-            ):  # a network that requires reliable provisional answers is told that it rings
+            if call.reliable and verdict is None:  # it requires provisional answers: it is told that it rings
                 call.ringing(now_ms)
             call.accept(ours, now_ms)
         return None
