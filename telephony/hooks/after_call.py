@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from config.hooks import HooksSettings
-from telephony.hooks.answers import AnswerError, costs
+from telephony.hooks import answers
+from telephony.hooks.answers import AnswerError
 from telephony.hooks.target import HookError, Target
 from telephony.lines.metrics import Metrics
 from telephony.records.call_records import CallRecords
@@ -80,13 +81,12 @@ class AfterCall:
             return
         self._outcomes.labels("after_call", "delivered").inc()
         logger.info("hooks.after_call is told", extra=extra)
-        await self._records.settle(
-            claimed, "delivered", due=_now_ms(), answer=200, error="", costs=self._costs(answer, extra)
-        )
+        costs = self._costs(answer.body, extra)
+        await self._records.settle(claimed, "delivered", due=_now_ms(), answer=answer.status, error="", costs=costs)
 
     def _costs(self, answer: bytes, extra: dict[str, Any]) -> dict[str, Any]:
         try:
-            return costs(answer)
+            return answers.costs(answer)
         except AnswerError as error:
             logger.warning("the costs in the answer of hooks.after_call are not understood: %s", error, extra=extra)
             return {}

@@ -29,7 +29,8 @@ class BeforeCall:
         delivery = f"before-{secrets.token_hex(16)}"
         extra = {"call": call.call_id, "delivery": delivery}
         try:
-            answer = verdict(await self._target.post(_question(call, delivery), delivery, self._limit_s))
+            said = await self._target.post(_question(call, delivery), delivery, self._limit_s)
+            answer = verdict(said.body)
             if answer.agent and answer.agent not in self._agents:
                 raise AnswerError(f"there is no agent {answer.agent!r}")
         except HookError as error:

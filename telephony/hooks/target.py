@@ -3,6 +3,7 @@
 import asyncio
 import time
 from importlib.metadata import version
+from typing import NamedTuple
 
 import httpx
 from pydantic import SecretStr
@@ -25,6 +26,13 @@ class HookError(Exception):
         super().__init__(printable(reason)[:MAX_REASON])
 
 
+class HookAnswer(NamedTuple):
+    """What was answered, with a status of success."""
+
+    status: int
+    body: bytes
+
+
 class Target:
     """Used in one event loop. Neither errors nor the log show the address: it may hold a password."""
 
@@ -39,8 +47,8 @@ class Target:
             trust_env=not is_loopback(self._url.host),
         )
 
-    async def post(self, body: bytes, delivery: str, limit_s: float) -> bytes:
-        """Send it under this id, and return the answer's body. Raises HookError."""
+    async def post(self, body: bytes, delivery: str, limit_s: float) -> HookAnswer:
+        """Send it under this id. Raises HookError."""
         headers = {
             "Content-Type": "application/json",
             DELIVERY_HEADER: delivery,
@@ -49,7 +57,7 @@ class Target:
         try:
             async with asyncio.timeout(limit_s):
                 async with self._http.stream("POST", self._url, content=body, headers=headers) as answer:
-                    return await _body(answer)
+                    return HookAnswer(answer.status_code, await _body(answer))
         except TimeoutError:
             raise HookError(f"no answer within {limit_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError) as error:

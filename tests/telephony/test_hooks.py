@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import pytest
 from telephony.cli.main import main
 from telephony.lines.outbound_call import TOKEN_FILE
 from telephony.lines.sip.dialogs.events import Answered, Ended, Progress
+from tests.debian import require
 from tests.simulated import SIP, quick
 from tests.telephony.hooks.receiver import SECRET, Receiver, receiving
 from tests.telephony.lines.sip.phone import Phone
+from tests.telephony.records.postgres import Postgres
 from tests.waiting import until
 
 Serve = Callable[..., Any]
@@ -54,6 +56,14 @@ def agents(tmp_path: Path) -> dict[str, Any]:
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as one:
         yield one
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    require("postgresql")
+    server = Postgres()
+    yield server
+    server.close()
 
 
 def hooks(before: str = "", after: str = "") -> dict[str, Any]:
@@ -313,6 +323,31 @@ async def test_a_server_that_is_killed_between_end_and_delivery_delivers_later(
     assert (pending["id"], pending["attempts"]) == (first, 1)  # it is the dead server's, for a minute
     assert (await in_thread(Api(again).post, f"/hooks/deliveries/{first}/resend")).status_code == 200
     await until(lambda: (ended.call, "ended") in told(), 40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+async def test_a_database_that_stops_only_delays_what_is_told(
+    serve: Serve, dial: Dial, in_thread: InThread, receiver: Receiver, postgres: Postgres
+) -> None:
+    receiver.answers = [b"ok"]
+    server = await in_thread(serve, quick() | hooks(after=receiver.url()) | {"records.url": postgres.url()})
+    first, second = await dial(server.url), await dial(server.url)
+    await first.hang_up()
+    await until(lambda: len(receiver.asked) == 1, 40)
+    await in_thread(postgres.stop)
+    await second.hang_up()
+    await in_thread(server.wait_for, "ended", call=second.call)
+    await until(lambda: any("deliveries of hooks.after_call wait" in line["message"] for line in list(server.log)), 40)
+    third = await dial(server.url)
+    await in_thread(server.wait_for, "said", call=third.call, role="agent")
+    await in_thread(postgres.start)
+    await third.hang_up()
+
+    def told() -> set[str]:
+        return {asked.content["call"]["call"] for asked in receiver.asked}
+
+    await until(lambda: told() == {first.call, second.call, third.call}, 60)
 
 
 async def test_without_hooks_nothing_is_kept_for_any(serve: Serve, dial: Dial, in_thread: InThread) -> None:

@@ -94,36 +94,39 @@ class InboundCalls:
         self, screening: Screening, invited: Invited, call: UasCall, trunk: Trunk | None, now_ms: float
     ) -> Refusal | None:
         """It rings while somebody is asked what becomes of it. Its place is reserved meanwhile."""
-        parties = parties_of(invited.request, trusted=self._is_trusted(invited, trunk))
-        if not self._admission.reserve(call.id, parties):
+        if not self._admission.reserve(call.id):
             return Refusal(486, "no capacity", _LATER)
         call.ringing(now_ms)
-        asked = IncomingCall(call.id, "sip", self._agent(invited, trunk), parties, trunk.name if trunk else "")
-        task = asyncio.get_running_loop().create_task(self._screen(screening, asked, invited, call), name="screen")
+        task = asyncio.get_running_loop().create_task(self._screen(screening, invited, call, trunk), name="screen")
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
         return None
 
-    async def _screen(self, screening: Screening, asked: IncomingCall, invited: Invited, call: UasCall) -> None:
+    async def _screen(self, screening: Screening, invited: Invited, call: UasCall, trunk: Trunk | None) -> None:
         try:
+            parties = parties_of(invited.request, trusted=self._is_trusted(invited, trunk))
+            agent = self._agent(invited, trunk)
+            asked = IncomingCall(call.id, "sip", agent, parties, trunk.name if trunk else "")
             verdict = await screening.screen(asked)
             if call.state is not CallState.RINGING:  # the caller has given up
                 return
-            now_ms = 1000 * asyncio.get_running_loop().time()
-            if verdict.refuse:
-                logger.info("refused by hooks.before_call", extra={"call": call.id, "reason": verdict.refuse})
-                self._refused.labels("hooks.before_call").inc()
-                refusal: Refusal | None = REFUSALS[verdict.refuse]
-            else:
-                trunk = self._trunks.of(invited.source.host)
-                refusal = self._answer(invited, call, trunk, now_ms, verdict)
+            refusal = self._judged(verdict, invited, call, trunk)
             if refusal is not None:
-                call.reject(refusal, now_ms)
+                call.reject(refusal, _now_ms())
         except Exception:
             logger.exception("a call could not be answered", extra={"call": call.id})
+            with suppress(CommandError):
+                call.reject(Refusal(500, "internal error"), _now_ms())
         finally:
             self._admission.forget(call.id)
             self._changed()
+
+    def _judged(self, verdict: Verdict, invited: Invited, call: UasCall, trunk: Trunk | None) -> Refusal | None:
+        if verdict.refuse is None:
+            return self._answer(invited, call, trunk, _now_ms(), verdict)
+        logger.info("refused by hooks.before_call", extra={"call": call.id, "reason": verdict.refuse})
+        self._refused.labels("hooks.before_call").inc()
+        return REFUSALS[verdict.refuse]
 
     def closed(self) -> Refusal | None:
         """How any call would be refused now; None if there is room."""
@@ -181,3 +184,7 @@ class InboundCalls:
         if trunk is not None and trunk.settings.agent:
             return trunk.settings.agent
         return user if user in self._agents else self._settings.call.agent
+
+
+def _now_ms() -> float:
+    return 1000 * asyncio.get_running_loop().time()
