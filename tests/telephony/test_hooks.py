@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from telephony.cli.main import main
 from telephony.lines.outbound_call import TOKEN_FILE
 from telephony.lines.sip.dialogs.events import Answered, Ended, Progress
+from telephony.simulator.call import run_call
+from telephony.simulator.script import load_script
 from tests.debian import require
 from tests.simulated import SIP, quick
 from tests.telephony.hooks.receiver import SECRET, Receiver, receiving
@@ -23,6 +26,7 @@ from tests.waiting import until
 Serve = Callable[..., Any]
 Dial = Callable[..., Awaitable[Any]]
 InThread = Callable[..., Awaitable[Any]]
+EXAMPLES = Path(__file__).parents[2] / "examples"
 ANN, DESK, BAKERY = "+31612345678", "+31201234567", "+31201230000"
 PASSWORD = "rumpelstiltskin"
 USER = f"ann:{PASSWORD}@"
@@ -263,6 +267,21 @@ async def test_the_end_of_a_call_is_told_with_what_the_dialogue_has_filled(
     row = await in_thread(api.get, f"/calls/{call['id']}")
     assert (row["cost_micros"], row["cost_currency"]) == (12_000, "EUR")
     assert not [line for line in server.log if PASSWORD in json.dumps(line)]
+
+
+@pytest.mark.slow
+async def test_what_the_dialogue_has_filled_is_told_whatever_the_log_holds(
+    serve: Serve, in_thread: InThread, tmp_path: Path, receiver: Receiver
+) -> None:
+    shutil.copy(EXAMPLES / "agents" / "bakery.yaml", tmp_path)
+    settings = {"agents": str(tmp_path), "call.agent": "bakery", "log.words": False}
+    server = await in_thread(serve, settings | hooks(after=receiver.url()))
+    report = await run_call(server.url, load_script(EXAMPLES / "caller.yaml"))
+    assert report.ok
+    await until(lambda: len(receiver.asked) == 1)
+    told = receiver.asked[0].content
+    assert told["fields"] == {"cake": "chocolate", "day": "Saturday"}
+    assert (told["call"]["transcript"], told["call"]["outcome"]) == ([], "hangup")
 
 
 async def test_what_failed_is_listed_sent_again_and_deleted_with_its_call(
