@@ -17,7 +17,7 @@ from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from telephony.server.agents import Agents, Edition, fingerprint
 
-MAX_AGENTS = 1000  # files of a folder that are looked at
+MAX_AGENTS = 1000  # files in a folder
 
 logger = logging.getLogger("voxline.agents")
 
@@ -73,7 +73,7 @@ class Reload:
             except OSError as error:
                 outcome = _refusal(self._agents.folder, f"cannot be read: {error.strerror}")
             else:
-                outcome = await self._read(files) if files else _refusal(self._agents.folder, "holds no agent")
+                outcome = await self._read(files)
             self.last = outcome
         self._log(outcome)
         return outcome
@@ -87,6 +87,10 @@ class Reload:
                 logger.exception("the agents cannot be read anew")
 
     async def _read(self, files: dict[Path, str]) -> Outcome:
+        if not files:
+            return _refusal(self._agents.folder, "holds no agent")
+        if len(files) > MAX_AGENTS:
+            return _refusal(self._agents.folder, f"holds more than {MAX_AGENTS} agents")
         outcome = Outcome(at_ms=round(1000 * time.time()))
         new: list[Edition] = []
         for path, sha256 in files.items():
@@ -130,7 +134,7 @@ class Reload:
 
 def _files(folder: Path) -> dict[Path, str]:
     """The files of a folder's agents, each with its fingerprint. Raises OSError."""
-    return {path: fingerprint(path) for path in sorted(folder.glob("*.yaml"))[:MAX_AGENTS]}
+    return {path: fingerprint(path) for path in sorted(folder.glob("*.yaml"))[: MAX_AGENTS + 1]}
 
 
 def _refusal(folder: Path, why: str) -> Outcome:

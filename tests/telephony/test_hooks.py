@@ -229,7 +229,7 @@ async def test_who_is_asked_may_refuse(
     await until(lambda: len(receiver.asked) == 5)
     phone.hang_up()
     await phone.wait(Ended)
-    receiver.answers = [b""]
+    receiver.answers = [{"agent": "desk"}]
     receiver.freed.set()
 
     def free() -> bool:
@@ -239,6 +239,7 @@ async def test_who_is_asked_may_refuse(
     phone.dial("bakery")
     await phone.wait(Answered)
     await phone.close()
+    assert server.wait_for("started")["agent"] == "desk"
     assert server.metric('voxline_refused_total{reason="hooks.before_call"}') == 4
 
 

@@ -1,15 +1,22 @@
 """Agents read anew: what is taken, what is refused with its line, and that calls keep what they have."""
 
+import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from agent.engine.base import Engine
+from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer
+from config.agent import AgentSettings
+from config.engine import EngineSettings, SimulatedSettings
 from telephony.cli.main import main
 from telephony.lines.outbound_call import TOKEN_FILE
+from telephony.server.agents import read_agents
+from telephony.server.reload import Reload
 from tests.telephony.records.calls import NASTY
 from tests.waiting import until
 
@@ -148,3 +155,68 @@ async def test_without_the_token_nothing_is_read(server: Any, in_thread: InThrea
     async with httpx.AsyncClient(base_url=server.url) as http:
         assert (await http.post("/api/agents/reload")).status_code == 401
         assert (await http.get("/api/agents")).status_code == 401
+
+
+class Gate:
+    """Learns slowly: not before it is opened."""
+
+    def __init__(self) -> None:
+        self.waits = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.known: set[str] = set()
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        self.waits.set()
+        await self.opened.wait()
+        self.known |= agents.keys()
+
+    def forget(self, agents: Collection[str]) -> None:
+        self.known.difference_update(agents)
+
+
+async def test_until_everything_is_ready_calls_begin_with_the_old_ones(tmp_path: Path) -> None:
+    for name in ("desk", "bakery"):
+        write(tmp_path, name, "Old.")
+    agents, gate = read_agents(tmp_path, 0), Gate()
+    simulated = SimulatedSettings()
+    engine = Engine(SimulatedModel(simulated), SimulatedSynthesizer(simulated), learners=(gate,))
+    agents.forgotten = engine.forget
+    settings = EngineSettings.model_validate({"profile": "simulated"})
+    reload = Reload(agents, engine, settings, {"desk": "call.agent"})
+    for name in ("desk", "bakery"):
+        write(tmp_path, name, "New.")
+    reading = asyncio.create_task(reload.read())
+    await gate.waits.wait()
+    old = agents.find("desk")
+    assert old
+    assert old.known_as == "desk"
+    agents.enter(old)
+    gate.opened.set()
+    assert (await reading).read == ["bakery", "desk"]
+    new = agents.find("desk")
+    assert new
+    assert new.known_as in gate.known
+    write(tmp_path, "desk", "Newer.")
+    await reload.read()
+    assert new.known_as not in gate.known  # nobody has it any more
+    assert len(gate.known) == 2
+    reload.soon()
+    reload.soon()
+    await until(lambda: reload._task is not None and reload._task.done())
+    assert reload.last
+    assert reload.last.unchanged == ["bakery", "desk"]
+    await reload.close()
+
+
+async def test_a_folder_that_is_gone_changes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    write(folder, "desk", "Old.")
+    simulated = SimulatedSettings()
+    engine = Engine(SimulatedModel(simulated), SimulatedSynthesizer(simulated))
+    agents = read_agents(folder, 0)
+    reload = Reload(agents, engine, EngineSettings(profile="simulated"), {})
+    folder.rename(tmp_path / "elsewhere")
+    outcome = await reload.read()
+    assert "holds no agent" in outcome.refused[0].error
+    assert list(agents) == ["desk"]
