@@ -158,6 +158,7 @@ def test_a_route_to_an_agent_that_there_is_not_stops_the_start(capsys: pytest.Ca
 # Before a call
 
 
+@pytest.mark.slow
 async def test_who_is_asked_chooses_agent_and_variables(
     serve: Serve, dial: Dial, in_thread: InThread, agents: dict[str, Any], receiver: Receiver
 ) -> None:
@@ -188,10 +189,11 @@ async def test_who_is_asked_chooses_agent_and_variables(
     assert not [line for line in server.other_output if PASSWORD in line]
 
 
+@pytest.mark.slow
 async def test_whatever_goes_wrong_with_the_question_the_call_goes_on(
     serve: Serve, in_thread: InThread, agents: dict[str, Any], receiver: Receiver
 ) -> None:
-    settings = quick() | {key: agents[key] for key in ("agents", "call.agent")} | {"hooks.before_call_ms": 1000}
+    settings = quick() | {key: agents[key] for key in ("agents", "call.agent")} | {"hooks.before_call_ms": 5000}
     server = await in_thread(serve, settings | hooks(receiver.url(user=USER)))
     wrong = [{"agent": "nobody"}, {"agents": "x"}, b"<html>", b"x" * 40_000, 302, 500, None]
     for number, answer in enumerate(wrong):
@@ -246,7 +248,8 @@ async def test_who_is_asked_may_refuse(
 # After a call
 
 
-async def test_the_end_of_a_call_is_told_with_what_the_dialogue_has_filled(
+@pytest.mark.slow
+async def test_the_end_of_a_call_is_told_and_answered_with_its_costs(
     serve: Serve, dial: Dial, in_thread: InThread, agents: dict[str, Any], receiver: Receiver
 ) -> None:
     receiver.answers = [{"cost_micros": 12_000, "cost_currency": "EUR"}]
@@ -339,8 +342,7 @@ async def test_a_server_that_is_killed_between_end_and_delivery_delivers_later(
 
     await until(lambda: (on.call, "broken_off") in told(), 40)
     first = receiver.asked[0].headers["voxline-delivery"]
-    [pending] = (await in_thread(Api(again).get, "/hooks/deliveries", status="pending"))["deliveries"]
-    assert (pending["id"], pending["attempts"]) == (first, 1)  # it is the dead server's, for a minute
+    # For a minute it is the dead server's.
     assert (await in_thread(Api(again).post, f"/hooks/deliveries/{first}/resend")).status_code == 200
     await until(lambda: (ended.call, "ended") in told(), 40)
 

@@ -96,7 +96,8 @@ class InboundCalls:
         """It rings while somebody is asked what becomes of it. Its place is reserved meanwhile."""
         if not self._admission.reserve(call.id):
             return Refusal(486, "no capacity", _LATER)
-        call.ringing(now_ms)
+        with suppress(CommandError):  # cancelled meanwhile
+            call.ringing(now_ms)
         task = asyncio.get_running_loop().create_task(self._screen(screening, invited, call, trunk), name="screen")
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)

@@ -4,13 +4,10 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from telephony.records.call_id import first_id, show
+from telephony.records.call_id import first_id
 from telephony.records.database import Database
-from telephony.records.deliveries import call_of, delivery_id, shown
-from telephony.records.outbox import LEASE_MS, Delivery
+from telephony.records.outbox import LEASE_MS
 from telephony.records.store import Store
 from tests.telephony.records.calls import MORNING_MS, call
 
@@ -121,30 +118,3 @@ async def test_pages(store: Store) -> None:
     assert [each.created - MORNING_MS for each in await store.outbox.find("pending", page[1].id, 9)] == [3, 2, 1]
     assert await store.outbox.find("failed", None, 9) == []
     assert not await store.outbox.resend(5, NOW)
-
-
-@given(st.integers(0, 2**63 - 1))
-def test_ids_of_deliveries_lead_to_their_calls(number: int) -> None:
-    assert call_of(delivery_id(number)) == call_of(show(number)) == number
-
-
-@given(st.text())
-def test_anything_else_leads_nowhere(text: str) -> None:
-    number = call_of(text)
-    assert number is None or show(number) in text
-
-
-def test_what_is_shown_holds_nothing_that_was_said() -> None:
-    delivery = Delivery(5, "here", "pending", {"day": "Monday"}, 0, 1000, 1, 500, 503, "503: an error")
-    assert shown(delivery) == {
-        "id": "after-0000000000000005",
-        "call": "0000000000000005",
-        "event": "after_call",
-        "status": "pending",
-        "attempts": 1,
-        "created": "1970-01-01T00:00:00.000+00:00",
-        "tried": "1970-01-01T00:00:00.500+00:00",
-        "due": "1970-01-01T00:00:01.000+00:00",
-        "answer": 503,
-        "error": "503: an error",
-    }

@@ -17,6 +17,7 @@ from telephony.cli.main import main
 from telephony.lines.outbound_call import TOKEN_FILE
 from telephony.server.agents import read_agents
 from telephony.server.reload import Reload
+from tests.simulated import quick
 from tests.telephony.records.calls import NASTY
 from tests.waiting import until
 
@@ -48,6 +49,14 @@ async def server(serve: Serve, in_thread: InThread, tmp_path: Path) -> Any:
     )
 
 
+@pytest.fixture
+async def simulated(serve: Serve, in_thread: InThread, tmp_path: Path) -> Any:
+    """The same with the simulated engine."""
+    write(tmp_path, "desk", "Old desk.")
+    write(tmp_path, "bakery", "Old bakery.")
+    return await in_thread(serve, quick() | {"agents": str(tmp_path), "call.agent": "desk", "records.mode": "off"})
+
+
 class Api:
     def __init__(self, server: Any) -> None:
         token = (server.data / TOKEN_FILE).read_text().strip()
@@ -71,6 +80,7 @@ async def greeted(server: Any, dial: Dial, in_thread: InThread, **parameters: st
     return phone, said["text"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 async def test_running_calls_keep_their_agent_and_the_next_has_the_new_one(
     server: Any, dial: Dial, in_thread: InThread, tmp_path: Path
@@ -121,9 +131,9 @@ async def test_a_broken_file_is_refused_with_its_line_and_the_old_one_stays(
 
 
 async def test_an_agent_that_a_setting_names_cannot_be_removed(
-    server: Any, in_thread: InThread, tmp_path: Path
+    simulated: Any, in_thread: InThread, tmp_path: Path
 ) -> None:
-    api = Api(server)
+    api = Api(simulated)
     for name in ("desk", "bakery"):
         (tmp_path / f"{name}.yaml").rename(tmp_path / f"{name}.off")
     outcome = await in_thread(api.reload)
@@ -136,12 +146,12 @@ async def test_an_agent_that_a_setting_names_cannot_be_removed(
 
 
 async def test_by_signal_and_by_command(
-    server: Any, in_thread: InThread, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    simulated: Any, in_thread: InThread, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path, "bakery", "New bakery.")
-    server.process.send_signal(signal.SIGHUP)
-    await in_thread(server.wait_for, "agents read anew", 60, read=["bakery"], unchanged=1)
-    command = ["reload", "--url", server.url, "--data", str(server.data)]
+    simulated.process.send_signal(signal.SIGHUP)
+    await in_thread(simulated.wait_for, "agents read anew", 60, read=["bakery"], unchanged=1)
+    command = ["reload", "--url", simulated.url, "--data", str(simulated.data)]
     assert await in_thread(main, command) == 0
     assert capsys.readouterr().out == "unchanged: bakery, desk\n"
     (tmp_path / "bakery.yaml").write_text(f"name: bakery\n{NASTY!r}: 5\n")
@@ -151,8 +161,8 @@ async def test_by_signal_and_by_command(
     assert out.replace("\n", "").isprintable()
 
 
-async def test_without_the_token_nothing_is_read(server: Any, in_thread: InThread) -> None:
-    async with httpx.AsyncClient(base_url=server.url) as http:
+async def test_without_the_token_nothing_is_read(simulated: Any, in_thread: InThread) -> None:
+    async with httpx.AsyncClient(base_url=simulated.url) as http:
         assert (await http.post("/api/agents/reload")).status_code == 401
         assert (await http.get("/api/agents")).status_code == 401
 
@@ -178,8 +188,8 @@ async def test_until_everything_is_ready_calls_begin_with_the_old_ones(tmp_path:
     for name in ("desk", "bakery"):
         write(tmp_path, name, "Old.")
     agents, gate = read_agents(tmp_path, 0), Gate()
-    simulated = SimulatedSettings()
-    engine = Engine(SimulatedModel(simulated), SimulatedSynthesizer(simulated), learners=(gate,))
+    settled = SimulatedSettings()
+    engine = Engine(SimulatedModel(settled), SimulatedSynthesizer(settled), learners=(gate,))
     agents.forgotten = engine.forget
     settings = EngineSettings.model_validate({"profile": "simulated"})
     reload = Reload(agents, engine, settings, {"desk": "call.agent"})
@@ -212,8 +222,8 @@ async def test_a_folder_that_is_gone_changes_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "agents"
     folder.mkdir()
     write(folder, "desk", "Old.")
-    simulated = SimulatedSettings()
-    engine = Engine(SimulatedModel(simulated), SimulatedSynthesizer(simulated))
+    settled = SimulatedSettings()
+    engine = Engine(SimulatedModel(settled), SimulatedSynthesizer(settled))
     agents = read_agents(folder, 0)
     reload = Reload(agents, engine, EngineSettings(profile="simulated"), {})
     folder.rename(tmp_path / "elsewhere")
