@@ -33,7 +33,8 @@ OWN_FIELDS = ("heard", "this", "that")  # what single texts of a dialogue fill i
 FAILED_REQUESTS = "failed_requests.jsonl"  # what callers asked for and a tool could not do, for a person to follow up
 
 
-def _dialable(number: str) -> str:
+def dialable(number: str) -> str:
+    """The same, if a caller can be transferred to it. Raises ValueError."""
     if not _NUMBER.fullmatch(number):
         raise ValueError('a number is in E.164 ("+15550100123") or a SIP address ("sip:desk@example.com")')
     return number
@@ -63,7 +64,7 @@ def _plain_text(text: str) -> str:
 
 _TimeZone = Annotated[str, AfterValidator(_zone)]
 _Number = Annotated[
-    str, AfterValidator(_dialable), WithJsonSchema({"type": "string", "pattern": f"^(?:{_NUMBER.pattern})$"})
+    str, AfterValidator(dialable), WithJsonSchema({"type": "string", "pattern": f"^(?:{_NUMBER.pattern})$"})
 ]
 _FileName = Annotated[
     str, AfterValidator(_plain_file), WithJsonSchema({"type": "string", "pattern": f"^{_FILE.pattern}$"})

@@ -228,7 +228,7 @@ def _embedded(settings: EngineSettings, agents: Agents, moonshine: "MoonshineRec
     from agent.engine.embedded.synthesizer import EspeakSynthesizer  # noqa: PLC0415
 
     model, recognizer = DialogueModel(agents), moonshine or _pocketsphinx(settings, agents)
-    return Engine(model, EspeakSynthesizer(), recognizer, learners=(model, recognizer))
+    return Engine(model, EspeakSynthesizer(), recognizer, instructable=False, learners=(model, recognizer))
 
 
 def _pocketsphinx(settings: EngineSettings, agents: Agents) -> "PocketsphinxRecognizer":
@@ -240,7 +240,8 @@ def _pocketsphinx(settings: EngineSettings, agents: Agents) -> "PocketsphinxReco
 def _simulated(settings: EngineSettings, agents: Agents) -> Engine:
     from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer  # noqa: PLC0415
 
-    engine = Engine(SimulatedModel(settings.simulated), SimulatedSynthesizer(settings.simulated))
+    model, synthesizer = SimulatedModel(settings.simulated), SimulatedSynthesizer(settings.simulated)
+    engine = Engine(model, synthesizer, instructable=False)
     moonshine = _moonshine(settings, agents, "all speech over the agent ends its reply")
     if moonshine is None:
         return engine

@@ -29,6 +29,15 @@ class ToolRun(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
+class Act(msgspec.Struct, frozen=True):
+    """What an operator has done with a call."""
+
+    at: int  # Unix time in ms
+    who: str
+    act: str  # say, instruct, press, transfer, hangup, recording, takeover, giveback
+    details: dict[str, Any] = {}  # without words, numbers and keys as far as the log has none
+
+
 class CallRecord(msgspec.Struct, frozen=True):
     """The state of one call. `seq` counts its states: a later one replaces an earlier one whole."""
 
@@ -76,6 +85,7 @@ class CallRecord(msgspec.Struct, frozen=True):
     transcript: tuple[Turn, ...] = ()  # empty where log.words is off
     tools: tuple[ToolRun, ...] = ()
     fields: dict[str, str] = {}  # what the dialogue has filled, for hooks.after_call only: not stored with the call
+    acts: tuple[Act, ...] = ()  # of operators
 
     @property
     def over(self) -> bool:
@@ -85,5 +95,5 @@ class CallRecord(msgspec.Struct, frozen=True):
 
 # Kept beside each other: a list of calls needs the first, and what people said is long.
 TEXTS = ("transcript", "tools")
-FIELDS = tuple(field for field in CallRecord.__struct_fields__ if field not in (*TEXTS, "fields"))
+FIELDS = tuple(field for field in CallRecord.__struct_fields__ if field not in (*TEXTS, "acts", "fields"))
 COSTS = ("cost_micros", "cost_currency")  # of a row, filled in by others; a state of the call leaves them alone

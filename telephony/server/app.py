@@ -41,6 +41,7 @@ from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.hooks_api import HooksApi
 from telephony.server.http.access import Access, guard
+from telephony.server.live_api import LiveApi
 from telephony.server.reload import Reload
 from telephony.server.ticker import Ticker
 from telephony.tapes.tapes import Tapes
@@ -98,6 +99,7 @@ class App:
         self._api = CallsApi(self._token)
         self._hooks_api = HooksApi(self._token)
         self._agents_api = AgentsApi(self.agents, self._token)
+        self._live = LiveApi(self.shared.live, self._token)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
@@ -114,6 +116,7 @@ class App:
             routes=[
                 *twilio.routes(),
                 *self._control.routes(),
+                *self._live.routes(),
                 *self._api.routes(),
                 *self._agents_api.routes(),
                 *self._hooks_api.routes(),
@@ -229,6 +232,7 @@ class App:
             self.sip.drain()
         logger.info("draining", extra={"calls": self.admission.active})
         await self.calls.drain()
+        self.shared.live.close()
 
     # Requests for what does not exist
 

@@ -29,5 +29,5 @@ def with_fallback(
         FallbackSynthesizer(models.synthesizer, embedded.synthesizer, voice),
         recognizer,
         models.transcribes_in_background,
-        tuple(fallback),
+        learners=tuple(fallback),
     )
