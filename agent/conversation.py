@@ -37,9 +37,11 @@ class Conversation:
         keys: str = "",
         parties: Parties = NOBODY,
         started_s: float = 0.0,
+        known_as: str = "",
     ) -> None:
         """`on_engine` is told what the engine is asked for and what it gives; `keys` are pressed before the greeting;
-        `parties` are who calls whom; `started_s` is now, in Unix time."""
+        `parties` are who calls whom; `started_s` is now, in Unix time; `known_as` is the engine's name for the agent,
+        if that is another than its own."""
         self.session = Session(call, agent.name, settings, agent.transfers, keys, parties=parties, started_s=started_s)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
@@ -54,6 +56,7 @@ class Conversation:
             recognition=settings.recognition,
             emit=self._from_engine,
             log=log,
+            known_as=known_as,
         )
 
     def start(self, *, wide: bool = False) -> None:

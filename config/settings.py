@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -26,11 +26,13 @@ from config import strict_yaml
 from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
+from config.hooks import HooksSettings
 from config.parties import Numbers
 from config.sip import SipSettings
 from config.sources import SettingsSource, describe, merged, nested
 from config.stream import StreamSettings
 from config.streaming import RecognitionSettings, TargetsSettings, aliases
+from config.traces import TracesSettings
 
 HERE = Path(__file__).parent
 DEFAULT_FILE = HERE / "voxline.yaml"
@@ -173,19 +175,13 @@ class RecordsSettings(Group):
     keep_days: int = Field(default=0, ge=0, le=36_500)
 
 
-class TracesSettings(Group):
-    """Traces for OpenTelemetry."""
+def _number(pattern: object) -> object:
+    if isinstance(pattern, int):
+        raise ValueError('put the number in quotes, such as "+31201234567": without them YAML reads a figure')
+    return pattern
 
-    url: str = Field(default="", pattern=r"^(https?://[^?#\s]+)?$")
-    header: SecretStr = SecretStr("")
 
-    @field_validator("header")
-    @classmethod
-    def _header(cls, value: SecretStr) -> SecretStr:
-        text = value.get_secret_value()
-        if text and not (":" in text and text.isprintable() and text.isascii()):
-            raise ValueError("a header is wanted: its name, a colon, its value")
-        return value
+Pattern = Annotated[str, BeforeValidator(_number), Field(pattern=r"^(?:[^\s@<>\"*;]{1,128}\*?|\*)$")]
 
 
 class Settings(BaseSettings):
@@ -212,8 +208,10 @@ class Settings(BaseSettings):
     recording: RecordingSettings = RecordingSettings()
     records: RecordsSettings = RecordsSettings()
     traces: TracesSettings = TracesSettings()
+    hooks: HooksSettings = HooksSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
+    routes: dict[Pattern, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -254,6 +252,12 @@ class Settings(BaseSettings):
                 "server.public_url: with twilio.auth_token or shared_keys, signatures are checked against it; "
                 "set it to what Twilio calls, such as https://voice.example.com"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_outbox(self) -> Self:
+        if self.hooks.tells_after and self.records.mode == "off":
+            raise ValueError("hooks.after_call: it waits with the calls on record; set records.mode: on")
         return self
 
     @model_validator(mode="after")

@@ -51,12 +51,15 @@ class Generation:
         recognition: RecognitionSettings,
         emit: Callable[[e.Event], None],
         log: Log,
+        known_as: str = "",
     ) -> None:
+        """`known_as` is the engine's name for the agent, if that is another than its own."""
         self.room = asyncio.Event()  # set while the line wants more audio
         self.room.set()
         self.wide = False  # whether the line is wide-band: its audio is at 16 kHz as well
         self._call = call
         self._agent = agent
+        self._known_as = known_as or agent.name
         self._engine = engine
         self._tools = tools
         self._settings = settings
@@ -81,7 +84,7 @@ class Generation:
         block = SpeechBlock(
             self._utterance_id(command.utterance),
             self._call,
-            self._agent.name,
+            self._known_as,
             command.pcm,
             command.expect,
             command.over,
@@ -209,13 +212,20 @@ class Generation:
         self._replies.pop(reply, None)
         self._emit(e.ReplyFailed(reply, str(cause)))
 
-    async def _understand(self, command: e.StartReply) -> ReplyRequest:
-        if self._engine.recognizer is None or command.utterance is None or self._engine.transcribes_in_background:
+    def _request(self, command: e.StartReply) -> ReplyRequest:
+        """As the engine is asked: by its own name for the agent."""
+        if command.request.agent == self._known_as:
             return command.request
+        return msgspec.structs.replace(command.request, agent=self._known_as)
+
+    async def _understand(self, command: e.StartReply) -> ReplyRequest:
+        request = self._request(command)
+        if self._engine.recognizer is None or command.utterance is None or self._engine.transcribes_in_background:
+            return request
         transcript = await self._finish(self._engine.recognizer, command.utterance)
         found = transcript
         self._emit(e.CallerSaid(command.reply, found.text, found.meaning, found.complete, found.may_go_on))
-        return msgspec.structs.replace(command.request, transcript=transcript.text)
+        return msgspec.structs.replace(request, transcript=transcript.text)
 
     async def _transcribe(self, utterance: int) -> None:
         if self._engine.recognizer is None:

@@ -53,6 +53,9 @@ class Metrics:
         self.recordings = Counter(
             "voxline_recordings", "Recordings finished, by whether they are whole", ["outcome"], registry=self.registry
         )
+        self.hooks = Counter(
+            "voxline_hooks", "Requests of hooks, by what came of them", ["hook", "outcome"], registry=self.registry
+        )
         self.records_failures = Counter(
             "voxline_records_failures", "Failed attempts to store calls", registry=self.registry
         )

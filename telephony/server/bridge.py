@@ -68,9 +68,12 @@ class Bridge(Listener):
         line: Line,
         agent: AgentSettings,
         on_closed: Callable[["Bridge"], None],
+        *,
         keys: str = "",
+        known_as: str = "",
     ) -> None:
-        """`keys` are pressed before the greeting."""
+        """`keys` are pressed before the greeting; `known_as` is the engine's name for the agent, if that is another
+        than its own."""
         self._shared = shared
         self.line = line
         self._on_closed = on_closed
@@ -109,11 +112,13 @@ class Bridge(Listener):
             keys=keys,
             parties=line.parties,
             started_s=started.timestamp(),
+            known_as=known_as,
         )
         self._vad = shared.vad.open(self._probability)
         self._call: CallLog | None = None
         if shared.calls:
             self._call = shared.calls.open(line, agent.name, _now_ms(), self._tape.name if self._tape else "")
+            self._call.filled = self._conversation.session.memory.filled
         self._by: By = "agent"  # who has decided what the line is told
         self.live = self._show(agent, round(1000 * started.timestamp()))
 
@@ -152,7 +157,7 @@ class Bridge(Listener):
         self._recorder = Recorder(words=full)
         self._begun_s = time.monotonic()
         more: dict[str, Any] = {"transfers": agent.transfers, "keys": keys if full else ""}
-        more["parties"] = line.parties.known("full" if full else settings.log.numbers)
+        more["parties"] = line.parties if full else line.parties.known(settings.log.numbers)
         tape = self._shared.tapes.open(line.call_id)
         when = started.isoformat(timespec="milliseconds")
         tape.write(msgspec.json.encode(header(line.call_id, agent.name, when, VERSION, settings, **more)) + b"\n")

@@ -18,6 +18,7 @@ from telephony.lines.ending import HangUp, Transfer
 from telephony.lines.exceptions import ProtocolError
 from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
+from telephony.server.agents import Agents, Edition
 from telephony.server.bridge import Shared
 from telephony.server.calls import SPARE_LINES, Calls
 from telephony.timing.figures import Figures
@@ -46,7 +47,8 @@ class Desk:
         )
         self.admission = Admission(2, 60, time.monotonic)
         self.outcomes = Outcomes(60, time.monotonic)
-        self.calls = Calls(self.shared, AGENTS, self.admission, self.outcomes)
+        agents = Agents(Edition(agent, name) for name, agent in AGENTS.items())
+        self.calls = Calls(self.shared, agents, self.admission, self.outcomes)
 
     def join(self, call_id: str) -> QuietLine:
         """A line that has opened, with its conversation."""

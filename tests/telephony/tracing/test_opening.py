@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from config.exceptions import SettingsError
-from config.settings import TracesSettings, load_settings
+from config.settings import load_settings
+from config.traces import TracesSettings
 from telephony.tracing.opening import open_traces
 
 
