@@ -65,12 +65,13 @@ class Line(Protocol):
 
     call_id: str
     log: Log
-    carrier: str  # twilio, sip
+    carrier: str  # twilio, sip, browser
     trunk: str = ""  # its name, if the call is a trunk's
     outbound: bool = False  # whether we called
     parties: Parties = NOBODY  # who calls whom
     rate: int  # Hz of the audio for `play`: 8000, or 16000 on a wide-band line; settled when the listener starts
     carries_keys: bool  # whether it was agreed to send the caller's keys beside the audio
+    shows: bool = False  # whether `show` wants to be called
     takes_back_ms: float = 0.0  # for how long what was `sent` may still be taken back
 
     listener: Listener | None
@@ -127,6 +128,9 @@ class Line(Protocol):
 
     def transfer(self, number: str) -> None:
         """Connect the caller with `number`. That ends our part of the call, or is reported as `transfer_failed`."""
+
+    def show(self, kind: str, **fields: Any) -> None:
+        """Something for the caller's own eyes, on a line that has a page: see docs/browser.md."""
 
     def fail(self, error: Exception) -> None:
         """This call has hit a bug of ours: log it and end the call as failed."""

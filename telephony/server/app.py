@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent.engine.base import Engine
@@ -23,6 +23,7 @@ from config.agent import load_agents
 from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.lines.admission import Admission
+from telephony.lines.browser.service import BrowserService
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
@@ -33,11 +34,13 @@ from telephony.recordings.recordings import Recordings
 from telephony.records.call_records import CallRecords
 from telephony.server.api import CallsApi
 from telephony.server.bridge import Shared
+from telephony.server.browser_tokens import BrowserTokens
 from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
+from telephony.server.softphone.page import Softphone
 from telephony.server.ticker import Ticker
 from telephony.tapes.tapes import Tapes
 
@@ -73,6 +76,9 @@ class App:
         self.sip: SipService | None = None
         if settings.sip.enabled:
             self.sip = SipService(settings, self.agents, self.calls, admission=self.admission, metrics=self.metrics)
+        self._browser: BrowserService | None = None
+        if settings.calls_from_pages:
+            self._browser = BrowserService(settings, self.calls, admission=self.admission, refusals=self.refusals)
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._api = CallsApi(self._token)
@@ -93,6 +99,7 @@ class App:
                 *twilio.routes(),
                 *self._control.routes(),
                 *self._api.routes(),
+                *self._phone(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
@@ -102,6 +109,13 @@ class App:
         )
         asgi.router.redirect_slashes = False  # behind a proxy they would lead to the wrong place, silently
         return asgi
+
+    def _phone(self) -> list[BaseRoute]:
+        """What a phone in a web page needs."""
+        if self._browser is None:
+            return []
+        tokens = BrowserTokens(self._settings, self.agents, self._browser.grants, self._token)
+        return [*self._browser.routes(), *tokens.routes(), *Softphone(self._settings.browser.origins).routes()]
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -153,6 +167,8 @@ class App:
         """Close everything that calls have used; a part that hangs or fails does not keep the others from closing."""
         if self.sip:
             await self._ended("SIP", self.sip.stop())
+        if self._browser:
+            await self._ended("the browsers' calls", self._browser.stop())
         if self.shared.calls:  # before the tapes' writer, which it may still ask for something
             await self._ended("the calls' writer", asyncio.to_thread(self.shared.calls.stop))
         tapes, recordings, parts = self.shared.tapes, self.shared.recordings, self.shared.engine.parts()

@@ -28,6 +28,7 @@ from telephony.recordings.recording import Recording
 from telephony.recordings.recordings import Recordings
 from telephony.records.call_log import CallLog
 from telephony.records.call_records import CallRecords
+from telephony.server.page_events import PageEvents
 from telephony.tapes.tapes import TapeFile, Tapes
 
 VERSION = version("voxline")
@@ -94,6 +95,7 @@ class Bridge(Listener):
             parties=line.parties,
             started_s=started.timestamp(),
         )
+        self._page = PageEvents(line, words=shared.settings.log.words) if line.shows else None
         self._vad = shared.vad.open(self._probability)
         self._call: CallLog | None = None
         if shared.calls:
@@ -242,6 +244,8 @@ class Bridge(Listener):
 
     def _command(self, command: e.Command) -> None:
         line = self.line
+        if self._page:
+            self._page.told(command, self._conversation.session.state)
         match command:
             case e.Play():
                 line.play(command.reply, command.wide or command.pcm, command.marks)
@@ -314,6 +318,8 @@ class Bridge(Listener):
             histogram = self._shared.metrics.reply_audio if reply > 1 else self._shared.metrics.first_audio
             took_s = time.monotonic() - decided
             histogram.observe(took_s)
+            if self._page:
+                self._page.answers(reply, 1000 * took_s)
             if self._call:
                 self._call.answer_begins(reply, 1000 * took_s)
 

@@ -77,8 +77,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 def parse(message: str | bytes) -> Text | Frame:
     """One message from a page. Raises ProtocolError."""
-    if isinstance(message, bytes):
-        return _frame(message)
+    if not isinstance(message, str):
+        return _frame(bytes(message))
     if len(message) > MAX_TEXT:
         raise ProtocolError(CloseCode.TOO_BIG, f"a text message longer than {MAX_TEXT} characters")
     try:
