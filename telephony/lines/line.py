@@ -1,6 +1,6 @@
 """What every carrier's line offers, and what it reports to its listener. Audio is mono 16-bit PCM."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from config.logging import Log
@@ -71,7 +71,9 @@ class Line(Protocol):
     parties: Parties = NOBODY  # who calls whom
     rate: int  # Hz of the audio for `play`: 8000, or 16000 on a wide-band line; settled when the listener starts
     carries_keys: bool  # whether it was agreed to send the caller's keys beside the audio
-    shows: bool = False  # whether `show` wants to be called
+    show: Callable[..., None] | None = (
+        None  # shows the caller's own page a kind of thing and its fields: docs/browser.md
+    )
     takes_back_ms: float = 0.0  # for how long what was `sent` may still be taken back
 
     listener: Listener | None
@@ -128,9 +130,6 @@ class Line(Protocol):
 
     def transfer(self, number: str) -> None:
         """Connect the caller with `number`. That ends our part of the call, or is reported as `transfer_failed`."""
-
-    def show(self, kind: str, **fields: Any) -> None:
-        """Something for the caller's own eyes, on a line that has a page: see docs/browser.md."""
 
     def fail(self, error: Exception) -> None:
         """This call has hit a bug of ours: log it and end the call as failed."""

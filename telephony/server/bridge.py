@@ -95,7 +95,7 @@ class Bridge(Listener):
             parties=line.parties,
             started_s=started.timestamp(),
         )
-        self._page = PageEvents(line, words=shared.settings.log.words) if line.shows else None
+        self._page = PageEvents(line.show, words=shared.settings.log.words) if line.show else None
         self._vad = shared.vad.open(self._probability)
         self._call: CallLog | None = None
         if shared.calls:

@@ -67,7 +67,7 @@ class BrowserTokens:
         try:
             wanted = msgspec.json.decode(body or b"{}", type=_Wanted)
             checked(wanted.keys or "1")
-        except (ValueError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, ValueError) as error:
             return refused(request, 400, "%s", error)
         agent = wanted.agent or self._settings.call.agent
         if agent not in self._agents:

@@ -17,7 +17,7 @@ from config.stream import StreamSettings
 from telephony.lines.browser.caller_audio import CallerAudio
 from telephony.lines.browser.connection import Connection
 from telephony.lines.browser.ear_record import EarRecord
-from telephony.lines.browser.messages import Frame, HangUp, Key, Resume, Start, Stopped, parse, text
+from telephony.lines.browser.messages import Frame, HangUp, Key, Stopped, Text, parse, text
 from telephony.lines.browser.speaker import ANSWER_MS, Speaker
 from telephony.lines.browser.taped_audio import TapedAudio
 from telephony.lines.close_codes import CloseCode
@@ -40,7 +40,7 @@ class BrowserCall(Line):
         self.carrier = "browser"
         self.rate = WIDE.hz
         self.carries_keys = True
-        self.shows = True
+        self.show = self._show
         self.ending = Ending()
         self.log = Log(logging.getLogger("voxline.call"), {"call": call_id})
         self.listener: Listener | None = None
@@ -154,7 +154,7 @@ class BrowserCall(Line):
             return
         try:
             parsed = parse(message)
-            if type(parsed) is Frame:  # 50 times a second; everything else is rare
+            if isinstance(parsed, Frame):  # 50 times a second; everything else is rare
                 self._frame(parsed)
             else:
                 self._text(parsed)
@@ -189,7 +189,7 @@ class BrowserCall(Line):
         if self.caller.received > self._allowed:
             raise ProtocolError(CloseCode.POLICY_VIOLATION, f"audio more than {ahead_s:g} s ahead of time")
 
-    def _text(self, message: Start | Resume | Key | HangUp | Stopped) -> None:
+    def _text(self, message: Text) -> None:
         listener = self.listener
         assert listener is not None
         match message:
@@ -222,7 +222,7 @@ class BrowserCall(Line):
                     self.listener.sent_first_audio(block.reply)
             yield block.pack()
 
-    def show(self, kind: str, **fields: Any) -> None:
+    def _show(self, kind: str, **fields: Any) -> None:
         """See Line."""
         message = text(kind, **fields)
         if self._connection:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import suppress
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -105,13 +106,12 @@ class Connection:
                 return
             on_message(content)
 
-    def _content(self, message: dict[str, object]) -> str | bytes | None:
+    def _content(self, message: MutableMapping[str, Any]) -> str | bytes | None:
         if message["type"] == "websocket.disconnect":
-            self._theirs = int(str(message.get("code", CloseCode.NO_STATUS))), str(message.get("reason") or "")
+            self._theirs = message.get("code", CloseCode.NO_STATUS), message.get("reason") or ""
             return None
         text = message.get("text")
-        content = message.get("bytes", b"") if text is None else text
-        assert isinstance(content, str | bytes)
+        content: str | bytes = message.get("bytes", b"") if text is None else text
         return content
 
     async def _send(self, due: Due) -> None:

@@ -82,9 +82,10 @@ def parse(message: str | bytes) -> Text | Frame:
     if len(message) > MAX_TEXT:
         raise ProtocolError(CloseCode.TOO_BIG, f"a text message longer than {MAX_TEXT} characters")
     try:
-        return _decoder.decode(message)
+        parsed: Text = _decoder.decode(message)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ProtocolError(CloseCode.INVALID_DATA, f"no message of a page: {error}") from None
+    return parsed
 
 
 def _frame(message: bytes) -> Frame:

@@ -1,6 +1,7 @@
 """A call as a web page makes it: asks for a token, talks over the socket, comes back after losing it."""
 
 import asyncio
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -76,7 +77,8 @@ class SimulatedBrowserCall(PhoneCall):
     async def _welcome(self, socket: Socket) -> None:
         """Wait until the call begins. Raises CallFailed where it is refused."""
         assert self._ended is not None
-        await asyncio.wait([self._welcomed, self._ended], timeout=WELCOME_S, return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [self._welcomed, self._ended]
+        await asyncio.wait(either, timeout=WELCOME_S, return_when=asyncio.FIRST_COMPLETED)
         if not self._welcomed.done():
             raise CallFailed(f"refused with {socket.close_code}: {socket.close_reason or 'no reason'}")
         assert self._stream is not None

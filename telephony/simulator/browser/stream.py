@@ -102,6 +102,7 @@ class BrowserTalk(Talk):
             return
         self._arrived(block, now)
         self._queue += block.pcm
+        self._schedule(block.pcm, now)
 
     def _arrived(self, block: Block, now: int) -> None:
         if self.first_media is None:
@@ -123,14 +124,16 @@ class BrowserTalk(Talk):
         pcm = bytes(self._queue[: 2 * samples])
         if pcm:
             del self._queue[: len(pcm)]
-            self._play(pcm, begin)
+            self._keep(pcm)
             self._heard += len(pcm) // 2
             if not self._queue:
                 self._dry_since = begin + len(pcm) // 2 // WIDER
 
-    def _play(self, pcm: bytes, at: int) -> None:
+    def _keep(self, pcm: bytes) -> None:
         if self._keep_audio:
             self.played.append((self._heard, pcm))
+
+    def _schedule(self, pcm: bytes, at: int) -> None:
         payload = g711.encode(self._downsampler.downsample(pcm[: len(pcm) // 4 * 4]))
         try:
             self.ear.schedule(self.playback.play(payload, at), payload)
@@ -146,8 +149,11 @@ class BrowserTalk(Talk):
         dropped = len(self._queue) // 2 // WIDER
         self._queue.clear()
         self._dry_since = None
+        self.playback.clear(now)
+        self.ear.clear(now)
         if fade:
-            self._play(fade, self._clock)
+            self._keep(fade)
+            self._schedule(fade, now)
         self.epoch = epoch
         self.runner.cleared(now)
         self.clears.append(Cleared(at=now, audio_at=self.frames_sent * FRAME_MS * SAMPLES_PER_MS, dropped=dropped))
