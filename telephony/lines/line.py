@@ -71,9 +71,7 @@ class Line(Protocol):
     parties: Parties = NOBODY  # who calls whom
     rate: int  # Hz of the audio for `play`: 8000, or 16000 on a wide-band line; settled when the listener starts
     carries_keys: bool  # whether it was agreed to send the caller's keys beside the audio
-    show: Callable[..., None] | None = (
-        None  # shows the caller's own page a kind of thing and its fields: docs/browser.md
-    )
+    show: Callable[..., None] | None = None  # tells the caller's own page something: its kind, and fields
     takes_back_ms: float = 0.0  # for how long what was `sent` may still be taken back
 
     listener: Listener | None

@@ -142,7 +142,8 @@ class BrowserCall(Line):
 
     def _welcome(self, connection: Connection) -> None:
         speaker = self.speaker
-        connection.put(text("welcome", call=self.call_id, key=self.key, rate=self.rate, epoch=speaker.epoch))
+        more = {"key": self.key, "rate": self.rate, "resume_ms": round(1000 * self._resume_s)}
+        connection.put(text("welcome", call=self.call_id, epoch=speaker.epoch, **more))
         if speaker.stopping:
             connection.put(text("clear", epoch=speaker.epoch))
 
