@@ -58,6 +58,7 @@ class Speaker:
         self._begin = 0  # of the reply
         self._marks: deque[tuple[int, int, float]] = deque()  # position, reply, ms of it
         self._later: list[_Later] = []
+        self._answered = 0  # the last epoch of which it has told where it fell silent
         self._dropped = False  # what is kept is forgotten once the browser has stopped
         self._news_ms = 0.0  # when the ear's position last came
         self._stamps: deque[tuple[int, float]] = deque(maxlen=MAX_STAMPS)  # sent up to where, when
@@ -119,15 +120,24 @@ class Speaker:
         return self._advance(told.heard)
 
     def stopped(self, told: Stopped) -> bytes:
-        """It has fallen silent: gives the audio that it has heard since, with the fade. Raises ProtocolError."""
-        if told.epoch != self.epoch:
-            return b""  # it was told again meanwhile
+        """It has fallen silent: gives the audio that it has heard since, with the fade. Raises ProtocolError.
+
+        Each answer counts once, in case a page sends it again on another socket, and also those before the last: each
+        may have a fade of its own.
+        """
+        unanswered = self.epoch - self._answered & 0xFFFF
+        number = told.epoch - self._answered & 0xFFFF
+        if not 0 < number <= unanswered:
+            return b""
         most = min(FADE, self._sent - told.heard)
-        if not self.stopping or not (self._heard <= told.heard <= self._sent and told.fade <= most):
+        if not (self._heard <= told.heard <= self._sent and told.fade <= most):
             reason = f"stopped after {told.heard} and {told.fade} samples, of the {self._sent} sent"
             raise ProtocolError(CloseCode.INVALID_DATA, reason)
         heard = self._advance(told.heard) + self._split_fade(told.fade)
         self._sent = self._heard
+        self._answered = told.epoch
+        if number < unanswered:
+            return heard  # it was told again meanwhile
         self.stopping_since_ms = inf
         if self._heard > self._begin:
             self._played(self.reply, (self._heard - self._begin) / PER_MS)

@@ -51,7 +51,7 @@ class SimulatedBrowserCall(PhoneCall):
         self._socket = self._new_socket()
         await self._socket.open(self._headers(), OPEN_TIMEOUT_S)
         resume = messages.text("resume", call=self._stream.call, key=self._stream.key)
-        self._socket.send([resume.encode()])
+        self._socket.send([resume.encode(), *(answer.encode() for answer in self._stream.answers)])
 
     async def _converse(self) -> None:
         self._expect_end()

@@ -48,6 +48,7 @@ class BrowserTalk(Talk):
         self.epoch = 0
         self.played: list[tuple[int, bytes]] = []  # position, PCM16; where audio is kept
         self.said: list[dict[str, object]] = []  # everything that was shown
+        self.answers: list[str] = []  # to the last `clear`s, to be sent again on another socket
         self._queue = bytearray()  # PCM16 not yet heard
         self._heard = 0
         self._clock = 0  # samples of 8 kHz up to which the ear has heard
@@ -157,4 +158,5 @@ class BrowserTalk(Talk):
         self.epoch = epoch
         self.runner.cleared(now)
         self.clears.append(Cleared(at=now, audio_at=self.frames_sent * FRAME_MS * SAMPLES_PER_MS, dropped=dropped))
-        return messages.text("stopped", epoch=epoch, heard=self._heard, fade=count)
+        self.answers = [*self.answers[-7:], messages.text("stopped", epoch=epoch, heard=self._heard, fade=count)]
+        return self.answers[-1]

@@ -13,6 +13,7 @@ let resumeMs = 5000;
 let lostAt = 0; // when the socket was lost; 0: it is there
 let stalledAt = 0;
 let over = false;
+let answers = []; // to `clear`, of this connection; sent again on the next, for they may be lost
 
 const tell = (type, detail = {}) => self.postMessage({ type, detail });
 
@@ -39,6 +40,7 @@ function connect() {
   mine.onopen = () => {
     stalledAt = 0;
     say(call ? { type: "resume", call, key } : { type: "start", token, version: VERSION });
+    answers.forEach(say);
   };
   mine.onmessage = ({ data }) => {
     if (mine !== socket) return;
@@ -82,8 +84,13 @@ function play(data) {
 }
 
 function fromWorklet(data) {
-  if (data.stopped) say({ type: "stopped", ...data.stopped });
+  if (data.stopped) stopped({ type: "stopped", ...data.stopped });
   else if (call && !lostAt && socket.readyState === WebSocket.OPEN) send(data);
+}
+
+function stopped(answer) {
+  answers = [...answers.slice(-7), answer];
+  say(answer);
 }
 
 function send({ pcm, sequence, heard, received, epoch, dry }) {
