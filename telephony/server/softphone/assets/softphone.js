@@ -48,7 +48,6 @@ function row(kind) {
   item.className = kind;
   talk.append(item);
   find("nothing").hidden = true;
-  item.scrollIntoView({ block: "nearest" });
   return item;
 }
 
@@ -57,6 +56,7 @@ function part(item, name, text) {
   span.className = name;
   span.textContent = text;
   item.append(span);
+  talk.scrollTop = talk.scrollHeight;
 }
 
 function said({ role, text, interrupted }) {

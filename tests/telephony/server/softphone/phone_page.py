@@ -1,10 +1,10 @@
 """A phone page in a real Chromium, whose caller is scripted: sounds played at set times in place of a microphone."""
 
+import asyncio
 import base64
 import io
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import soundfile
 from playwright.async_api import Page, async_playwright
 
 from telephony.simulator.voices import CallerVoice
+from tests.waiting import until
 
 CHROMIUM = "/usr/bin/chromium"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
@@ -41,8 +42,6 @@ MICROPHONE = """
     source.start();
     return over.then(() => buffer.duration);
   };
-  const Real = window.Worker;
-  window.sockets = [];
 })();
 """
 
@@ -95,10 +94,12 @@ class PhonePage:
 
 
 @asynccontextmanager
-async def phone_page(*, dark: bool = False, width: int = 1100, scripted: bool = True) -> AsyncGenerator[PhonePage]:
+async def phone_page(
+    *, dark: bool = False, width: int = 1100, scripted: bool = True, options: tuple[str, ...] = ()
+) -> AsyncGenerator[PhonePage]:
     """A page in a browser of its own."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, *options])
         try:
             size: Any = {"width": width, "height": 850}
             page = await browser.new_page(viewport=size, color_scheme="dark" if dark else "light")
@@ -109,6 +110,50 @@ async def phone_page(*, dark: bool = False, width: int = 1100, scripted: bool = 
             await browser.close()
 
 
-def screenshot(folder: Path, name: str) -> Path:
-    """Where a screenshot goes."""
-    return folder / f"{name}.png"
+class Relay:
+    """A network between page and server that can be cut."""
+
+    def __init__(self, url: str) -> None:
+        self._to = url.rpartition(":")[2]
+        self._open = True
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> str:
+        """The address to use in place of the server's."""
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> None:
+        """Break all connections, and let none through until `mend`."""
+        self._open = False
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        """The network is back."""
+        self._open = True
+
+    async def stop(self) -> None:
+        """End everything."""
+        self.cut()
+        assert self._server
+        self._server.close()
+        await until(lambda: not self._writers)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._open:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", int(self._to))
+        self._writers |= {writer, far_writer}
+        await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
+        self._writers -= {writer, far_writer}
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        with suppress(OSError):
+            writer.close()
