@@ -19,6 +19,7 @@ from telephony.lines.browser.grants import Grant, Grants, TooMany
 from telephony.lines.browser.service import PATH
 from telephony.lines.request_body import read_body
 from telephony.server.control_token import ControlToken
+from telephony.server.http.access import from_here
 
 MAX_BYTES = 4096  # of a request
 RETRY_S = 60
@@ -55,7 +56,8 @@ class BrowserTokens:
     def _may_call(self, request: Request) -> bool:
         """Whether the request comes from voxline's own page, in the browser of somebody who may call. Who signs in
         elsewhere than on this machine is to be asked for here."""
-        return not self._settings.secured and request.headers.get("origin") == _own_origin(request)
+        own = request.headers.get("origin") == f"http://{request.headers.get('host', '')}"
+        return not self._settings.secured and own and from_here(request)
 
     async def _issue(self, request: Request) -> Response:
         if not self._may_call(request) and (refusal := self._token.stranger(request)):
@@ -80,7 +82,3 @@ class BrowserTokens:
             return answer
         issued = _Issued(token, self._grants.lifetime_s)
         return Response(msgspec.json.encode(issued), 201, {"Cache-Control": "no-store"}, media_type="application/json")
-
-
-def _own_origin(request: Request) -> str:
-    return f"{request.url.scheme}://{request.headers.get('host', '')}"

@@ -94,9 +94,11 @@ class BrowserCall(Line):
         try:
             await self._over.wait()
         finally:
-            if self.listener:
-                await self.listener.closed()
-            self._say_goodbye()
+            try:
+                if self.listener:
+                    await self.listener.closed()
+            finally:
+                self._say_goodbye()
 
     # Sockets
 

@@ -136,6 +136,8 @@ class BrowserService:
     async def _carry(self, call: BrowserCall) -> None:
         try:
             await call.run()
+        except Exception as error:
+            call.log.error("call failed: %s", error, exc_info=error)
         finally:
             del self._calls[call.call_id]
             self._registry.leave(call)

@@ -52,7 +52,7 @@ class Access:
         if self._metrics_token:
             given = connection.headers.get("authorization", "").encode("latin-1")
             return hmac.compare_digest(given, f"Bearer {self._metrics_token}".encode())
-        return _from_here(connection)
+        return from_here(connection)
 
 
 def guard(access: Access) -> Middleware:
@@ -74,7 +74,7 @@ class _Guard:
             await refusal(scope, receive, send)
 
 
-def _from_here(connection: HTTPConnection) -> bool:
+def from_here(connection: HTTPConnection) -> bool:
     """Whether the request comes from a program on this machine. A local proxy that adds no header is recognized by its
     Host alone."""
     client, headers = connection.client, connection.headers

@@ -49,6 +49,10 @@ def test_a_foreign_page_gets_none(open_server: Any, origin: str) -> None:
     assert ask(open_server, Origin=origin).status_code in (401, 403)
 
 
+def test_nor_does_the_own_page_through_a_proxy(open_server: Any) -> None:
+    assert ask(open_server, Origin=open_server.url, **{"X-Forwarded-For": "192.0.2.1"}).status_code == 401
+
+
 def test_without_an_origin_the_control_token_is_needed(open_server: Any) -> None:
     assert ask(open_server).status_code == 401
     assert ask(open_server, **bearer(open_server)).status_code == 201

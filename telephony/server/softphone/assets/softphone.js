@@ -16,6 +16,9 @@ const ADVICE = {
   busy: "All lines are busy. Try again in a few minutes.",
   unreachable: "The server cannot be reached. Is voxline running?",
   lost: "The connection was lost and did not come back.",
+  "no-microphone": "There is no microphone. Connect one and start the call again.",
+  "microphone-denied": "This page may not use the microphone. Allow it in the browser, beside the address, and start the call again.",
+  "microphone-busy": "The microphone is in use by another program. Close that and start the call again.",
 };
 const FLOOR_DB = -60;
 
@@ -66,7 +69,7 @@ function said({ role, text, interrupted }) {
   if (interrupted) part(item, "note", "interrupted");
   if (role === "agent" && latency) {
     const { silence_ms, answer_ms } = latency;
-    part(item, "note", `${silence_ms + answer_ms} ms: ${silence_ms} of silence, ${answer_ms} to answer`);
+    part(item, "note", `answered after ${silence_ms + answer_ms} ms: ${silence_ms} of silence, ${answer_ms} to answer`);
     latency = null;
   }
 }
@@ -112,6 +115,7 @@ async function start() {
   talk.replaceChildren();
   find("nothing").hidden = false;
   latency = null;
+  setMuted(false);
   try {
     await phone.start();
   } catch {

@@ -78,7 +78,9 @@ export class VoxlinePhone extends EventTarget {
     try {
       check();
       await this.#openAudio();
-      await this.#openSocket(await this.#token());
+      const token = await this.#token();
+      if (this.#ended) return; // hung up meanwhile
+      await this.#openSocket(token);
       await this.#openMicrophone();
     } catch (error) {
       const known = error instanceof PhoneError ? error : new PhoneError("unsupported", String(error));
