@@ -128,7 +128,7 @@ class StreamCall(Line):
             if self._note:
                 self._note(out="media", reply=reply, position=round(heard_ms * SAMPLES_PER_MS), in_ms=0, ulaw=ulaw)
         if self._sent:
-            self._sent.paused(heard_ms, g711.encode(fade))
+            self._sent.paused(reply, heard_ms, g711.encode(fade))
         self._wake.set()
         return heard_ms
 
@@ -282,7 +282,7 @@ class StreamCall(Line):
                     else:
                         ulaw = g711.encode(item)
                         if self._sent:  # before a pause can take it back
-                            self._sent.block(ulaw, position, max(0.0, plays_ms - now_ms), dry_ms)
+                            self._sent.block(self.playout.reply, ulaw, position, max(0.0, plays_ms - now_ms), dry_ms)
                         dry_ms = 0.0
                         await self._send_text(self.stream.media(ulaw))
                         self._note_audio(ulaw, position, max(0.0, plays_ms - now_ms))
