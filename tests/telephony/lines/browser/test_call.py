@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from agent.engine.base import Engine, SpeakRequest, Speech
 from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer, Word
@@ -124,6 +125,33 @@ async def test_of_an_interrupted_reply_the_history_has_what_was_heard(
         await one.closed()
     ended = sum(number * WORD_MS - 20 <= heard_ms for number in range(1, 41))
     assert ended - 1 <= len(words) <= ended
+
+
+async def test_the_recording_has_the_agent_as_it_was_heard(
+    tmp_path: Any, page: Callable[..., Awaitable[Page]], made: list[bytes]
+) -> None:
+    async with here(tmp_path, **{"recording.mode": "all", "recording.format": "wav"}) as (app, url):
+        one = await page(url)
+        one.hold()
+        line = line_of(app)
+        await until(lambda: one.ear.heard > 16_000)
+        line.pause(1)
+        await until(lambda: not line.speaker.stopping)
+        at = one.ear.heard
+        await asyncio.sleep(0.1)
+        line.resume(1)
+        await until(lambda: one.of("said"))
+        await one.say("hang_up")
+        await one.closed()
+        [file] = await until(lambda: list(tmp_path.glob("recordings/*.wav")))
+    agent = soundfile.read(file, dtype="int16")[0][:, 1]
+    heard = np.trim_zeros(agent)
+    whole = np.frombuffer(b"".join(made), "<i2")
+    before = round(at / 16) * 16 - 640  # from the pause on it is faded
+    assert heard[:before].tolist() == np.trim_zeros(whole)[:before].tolist()
+    assert heard[-32_000:].tolist() == np.trim_zeros(whole)[-32_000:].tolist()
+    silent = np.flatnonzero(heard[before:-32_000] == 0)
+    assert len(silent) > 16 * 60
 
 
 async def test_a_transfer_reaches_nobody_and_the_call_goes_on(
