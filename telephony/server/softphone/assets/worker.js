@@ -2,8 +2,8 @@
 
 const VERSION = 1;
 const FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1011, 1013]); // close codes after which nothing goes on
-const MOST_UNSENT = 64_000; // bytes, 2 s of audio: what a network cannot take is dropped, and silence for the server
-const STALLED_MS = 3000; // a connection that takes nothing for so long is given up
+const MOST_UNSENT = 32_000; // bytes, 1 s of audio: what a network cannot take is dropped, and silence for the server
+const STALLED_MS = 2000; // a connection that takes nothing for so long is given up
 const RETRY_MS = 250;
 const CALLER = 16; // bytes before the caller's audio
 const AGENT = 8; // bytes before the agent's
@@ -121,14 +121,20 @@ function abandon() {
 function closed(code, reason) {
   if (over || !call || FINAL.has(code)) return finish(code, reason);
   if (!lostAt) {
-    lostAt = performance.now();
+    const since = (lostAt = performance.now());
+    setTimeout(() => lostAt === since && giveUp(), resumeMs); // also on a network that answers nothing at all
     tell("reconnecting");
     connect();
-  } else if (performance.now() - lostAt > resumeMs) {
-    finish(code, reason);
   } else {
-    setTimeout(connect, RETRY_MS);
+    setTimeout(() => over || connect(), RETRY_MS);
   }
+}
+
+function giveUp() {
+  const late = socket;
+  socket = null;
+  late?.close();
+  finish(1006, "");
 }
 
 function finish(code, reason) {

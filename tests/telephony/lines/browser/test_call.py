@@ -31,7 +31,7 @@ from tests.simulated import quick
 from tests.telephony.lines.browser.client import Page
 from tests.waiting import running, until
 
-WORD_MS = 200
+WORD_MS = 100
 
 
 class Noisy(SimulatedSynthesizer):
@@ -149,8 +149,8 @@ async def test_the_recording_has_the_agent_as_it_was_heard(
     whole = np.frombuffer(b"".join(made), "<i2")
     before = round(at / 16) * 16 - 640  # from the pause on it is faded
     assert heard[:before].tolist() == np.trim_zeros(whole)[:before].tolist()
-    assert heard[-32_000:].tolist() == np.trim_zeros(whole)[-32_000:].tolist()
-    silent = np.flatnonzero(heard[before:-32_000] == 0)
+    assert heard[-8000:].tolist() == np.trim_zeros(whole)[-8000:].tolist()
+    silent = np.flatnonzero(heard[before:-8000] == 0)
     assert len(silent) > 16 * 60
 
 
@@ -233,6 +233,7 @@ async def test_a_booking_with_a_barge_in_and_a_goodbye(serve: Callable[..., Any]
     assert replay_all([server.data / "tapes"]) == 0
 
 
+@pytest.mark.slow
 async def test_a_simulated_page_comes_back(tmp_path: Any, made: list[bytes]) -> None:
     script = Script(name="dropped", timeout_ms=20_000, steps=["wait", "hang_up"])
     async with here(tmp_path, **{"tape.mode": "full"}) as (app, url):

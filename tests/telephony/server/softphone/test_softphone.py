@@ -107,6 +107,20 @@ async def test_a_busy_page_loses_nothing(talker: Any) -> None:
     assert line["frames"] > 75
 
 
+async def test_a_page_that_is_closed_or_left_has_hung_up(talker: Any) -> None:
+    async with phone_page() as one:
+        await one.call(talker.url)
+        await one.until_state("speaking")
+        await one.page.reload()
+        line = await ended(talker)
+        assert (line["reason"], line["outcome"]) == ("the page was closed", "hangup")
+        await one.page.click("#call")
+        await one.until_state("speaking")
+        await one.page.close()
+    line = await ended(talker)
+    assert line["reason"] == "the page was closed"
+
+
 async def test_keys_and_mute_by_hand_and_by_keyboard(talker: Any) -> None:
     async with phone_page() as one:
         await one.call(talker.url)
