@@ -139,7 +139,8 @@ async def test_a_page_that_comes_back_in_time_goes_on(server: Any, page: Open, i
     assert one.ear.heard > heard
     await one.say("hang_up")
     ended = await in_thread(server.wait_for, "ended", call=one.call)
-    assert (ended["resumed"], ended["gaps"], ended["gap_ms"]) == (1, 1, 500)
+    assert (ended["resumed"], ended["gaps"]) == (1, 1)
+    assert ended["gap_ms"] >= 500  # and what was on its way
 
 
 async def test_what_is_shown_meanwhile_is_not_lost(server: Any, page: Open, in_thread: InThread) -> None:
