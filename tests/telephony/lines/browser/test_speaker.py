@@ -1,5 +1,7 @@
 """The agent's audio on its way to a browser: every sample heard once, however often it is paused."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,46 +19,68 @@ def ramp(samples: int, start: int = 1) -> bytes:
 
 
 class Line:
-    """A speaker and the browser at its other end, with a delay each way in ticks of 10 ms."""
+    """A speaker and the browser at its other end. `delays` are those of messages, in ticks of 10 ms, over and over;
+    none overtakes another."""
 
-    def __init__(self, delay: int = 0) -> None:
+    def __init__(self, *delays: int) -> None:
         self.played: list[tuple[int, float]] = []
         self.speaker = Speaker(lambda reply, ms: self.played.append((reply, ms)))
         self.ear = Ear()
         self.now_ms = 0.0
         self.recorded = b""
-        self._delay = delay
+        self._delays = cycle(delays or (0,))
         self._down: list[tuple[float, object]] = []
         self._up: list[tuple[float, object]] = []
+        self._answers: list[Stopped] = []
+        self._connected = True
 
     def pause(self) -> float:
         """The conversation pauses."""
         heard_ms = self.speaker.pause(self.now_ms)
-        self._down.append((self.now_ms, self.speaker.epoch))
+        self._send(self._down, self.speaker.epoch)
         return heard_ms
+
+    def break_off(self) -> None:
+        """The socket is lost, with all that is on its way; the page comes back with another."""
+        self._down.clear()
+        self._up.clear()
+        self._connected = False
+        self.tick(3)
+        self._connected = True
+        for answer in self._answers:
+            self._send(self._up, answer)
+        self._answers.clear()
+        self.speaker.stop(self.now_ms)
+        self._send(self._down, self.speaker.epoch)
 
     def tick(self, ticks: int = 1) -> None:
         """10 ms pass."""
         for _ in range(ticks):
-            self._down += [(self.now_ms, block) for block in self.speaker.take(self.now_ms)]
+            for block in self.speaker.take(self.now_ms) if self._connected else ():
+                self._send(self._down, block)
             self.now_ms += 10
             self.ear.play(10 * PER_MS)
             for message in self._arrived(self._down):
                 if isinstance(message, int):
-                    self._up.append((self.now_ms, self.ear.clear(message)))
+                    self._answers.append(self.ear.clear(message))
+                    self._send(self._up, self._answers[-1])
                 else:
                     self.ear.take(message)
-            if self.now_ms % 20 == 0:
-                self._up.append((self.now_ms, self.ear.told))
+            if self.now_ms % 20 == 0 and self._connected:
+                self._send(self._up, self.ear.told)
             for message in self._arrived(self._up):
                 if isinstance(message, Stopped):
                     self.recorded += self.speaker.stopped(message)
                 else:
                     self.recorded += self.speaker.acknowledge(message, self.now_ms)
 
-    def _arrived(self, way: list[tuple[float, object]]) -> list:
-        arrived = [message for at, message in way if at + 10 * self._delay <= self.now_ms]
-        way[:] = [item for item in way if item[0] + 10 * self._delay > self.now_ms]
+    def _send(self, way: list[tuple[float, object]], message: object) -> None:
+        arrives = self.now_ms + 10 * next(self._delays)
+        way.append((max(arrives, way[-1][0]) if way else arrives, message))
+
+    def _arrived(self, way: list[tuple[float, object]]) -> list[object]:
+        arrived = [message for at, message in way if at <= self.now_ms]
+        way[:] = [item for item in way if item[0] > self.now_ms]
         return arrived
 
 
@@ -85,6 +109,34 @@ def test_every_sample_is_heard_once_whenever_it_is_paused(
     assert [ms for _, ms in line.played] == sorted(ms for _, ms in line.played)
 
 
+@settings(max_examples=100)
+@given(
+    delays=st.lists(st.integers(0, 12), min_size=1, max_size=7),
+    samples=st.integers(2, 16_000).map(lambda n: 2 * n),
+    steps=st.lists(st.sampled_from(["pause", "resume", "break"]) | st.integers(1, 40), max_size=12),
+)
+def test_nor_does_a_broken_socket_or_a_bad_network_lose_or_repeat_one(
+    delays: list[int], samples: int, steps: list[str | int]
+) -> None:
+    line, whole = Line(*delays), ramp(samples)
+    line.speaker.add(1, whole, [samples / PER_MS])
+    for step in [*steps, "resume"]:
+        match step:
+            case "pause":
+                line.pause()
+            case "resume":
+                line.speaker.resume()
+            case "break":
+                line.break_off()
+            case int():
+                line.tick(step)
+    line.tick(samples // 160 + 400)
+    assert line.ear.heard == samples
+    assert [line.ear.sum[position] for position in range(samples)] == np.frombuffer(whole, "<i2").tolist()
+    assert line.played[-1] == (1, samples / PER_MS)
+    assert not line.speaker.stopping
+
+
 @settings(max_examples=40)
 @given(delay=st.integers(0, 8), before=st.integers(1, 50))
 def test_after_a_drop_the_next_reply_follows_what_was_heard(delay: int, before: int) -> None:
@@ -105,7 +157,7 @@ def test_after_a_drop_the_next_reply_follows_what_was_heard(delay: int, before: 
 
 
 def test_what_a_pause_tells_becomes_exact() -> None:
-    line = Line(delay=3)
+    line = Line(3)
     line.speaker.add(1, ramp(32_000), [2000.0])
     line.tick(41)
     certain = line.pause()
