@@ -13,7 +13,7 @@ let resumeMs = 5000;
 let lostAt = 0; // when the socket was lost; 0: it is there
 let stalledAt = 0;
 let over = false;
-let answers = []; // to `clear`, of this connection; sent again on the next, for they may be lost
+let answers = []; // the last ones to `clear`: sent again on the next connection, for they may be lost with this one
 
 const tell = (type, detail = {}) => self.postMessage({ type, detail });
 

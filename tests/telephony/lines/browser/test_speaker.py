@@ -47,9 +47,8 @@ class Line:
         self._connected = False
         self.tick(3)
         self._connected = True
-        for answer in self._answers:
+        for answer in self._answers[-8:]:
             self._send(self._up, answer)
-        self._answers.clear()
         self.speaker.stop(self.now_ms)
         self._send(self._down, self.speaker.epoch)
 
