@@ -40,6 +40,7 @@ from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
+from telephony.server.live_api import LiveApi
 from telephony.server.softphone.page import Softphone
 from telephony.server.ticker import Ticker
 from telephony.tapes.tapes import Tapes
@@ -82,6 +83,7 @@ class App:
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._api = CallsApi(self._token)
+        self._live = LiveApi(self.shared.live, self._token)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
@@ -98,6 +100,7 @@ class App:
             routes=[
                 *twilio.routes(),
                 *self._control.routes(),
+                *self._live.routes(),
                 *self._api.routes(),
                 *self._phone(),
                 *health.routes(),
@@ -208,6 +211,7 @@ class App:
             self.sip.drain()
         logger.info("draining", extra={"calls": self.admission.active})
         await self.calls.drain()
+        self.shared.live.close()
 
     # Requests for what does not exist
 

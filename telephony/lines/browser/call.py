@@ -21,7 +21,7 @@ from telephony.lines.browser.messages import Frame, HangUp, Key, Stopped, Text, 
 from telephony.lines.browser.speaker import ANSWER_MS, Speaker
 from telephony.lines.browser.taped_audio import TapedAudio
 from telephony.lines.close_codes import CloseCode
-from telephony.lines.ending import End, Ending, Failed, Outcome
+from telephony.lines.ending import By, End, Ending, Failed, Outcome
 from telephony.lines.ending import HangUp as HungUp
 from telephony.lines.exceptions import ProtocolError
 from telephony.lines.keypad import Way
@@ -60,7 +60,7 @@ class BrowserCall(Line):
         self._first_audio_of = 0
         self._note: Callable[..., None] | None = None  # for the tape
         self._taped = TapedAudio()
-        self._record: EarRecord | None = None
+        self._record: EarRecord | None = None  # for the recording, and for whoever listens in
         self._resumed = 0
 
     def summary(self) -> dict[str, str | int]:
@@ -263,12 +263,25 @@ class BrowserCall(Line):
         pcm = tones(keys, self.rate)
         self.play(reply, pcm, [len(pcm) / 2 / WIDE.per_ms])
 
-    def hang_up(self, *, failed: bool = False) -> None:
+    def hang_up(self, *, failed: bool = False, by: By = "agent") -> None:
         """See Line."""
         outcome = Failed() if failed else HungUp()
-        self._finish(End("the agent hung up", failed, CloseCode.NORMAL, by="agent"), outcome)
+        self._finish(End(f"the {by} hung up", failed, CloseCode.NORMAL, by=by), outcome)
 
-    def transfer(self, number: str) -> None:  # noqa: ARG002
+    @property
+    def takes_transfer(self) -> bool:
+        """See Line."""
+        return False
+
+    def recent(self, ms: int) -> bytes:
+        """See Line."""
+        return self.speaker.playing(ms)
+
+    def report_sent(self, *, on: bool) -> None:
+        """See Line."""
+        self._record = EarRecord(self.listener) if on and self.listener else None
+
+    def transfer(self, number: str, *, by: By = "agent") -> None:  # noqa: ARG002
         """See Line. Nobody can be reached from a page, which the agent is told once it waits for it."""
         asyncio.get_running_loop().call_soon(self._transfer_fails)
 

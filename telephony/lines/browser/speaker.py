@@ -169,6 +169,10 @@ class Speaker:
             self._stamps.append((self._sent, now_ms))
         return blocks
 
+    def playing(self, ms: int) -> bytes:
+        """What the browser has and has not yet played, PCM16, at most `ms` of it."""
+        return b"" if self.stopping else bytes(self._audio[: 2 * min(self._sent - self._heard, ms * PER_MS)])
+
     def offset(self, position: int) -> int:
         """Of a position, the samples since the reply began."""
         return position - self._begin

@@ -4,7 +4,7 @@
  * rectangles that explain themselves when the mouse is over them.
  */
 
-const STATES = ["idle", "listening", "processing", "speaking", "interrupted", "hold", "connecting", "ended"];
+const STATES = ["idle", "listening", "processing", "speaking", "interrupted", "hold", "taken_over", "connecting", "ended"];
 const WAITS = {
   decide: "silence → decided",
   answer: "decided → heard",

@@ -187,6 +187,18 @@ def test_the_first_audio_leaves_at_once_and_no_more_than_the_lead() -> None:
     assert not line.speaker.wants(0.0)
 
 
+def test_a_meter_sees_what_is_being_played() -> None:
+    line = Line()
+    assert line.speaker.playing(250) == b""
+    line.speaker.add(1, ramp(64_000), [])
+    assert line.speaker.playing(250) == b""
+    line.speaker.take(0.0)
+    assert line.speaker.playing(50) == ramp(800)
+    assert line.speaker.playing(250) == ramp(1600)
+    line.speaker.pause(0.0)
+    assert line.speaker.playing(250) == b""
+
+
 @pytest.mark.parametrize("delay", [0, 5, 15])
 def test_the_ear_never_runs_dry_and_is_never_far_behind(delay: int) -> None:
     line = Line(delay)
