@@ -12,6 +12,7 @@ NAMES = {
     State.INTERRUPTED: "paused",
     State.HOLD: "on hold",
     State.CONNECTING: "connecting",
+    State.TAKEN_OVER: "person",
     State.ENDED: "ended",
 }
 

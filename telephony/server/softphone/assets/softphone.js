@@ -9,6 +9,7 @@ const STATES = {
   speaking: "Speaking",
   paused: "Paused: you are talking",
   connecting: "Connecting you",
+  person: "A person is with you",
   ended: "Call over",
 };
 const ADVICE = {

@@ -27,7 +27,7 @@ export class PhoneError extends Error {
  * One call at a time. Events, each with a `detail`:
  *
  *   phase         {phase}: idle, connecting, on, reconnecting
- *   state         {state}: listening, thinking, speaking, paused (of the agent)
+ *   state         {state}: listening, thinking, speaking, paused, connecting (of the agent), person: an operator has taken over
  *   said          {role, text, interrupted}: a turn of the caller or the agent; text is null where the server logs no words
  *   interrupted   the caller has talked over the agent
  *   latency       {silence_ms, answer_ms}: from the caller's last word to the decision, and to the first audio

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from telephony.lines.browser.messages import Heard, pack
+from telephony.lines.outbound_call import TOKEN_FILE
 from tests.simulated import quick
 from tests.telephony.lines.browser.client import Page, token
 from tests.waiting import until
@@ -210,6 +212,20 @@ async def test_who_finds_no_place_is_told_busy(server: Any, page: Open, in_threa
         if one.call:
             await one.say("hang_up")
             await one.closed()
+
+
+async def test_an_operator_takes_over_and_hangs_up(server: Any, page: Open) -> None:
+    one = await page(server.url)
+    one.hold()
+    await until(lambda: one.ear.heard > 1600)
+    token = (server.data / TOKEN_FILE).read_text().strip()
+    async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as http:
+        for act in ("takeover", "hangup"):
+            answer = await http.post(f"{server.url}/api/calls/{one.call}/{act}", json={})
+            assert answer.status_code == 200, answer.text
+    assert await one.closed() == (1000, "the operator hung up")
+    assert "person" in [message["state"] for message in one.of("state")]
+    assert one.of("clear")
 
 
 @pytest.mark.slow
