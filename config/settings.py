@@ -23,6 +23,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as NotJson
 
 from config import strict_yaml
+from config.browser import BrowserSettings
 from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
@@ -199,6 +200,7 @@ class Settings(BaseSettings):
     call: CallSettings = CallSettings()
     twilio: TwilioSettings = TwilioSettings()
     sip: SipSettings = SipSettings()
+    browser: BrowserSettings = BrowserSettings()
     playout: PlayoutSettings = PlayoutSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     turn: TurnSettings = TurnSettings()
@@ -239,6 +241,11 @@ class Settings(BaseSettings):
     def secured(self) -> bool:
         """Whether webhooks must prove that they come from Twilio."""
         return bool(self.twilio.auth_token.get_secret_value() or self.twilio.shared_keys)
+
+    @property
+    def calls_from_pages(self) -> bool:
+        """Whether web pages may call: our own as long as only this machine can, otherwise those of browser.origins."""
+        return self.browser.enabled and (not self.secured or bool(self.browser.origins))
 
     @model_validator(mode="after")
     def _closed_by_default(self) -> Self:

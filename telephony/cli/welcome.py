@@ -10,6 +10,8 @@ def welcome(settings: Settings, urls: Iterable[str], sip_ports: Mapping[str, int
     """Some lines of text. `urls` are where HTTP listens, `sip_ports` where SIP does, by transport."""
     url = next(iter(urls))
     lines = [f"voxline {version('voxline')} answers calls.", f"  try it    voxline call {url}"]
+    if settings.calls_from_pages:
+        lines.append(f"  phone     {url}/browser/ in a browser")
     if settings.secured:
         lines.append(f"  Twilio    {settings.server.public_url}/twilio/voice (webhook, HTTP POST)")
     for transport, port in sip_ports.items():

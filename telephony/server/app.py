@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent.engine.base import Engine
@@ -23,6 +23,7 @@ from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.hooks.hooks import Hooks
 from telephony.lines.admission import Admission
+from telephony.lines.browser.service import BrowserService
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
@@ -35,6 +36,7 @@ from telephony.server.agents import named_agents, read_agents
 from telephony.server.agents_api import AgentsApi
 from telephony.server.api import CallsApi
 from telephony.server.bridge import VERSION, Shared
+from telephony.server.browser_tokens import BrowserTokens
 from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
@@ -44,6 +46,7 @@ from telephony.server.http.access import Access, guard
 from telephony.server.live_api import LiveApi
 from telephony.server.reload import Reload
 from telephony.server.runtime_settings import RuntimeSettings
+from telephony.server.softphone.page import Softphone
 from telephony.server.streaming_api import StreamingApi
 from telephony.server.ticker import Ticker
 from telephony.server.trial import TrialCalls
@@ -100,6 +103,9 @@ class App:
                 metrics=self.metrics,
                 screening=screening,
             )
+        self._browser: BrowserService | None = None
+        if settings.calls_from_pages:
+            self._browser = BrowserService(settings, self.calls, admission=self.admission, refusals=self.refusals)
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._api = CallsApi(self._token)
@@ -130,6 +136,7 @@ class App:
                 *self._api.routes(),
                 *self._agents_api.routes(),
                 *self._hooks_api.routes(),
+                *self._phone(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
@@ -139,6 +146,13 @@ class App:
         )
         asgi.router.redirect_slashes = False  # behind a proxy they would lead to the wrong place, silently
         return asgi
+
+    def _phone(self) -> list[BaseRoute]:
+        """What a phone in a web page needs."""
+        if self._browser is None:
+            return []
+        tokens = BrowserTokens(self._settings, self.agents, self._browser.grants, self._token)
+        return [*self._browser.routes(), *tokens.routes(), *Softphone(self._settings.browser.origins).routes()]
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -197,6 +211,8 @@ class App:
             await self._ended("SIP", self.sip.stop())
         if self._hooks:
             await self._ended("the hooks", asyncio.to_thread(self._hooks.stop))
+        if self._browser:
+            await self._ended("the browsers' calls", self._browser.stop())
         if self.shared.calls:  # before the tapes' writer, which it may still ask for something
             await self._ended("the calls' writer", asyncio.to_thread(self.shared.calls.stop))
         tapes, recordings, parts = self.shared.tapes, self.shared.recordings, self.shared.engine.parts()

@@ -33,6 +33,7 @@ from telephony.recordings.recordings import Recordings
 from telephony.records.call_log import CallLog
 from telephony.records.call_record import Act
 from telephony.records.call_records import CallRecords
+from telephony.server.page_events import PageEvents
 from telephony.tapes.tapes import TapeFile, Tapes
 from telephony.timing.call_timing import CallTiming
 from telephony.timing.figures import Figures
@@ -114,6 +115,7 @@ class Bridge(Listener):
             started_s=started.timestamp(),
             known_as=known_as,
         )
+        self._page = PageEvents(line.show, words=shared.settings.log.words) if line.show else None
         self._vad = shared.vad.open(self._probability)
         self._call: CallLog | None = None
         if shared.calls:
@@ -321,6 +323,8 @@ class Bridge(Listener):
 
     def _command(self, command: e.Command) -> None:
         line = self.line
+        if self._page:
+            self._page.told(command, self._conversation.session.state)
         match command:
             case e.Play():
                 line.play(command.reply, command.wide or command.pcm, command.marks)
@@ -403,6 +407,8 @@ class Bridge(Listener):
             took_s = time.monotonic() - decided
             histogram.observe(took_s)
             self.live.answer_begins(reply, 1000 * took_s)
+            if self._page:
+                self._page.answers(reply, 1000 * took_s)
             if self._call:
                 self._call.answer_begins(reply, 1000 * took_s)
 

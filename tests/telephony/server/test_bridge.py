@@ -94,6 +94,7 @@ class Line:
         self.log = Log(logging.getLogger("test"), {})
         self.rate = rate
         self.carries_keys = False
+        self.show = None
         self.accepted = True
         self.outcome: Outcome = HangUp()
         self.played: list[bytes] = []
