@@ -13,7 +13,7 @@ Values = dict[str, Any]
 Path = tuple[str | int, ...]
 
 SECRETS = ("auth_token", "metrics_token", "api_key", "password")
-SECRET_GROUPS = ("sip.users", "twilio.shared_keys", "records.url")
+SECRET_GROUPS = ("sip.users", "twilio.shared_keys", "records.url", "console.users")
 
 
 class SettingsSource(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Calls on record over HTTP, under /api/calls: list, export, show, delete.
 
-Every request carries the server's token (control_token.py). Errors are JSON: {"error": "..."}.
+Who may is decided by the gate (sign_in/gate.py). Errors are JSON: {"error": "..."}.
 """
 
 from collections.abc import AsyncGenerator
@@ -17,7 +17,8 @@ from telephony.records.database import StoreError
 from telephony.records.eraser import EraseError
 from telephony.records.export import FORMATS, export, shown
 from telephony.records.text import clean, json_text
-from telephony.server.control_token import ControlToken
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.person import Role
 
 MAX_ID = 128  # characters of a call's id in the log
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -26,9 +27,9 @@ MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 class CallsApi:
     """The endpoints of one server."""
 
-    def __init__(self, token: ControlToken) -> None:
+    def __init__(self, gate: Gate) -> None:
         self.calls: CallRecords | None = None  # once the server is up; None: records.mode is off
-        self._token = token
+        self._gate = gate
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -40,7 +41,7 @@ class CallsApi:
         ]
 
     async def _list(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         try:
             wanted = self._filter(request)
@@ -52,7 +53,7 @@ class CallsApi:
         return _json({"calls": [shown(row) for row in page], "next": after})
 
     async def _export(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         kind = request.query_params.get("format", "json")
         try:
@@ -66,24 +67,24 @@ class CallsApi:
         return StreamingResponse(_joined(first, text), headers=headers, media_type=MEDIA_TYPES[kind])
 
     async def _show(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         try:
             rows = await self._known().get(_name(request))
         except _ERRORS as error:
             return self._failed(request, error)
         if not rows:
-            return self._token.refused(request, 404, "there is no such call")
+            return self._gate.refused(request, 404, "there is no such call")
         return _json(shown(rows[0]))
 
     async def _delete(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.ADMIN), Response):
             return refusal
         try:
             count = await self._known().delete(_name(request))
         except _ERRORS as error:
             return self._failed(request, error)
-        return _json({"deleted": count}) if count else self._token.refused(request, 404, "there is no such call")
+        return _json({"deleted": count}) if count else self._gate.refused(request, 404, "there is no such call")
 
     def _known(self) -> CallRecords:
         if self.calls is None:
@@ -99,11 +100,11 @@ class CallsApi:
     def _failed(self, request: Request, error: Exception) -> Response:
         match error:
             case FilterError():
-                return self._token.refused(request, 400, "%s", error)
+                return self._gate.refused(request, 400, "%s", error)
             case EraseError():
-                return self._token.refused(request, 409, "%s", error)
+                return self._gate.refused(request, 409, "%s", error)
             case _:
-                return self._token.refused(request, 503, "%s", error)
+                return self._gate.refused(request, 503, "%s", error)
 
 
 _ERRORS = (FilterError, EraseError, StoreError)

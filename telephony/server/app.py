@@ -4,14 +4,14 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent.engine.base import Engine
@@ -38,6 +38,7 @@ from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
+from telephony.server.sign_in.gate import Gate
 from telephony.server.ticker import Ticker
 from telephony.tapes.tapes import Tapes
 
@@ -75,17 +76,18 @@ class App:
             self.sip = SipService(settings, self.agents, self.calls, admission=self.admission, metrics=self.metrics)
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
-        self._api = CallsApi(self._token)
+        self._access = Access(settings, self.refusals)
+        self.gate = Gate(settings, self._access, self._token)
+        self._api = CallsApi(self.gate)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
-        access = Access(self._settings, self.refusals)
         health = Health(
             self.calls,
             admission=self.admission,
             descriptors=self.descriptors,
             metrics=self.metrics,
-            access=access,
+            access=self._access,
             refusals=self.refusals,
         )
         asgi = Starlette(
@@ -96,12 +98,16 @@ class App:
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
-            middleware=[guard(access)],
+            middleware=[guard(self._access)],
             exception_handlers={HTTPException: self._no_route, ClientDisconnect: self._gone},
             lifespan=self._lifespan,
         )
         asgi.router.redirect_slashes = False  # behind a proxy they would lead to the wrong place, silently
         return asgi
+
+    def add(self, routes: Sequence[BaseRoute]) -> None:
+        """Serve more, before the server starts. What is there already goes first."""
+        self.asgi.router.routes[-1:-1] = routes  # the last one refuses all other sockets
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ import secrets
 from pathlib import Path
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from config import private
@@ -46,14 +46,16 @@ class ControlToken:
         except OSError as error:
             logger.warning("no calls can be placed: cannot write %s: %s", path, error.strerror)
 
-    def stranger(self, request: Request) -> Response | None:
-        """The refusal of a request without the token."""
+    def fits(self, request: HTTPConnection) -> bool:
+        """Whether a request has the token."""
         given = request.headers.get("authorization", "").encode("latin-1")
-        if hmac.compare_digest(given, f"Bearer {self._token}".encode()):
-            return None
-        return self.refused(request, 401, "the token is missing or wrong")
+        return hmac.compare_digest(given, f"Bearer {self._token}".encode())
 
-    def refused(self, request: Request, status: int, reason: str, *details: object) -> Response:
+    def stranger(self, request: HTTPConnection) -> Response | None:
+        """The refusal of a request without the token."""
+        return None if self.fits(request) else self.refused(request, 401, "the token is missing or wrong")
+
+    def refused(self, request: HTTPConnection, status: int, reason: str, *details: object) -> Response:
         """The answer to a request that is refused; `details` fill in the reason, see Refusals.tell."""
         text = self._refusals.tell(status, reason, *details, path=request.url.path[:MAX_PATH])
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None

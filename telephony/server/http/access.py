@@ -38,7 +38,7 @@ class Access:
                     reason = "for the host %.80r, which is not this server's; is server.public_url right?"
                     return self._refusals.answer(connection, 421, reason, host)
         origin = connection.headers.get("origin")
-        if origin is not None and not _is_one_of(origin, [*hosts, self._public.netloc]):
+        if origin is not None and not (_is_one_of(origin, [*hosts, self._public.netloc]) or _is_own_form(connection)):
             return self._refusals.answer(connection, 403, "from a page of %.80r in a browser", origin)
         return None
 
@@ -48,7 +48,7 @@ class Access:
         if self._metrics_token:
             given = connection.headers.get("authorization", "").encode("latin-1")
             return hmac.compare_digest(given, f"Bearer {self._metrics_token}".encode())
-        return _from_here(connection)
+        return from_here(connection)
 
 
 def guard(access: Access) -> Middleware:
@@ -70,7 +70,7 @@ class _Guard:
             await refusal(scope, receive, send)
 
 
-def _from_here(connection: HTTPConnection) -> bool:
+def from_here(connection: HTTPConnection) -> bool:
     """Whether the request comes from a program on this machine. A local proxy that adds no header is recognized by its
     Host alone."""
     client, headers = connection.client, connection.headers
@@ -80,6 +80,13 @@ def _from_here(connection: HTTPConnection) -> bool:
         and not any(name.startswith(FORWARDING) for name in headers)
         and all(is_loopback(_name(host)) for host in headers.getlist("host"))
     )
+
+
+def _is_own_form(connection: HTTPConnection) -> bool:
+    """Whether it is a form of a page of ours: pages that tell nobody where they are (Referrer-Policy) send the origin
+    `null` with their forms. No script can set or change Sec-Fetch-Site, and a page in a sandbox is cross-site."""
+    headers = connection.headers
+    return headers.get("origin") == "null" and headers.get("sec-fetch-site") == "same-origin"
 
 
 def _is_one_of(origin: str, hosts: list[str]) -> bool:
