@@ -6,9 +6,23 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from config.exceptions import VoxlineError
-from telephony.cli import call, calls, check, demo, dial, doctor, load, replay, report, serve, sweep, try_dialogue
+from telephony.cli import (
+    call,
+    calls,
+    check,
+    console_password,
+    demo,
+    dial,
+    doctor,
+    load,
+    replay,
+    report,
+    serve,
+    sweep,
+    try_dialogue,
+)
 
-COMMANDS = (serve, doctor, check, try_dialogue, demo, call, load, dial, calls, replay, sweep, report)
+COMMANDS = (serve, doctor, check, try_dialogue, demo, call, load, dial, calls, replay, sweep, report, console_password)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

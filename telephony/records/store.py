@@ -12,6 +12,7 @@ from telephony.records.call_filter import MAX_PAGE, CallFilter
 from telephony.records.call_record import COSTS, FIELDS, TEXTS, CallRecord
 from telephony.records.database import Database
 from telephony.records.schema import call_terms, call_texts, calls
+from telephony.records.summary import Problem, Summary, problems, summary
 from telephony.records.terms import key, terms
 
 PROBE = 2000  # rows of a word that are counted to find the rarest of several
@@ -119,6 +120,14 @@ class Store:
             query = sa.select(call_texts).where(call_texts.c.id.in_([row["id"] for row in rows]))
             texts = {row["id"]: dict(row) for row in (await connection.execute(query)).mappings()}
         return [row | texts.get(row["id"], {key: [] for key in TEXTS}) for row in rows]
+
+    async def summary(self, since_ms: int, until_ms: int) -> Summary:
+        """See summary.py."""
+        return await summary(self._database, since_ms, until_ms)
+
+    async def problems(self, since_ms: int, most: int) -> list[Problem]:
+        """See summary.py."""
+        return await problems(self._database, since_ms, most)
 
     async def older(self, host: str, before: int, most: int) -> list[Row]:
         """Calls of this host with ids below `before`, the oldest first; none that is on."""

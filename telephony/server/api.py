@@ -45,9 +45,9 @@ class CallsApi:
             return refusal
         try:
             wanted = self._filter(request)
-            rows = await self._known().find(wanted)
+            rows = await self.known().find(wanted)
         except _ERRORS as error:
-            return self._failed(request, error)
+            return self.failed(request, error)
         page, more = rows[: wanted.limit], len(rows) > wanted.limit
         after = call_id.show(page[-1]["id"]) if more else None
         return _json({"calls": [shown(row) for row in page], "next": after})
@@ -59,10 +59,10 @@ class CallsApi:
         try:
             if kind not in FORMATS:
                 raise FilterError(f"format: {' or '.join(FORMATS)} is wanted")
-            text = export(self._known().page, self._filter(request, "format"), kind)
+            text = export(self.known().page, self._filter(request, "format"), kind)
             first = await anext(text) + await anext(text)  # what fails at once is an answer of its own
         except _ERRORS as error:
-            return self._failed(request, error)
+            return self.failed(request, error)
         headers = {"Content-Disposition": f'attachment; filename="calls.{kind}"'}
         return StreamingResponse(_joined(first, text), headers=headers, media_type=MEDIA_TYPES[kind])
 
@@ -70,9 +70,9 @@ class CallsApi:
         if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         try:
-            rows = await self._known().get(_name(request))
+            rows = await self.known().get(name_of(request))
         except _ERRORS as error:
-            return self._failed(request, error)
+            return self.failed(request, error)
         if not rows:
             return self._gate.refused(request, 404, "there is no such call")
         return _json(shown(rows[0]))
@@ -81,12 +81,13 @@ class CallsApi:
         if isinstance(refusal := self._gate.admit(request, Role.ADMIN), Response):
             return refusal
         try:
-            count = await self._known().delete(_name(request))
+            count = await self.known().delete(name_of(request))
         except _ERRORS as error:
-            return self._failed(request, error)
+            return self.failed(request, error)
         return _json({"deleted": count}) if count else self._gate.refused(request, 404, "there is no such call")
 
-    def _known(self) -> CallRecords:
+    def known(self) -> CallRecords:
+        """The calls on record. Raises EraseError if there are none."""
         if self.calls is None:
             raise EraseError("no calls are on record: records.mode is off, or server.data cannot be written")
         return self.calls
@@ -97,7 +98,8 @@ class CallsApi:
             raise FilterError(f"{clean(min(twice))[:40]!r} stands twice")
         return parse({key: value for key, value in given if key not in others})
 
-    def _failed(self, request: Request, error: Exception) -> Response:
+    def failed(self, request: Request, error: Exception) -> Response:
+        """The answer when something cannot be had."""
         match error:
             case FilterError():
                 return self._gate.refused(request, 400, "%s", error)
@@ -110,7 +112,7 @@ class CallsApi:
 _ERRORS = (FilterError, EraseError, StoreError)
 
 
-def _name(request: Request) -> int | str:
+def name_of(request: Request) -> int | str:
     """The id in the path, or the one in the log. Raises FilterError."""
     text = request.path_params["id"]
     if not 0 < len(text) <= MAX_ID or not text.isprintable():

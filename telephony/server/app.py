@@ -36,6 +36,7 @@ from telephony.server.bridge import Shared
 from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
+from telephony.server.files_api import FilesApi
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
 from telephony.server.sign_in.gate import Gate
@@ -95,6 +96,7 @@ class App:
                 *twilio.routes(),
                 *self._control.routes(),
                 *self._api.routes(),
+                *FilesApi(self.gate, self._api, self._settings.server.data).routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],

@@ -1,0 +1,30 @@
+/** Draws a past call from its tape, with the modules of `voxline report`. Until then, and without them, the call's own
+ * transcript stands there. */
+
+import { showCall } from "./main.js";
+
+const report = document.getElementById("report");
+const note = document.getElementById("report-note");
+
+async function draw() {
+  note.textContent = "The tape is being read…";
+  const answer = await fetch(report.dataset.report, { headers: { Accept: "application/json" } });
+  const drawn = await answer.json();
+  if (!answer.ok) throw new Error(drawn.error);
+  report.hidden = false;
+  const { goTo } = showCall(drawn.data, drawn.audio);
+  document.getElementById("transcript-record").hidden = true;
+  note.textContent = "";
+  const follow = () => {
+    const turn = /^#turn-(\d+)$/.exec(location.hash);
+    if (!turn) return;
+    report.scrollIntoView({ block: "start" });
+    goTo(Number(turn[1]));
+  };
+  addEventListener("hashchange", follow);
+  follow();
+}
+
+draw().catch((error) => {
+  note.textContent = `The tape cannot be drawn: ${error.message}`;
+});
