@@ -33,22 +33,25 @@ class Conversation:
         log: Log,
         tools: Tools,
         record: Record | None = None,
+        hears: Callable[[e.Partial], None] | None = None,
         keys: str = "",
         parties: Parties = NOBODY,
         started_s: float = 0.0,
     ) -> None:
-        """`keys` are pressed before the greeting; `parties` are who calls whom; `started_s` is now, in Unix time."""
+        """`hears` is told the caller's words while they speak; `keys` are pressed before the greeting; `parties` are
+        who calls whom; `started_s` is now, in Unix time."""
         self.session = Session(call, agent.name, settings, agent.transfers, keys, parties=parties, started_s=started_s)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
         self._record = record
+        self._hears = hears
         self._generation = Generation(
             call,
             agent,
             engine,
             tools,
             settings.reply,
-            emit=self.handle,
+            emit=self._from_engine,
             log=log,
         )
 
@@ -71,6 +74,11 @@ class Conversation:
         if commands or type(event) in BUFFER_CHANGES:
             self._pace()
 
+    def _from_engine(self, event: e.Event) -> None:
+        self.handle(event)
+        if self._hears and isinstance(event, e.Partial):
+            self._hears(event)
+
     async def close(self) -> None:
         """The line is gone; ends the engine's work on this call."""
         self.handle(e.HungUp())
@@ -87,6 +95,8 @@ class Conversation:
                     self._generation.transcribe(command.utterance)
                 case e.StartReply():
                     self._generation.start(command)
+                case e.SpeakText():
+                    self._generation.say(command)
                 case e.CancelReply():
                     self._generation.cancel(command.reply)
                 case e.RunTools():

@@ -173,6 +173,52 @@ class RecordingSwitched(Event, frozen=True):
     on: bool
 
 
+class SayRequested(Event, frozen=True):
+    """The agent is to say this as soon as it is silent and the caller's turn is over. `interruptible`: see Done."""
+
+    text: str
+    language: str = ""  # empty: the agent's own, as is the voice
+    voice: str = ""
+    interruptible: bool = True
+
+
+class PressRequested(Event, frozen=True):
+    """Keys are to be pressed as soon as the agent is silent, or at once by a person who has taken over."""
+
+    keys: str
+
+
+class Instructed(Event, frozen=True):
+    """The model is to do something from its next turn on."""
+
+    text: str
+
+
+class TransferRequested(Event, frozen=True):
+    """The caller is to be connected with somebody else, at once."""
+
+    number: str
+
+
+class HangUpRequested(Event, frozen=True):
+    """The call is to end, at once."""
+
+
+class TakenOver(Event, frozen=True):
+    """A person talks with the caller from now on: the agent falls silent and answers nothing."""
+
+
+class GivenBack(Event, frozen=True):
+    """The agent listens again."""
+
+
+class OperatorAudio(Event, frozen=True):
+    """The next piece of what the person says."""
+
+    pcm: bytes
+    wide: bytes = b""
+
+
 class Command(msgspec.Struct, frozen=True, tag=True):
     """Something to be done."""
 
@@ -211,6 +257,16 @@ class StartReply(Command, frozen=True):
     utterance: int | None = None
 
 
+class SpeakText(Command, frozen=True):
+    """Speak a reply whose words are known: no model is asked. Answered as `StartReply` is."""
+
+    reply: int
+    text: str
+    language: str = ""  # empty: the agent's own, as is the voice
+    voice: str = ""
+    interruptible: bool = True
+
+
 class CancelReply(Command, frozen=True):
     """Stop generating and speaking this reply."""
 
@@ -241,7 +297,8 @@ class Pause(Command, frozen=True):
 
     reply: int
     at_ms: float
-    onset_ms: float | None  # media time at which the detector's first speech window began; None: the call is on hold
+    # Media time at which the detector's first speech window began; None: the call is on hold, or a person intervenes.
+    onset_ms: float | None
 
 
 class Resume(Command, frozen=True):

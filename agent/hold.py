@@ -17,13 +17,14 @@ _LATER = (
     | e.ToolsFinished
     | e.TransferFailed
 )
-_NEVER = e.SpeechProbability | e.Dtmf  # not of the caller, or not for us
+_NEVER = e.SpeechProbability | e.Dtmf | e.OperatorAudio  # not of the caller, or not for them
 _BACK = {
     State.LISTENING: Trigger.RETRIEVE,
     State.PROCESSING: Trigger.REPLY,
     State.SPEAKING: Trigger.RESUME,
     State.INTERRUPTED: Trigger.RESUME,  # what the caller was saying was not for us
     State.CONNECTING: Trigger.TRANSFER,
+    State.TAKEN_OVER: Trigger.TAKE_OVER,
 }
 
 

@@ -61,10 +61,11 @@ class Memory:
         turn = self.history.fill(utterance, text) if text else None
         return [e.Said("caller", HIDDEN if turn.private else text, False, at_ms)] if turn else []
 
-    def caller_heard(self, text: str, at_ms: float, *, interrupted: bool = False) -> e.Said:
-        """A turn of the agent goes into the history: the words that the caller heard."""
+    def caller_heard(self, text: str, at_ms: float, *, interrupted: bool = False, operator: bool = False) -> e.Said:
+        """A turn of the agent goes into the history: the words that the caller heard. `operator`: they are a
+        person's."""
         self._results = ()
-        private = self.privacy.asked  # what a dialogue says tells no secret
+        private = self.privacy.on if operator else self.privacy.asked  # what a dialogue says tells no secret
         self.history.add(Turn("agent", text, interrupted, private=private))
         return e.Said("agent", HIDDEN if private else text, interrupted, at_ms)
 
@@ -72,6 +73,18 @@ class Memory:
         """So do keys that the agent pressed."""
         self._results = ()
         self.history.add(Turn("keys", keys, private=self.privacy.on))
+
+    def instructed(self, text: str) -> None:
+        """So does what a person tells the model."""
+        self.history.add(Turn("operator", text, private=self.privacy.on))
+
+    def taken_over(self) -> None:
+        """A person talks with the caller from here on, and nobody knows what they say."""
+        self.history.add(Turn("taken_over", ""))
+
+    def given_back(self) -> None:
+        """They have left."""
+        self.history.add(Turn("given_back", ""))
 
     def request(self, reply: Reply, cue: Cue, caller: CallerTurn, paused: Reply | None) -> ReplyRequest:
         """What a model is asked. What was heard of a paused reply counts as if the caller had cut it off there."""

@@ -10,6 +10,9 @@ idle ──reply──▶ processing ──audio──▶ speaking ──speech�
 
 every state from listening on ──held──▶ hold ──retrieved──▶ where it was
 
+listening ──taken over──▶ taken over (a person of ours talks with the caller) ──given back──▶ listening; from other
+states by way of listening, since the person stops the agent first
+
 While the caller may only be pausing, a speculative reply is made: it is played when the turn is decided, or discarded
 without a trace when the caller goes on.
 
@@ -32,6 +35,7 @@ from agent.hold import Hold
 from agent.listening.caller_turn import CallerTurn
 from agent.listening.turn_detector import Change
 from agent.memory import Memory
+from agent.operator import Operator
 from agent.speaking.agent_turn import AgentTurn, Commands, OfReply
 from agent.speaking.barge_in import BargeIn
 from agent.speaking.interruption import Verdict
@@ -70,6 +74,8 @@ class Session:
         self._keys = keys
         self._caller = CallerTurn(settings.turn)
         self._agent_turn = AgentTurn(self._caller, self.memory)
+        self._operator = Operator(self._agent_turn.next_number)
+        self._then: Callable[[], Commands] | None = None  # what a person wants done once the agent is silent
         self._pausing = False  # `Pause` was given, and its answer comes next
         self._barge_in: BargeIn | None = None  # what has paused the reply
         self._hold: Hold | None = None
@@ -98,6 +104,14 @@ class Session:
             e.ToolsFinished: self._on_reply,
             e.Shutdown: lambda _: self._close(Cue.SHUTDOWN),
             e.RecordingSwitched: lambda event: self.memory.privacy.switch(self.utterance, on=event.on),
+            e.SayRequested: self._on_requested,
+            e.PressRequested: self._on_requested,
+            e.Instructed: self._on_instructed,
+            e.TransferRequested: self._on_transfer_requested,
+            e.HangUpRequested: lambda _: self._hang_up(),
+            e.TakenOver: self._on_taken_over,
+            e.GivenBack: self._on_given_back,
+            e.OperatorAudio: self._on_operator_audio,
         }
 
     @property
@@ -114,6 +128,26 @@ class Session:
     def utterance(self) -> int:
         """The number of the caller's present or last piece of speech."""
         return self._caller.utterance.number
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether a person talks with the caller, or will when the call is off hold."""
+        return self.state is State.TAKEN_OVER or bool(self._hold and self._hold.back is Trigger.TAKE_OVER)
+
+    @property
+    def busy(self) -> bool:
+        """Whether so much of what a person wants said or pressed waits that no more can."""
+        return self._operator.busy
+
+    @property
+    def speaker(self) -> str:
+        """Who is heard now: caller, agent, operator, or nobody (empty)."""
+        detector = self._caller.detector
+        if self._operator.speaks(self.now_ms):
+            return "operator"
+        if detector.speaking and detector.silence_ms < self._settings.eager_ms:
+            return "caller"
+        return "agent" if self.state is State.SPEAKING else ""
 
     def is_private(self, event: e.Event) -> bool:
         """Whether nothing may be kept of an event that comes now, and of what follows from it."""
@@ -149,10 +183,11 @@ class Session:
             return self._due() if self.now_ms >= self._timers.next_ms else []
         self._caller.hear(event.pcm, event.wide)
         commands = self._due() if self.now_ms >= self._timers.next_ms else []
-        if self._caller.utterance.open and (block := self._caller.utterance.block()):
-            commands.append(self._agent_turn.hear(*block))
-        if self.state is State.LISTENING and self._caller.pausing:
-            commands += self._silence()
+        if self._caller.utterance.open:
+            if block := self._caller.utterance.block():
+                commands.append(self._agent_turn.hear(*block))
+            if self._caller.pausing:
+                commands += self._silence_of_turn()
         return commands
 
     def _on_probability(self, event: e.SpeechProbability) -> Commands:
@@ -169,8 +204,8 @@ class Session:
             return self._speech_goes_on()
         if self.state is State.INTERRUPTED:
             return self._judge()
-        if self.state is State.LISTENING:
-            return self._silence() if self._caller.pausing else []
+        if self.state in (State.LISTENING, State.TAKEN_OVER):
+            return self._silence_of_turn() if self._caller.pausing else []
         return self._let_pass()  # the turn was too long for its answer to wait
 
     def _speech_without_turn(self, change: Change) -> Commands:
@@ -181,7 +216,7 @@ class Session:
             if loud if reply.paused_by_noise else change is not Change.NONE:
                 return self._pause(reply, detector.started_ms if change is Change.STARTED else self.now_ms)
             return self._let_pass()
-        if self.state in (State.LISTENING, State.PROCESSING) and change is not Change.NONE:
+        if self.state in (State.LISTENING, State.PROCESSING, State.TAKEN_OVER) and change is not Change.NONE:
             self._timers.unset(Timer.SILENCE)
             if self.state is State.PROCESSING and self._caller.utterance.open:
                 self._caller.went_on_late()
@@ -201,8 +236,14 @@ class Session:
             self._caller.paused_and_went_on()
         return self._agent_turn.discard_speculative()
 
+    def _silence_of_turn(self) -> Commands:
+        """A turn of the caller's is open, and they are silent."""
+        if self.state is State.LISTENING:
+            return self._silence()
+        return self._silence_for_operator() if self.state is State.TAKEN_OVER else []
+
     def _silence(self) -> Commands:
-        """The caller's turn is open, and they are silent."""
+        """The agent is to answer."""
         caller, speculative = self._caller, self._agent_turn.speculative
         silence_ms = self.now_ms - caller.speech_end_ms
         if caller.turn_speech_ms < self._settings.min_speech_ms and not caller.digits:
@@ -238,6 +279,8 @@ class Session:
         """Nothing has come of what cut the agent off, if it was: say that again."""
         if self._agent_turn.cut:
             return self._start_reply(Cue.REPROMPT)
+        if self._operator.waiting:
+            return self._do_request()
         self._timers.set(Timer.SILENCE, self.now_ms + self._settings.reprompt_ms)
         return []
 
@@ -288,6 +331,8 @@ class Session:
             raise IllegalEvent(f"Paused({event.reply}) in state {self.state}")
         self._pausing = False
         reply.heard.played(event.ms)
+        if self._then:
+            return self._stop_agent()
         if self._hold:
             return []
         assert self._barge_in is not None
@@ -345,6 +390,7 @@ class Session:
 
     def _on_played(self, event: e.Played) -> Commands:
         self._agent_turn.played(event)
+        self._operator.played(event.reply)
         return self._follow()
 
     def _on_transfer_failed(self, event: e.TransferFailed) -> Commands:
@@ -360,7 +406,7 @@ class Session:
         for timer in (Timer.SILENCE, Timer.DIGITS, Timer.TURN):
             self._timers.unset(timer)
         commands: Commands = []
-        if before in (State.LISTENING, State.INTERRUPTED):
+        if before in (State.LISTENING, State.INTERRUPTED, State.TAKEN_OVER):
             commands = self._agent_turn.forget_turn()
             self._caller.end()
         self._caller.hold()
@@ -426,6 +472,8 @@ class Session:
         if reply.begun:
             return commands + self._follow()
         self._move(Trigger.FINISHED)
+        if reply.cue is Cue.OPERATOR:
+            return commands + self._listen()  # the log says why
         if self._agent_turn.failures >= MAX_FAILURES:
             return self._end(e.HangUp(failed=True))
         if self._caller.utterance.open:
@@ -451,6 +499,8 @@ class Session:
         if self.state is not State.PROCESSING:
             return []
         self._move(Trigger.SPEECH)
+        if (reply := self._agent_turn.current) and reply.request:
+            self._operator.waiting.appendleft(reply.request)
         return self._agent_turn.discard()
 
     def _follow(self) -> Commands:
@@ -482,8 +532,101 @@ class Session:
         if self._caller.detector.speaking:  # the caller spoke through the end of a reply
             self._begin_turn()
         elif not self._caller.digits:
+            if self._operator.waiting:
+                return self._do_request()
             self._timers.set(Timer.SILENCE, self.now_ms + self._settings.reprompt_ms)
         return []
+
+    # The operator
+
+    def _on_requested(self, request: e.SayRequested | e.PressRequested) -> Commands:
+        if self.state is State.TAKEN_OVER and isinstance(request, e.PressRequested):
+            return self._operator.press(request.keys)
+        if self.busy or self.state in (State.IDLE, State.TAKEN_OVER):
+            raise IllegalEvent(f"{type(request).__name__} in state {self.state}")
+        self._operator.waiting.append(request)
+        caller = self._caller
+        free = self.state is State.LISTENING and not (caller.utterance.open or caller.detector.speaking)
+        return self._do_request() if free and not caller.digits else []
+
+    def _do_request(self) -> Commands:
+        """The agent may speak: what has waited longest is said, or pressed."""
+        if self._agent_turn.closing:
+            return self._close(self._agent_turn.closing)
+        request = self._operator.waiting.popleft()
+        self._begin_agent_turn()
+        if isinstance(request, e.SayRequested):
+            return self._agent_turn.dictate(request)
+        self._agent_turn.begin(Cue.OPERATOR).keys.append(request.keys)  # one without words
+        return self._follow()
+
+    def _on_instructed(self, event: e.Instructed) -> Commands:
+        self.memory.instructed(event.text)
+        return []
+
+    def _on_transfer_requested(self, event: e.TransferRequested) -> Commands:
+        def transfer() -> Commands:
+            commands = self._agent_turn.unanswered(self.now_ms)
+            self._caller.detector.end()
+            self._move(Trigger.TRANSFER)
+            self._connecting_to = event.number
+            return [*commands, e.Transfer(event.number)]
+
+        return self._intervene(transfer)
+
+    def _on_taken_over(self, _: e.TakenOver) -> Commands:
+        def take_over() -> Commands:
+            self._move(Trigger.TAKE_OVER)
+            self._operator.reset()
+            self.memory.taken_over()
+            return []
+
+        return self._intervene(take_over)
+
+    def _intervene(self, then: Callable[[], Commands]) -> Commands:
+        """A person wants something done at once: the agent falls silent first."""
+        if self.state in (State.IDLE, State.HOLD, State.CONNECTING):
+            raise IllegalEvent(f"a person intervenes in state {self.state}")
+        self._timers.unset(Timer.SILENCE)
+        self._then, reply = then, self._agent_turn.current
+        if self.state is State.SPEAKING and reply and not reply.pressing:
+            self._pausing = True
+            return [e.Pause(reply.number, self.now_ms, None)]
+        return self._stop_agent()
+
+    def _stop_agent(self) -> Commands:
+        then, self._then = self._then, None
+        assert then is not None
+        commands = self._agent_turn.silence(self.now_ms)
+        if self.state in (State.PROCESSING, State.SPEAKING, State.INTERRUPTED):
+            self._move(Trigger.SILENCED)
+        return commands + then()
+
+    def _on_given_back(self, _: e.GivenBack) -> Commands:
+        self._operator.reset()
+        if self._hold and self._hold.back is Trigger.TAKE_OVER:
+            self._hold.back = Trigger.RETRIEVE
+            self.memory.given_back()
+            return []
+        self._move(Trigger.GIVE_BACK)
+        self.memory.given_back()
+        if self._agent_turn.closing:
+            return self._close(self._agent_turn.closing)
+        return [] if self._caller.utterance.open else self._listen()  # a turn that goes on is answered
+
+    def _on_operator_audio(self, event: e.OperatorAudio) -> Commands:
+        return self._operator.speak(event.pcm, event.wide, self.now_ms) if self.state is State.TAKEN_OVER else []
+
+    def _silence_for_operator(self) -> Commands:
+        """They answer the turn; it is only written down."""
+        caller = self._caller
+        if self.now_ms - caller.speech_end_ms < self._settings.endpoint_ms:
+            return []
+        noise = caller.turn_speech_ms < self._settings.min_speech_ms or caller.was_music(self.now_ms)
+        self._timers.unset(Timer.TURN)
+        commands = self._agent_turn.forget_turn() if noise else self._agent_turn.unanswered(self.now_ms)
+        caller.detector.end()
+        return commands
 
     # Time
 
@@ -495,7 +638,7 @@ class Session:
             alone = self._hold and self._hold.back is not Trigger.TRANSFER
             return self._hang_up() if alone else self._close(Cue.FAREWELL)
         if self.state is not State.LISTENING:
-            return []
+            return self._agent_turn.unanswered(self.now_ms) if self.state is State.TAKEN_OVER else []
         if timer is Timer.SILENCE:
             return self._nobody_spoke()
         if timer is Timer.DIGITS and self._caller.talking:
@@ -521,6 +664,8 @@ class Session:
         agent_turn = self._agent_turn
         agent_turn.closing = cue
         commands: Commands = []
+        if self.state is State.TAKEN_OVER:  # that is for the agent to say
+            return self._on_given_back(e.GivenBack())
         if self.state is State.PROCESSING and agent_turn.current and agent_turn.current.cue not in LAST_WORDS:
             commands = self._discard_reply()
         if self.state is State.INTERRUPTED:

@@ -12,6 +12,7 @@ class State(StrEnum):
     SPEAKING = "speaking"
     INTERRUPTED = "interrupted"
     HOLD = "hold"  # the caller has put the call on hold
+    TAKEN_OVER = "taken_over"  # a person of ours talks with the caller
     CONNECTING = "connecting"  # with somebody else: it ends here, or goes on when nobody is there
     ENDED = "ended"
 
@@ -27,6 +28,9 @@ class Trigger(StrEnum):
     TRANSFER = "transfer"  # the caller is to be transferred
     HOLD = "hold"  # the caller puts the call on hold
     RETRIEVE = "retrieve"  # and takes it off hold, with nothing of ours to go on with
+    SILENCED = "silenced"  # a person stops the agent
+    TAKE_OVER = "take_over"  # and talks with the caller
+    GIVE_BACK = "give_back"  # until the agent listens again
     FINISHED = "finished"  # the reply was heard to its end, or had nothing to say
     END = "end"
 
@@ -43,6 +47,14 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.SPEAKING, Trigger.SPEECH): State.INTERRUPTED,
     (State.INTERRUPTED, Trigger.RESUME): State.SPEAKING,
     (State.INTERRUPTED, Trigger.CUT): State.LISTENING,
+    (State.PROCESSING, Trigger.SILENCED): State.LISTENING,
+    (State.SPEAKING, Trigger.SILENCED): State.LISTENING,
+    (State.INTERRUPTED, Trigger.SILENCED): State.LISTENING,
+    (State.LISTENING, Trigger.TAKE_OVER): State.TAKEN_OVER,
+    (State.TAKEN_OVER, Trigger.GIVE_BACK): State.LISTENING,
+    (State.TAKEN_OVER, Trigger.TRANSFER): State.CONNECTING,
+    (State.TAKEN_OVER, Trigger.HOLD): State.HOLD,
+    (State.HOLD, Trigger.TAKE_OVER): State.TAKEN_OVER,
     (State.LISTENING, Trigger.HOLD): State.HOLD,
     (State.PROCESSING, Trigger.HOLD): State.HOLD,
     (State.SPEAKING, Trigger.HOLD): State.HOLD,

@@ -27,7 +27,8 @@ MAX_BYTES = 1 << 20  # of an agent's file
 FAILED_REQUESTS = "failed_requests.jsonl"  # what callers asked for and a tool could not do, for a person to follow up
 
 
-def _dialable(number: str) -> str:
+def dialable(number: str) -> str:
+    """The same, if a caller can be transferred to it. Raises ValueError."""
     if not _NUMBER.fullmatch(number):
         raise ValueError('a number is in E.164 ("+15550100123") or a SIP address ("sip:desk@example.com")')
     return number
@@ -51,7 +52,7 @@ def _zone(name: str) -> str:
 
 _TimeZone = Annotated[str, AfterValidator(_zone)]
 _Number = Annotated[
-    str, AfterValidator(_dialable), WithJsonSchema({"type": "string", "pattern": f"^(?:{_NUMBER.pattern})$"})
+    str, AfterValidator(dialable), WithJsonSchema({"type": "string", "pattern": f"^(?:{_NUMBER.pattern})$"})
 ]
 _FileName = Annotated[
     str, AfterValidator(_plain_file), WithJsonSchema({"type": "string", "pattern": f"^{_FILE.pattern}$"})

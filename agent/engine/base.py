@@ -34,6 +34,7 @@ class Cue(StrEnum):
     TOOL = "tool"  # the tools of the last answer have finished
     UNREACHED = "unreached"  # the transfer failed: `tool_results` has one of TRANSFER
     REPROMPT = "reprompt"  # the caller has been silent for too long
+    OPERATOR = "operator"  # a person has it say something, or press keys: no model is asked
     FAREWELL = "farewell"  # say goodbye: the caller stayed silent, or the call has reached its longest
     SHUTDOWN = "shutdown"  # say sorry and goodbye: the server is going down
 
@@ -74,7 +75,9 @@ class Next(StrEnum):
 class Turn(msgspec.Struct, frozen=True):
     """One turn of the history. `text` of an agent's turn holds only what the caller heard."""
 
-    role: str  # "caller" or "agent"; "keys": the agent pressed the keys in `text`
+    # "caller" or "agent"; "keys": the agent pressed the keys in `text`; "operator": a person on our side has told the
+    # model what is in `text`; without any, "taken_over" and "given_back" are when a person talked with the caller.
+    role: str
     text: str
     interrupted: bool = False  # the caller talked over it; text ends where the ear stopped
     private: bool = False  # no tape has its text
@@ -269,13 +272,14 @@ class Engine(msgspec.Struct, frozen=True):
     """The three parts a profile consists of.
 
     Where the model hears by itself, `recognizer` is None, or one that is not waited for (`transcribes_in_background`):
-    it writes the caller's words into the history when it has them.
+    it writes the caller's words into the history when it has them. A script or a simulation is not `instructable`.
     """
 
     model: SpeechModel
     synthesizer: Synthesizer
     recognizer: Recognizer | None = None
     transcribes_in_background: bool = False
+    instructable: bool = True  # whether the model does what an operator tells it
 
     def parts(self) -> list[Recognizer | SpeechModel | Synthesizer]:
         """The parts to load and close."""

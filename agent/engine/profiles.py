@@ -183,7 +183,8 @@ def _embedded(settings: EngineSettings, agents: Agents, moonshine: Recognizer | 
     from agent.engine.embedded.dialogue import DialogueModel  # noqa: PLC0415
     from agent.engine.embedded.synthesizer import EspeakSynthesizer  # noqa: PLC0415
 
-    return Engine(DialogueModel(agents), EspeakSynthesizer(), moonshine or _pocketsphinx(settings, agents))
+    hears = moonshine or _pocketsphinx(settings, agents)
+    return Engine(DialogueModel(agents), EspeakSynthesizer(), hears, instructable=False)
 
 
 def _pocketsphinx(settings: EngineSettings, agents: Agents) -> Recognizer:
@@ -195,6 +196,7 @@ def _pocketsphinx(settings: EngineSettings, agents: Agents) -> Recognizer:
 def _simulated(settings: EngineSettings, agents: Agents) -> Engine:
     from agent.engine.simulated import SimulatedModel, SimulatedSynthesizer  # noqa: PLC0415
 
-    engine = Engine(SimulatedModel(settings.simulated), SimulatedSynthesizer(settings.simulated))
+    model, synthesizer = SimulatedModel(settings.simulated), SimulatedSynthesizer(settings.simulated)
+    engine = Engine(model, synthesizer, instructable=False)
     moonshine = _moonshine(settings, agents, "all speech over the agent ends its reply")
     return judged_by_words(engine, moonshine, _english(agents)) if moonshine else engine

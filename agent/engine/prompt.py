@@ -37,6 +37,13 @@ CUES = {
     Cue.TOOL: "(Tell the caller the result.)",
 }
 UNKNOWN_WORDS = "(words that were not transcribed)"
+# By roles of the history, in which neither caller nor agent speaks.
+NOTES = {
+    "keys": "(You pressed {}.)",
+    "operator": "(Your operator, whom the caller does not hear, tells you: {})",
+    "taken_over": "(Here a person took over and talked with the caller. You do not know what that person said.)",
+    "given_back": "(The person has left. You are talking with the caller again.)",
+}
 
 
 def instructions(agent: AgentSettings, *, markers: bool, parties: Parties = NOBODY) -> str:
@@ -67,8 +74,8 @@ def turns(request: ReplyRequest) -> list[tuple[str, str]]:
     for turn in request.history:
         role = "assistant" if turn.role == "agent" else "user"
         text = turn.text + (INCOMPLETE if turn.interrupted else "") or UNKNOWN_WORDS
-        if turn.role == "keys":
-            text = f"(You pressed {' '.join(turn.text)}.)"
+        if turn.role in NOTES:
+            text = NOTES[turn.role].format(" ".join(turn.text) if turn.role == "keys" else turn.text)
         if alternating and alternating[-1][0] == role:
             alternating[-1] = (role, f"{alternating[-1][1]} {text}")
         else:

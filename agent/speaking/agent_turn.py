@@ -5,7 +5,7 @@ It gives commands and never moves the state: the session tells from the reply ho
 """
 
 from agent import events as e
-from agent.engine.base import Cue, ToolCall
+from agent.engine.base import Cue, Done, ToolCall
 from agent.engine.meaning import meaning_of
 from agent.history import HeardReply
 from agent.listening.caller_turn import CallerTurn
@@ -47,8 +47,16 @@ class AgentTurn:
 
     def begin(self, cue: Cue) -> Reply:
         """The next reply, of which nothing was asked for yet."""
-        self.current = Reply(self._next_number(), cue)
+        self.current = Reply(self.next_number(), cue)
         return self.current
+
+    def dictate(self, request: e.SayRequested) -> Commands:
+        """The next reply is what a person wants said."""
+        reply = self.begin(Cue.OPERATOR)
+        reply.request, reply.generating = request, True
+        reply.done = Done(interruptible=request.interruptible)
+        said = e.SpeakText(reply.number, request.text, request.language, request.voice, request.interruptible)
+        return [*self.discard_speculative(), said]
 
     def ask(self, cue: Cue, now_ms: float) -> Commands:
         """Ask for a reply to the caller's turn (Cue.ANSWER), or for another reason."""
@@ -58,7 +66,7 @@ class AgentTurn:
 
     def speculate(self) -> Commands:
         """Ask for a speculative reply; while a reply is paused, to find out what the speech over it is."""
-        self.speculative = Reply(self._next_number(), Cue.ANSWER, speculative=True)
+        self.speculative = Reply(self.next_number(), Cue.ANSWER, speculative=True)
         return [*self._rest_of_turn(), self._ask(self.speculative)]
 
     def accept(self, now_ms: float) -> Commands:
@@ -93,7 +101,8 @@ class AgentTurn:
         utterance = self._caller.utterance if self._caller.utterance.open and cue is Cue.ANSWER else None
         return e.StartReply(reply.number, request, utterance.number if utterance else None)
 
-    def _next_number(self) -> int:
+    def next_number(self) -> int:
+        """For a reply, keys, or a person's voice."""
         self._number += 1
         return self._number
 
@@ -146,8 +155,7 @@ class AgentTurn:
         elif event.calls:
             return self._run_tools(reply, event.calls, now_ms)
         elif reply.begun:
-            self._memory.keep(event.done)
-            return self._guard(reply)
+            return self._keep(reply)
         return []
 
     def _run_tools(self, reply: Reply, calls: tuple[ToolCall, ...], now_ms: float) -> Commands:
@@ -188,11 +196,13 @@ class AgentTurn:
                 commands.append(self._memory.caller_spoke(caller.utterance.number))
             caller.end()
         reply.committed = True
-        self._memory.keep(reply.done)
-        return commands + self._guard(reply)
+        return commands + self._keep(reply)
 
-    def _guard(self, reply: Reply) -> Commands:
-        """What it asks for may be private, and what it answers may have been."""
+    def _keep(self, reply: Reply) -> Commands:
+        """The model's state counts. What it asks for may be private, and what it answers may have been."""
+        if reply.cue is Cue.OPERATOR:  # it is not the model's, whose question stays open
+            return []
+        self._memory.keep(reply.done)
         follow, utterance = self._memory.privacy.follow, self._caller.utterance.number
         return follow(reply.done, utterance, tools=reply.running_tools) if reply.concluded else []
 
@@ -214,7 +224,7 @@ class AgentTurn:
         keys = reply.keys.pop(0)
         self._memory.pressed(keys)
         self.failures = 0
-        reply.pressing = self._next_number()
+        reply.pressing = self.next_number()
         return [*commands, e.Press(reply.pressing, keys)]
 
     def finish(self, reply: Reply, now_ms: float) -> Commands:
@@ -228,7 +238,7 @@ class AgentTurn:
         if not text:
             return []
         self.failures = 0
-        return [self._memory.caller_heard(text, now_ms)]
+        return [self._memory.caller_heard(text, now_ms, operator=reply.cue is Cue.OPERATOR)]
 
     # Dropped
 
@@ -278,6 +288,33 @@ class AgentTurn:
             self._caller.end()
         return commands
 
+    def silence(self, now_ms: float) -> Commands:
+        """A person stops the agent: what was heard is kept, and a turn that waits for its answer counts."""
+        commands, reply, utterance = self.discard_speculative(), self.current, self._caller.utterance
+        if reply is None:
+            return commands
+        commands.append(e.CancelReply(reply.number))
+        if reply.begun:
+            commands += [] if reply.pressing else [e.Drop(reply.number)]  # keys go out to their end
+            commands += self._cut_off(reply, now_ms)
+        elif utterance.open or self._caller.digits:
+            if utterance.open:
+                commands.append(e.ForgetUtterance(utterance.number))  # its transcript may be half made
+                self._caller.listen_again()
+            commands += self.unanswered(now_ms)
+        self.current, self.cut = None, False
+        return commands
+
+    def unanswered(self, now_ms: float) -> Commands:
+        """The caller's turn goes into the history, and a person answers it."""
+        caller, commands = self._caller, self._rest_of_turn()
+        if caller.digits:
+            commands.append(self._memory.caller_said(caller.digits, now_ms))
+        if caller.utterance.open:
+            commands.append(self._memory.caller_spoke(caller.utterance.number))
+        caller.end()
+        return commands
+
     def hang_up(self, now_ms: float) -> Commands:
         """The line is gone: nothing more is made."""
         reply = self.current
@@ -292,7 +329,8 @@ class AgentTurn:
         self.current = None
         self.cut = not reply.said
         if text := reply.heard.text():
-            return [self._memory.caller_heard(text, now_ms, interrupted=self.cut)]
+            operator = reply.cue is Cue.OPERATOR
+            return [self._memory.caller_heard(text, now_ms, interrupted=self.cut, operator=operator)]
         return []
 
     def _forget(self) -> Commands:

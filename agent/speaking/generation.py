@@ -102,9 +102,13 @@ class Generation:
         """Begin a reply, or a further round of one."""
         self._replies[command.reply] = self._spawn(self._reply(command), f"reply {command.request.id}")
 
+    def say(self, command: e.SpeakText) -> None:
+        """Begin a reply whose words are known."""
+        self._replies[command.reply] = self._spawn(self._reply(command), f"say {self._call}/{command.reply}")
+
     def transcribe(self, utterance: int) -> None:
         """A turn of the caller is over: have it transcribed in the background, where the engine can."""
-        if self._engine.transcribes_in_background:
+        if self._engine.recognizer is not None:
             self._spawn(self._transcribe(utterance), f"transcribe {utterance}")
 
     def cancel(self, reply: int) -> None:
@@ -153,31 +157,37 @@ class Generation:
             except Exception as error:  # noqa: BLE001 (an engine may raise anything, and costs one block only)
                 self._warn("the recognizer failed", error)
 
-    async def _reply(self, command: e.StartReply) -> None:
-        reply, request = command.reply, command.request
+    async def _reply(self, command: e.StartReply | e.SpeakText) -> None:
+        reply, spoken = command.reply, self._spoken(command)
         timeout = self._settings.timeout_s
         try:
             async with asyncio.timeout(timeout) as deadline:
-                request = await self._understand(command)
+                request = await self._understand(command) if isinstance(command, e.StartReply) else command
                 async with asyncio.TaskGroup() as group:
-                    synthesis = Synthesis(
-                        SpeakRequest(request.id, "", self._agent.voice, self._agent.speed, self._agent.language),
-                        self._engine.synthesizer,
-                        self._settings,
-                        group,
-                    )
-                    group.create_task(self._think(reply, request, synthesis))
+                    synthesis = Synthesis(spoken, self._engine.synthesizer, self._settings, group)
+                    if isinstance(request, e.SpeakText):
+                        group.create_task(self._dictate(request, synthesis))
+                    else:
+                        group.create_task(self._think(reply, request, synthesis))
                     await self._deliver(reply, synthesis, deadline)
             self._replies.pop(reply, None)
             self._emit(e.ReplyEnded(reply))
         except asyncio.CancelledError as error:
-            self._engine.model.cancel(request.id)
+            self._engine.model.cancel(spoken.id)
             error.__traceback__ = None  # its frames hold the task, which holds the error: a cycle for each interruption
         except Exception as error:  # noqa: BLE001 (an engine may raise anything, and costs one reply only)
-            self._fail(reply, request, error)
+            self._fail(reply, spoken.id, error)
 
-    def _fail(self, reply: int, request: ReplyRequest, error: Exception) -> None:
-        self._engine.model.cancel(request.id)
+    def _spoken(self, command: e.StartReply | e.SpeakText) -> SpeakRequest:
+        """How it is spoken; its id is the model's request's, where a model is asked."""
+        agent = self._agent
+        if isinstance(command, e.StartReply):
+            return SpeakRequest(command.request.id, "", agent.voice, agent.speed, agent.language)
+        voice, language = command.voice or agent.voice, command.language or agent.language
+        return SpeakRequest(f"{self._call}/{command.reply}.0", "", voice, agent.speed, language)
+
+    def _fail(self, reply: int, name: str, error: Exception) -> None:
+        self._engine.model.cancel(name)
         cause: BaseException = error
         while isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
@@ -239,6 +249,13 @@ class Generation:
                     case Done():
                         done = event
         self._emit(e.ReplyDone(reply, done, tuple(calls)))
+        await synthesis.finish()
+
+    async def _dictate(self, command: e.SpeakText, synthesis: Synthesis) -> None:
+        """The words of a person to speech."""
+        self._emit(e.ReplyText(command.reply, command.text))
+        self._emit(e.ReplyDone(command.reply, Done(interruptible=command.interruptible)))
+        await synthesis.add(command.text)
         await synthesis.finish()
 
     async def _deliver(self, reply: int, synthesis: Synthesis, deadline: asyncio.Timeout) -> None:

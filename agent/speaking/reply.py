@@ -16,6 +16,7 @@ class Reply:
     def __init__(self, number: int, cue: Cue, *, speculative: bool = False) -> None:
         self.number = number
         self.cue = cue
+        self.request: e.SayRequested | None = None  # of a person, with Cue.OPERATOR
         self.heard = HeardReply()
         self.text = ""
         self.transcript: str | None = None  # of the turn it answers; None where the model hears by itself

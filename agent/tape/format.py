@@ -32,7 +32,7 @@ GROUPS = ("turn", "reply", "playout", "call")
 # Fields that hold what people said, or their numbers; `metadata` tapes leave them out.
 WORDS = frozenset(
     "text heard transcript words history arguments results tool_results result error state calls digits digit "
-    "keys parties heard_ms".split()
+    "keys number parties heard_ms".split()
 )
 
 
@@ -71,8 +71,8 @@ def describe_event(event: e.Event | None) -> dict[str, Any]:
     match event:
         case None:
             return {"type": START}
-        case e.CallerAudio():
-            return {"type": "CallerAudio", "ulaw": mu_law(event.pcm).decode()}
+        case e.CallerAudio() | e.OperatorAudio():
+            return {"type": type(event).__name__, "ulaw": mu_law(event.pcm).decode()}
         case e.ReplyAudio():
             plain: dict[str, Any] = msgspec.to_builtins(event)
             del plain["pcm"], plain["wide"]

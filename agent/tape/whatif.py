@@ -27,6 +27,16 @@ from config.settings import Settings
 MOST_AT_ONCE = 10_000  # events at one moment
 FROM_CALLER = (e.CallerAudio, e.SpeechProbability, e.Dtmf, e.Held, e.Retrieved, e.Partial, e.HungUp)
 FROM_LINE = (e.Played, e.Paused, e.TransferFailed)  # made anew
+FROM_OPERATOR = (  # left out: with other settings the call would stand elsewhere when they intervene
+    e.SayRequested,
+    e.PressRequested,
+    e.Instructed,
+    e.TransferRequested,
+    e.HangUpRequested,
+    e.TakenOver,
+    e.GivenBack,
+    e.OperatorAudio,
+)
 FROM_ENGINE = (e.CallerSaid, e.ReplyText, e.ReplyUnfinished, e.ReplyAudio, e.ReplyDone, e.ReplyEnded, e.ReplyFailed)
 
 

@@ -1,4 +1,4 @@
-"""`voxline calls`: the calls on record."""
+"""`voxline calls`: the calls on record, and those that are on (live_calls.py)."""
 
 import argparse
 import asyncio
@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from telephony.cli.live_calls import add_actions
 from telephony.cli.options import DEFAULT_URL, Commands, add_config, add_set, overrides
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def add_parser(commands: Commands) -> None:
     """Its options."""
     parser = commands.add_parser(
         "calls",
-        help="list, search, show, export and delete the calls on record",
-        description="List, search, show, export and delete the calls on record. Exit status 1: there is no such call, "
-        "or it cannot be deleted now.",
+        help="list, search, show, export and delete the calls on record, and act on those that are on",
+        description="List, search, show, export and delete the calls on record, and act on those that are on. Exit "
+        "status 1: there is no such call, or what is asked for cannot be done now.",
     )
     actions = parser.add_subparsers(required=True, metavar="action")
     _add_list(actions)
@@ -47,6 +48,7 @@ def add_parser(commands: Commands) -> None:
     _add_show(actions)
     _add_export(actions)
     _add_delete(actions)
+    add_actions(actions)
 
 
 def _add_list(actions: Commands) -> None:
@@ -261,9 +263,11 @@ def _lines(row: "Row") -> list[str]:
 
     call = shown(row)
     width = max(map(len, call))
-    known = {name: value for name, value in call.items() if name not in TEXTS and value not in (None, "")}
+    others = (*TEXTS, "acts")
+    known = {name: value for name, value in call.items() if name not in others and value not in (None, "")}
     lines = [f"{name:{width}}  {value}" for name, value in known.items()]
     lines += [f"tool at {tool['at_ms'] / 1000:.1f} s  {json_text(tool)}" for tool in call["tools"]]
+    lines += [f"{act['at']}  {act['who']}: {act['act']} {json_text(act['details'])}" for act in call["acts"]]
     for turn in call["transcript"]:
         cut = " (interrupted)" if turn["interrupted"] else ""
         lines.append(f"{turn['at_ms'] / 1000:8.1f} s  {turn['role']}: {turn['text']}{cut}")

@@ -1,7 +1,9 @@
-"""A client of the running server's HTTP API, which originates calls, follows them, and deletes those on record."""
+"""A client of the running server's HTTP API, which originates calls, follows them, acts on them, and deletes those on
+record."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -11,6 +13,7 @@ from telephony.lines.exceptions import LineError
 from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
 
 TIMEOUT_S = 10.0
+SILENT_S = 40.0  # without a sign of life from a list of live calls
 DELETE_S = 330.0  # the server writes its database anew, which may be large
 
 T = TypeVar("T")
@@ -53,6 +56,25 @@ class ControlClient:
                 return 0
             raise
 
+    def act(self, name: str, act: str, body: dict[str, Any]) -> None:
+        """Have something done with a live call."""
+        path = f"/api/calls/{quote(name, safe='')}/{act}"
+        self._ask(dict[str, bool], "POST", path, msgspec.json.encode(body))
+
+    def live(self) -> Iterator[dict[str, Any]]:
+        """What changes among the live calls, as GET /api/live tells it; all of them first."""
+        timeout = httpx.Timeout(TIMEOUT_S, read=SILENT_S)
+        try:
+            with self._http.stream("GET", "/api/live", timeout=timeout) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise self._refused(answer)
+                for line in answer.iter_lines():
+                    if line.startswith("data: "):
+                        yield msgspec.json.decode(line.removeprefix("data: "), type=dict[str, Any])
+        except httpx.HTTPError as error:
+            raise DialFailed(f"no answer from {self._http.base_url}: {error}") from None
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
@@ -68,13 +90,16 @@ class ControlClient:
                 return msgspec.json.decode(answer.content, type=kind)
             except msgspec.DecodeError:
                 raise DialFailed(f"{url} is no voxline server") from None
+        raise self._refused(answer)
+
+    def _refused(self, answer: httpx.Response) -> DialFailed:
         try:
             why = msgspec.json.decode(answer.content, type=dict[str, str])["error"]
         except (msgspec.DecodeError, KeyError):
-            why = f"{url} is no voxline server"
+            why = f"{self._http.base_url} is no voxline server"
         if answer.status_code == 401:
             why += "; is it the data folder of this server?"
-        raise DialFailed(f"{why} ({answer.status_code})", answer.status_code)
+        return DialFailed(f"{why} ({answer.status_code})", answer.status_code)
 
 
 def _token(data: Path) -> str:

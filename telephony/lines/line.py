@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from config.logging import Log
 from config.parties import NOBODY, Parties
-from telephony.lines.ending import Ending, Outcome
+from telephony.lines.ending import By, Ending, Outcome
 from telephony.lines.keypad import Way
 
 
@@ -86,6 +86,15 @@ class Line(Protocol):
         """What the carrier should do once the call is over."""
         return self.ending.outcome
 
+    @property
+    def takes_transfer(self) -> bool:
+        """Whether the caller can be connected with somebody else."""
+        return True
+
+    def report_sent(self, *, on: bool) -> None:
+        """From now on the listener's `sent` and `taken_back` are called, or no longer. At first they are if it is
+        `recording`."""
+
     def summary(self) -> dict[str, str | int]:
         """How the call ended and how its line was, for the log and the tape."""
 
@@ -122,10 +131,10 @@ class Line(Protocol):
         before has been heard. `played` with this number reports that the last key is out; nothing is played until then.
         """
 
-    def hang_up(self, *, failed: bool = False) -> None:
-        """End the call; with `failed`, tell the caller that something went wrong."""
+    def hang_up(self, *, failed: bool = False, by: By = "agent") -> None:
+        """End the call; with `failed`, tell the caller that something went wrong. `by` is who has decided it."""
 
-    def transfer(self, number: str) -> None:
+    def transfer(self, number: str, *, by: By = "agent") -> None:
         """Connect the caller with `number`. That ends our part of the call, or is reported as `transfer_failed`."""
 
     def fail(self, error: Exception) -> None:

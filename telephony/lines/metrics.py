@@ -65,6 +65,12 @@ class Metrics:
         self.records_waiting = Gauge(
             "voxline_records_waiting_bytes", "States of calls that wait on disk", registry=self.registry
         )
+        self.live_dropped = Counter(
+            "voxline_live_audio_dropped_milliseconds",
+            "Audio of live calls that an operator read too slowly (heard) or sent too fast (spoken)",
+            ["way"],
+            registry=self.registry,
+        )
         self.first_audio = self._histogram("voxline_greeting_seconds", "start to the first audio sent")
         self.reply_audio = self._histogram("voxline_reply_seconds", "Turn decided to the reply's first audio sent")
         self.endpoint = self._histogram("voxline_endpoint_seconds", "Last speech to turn decided, in audio time")

@@ -14,7 +14,7 @@ from agent.engine.base import Cue, ToolResult
 from config.parties import Numbers, Parties, masked
 from telephony.lines.ending import Ending, Transfer
 from telephony.lines.line import Line
-from telephony.records.call_record import CallRecord, ToolRun, Turn
+from telephony.records.call_record import Act, CallRecord, ToolRun, Turn
 from telephony.records.text import clean, clean_json
 
 MAX_TURNS = 1000  # of a transcript; later ones are left out
@@ -22,6 +22,7 @@ MAX_TRANSCRIPT = 200_000  # characters
 MAX_TOOLS = 100
 MAX_TOOL_BYTES = 5000  # of a tool's arguments, and of its result; longer ones are left out
 MAX_LATENCIES = 1000
+MAX_ACTS = 1000
 
 Put = Callable[[CallRecord], None]
 # Line.counts, by the record's names.
@@ -49,11 +50,17 @@ class CallLog:
         self._transcript: list[Turn] = []
         self._chars = 0  # of it
         self._tools: list[ToolRun] = []
+        self._acts: list[Act] = []
         self._waits_ms: dict[int, float] = {}  # by reply, until its first audio: what deciding the turn took
         self._latencies_ms: list[tuple[int, int]] = []  # each with its turn's number
         self._turns = self._barge_ins = self._resumes = self._failed = 0
         self._paused_for_speech = False
         self.recording = ""  # its name, where the call is recorded
+
+    @property
+    def id(self) -> int:
+        """The call's, see call_id.py."""
+        return self._first.id
 
     def begun(self) -> None:
         """The call has its first state."""
@@ -107,6 +114,12 @@ class CallLog:
         self._tools.append(run)
         self._state(now_ms)
 
+    def acted(self, act: Act) -> None:
+        """An operator has done something."""
+        if len(self._acts) < MAX_ACTS:
+            self._acts.append(msgspec.structs.replace(act, who=clean(act.who), details=clean_json(act.details)))
+            self._state(act.at)
+
     def ended(self, ending: Ending, counts: Mapping[str, int], media_ms: float, now_ms: int) -> None:
         """The call is over; `counts` are Line.counts."""
         outcome = ending.outcome
@@ -148,6 +161,7 @@ class CallLog:
             replies_failed=self._failed,
             transcript=tuple(self._transcript),
             tools=tuple(self._tools),
+            acts=tuple(self._acts),
             **latencies(self._latencies_ms),
             **self._fields,
         )

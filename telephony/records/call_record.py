@@ -29,6 +29,15 @@ class ToolRun(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
+class Act(msgspec.Struct, frozen=True):
+    """What an operator has done with a call."""
+
+    at: int  # Unix time in ms
+    who: str
+    act: str  # say, instruct, press, transfer, hangup, recording, takeover, giveback
+    details: dict[str, Any] = {}  # without words, numbers and keys as far as the log has none
+
+
 class CallRecord(msgspec.Struct, frozen=True):
     """The state of one call. `seq` counts its states: a later one replaces an earlier one whole."""
 
@@ -75,6 +84,7 @@ class CallRecord(msgspec.Struct, frozen=True):
     recording: str = ""  # its name
     transcript: tuple[Turn, ...] = ()  # empty where log.words is off
     tools: tuple[ToolRun, ...] = ()
+    acts: tuple[Act, ...] = ()  # of operators
 
     @property
     def over(self) -> bool:
@@ -84,5 +94,5 @@ class CallRecord(msgspec.Struct, frozen=True):
 
 # Kept beside each other: a list of calls needs the first, and what people said is long.
 TEXTS = ("transcript", "tools")
-FIELDS = tuple(field for field in CallRecord.__struct_fields__ if field not in TEXTS)
+FIELDS = tuple(field for field in CallRecord.__struct_fields__ if field not in (*TEXTS, "acts"))
 COSTS = ("cost_micros", "cost_currency")  # of a row, filled in by others; a state of the call leaves them alone

@@ -17,14 +17,17 @@ from telephony.records.text import cell, json_text
 FORMATS = ("csv", "json")
 TIMES = ("started", "answered", "ended", "updated")
 HIDDEN = ("seq", "run")  # of the writer's own
-NAMES = tuple(name for name in (*FIELDS, *COSTS, *TEXTS) if name not in HIDDEN)
+NAMES = tuple(name for name in (*FIELDS, *COSTS, *TEXTS, "acts") if name not in HIDDEN)
 
 Page = Callable[[CallFilter], Awaitable[list[Row]]]
 
 
 def shown(row: Row) -> dict[str, Any]:
-    """A call as it is shown: its id in hex, times in ISO 8601, UTC. Texts are left out where the row has none."""
+    """A call as it is shown: its id in hex, times in ISO 8601, UTC. Texts and acts are left out where the row has
+    none."""
     plain = {name: row[name] for name in NAMES if name in row}
+    if row.get("acts"):
+        plain["acts"] = [act | {"at": _iso(act["at"])} for act in row["acts"]]
     return plain | {"id": call_id.show(row["id"])} | {name: _iso(row[name]) for name in TIMES}
 
 
@@ -45,7 +48,7 @@ async def export(page: Page, wanted: CallFilter, kind: str) -> AsyncGenerator[st
 
 
 class _Csv:
-    """A table for spreadsheets: a call a line, transcript and tools in one cell each."""
+    """A table for spreadsheets: a call a line, transcript, tools and acts in one cell each."""
 
     def begin(self) -> str:
         return ",".join(NAMES) + "\r\n"
@@ -57,6 +60,7 @@ class _Csv:
             values = shown(row)
             values["transcript"] = " | ".join(f"{turn['role']}: {turn['text']}" for turn in row["transcript"])
             values["tools"] = " | ".join(json_text(tool) for tool in row["tools"])
+            values["acts"] = " | ".join(json_text(act) for act in values["acts"] or ())
             writer.writerow([cell(values[name]) for name in NAMES])
         return text.getvalue()
 

@@ -73,6 +73,18 @@ call_texts = sa.Table(
     sa.Column("tools", sa.JSON, nullable=False),
 )
 
+# A row for each act of an operator, in the order of `seq`.
+call_acts = sa.Table(
+    "call_acts",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+)
+
 # An index of words that both databases have alike, and that forgets a call at once: full-text indices of SQLite keep
 # deleted words until they are merged. See terms.py.
 call_terms = sa.Table(

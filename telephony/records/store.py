@@ -9,15 +9,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from telephony.records.call_filter import MAX_PAGE, CallFilter
-from telephony.records.call_record import COSTS, FIELDS, TEXTS, CallRecord
+from telephony.records.call_record import COSTS, FIELDS, TEXTS, Act, CallRecord
 from telephony.records.database import Database
-from telephony.records.schema import call_terms, call_texts, calls
+from telephony.records.schema import call_acts, call_terms, call_texts, calls
 from telephony.records.summary import Problem, Summary, problems, summary
 from telephony.records.terms import key, terms
 
 PROBE = 2000  # rows of a word that are counted to find the rarest of several
 
-Row = dict[str, Any]  # a call: the fields of CallRecord and COSTS; without TEXTS where it comes from a list
+# A call: the fields of CallRecord and COSTS; without TEXTS and acts where it comes from a list.
+Row = dict[str, Any]
 
 _BRIEF = [calls.c[name] for name in (*FIELDS, *COSTS)]
 _NEWER = {name: value for name, value in calls.c.items() if name not in ("id", *COSTS)}
@@ -62,6 +63,11 @@ class Store:
         found_by = [{"term": key(term), "id": record.id} for record in records for term in terms(record)]
         if found_by:  # a call only gains words
             await connection.execute(self._insert(call_terms).on_conflict_do_nothing(), found_by)
+        acts = [
+            {"id": record.id, "seq": seq} | _plain(act) for record in records for seq, act in enumerate(record.acts)
+        ]
+        if acts:  # and acts
+            await connection.execute(self._insert(call_acts).on_conflict_do_nothing(), acts)
 
     async def mark_broken_off(self, host: str, living: Collection[str]) -> int:
         """The active calls of this host's earlier runs will never end: mark them. Returns how many."""
@@ -104,11 +110,11 @@ class Store:
         return (await connection.execute(sa.select(sa.func.count()).select_from(some))).scalar_one()
 
     async def page(self, wanted: CallFilter) -> list[Row]:
-        """The same with their texts."""
+        """The same with their texts and acts."""
         return await self._with_texts(await self.find(wanted))
 
     async def get(self, name: int | str) -> list[Row]:
-        """The calls with this id, or with this id in the log, with their texts; the latest first."""
+        """The calls with this id, or with this id in the log, with their texts and acts; the latest first."""
         condition = calls.c.id == name if isinstance(name, int) else calls.c.call == name
         async with self._database.reading() as connection:
             query = sa.select(*_BRIEF).where(condition).order_by(calls.c.id.desc()).limit(MAX_PAGE)
@@ -119,7 +125,15 @@ class Store:
         async with self._database.reading() as connection:
             query = sa.select(call_texts).where(call_texts.c.id.in_([row["id"] for row in rows]))
             texts = {row["id"]: dict(row) for row in (await connection.execute(query)).mappings()}
-        return [row | texts.get(row["id"], {key: [] for key in TEXTS}) for row in rows]
+            acts = await self._acts(connection, [row["id"] for row in rows])
+        return [row | texts.get(row["id"], {key: [] for key in TEXTS}) | {"acts": acts[row["id"]]} for row in rows]
+
+    async def _acts(self, connection: AsyncConnection, ids: list[int]) -> dict[int, list[Row]]:
+        found: dict[int, list[Row]] = {number: [] for number in ids}
+        query = sa.select(call_acts).where(call_acts.c.id.in_(ids)).order_by(call_acts.c.id, call_acts.c.seq)
+        for row in (await connection.execute(query)).mappings():
+            found[row["id"]].append({name: row[name] for name in Act.__struct_fields__})
+        return found
 
     async def summary(self, since_ms: int, until_ms: int) -> Summary:
         """See summary.py."""
@@ -139,7 +153,7 @@ class Store:
         """Delete these calls' rows. `forget` then leaves nothing of them in the file."""
         async with self._database.transaction() as connection:
             await self._database.owe(connection)
-            for table in (call_terms, call_texts, calls):
+            for table in (call_terms, call_texts, call_acts, calls):
                 await connection.execute(sa.delete(table).where(table.c.id.in_(ids)))
 
     async def forget(self) -> None:

@@ -7,6 +7,8 @@ from telephony.report.caller_speech import CallerSpeech
 from telephony.report.replies import TOLERANCE_MS, Break, ReplyStory, Span, TimedWord
 from telephony.report.tape import CarrierEvent, Item, Tape, TapeLine
 
+INTERVENTIONS = ("Held", "Retrieved", "TakenOver", "TransferRequested")
+
 
 class Story:
     """Follows a whole tape."""
@@ -160,8 +162,17 @@ class Story:
             self._on_said(line, command)
         elif command.type == "TurnDecided" and command.reply is not None:
             self._on_decided(line, command, self.reply(command.reply))
-        elif command.reply is not None and not (_is_hold(line) and command.type in ("Pause", "Resume")):
+        elif command.reply is not None and not self._is_intervention(line, command):
             self._on_reply_command(line.at, command, self.reply(command.reply))
+
+    def _is_intervention(self, line: TapeLine, command: Item) -> bool:
+        """Whether a hold or an operator has paused or ended a reply, which the caller's speech had not."""
+        if command.type in ("Pause", "Resume"):
+            return line.event is not None and line.event.type in INTERVENTIONS
+        if command.type != "Drop" or any(other.type == "Interrupted" for other in line.commands):
+            return False
+        self._flowing = False
+        return not self.breaks or self.breaks[-1].over_ms is not None
 
     def _on_decided(self, line: TapeLine, command: Item, reply: ReplyStory) -> None:
         reply.cue = command.cue

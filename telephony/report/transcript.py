@@ -10,7 +10,16 @@ from telephony.report.replies import Break, ReplyStory
 from telephony.report.story import Story
 from telephony.report.tape import Item, Tape
 
-LINE_NOTES = {"HungUp": "The line is gone", "Shutdown": "The server shuts down", **HOLD_NOTES}
+OPERATOR_NOTES = {
+    "SayRequested": "An operator had the agent say something",
+    "Instructed": "An operator told the model something",
+    "TakenOver": "An operator took over",
+    "GivenBack": "The operator gave the call back",
+    "PressRequested": "An operator had keys pressed",
+    "TransferRequested": "An operator had the caller transferred",
+    "HangUpRequested": "An operator ended the call",
+}
+LINE_NOTES = {"HungUp": "The line is gone", "Shutdown": "The server shuts down", **HOLD_NOTES, **OPERATOR_NOTES}
 
 
 class AgentWord(msgspec.Struct, frozen=True):
@@ -202,4 +211,5 @@ def _ending(item: Item) -> str:
             return "The private part is over" if item.on else "What follows is private: it was not kept"
         case "Transfer":
             return f"Transfer to {item.number}"
-    return LINE_NOTES.get(item.type, "")
+    words = f": {item.text}" if item.text and item.type in OPERATOR_NOTES else ""
+    return LINE_NOTES.get(item.type, "") + words

@@ -39,6 +39,7 @@ from telephony.server.control_token import ControlToken
 from telephony.server.files_api import FilesApi
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
+from telephony.server.live_api import LiveApi
 from telephony.server.sign_in.gate import Gate
 from telephony.server.ticker import Ticker
 from telephony.tapes.tapes import Tapes
@@ -80,6 +81,7 @@ class App:
         self._access = Access(settings, self.refusals)
         self.gate = Gate(settings, self._access, self._token)
         self._api = CallsApi(self.gate)
+        self._live = LiveApi(self.shared.live, self.gate)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
@@ -95,6 +97,7 @@ class App:
             routes=[
                 *twilio.routes(),
                 *self._control.routes(),
+                *self._live.routes(),
                 *self._api.routes(),
                 *FilesApi(self.gate, self._api, self._settings.server.data).routes(),
                 *health.routes(),
@@ -200,6 +203,7 @@ class App:
             self.sip.drain()
         logger.info("draining", extra={"calls": self.admission.active})
         await self.calls.drain()
+        self.shared.live.close()
 
     # Requests for what does not exist
 

@@ -21,12 +21,17 @@ from audio.rate import WIDE_RATE
 from config.agent import AgentSettings
 from config.keys import duration_ms
 from config.settings import Settings
+from telephony.lines.ending import By
 from telephony.lines.keypad import Keypad, Way
 from telephony.lines.line import Line, Listener
 from telephony.lines.metrics import Metrics
+from telephony.live.acts import Acts
+from telephony.live.live_call import LiveCall
+from telephony.live.live_calls import LiveCalls
 from telephony.recordings.recording import Recording
 from telephony.recordings.recordings import Recordings
 from telephony.records.call_log import CallLog
+from telephony.records.call_record import Act
 from telephony.records.call_records import CallRecords
 from telephony.tapes.tapes import TapeFile, Tapes
 
@@ -44,6 +49,7 @@ class Shared(msgspec.Struct):
     tapes: Tapes | None = None
     recordings: Recordings | None = None
     calls: CallRecords | None = None
+    live: LiveCalls = msgspec.field(default_factory=LiveCalls)
 
 
 class Bridge(Listener):
@@ -90,6 +96,7 @@ class Bridge(Listener):
                 ran=self._ran,
             ),
             record=self._record if self._tape else None,
+            hears=self._hears,
             keys=keys,
             parties=line.parties,
             started_s=started.timestamp(),
@@ -98,6 +105,34 @@ class Bridge(Listener):
         self._call: CallLog | None = None
         if shared.calls:
             self._call = shared.calls.open(line, agent.name, _now_ms(), self._tape.name if self._tape else "")
+        self._by: By = "agent"  # who has decided what the line is told
+        self.live = self._show(agent, round(1000 * started.timestamp()))
+
+    def _show(self, agent: AgentSettings, started: int) -> LiveCall:
+        """From now on operators see the call."""
+        shared, log = self._shared, self._shared.settings.log
+        number = self._call.id if self._call else shared.live.ids.new(started)
+        session = self._conversation.session
+        live = LiveCall(
+            number,
+            self.line,
+            agent.name,
+            session,
+            log,
+            started=started,
+            recorded=self.recording,
+            dropped=lambda way, ms: shared.metrics.live_dropped.labels(way).inc(ms),
+        )
+        acts = Acts(
+            live,
+            agent,
+            give=self._requested,
+            record=self._acted,
+            instructable=shared.engine.instructable,
+            numbers=log.numbers,
+        )
+        shared.live.add(acts)
+        return live
 
     def _begin_tape(self, agent: AgentSettings, keys: str, started: datetime) -> TapeFile | None:
         """The call's tape, where calls are recorded."""
@@ -141,12 +176,15 @@ class Bridge(Listener):
                 self._call.recording = self._recording.name
         if self._call:
             self._call.answered(_now_ms())
+        self.live.begin()
         self._conversation.start(wide=self.line.rate == WIDE_RATE)
 
     def audio(self, pcm: bytes, wide: bytes = b"") -> None:
         """See Listener."""
         if self._recording:
             self._recording.caller(wide or pcm)
+        if self.live.watched:
+            self._watched(wide or pcm)
         key = ""
         if self._keypad.listens(self.line.carries_keys):
             pcm, wide, key = self._keypad.hear(pcm, wide, self._conversation.session.now_ms)
@@ -156,6 +194,27 @@ class Bridge(Listener):
         self._conversation.handle(e.CallerAudio(pcm, wide))
         if key:
             self._conversation.handle(e.Dtmf(key))
+
+    def _watched(self, heard: bytes) -> None:
+        """Somebody looks, or listens, or speaks."""
+        pcm, wide = self.live.caller(heard)
+        if pcm:
+            self._conversation.handle(e.OperatorAudio(pcm, wide))
+
+    def _hears(self, partial: e.Partial) -> None:
+        self.live.hears(partial, private=self._conversation.session.is_private(partial))
+
+    def _requested(self, event: e.Event) -> None:
+        """An operator wants something done."""
+        self._by = "operator"
+        try:
+            self._safely(event)
+        finally:
+            self._by = "agent"
+
+    def _acted(self, act: Act) -> None:
+        if self._call:
+            self._call.acted(act)
 
     def _probability(self, value: float, at_ms: int) -> None:
         """The voice detector's result for one window. A bug costs only this call."""
@@ -191,6 +250,7 @@ class Bridge(Listener):
 
     def _switch(self, *, on: bool) -> None:
         self.private = not on
+        self.live.switched(private=not on)
         self.line.log.info("recording resumed" if on else "recording paused")
         if self._recording:
             (self._recording.resume if on else self._recording.pause)()
@@ -202,6 +262,7 @@ class Bridge(Listener):
     async def closed(self) -> None:
         """See Listener."""
         self._shared.vad.close(self._vad)
+        self._shared.live.remove(self.live)
         self._on_closed(self)  # before the socket is closed: Twilio then asks at once what follows
         try:
             await self._conversation.close()
@@ -260,10 +321,10 @@ class Bridge(Listener):
             case e.HangUp():
                 if command.failed:
                     self._shared.metrics.replies_failed.inc()
-                line.hang_up(failed=command.failed)
+                line.hang_up(failed=command.failed, by=self._by)
                 self._note(command)
             case e.Transfer():
-                line.transfer(command.number)
+                line.transfer(command.number, by=self._by)
                 self._note(command)
             case e.Record():
                 self._switch(on=command.on)
@@ -272,6 +333,7 @@ class Bridge(Listener):
 
     def _note(self, command: e.Command) -> None:
         """Update the log, the metrics and the call's record."""
+        self.live.told(command)
         if self._call:
             self._call.told(command, _now_ms())
         metrics, log = self._shared.metrics, self.line.log
@@ -302,11 +364,15 @@ class Bridge(Listener):
         """See Listener."""
         if self._recording:
             self._recording.agent(pcm, in_ms, hole_ms)
+        if self.live.watched:
+            self.live.sent(pcm, in_ms, hole_ms)
 
     def taken_back(self, ms: float) -> None:
         """See Listener."""
         if self._recording:
             self._recording.take_back(ms)
+        if self.live.watched:
+            self.live.taken_back(ms)
 
     def sent_first_audio(self, reply: int) -> None:
         """See Listener."""
@@ -314,6 +380,7 @@ class Bridge(Listener):
             histogram = self._shared.metrics.reply_audio if reply > 1 else self._shared.metrics.first_audio
             took_s = time.monotonic() - decided
             histogram.observe(took_s)
+            self.live.answer_begins(reply, 1000 * took_s)
             if self._call:
                 self._call.answer_begins(reply, 1000 * took_s)
 

@@ -188,16 +188,26 @@ class SipCall(Line):
             pcm = tones(keys, self.rate)
             self.player.add(reply, pcm, [1000 * len(pcm) / 2 / self.rate])
 
-    def hang_up(self, *, failed: bool = False) -> None:
+    def hang_up(self, *, failed: bool = False, by: By = "agent") -> None:
         """See Line."""
         if self.ending.end is None:
-            self.ending.finish(End("the agent hung up", failed, by="agent"), Failed() if failed else HangUp())
+            self.ending.finish(End(f"the {by} hung up", failed, by=by), Failed() if failed else HangUp())
             self._bye_ms = self._now_ms() + LAST_MS
 
-    def transfer(self, number: str) -> None:
+    @property
+    def takes_transfer(self) -> bool:
+        """See Line."""
+        return self.transferring.takes_refer
+
+    def report_sent(self, *, on: bool) -> None:
+        """See Line."""
+        self.player.sent = self.listener.sent if on and self.listener else None
+
+    def transfer(self, number: str, *, by: By = "agent") -> None:
         """See Line. By REFER, if the peer allows it."""
         if self.ending.end is not None:
             return
+        self.transferring.by = by
         if self._begin_transfer is not None:
             self._begin_transfer(self, number)
             return

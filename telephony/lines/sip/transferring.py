@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from config.logging import Log
-from telephony.lines.ending import End, Ending, Failed, Transfer
+from telephony.lines.ending import By, End, Ending, Failed, Transfer
 from telephony.lines.sip.dialogs.invite_dialog import Call
 from telephony.lines.sip.syntax.header import Uri, parse_name_addr, parse_uri
 
@@ -18,6 +18,7 @@ class Transferring:
     def __init__(
         self, call: Call, ending: Ending, log: Log, *, changed: Callable[[], None], leave: Callable[[], None]
     ) -> None:
+        self.by: By = "agent"  # who has decided it
         self.give_up: Callable[[], None] | None = None  # while somebody is rung for the caller: stops that
         self._call = call
         self._ending = ending
@@ -41,7 +42,7 @@ class Transferring:
             self._log.warning("no transfer: the peer does not allow REFER")
             return False
         target = number if number.startswith("sip:") else f"sip:{number}@{self._peer_host()}"
-        self._ending.finish(End("transferred", by="agent"), Transfer(number))
+        self._ending.finish(End("transferred", by=self.by), Transfer(number))
         self._call.refer(target, now_ms)
         self._changed()
         return True
@@ -62,7 +63,7 @@ class Transferring:
     def transfer_completed(self, number: str) -> None:
         """The caller and the other person are connected: hang up."""
         if self._ending.end is None:
-            self._ending.finish(End("transferred", by="agent"), Transfer(number))
+            self._ending.finish(End("transferred", by=self.by), Transfer(number))
             self._leave()
 
     def _peer_host(self) -> str:

@@ -14,7 +14,7 @@ from config.logging import Log
 from config.settings import PlayoutSettings
 from config.stream import StreamSettings
 from telephony.lines.close_codes import CloseCode
-from telephony.lines.ending import End, Ending, Failed, HangUp, Outcome, Transfer
+from telephony.lines.ending import By, End, Ending, Failed, HangUp, Outcome, Transfer
 from telephony.lines.exceptions import LineError, ProtocolError
 from telephony.lines.keypad import Way
 from telephony.lines.line import Line, Listener
@@ -48,7 +48,7 @@ class StreamCall(Line):
         self.ending = Ending()
         self.takes_back_ms = float(playout.lead_ms + playout.mark_grace_ms)
         self._note: Callable[..., None] | None = None  # notes what goes over the wire, for the tape
-        self._sent: SentAudio | None = None  # for the recording
+        self._sent: SentAudio | None = None  # for the recording, and for whoever listens in
         self.stream = protocol
         self.playout = Playout(playout)
         self.log = Log(logging.getLogger("voxline.call"), {"call": ""})
@@ -146,13 +146,20 @@ class StreamCall(Line):
         pcm = tones(keys)
         self.play(reply, pcm, [len(pcm) / 2 / SAMPLES_PER_MS])
 
-    def hang_up(self, *, failed: bool = False) -> None:
+    def hang_up(self, *, failed: bool = False, by: By = "agent") -> None:
         """See Line."""
-        self._finish(End("the agent hung up", failed, CloseCode.NORMAL, by="agent"), Failed() if failed else HangUp())
+        self._finish(End(f"the {by} hung up", failed, CloseCode.NORMAL, by=by), Failed() if failed else HangUp())
 
-    def transfer(self, number: str) -> None:
+    def transfer(self, number: str, *, by: By = "agent") -> None:
         """See Line."""
-        self._finish(End("transferred", code=CloseCode.NORMAL, by="agent"), Transfer(number))
+        self._finish(End("transferred", code=CloseCode.NORMAL, by=by), Transfer(number))
+
+    def report_sent(self, *, on: bool) -> None:
+        """See Line."""
+        if not on or self.listener is None:
+            self._sent = None
+        elif self._sent is None:
+            self._sent = SentAudio(self.listener)
 
     def fail(self, error: Exception) -> None:
         """See Line."""

@@ -7,7 +7,7 @@
 import { clock, lowerBound, millis } from "./format.js";
 import { rangeOf } from "./sound.js";
 
-export const STATES = ["idle", "listening", "processing", "speaking", "interrupted", "hold", "connecting", "ended"];
+export const STATES = ["idle", "listening", "processing", "speaking", "interrupted", "hold", "taken_over", "connecting", "ended"];
 export const WAITS = {
   decide: "silence → decided",
   answer: "decided → heard",

@@ -70,6 +70,13 @@ class Gate:
             return None
         return self.sign_in.sessions.person(key, self._clock())
 
+    def is_known(self, connection: HTTPConnection) -> bool:
+        """Whether whoever made a request that goes on is still known."""
+        if self._token.fits(connection):
+            return True
+        key = connection.cookies.get(self._cookie(connection), "")
+        return self.sign_in.sessions.is_on(key, self._clock())
+
     @staticmethod
     def is_own(connection: HTTPConnection, person: Person, given: str) -> bool:
         """Whether a request that may change something comes from a page of ours; programs need not prove it, nor does

@@ -43,16 +43,24 @@ class Sessions:
         session = self._sessions.get(hashed)
         if session is None:
             return None
-        if now_s - session.used_s > self._idle_s or now_s - session.began_s > self._longest_s:
+        if self._is_over(session, now_s):
             del self._sessions[hashed]
             return None
         session.used_s = now_s
         self._sessions.move_to_end(hashed)
         return session.person
 
+    def is_on(self, key: str, now_s: float) -> bool:
+        """Whether it goes on; to ask is no use of it."""
+        session = self._sessions.get(_hash(key))
+        return session is not None and not self._is_over(session, now_s)
+
     def end(self, key: str) -> None:
         """Somebody signs out."""
         self._sessions.pop(_hash(key), None)
+
+    def _is_over(self, session: _Session, now_s: float) -> bool:
+        return now_s - session.used_s > self._idle_s or now_s - session.began_s > self._longest_s
 
 
 def _hash(key: str) -> bytes:

@@ -103,6 +103,18 @@ def test_keys_that_were_pressed_stand_in_the_history_as_a_note() -> None:
     ]
 
 
+def test_what_an_operator_tells_and_does_stands_in_the_history_as_notes() -> None:
+    told = [Turn("agent", "Hello."), Turn("operator", "Offer {a} discount."), Turn("taken_over", "")]
+    told += [Turn("caller", "yes please"), Turn("given_back", "")]
+    [_, hello, (role, notes)] = prompt.turns(request(*told))
+    assert (hello, role) == (("assistant", "Hello."), "user")
+    assert notes == (
+        "(Your operator, whom the caller does not hear, tells you: Offer {a} discount.) "
+        "(Here a person took over and talked with the caller. You do not know what that person said.) yes please "
+        "(The person has left. You are talking with the caller again.)"
+    )
+
+
 def test_the_agents_first_words_answer_the_call_itself_and_cut_ones_say_so() -> None:
     found = prompt.turns(
         request(Turn("agent", "Welcome."), Turn("caller", ""), Turn("agent", "We open at", interrupted=True))

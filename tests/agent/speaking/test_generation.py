@@ -81,12 +81,14 @@ class Voice(Part):
     def __init__(self) -> None:
         super().__init__()
         self.spoken: list[str] = []
+        self.requests: list[SpeakRequest] = []
         self.running = self.most_running = 0
         self.gate: dict[str, asyncio.Event] = {}
         self.error: Exception | None = None
 
     async def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
         self.spoken.append(request.text)
+        self.requests.append(request)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -452,12 +454,27 @@ async def test_a_transcript_that_is_on_its_way_ends_with_the_call(bench: Callabl
     assert set(ears.cancelled) == {"CA1/u7"}
 
 
-async def test_nobody_writes_down_what_the_model_was_told_in_words(bench: Callable[..., Bench]) -> None:
+async def test_a_turn_that_a_person_answers_is_written_down_by_whatever_has_ears(bench: Callable[..., Bench]) -> None:
     case = bench(Model(Done()), None, Ears())
+    case.replies.hear(e.Hear(7, b"\0" * 320, Expect.OPEN))
     case.replies.transcribe(7)
-    case.replies.start(start())
+    await case.until(e.Transcribed)
+    deaf = bench(Model(Done()), None, None)
+    deaf.replies.transcribe(7)
+    deaf.replies.start(start())
+    await deaf.until(e.ReplyEnded)
+    assert not deaf.all(e.Transcribed)
+
+
+async def test_what_a_person_wants_said_is_spoken_without_asking_the_model(bench: Callable[..., Bench]) -> None:
+    model, voice = Model(Done()), Voice()
+    case = bench(model, voice)
+    case.replies.say(e.SpeakText(3, "Your taxi is here.", "en-gb", "george", interruptible=False))
     await case.until(e.ReplyEnded)
-    assert not case.all(e.Transcribed)
+    assert (model.requests, {(each.language, each.voice) for each in voice.requests}) == ([], {("en-gb", "george")})
+    assert case.all(e.ReplyText) == [e.ReplyText(3, "Your taxi is here.")]
+    assert not case.all(e.ReplyDone)[0].done.interruptible
+    assert case.all(e.ReplyAudio)
 
 
 async def test_who_only_listens_is_told_to_the_session(bench: Callable[..., Bench]) -> None:

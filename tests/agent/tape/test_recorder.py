@@ -59,6 +59,14 @@ all_events = {
     e.ToolsFinished: st.builds(e.ToolsFinished, numbers, results),
     e.Shutdown: st.builds(e.Shutdown),
     e.RecordingSwitched: st.builds(e.RecordingSwitched, st.booleans()),
+    e.SayRequested: st.builds(e.SayRequested, texts, texts, texts, st.booleans()),
+    e.PressRequested: st.builds(e.PressRequested, texts),
+    e.Instructed: st.builds(e.Instructed, texts),
+    e.TransferRequested: st.builds(e.TransferRequested, texts),
+    e.HangUpRequested: st.builds(e.HangUpRequested),
+    e.TakenOver: st.builds(e.TakenOver),
+    e.GivenBack: st.builds(e.GivenBack),
+    e.OperatorAudio: st.builds(e.OperatorAudio, line_audio),
 }
 
 
@@ -212,6 +220,11 @@ told = {"day": SECRET, SECRET: {"deep": [SECRET]}}
         e.ReplyAudio(1, LINE, (Word(SECRET, 0, 1),)),
         e.ReplyDone(1, Done(state=told), (ToolCall("book", told),)),
         e.ToolsFinished(1, (ToolResult("book", told, told, SECRET),)),
+        e.SayRequested(SECRET),
+        e.Instructed(SECRET),
+        e.PressRequested(SECRET),
+        e.TransferRequested(SECRET),
+        e.OperatorAudio(LINE),
     ],
 )
 def test_metadata_of_events_hold_no_words(event: e.Event) -> None:
@@ -227,6 +240,8 @@ def test_metadata_of_events_hold_no_words(event: e.Event) -> None:
         e.StartReply(1, request(tool_results=(ToolResult("book", told, told),))),
         e.RunTools(1, (ToolCall("book", told),)),
         e.Interrupted(1, 0, 0, SECRET),
+        e.SpeakText(1, SECRET),
+        e.Transfer(SECRET),
         e.Said("caller", SECRET, interrupted=False, at_ms=0),
     ],
 )

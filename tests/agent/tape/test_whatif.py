@@ -13,7 +13,7 @@ from agent.tape.cut_offs import CutOffs
 from agent.tape.format import Header, header, parse_event
 from agent.tape.reader import Step
 from agent.tape.recorder import Recorder
-from agent.tape.whatif import FROM_CALLER, FROM_ENGINE, FROM_LINE, Experience, what_if
+from agent.tape.whatif import FROM_CALLER, FROM_ENGINE, FROM_LINE, FROM_OPERATOR, Experience, what_if
 from config.exceptions import TapeError
 from config.settings import Settings, TapeSettings, TurnSettings
 
@@ -67,7 +67,8 @@ def taped(speech: list[tuple[int, int]] = SPEECH, mode: str = "full", **turn: An
 
 
 def test_of_every_event_it_is_known_who_causes_it() -> None:
-    causes = [*FROM_CALLER, *FROM_ENGINE, *FROM_LINE, e.ToolsFinished, e.Transcribed, e.Shutdown, e.RecordingSwitched]
+    causes = [*FROM_CALLER, *FROM_ENGINE, *FROM_LINE, *FROM_OPERATOR]
+    causes += [e.ToolsFinished, e.Transcribed, e.Shutdown, e.RecordingSwitched]
     assert len(causes) == len(set(causes))
     assert set(causes) == set(e.EVENTS.values())
 

@@ -9,8 +9,9 @@ from agent import events as e
 from agent.engine.base import Cue, ToolResult
 from config.parties import Numbers, Parties
 from telephony.lines.ending import End, Ending, Transfer
-from telephony.records.call_log import MAX_TURNS, CallLog, carrier_id, first_state, latencies, percentile
-from telephony.records.call_record import CallRecord, Turn
+from telephony.records.call_log import MAX_ACTS, MAX_TURNS, CallLog, carrier_id, first_state, latencies, percentile
+from telephony.records.call_record import Act, CallRecord, Turn
+from telephony.records.text import clean
 from tests.telephony.records.calls import NASTY
 from tests.telephony.server.quiet_line import QuietLine
 
@@ -129,6 +130,17 @@ def test_numbers_are_kept_as_far_as_the_setting_allows(  # noqa: PLR0917 (parame
     assert (last.caller, last.caller_name, last.transfer, last.carrier_id) == (caller, name, transfer, carrier)
     assert last.outcome == "transfer"
     assert (numbers == "full") == ("0100123" in repr(states))
+
+
+def test_acts_are_kept_clean_and_bounded(begin: Make) -> None:
+    log, states = begin()
+    assert log.id == 7
+    log.acted(Act(2000, "Ann\x00", "say", {"text": NASTY}))
+    [kept] = states[-1].acts
+    assert (kept.who, kept.details, states[-1].updated) == ("Ann\ufffd", {"text": clean(NASTY)}, 2000)
+    for number in range(MAX_ACTS + 5):
+        log.acted(Act(number, "Ann", "say"))
+    assert len(states[-1].acts) == MAX_ACTS
 
 
 def test_the_carriers_own_id_is_the_calls_if_there_is_no_other() -> None:

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from config.exceptions import SettingsError
+from telephony.records.call_record import Act
 from telephony.records.database import Database, StoreError
 from telephony.records.schema import metadata
 from telephony.records.store import Store
@@ -32,6 +33,19 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
     await Store(database).write([call()])
     await database.migrate()
     assert len(await Store(database).get("CA1")) == 1
+
+
+async def test_a_database_of_an_earlier_version_keeps_its_calls(database: Database) -> None:
+    await Store(database).write([call()])
+    async with database.transaction() as connection:
+        await connection.execute(sa.text("DROP TABLE call_acts"))
+        await connection.execute(sa.text("UPDATE voxline_schema SET version_num = '0001'"))
+    await database.migrate()
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+    await Store(database).write([call(seq=2, acts=(Act(5, "Ann", "hangup"),))])
+    [row] = await Store(database).get("CA1")
+    assert row["acts"] == [{"at": 5, "who": "Ann", "act": "hangup", "details": {}}]
 
 
 async def test_only_the_servers_user_can_read_the_file(tmp_path: Path) -> None:

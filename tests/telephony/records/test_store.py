@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from telephony.records.call_filter import parse
 from telephony.records.call_id import show
-from telephony.records.call_record import FIELDS, CallRecord, ToolRun
+from telephony.records.call_record import FIELDS, Act, CallRecord, ToolRun
 from telephony.records.database import Database
-from telephony.records.schema import call_terms, call_texts, calls
+from telephony.records.schema import call_acts, call_terms, call_texts, calls
 from telephony.records.store import PROBE, Store
 from telephony.records.terms import key
 from telephony.records.text import clean
@@ -48,6 +48,17 @@ async def test_a_call_comes_back_as_it_was_written(store: Store) -> None:
     assert row["cost_micros"] is None
     assert await store.get("CA1") == [row]
     assert await store.get("CA2") == await store.get(5) == []
+
+
+async def test_acts_come_back_in_their_order_and_are_only_added_to(store: Store) -> None:
+    acts = tuple(Act(1000 + number, "Ann", "say", {"text": f"Grüße {number}"}) for number in range(12))
+    for seq, count in ((1, 2), (3, 12), (2, 5)):
+        await store.write([call(seq=seq, acts=acts[:count]), call(2, seq=seq)])
+    [row] = await store.get("CA1")
+    assert row["acts"] == _list(acts)
+    [page, _] = await store.page(parse({"agent": "desk"}))
+    assert page["acts"] == []
+    assert "acts" not in (await store.find(parse({"agent": "desk"})))[0]
 
 
 async def test_the_newest_state_counts_in_whatever_order_they_come(store: Store) -> None:
@@ -157,14 +168,15 @@ async def test_calls_of_earlier_runs_of_this_host_are_marked(store: Store) -> No
 
 
 async def test_what_is_deleted_is_nowhere(store: Store, database: Database) -> None:
-    await store.write([call(number, transcript=said("Rumpelstiltskin")) for number in (1, 2)])
+    told = Act(1, "Ann", "say", {"text": "Rumpelstiltskin"})
+    await store.write([call(number, transcript=said("Rumpelstiltskin"), acts=(told,)) for number in (1, 2)])
     [row] = await store.get("CA1")
     await store.delete([row["id"]])
     assert await found(store, q="rumpelstiltskin") == ["CA2"]
     await store.delete([(await store.get("CA2"))[0]["id"]])
     await store.forget()
     async with database.reading() as connection:
-        for table in (calls, call_texts, call_terms):
+        for table in (calls, call_texts, call_terms, call_acts):
             assert (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar() == 0
     if database.path:
         for path in database.path.parent.iterdir():

@@ -1,0 +1,1 @@
+"""Calls while they are on: what operators see of them, and what they do."""
