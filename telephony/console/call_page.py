@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from telephony.console.aside import Aside, AsideError
 from telephony.console.pages import Form, Pages, guarded
-from telephony.console.words import NOTHING, duration, millis, percent
+from telephony.console.words import duration, millis, percent
 from telephony.recordings.removal import find_recording
 from telephony.records import call_id
 from telephony.records.call_filter import FilterError
@@ -119,6 +119,7 @@ def _facts(row: Row) -> list[tuple[str, str]]:
         ("Id in the log", row["call"]),
         ("The carrier’s id", row["carrier_id"] if row["carrier_id"] != row["call"] else ""),
         ("Transferred to", row["transfer"]),
+        ("Cost", _cost(row)),
     ]
     return [(name, value) for name, value in facts if value]
 
@@ -141,13 +142,12 @@ def _figures(row: Row) -> list[Figure]:
             row["loss"] >= LOSS,
         ),
         ("Ran dry", str(row["underruns"]), row["underruns"] > 0),
-        ("Cost", _cost(row), False),
     ]
 
 
 def _cost(row: Row) -> str:
     if row["cost_micros"] is None:
-        return NOTHING
+        return ""
     return f"{row['cost_micros'] / 1e6:.4f} {row['cost_currency'] or ''}".strip()
 
 

@@ -44,7 +44,7 @@ function end() {
   audio?.stop();
   for (const control of panel.querySelectorAll("button, input, textarea")) control.disabled = true;
   const note = byId("live-note");
-  note.replaceChildren("The call is over. ", element("a", { href: location.pathname }, "Show its record"));
+  note.replaceChildren("The call is over, or on another server. ", element("a", { href: location.pathname }, "Show its record"));
   note.hidden = false;
   byId("live-state").textContent = "over";
   byId("live-state").className = "tag";
@@ -53,7 +53,10 @@ function end() {
 function connect() {
   const source = new EventSource(`/api/live/${encodeURIComponent(id)}`);
   const on = (name, take) => source.addEventListener(name, (event) => take(JSON.parse(event.data)));
-  source.addEventListener("open", () => byId("live-words").replaceChildren());
+  source.addEventListener("open", () => {
+    byId("live-words").replaceChildren();
+    for (const name of ["transcript-record", "line"]) byId(name).hidden = true; // what is on record is behind
+  });
   on("calls", (news) => {
     ahead = news.at - Date.now();
     call = news.calls[0] ?? call;

@@ -13,13 +13,12 @@ async function draw() {
   if (!answer.ok) throw new Error(drawn.error);
   report.hidden = false;
   const { goTo } = showCall(drawn.data, drawn.audio);
-  document.getElementById("transcript-record").hidden = true;
+  for (const id of ["transcript-record", "line"]) document.getElementById(id).hidden = true; // the same, drawn
   note.textContent = "";
   const follow = () => {
     const turn = /^#turn-(\d+)$/.exec(location.hash);
-    if (!turn) return;
-    report.scrollIntoView({ block: "start" });
-    goTo(Number(turn[1]));
+    if (turn || location.hash === "#line") report.scrollIntoView({ block: "start" });
+    if (turn) goTo(Number(turn[1]));
   };
   addEventListener("hashchange", follow);
   follow();

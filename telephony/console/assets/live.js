@@ -13,6 +13,8 @@ function createRow(id) {
   const meters = bars.map((bar) => element("span", { className: `meter ${bar.className}` }, bar));
   const [state, held] = [element("span"), element("span", { className: "muted" })];
   const cells = { caller: element("bdi"), agent: element("bdi"), words: element("bdi"), turns: element("td", { className: "count" }), latency: element("td", { className: "count" }) };
+  cells.turns.dataset.name = "Turns";
+  cells.latency.dataset.name = "Last answer";
   const line = element("span", { className: "muted" });
   const tr = element("tr", {},
     element("td", {}, link), element("td", {}, cells.caller, line), element("td", {}, cells.agent), element("td", {}, state, held),
