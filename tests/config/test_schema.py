@@ -55,7 +55,10 @@ def test_every_setting_is_explained_as_in_the_shipped_file() -> None:
     schema = json.loads((FOLDER / "settings.json").read_text(encoding="utf-8"))
     bare = {name for name, field in fields(schema) if not field.get("description") and "$ref" not in field}
     nested = ("TrunkSettings.", "ConsoleUser.")  # they stand in the comments beside `trunks` and `users`
-    assert {name for name in bare if not name.startswith(nested)} == {"CallSettings.busy_message", "CallSettings.failed_message"}
+    assert {name for name in bare if not name.startswith(nested)} == {
+        "CallSettings.busy_message",
+        "CallSettings.failed_message",
+    }
     shortest = schema["$defs"]["TurnSettings"]["properties"]["endpoint_min_ms"]["description"]
     assert shortest in DEFAULT_FILE.read_text(encoding="utf-8")
 

@@ -55,7 +55,7 @@ function connect() {
   const on = (name, take) => source.addEventListener(name, (event) => take(JSON.parse(event.data)));
   source.addEventListener("open", () => {
     byId("live-words").replaceChildren();
-    for (const name of ["transcript-record", "line"]) byId(name).hidden = true; // what is on record is behind
+    for (const part of document.querySelectorAll("#transcript-record, #line")) part.hidden = true; // behind what is shown
   });
   on("calls", (news) => {
     ahead = news.at - Date.now();

@@ -94,8 +94,8 @@ class SignIn:
         return SignedIn(self.sessions.begin(name, role, self._clock()), _device(name, hashed, secrets.token_hex(16)))
 
     def _knows(self, device: str, name: str, hashed: PasswordHash) -> bool:
-        nonce = device.partition(".")[0]
-        return hmac.compare_digest(device.encode("utf-8", "surrogatepass"), _device(name, hashed, nonce).encode())
+        expected = _device(name, hashed, device.partition(".")[0])
+        return hmac.compare_digest(*(text.encode("utf-8", "surrogatepass") for text in (device, expected)))
 
 
 def _device(name: str, hashed: PasswordHash, nonce: str) -> str:
