@@ -59,8 +59,10 @@ def _leaves(value: Any, key: Key) -> Iterator[tuple[Key, str]]:
         yield key, str(value) if is_role else "set" if hidden else "not set"
     elif isinstance(value, tuple):
         yield key, plain([str(item) for item in value])
+    elif value is None:
+        yield key, ""
     else:
-        yield key, plain(value if isinstance(value, str | int | float | bool | None) else str(value))
+        yield key, plain(value if isinstance(value, str | int | float | bool) else str(value))
 
 
 def _source(key: Key, sources: Sequence[SettingsSource]) -> str:
