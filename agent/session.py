@@ -33,6 +33,7 @@ from agent.engine.meaning import meaning_of
 from agent.exceptions import IllegalEvent
 from agent.hold import Hold
 from agent.listening.caller_turn import CallerTurn
+from agent.listening.level import SILENCE_DB
 from agent.listening.turn_detector import Change
 from agent.memory import Memory
 from agent.operator import Operator
@@ -46,6 +47,7 @@ from audio.rate import BYTES_PER_MS
 from config.parties import NOBODY, Parties
 from config.settings import Settings
 
+METER_FRAMES = 12  # of 20 ms
 MAX_FAILURES = 2  # replies in a row that fail until the call is given up
 
 
@@ -138,6 +140,11 @@ class Session:
     def busy(self) -> bool:
         """Whether so much of what a person wants said or pressed waits that no more can."""
         return self._operator.busy
+
+    @property
+    def caller_db(self) -> float:
+        """How loud the caller's audio has been for the last quarter of a second, in dBFS."""
+        return self._caller.level.recent_db(METER_FRAMES) if not self._hold else SILENCE_DB
 
     @property
     def speaker(self) -> str:

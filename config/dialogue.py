@@ -123,6 +123,7 @@ class Texts(_Model):
     greeting_closed: str = ""  # outside the agent's `hours`; empty: the greeting
     did_you_mean: str = "Are you calling about {this}?"  # {this} is what the intent is `about`
     which: str = "Are you calling about {this}, or about {that}?"  # two intents fit
+    second: str = "You also asked about {this}."  # what the intent is `about`, once the first of two is done
     never_mind: str = "All right, never mind."
     goodbye: str = "Thank you for calling. Goodbye!"  # when the caller has said it
     farewell: str = "I'll hang up now. Thank you for calling, and goodbye!"  # when the agent ends the call

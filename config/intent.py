@@ -10,7 +10,7 @@ from config.conditions import When
 from config.keys import Keys
 from config.parties import FIELDS
 from config.phrase import Choice, Phrase, parse_phrase
-from config.usual import PHRASES, Usual
+from config.usual import PHRASES, UNLESS, Usual
 
 FIELD = re.compile(r"\{([^{}]*)\}")
 
@@ -58,6 +58,7 @@ class Intent(_Model):
 
     phrases: tuple[Phrase, ...] = Field((), min_length=1)  # what callers say for it
     usual: Usual | None = None  # what callers of any business want: its phrases come on top
+    unless: tuple[str, ...] = ()  # words beside which it is something else: "email" beside "address"
     about: str = ""  # what it is, such as "a visit": "are you calling about a visit?" is asked where that is not clear
     ask: dict[str, _Question] = {}  # the slots it needs, each with its question, in the order they are asked
     confirm: Wordings = ()  # reads back the slots and asks yes or no
@@ -98,6 +99,10 @@ class Intent(_Model):
     def spoken(self) -> tuple[Choice, ...]:
         """All phrases that callers say for it."""
         return (*self.phrases, *(map(parse_phrase, PHRASES[self.usual]) if self.usual else ()))
+
+    def excluding(self) -> frozenset[str]:
+        """Words beside which it is something else."""
+        return frozenset((*self.unless, *(UNLESS[self.usual] if self.usual else ())))
 
     def typical(self) -> tuple[Choice, ...]:
         """Its own phrases, or the usual ones if it has none: few words, for what is led astray by many."""

@@ -20,9 +20,9 @@ PHRASES: dict[Usual, tuple[str, ...]] = {
         "what (your | the) [opening | office | business] (hours | times) are",
         "(opening | business | office) (hours | times)",
         f"(when | what time | how late | how early | how long | what days | until when) (are | is | do | does) {_YOU} "
-        f"(open | there | close | shut | {_OPEN}) [till | until | for | from] {_WHEN}",
+        f"(there | {_OPEN}) [till | until | for | from] {_WHEN}",
         f"(when | what time | how late | how early | how long | what days | until when) (you | you're | you are) "
-        f"(open | there | close | {_OPEN}) [till | until | for | from] {_WHEN}",
+        f"(there | {_OPEN}) [till | until | for | from] {_WHEN}",
         f"(are | is) {_YOU} [still | even] (open | closed | shut) {_WHEN}",
         f"(do | does) {_YOU} (open | close | shut) {_WHEN}",
         f"(if | whether) (you're | you are | the (shop's | office's | museum's | restaurant's)) [still] open {_WHEN}",
@@ -48,4 +48,11 @@ PHRASES: dict[Usual, tuple[str, ...]] = {
         "what (are your (prices | rates | charges) | do you charge)",
         "(what | how much) it (costs | is | would cost)",
     ),
+}
+
+# Beside these words it is something else that they want.
+UNLESS: dict[Usual, tuple[str, ...]] = {
+    "hours": (),
+    "address": ("email", "mail", "web", "website", "internet"),
+    "price": (),
 }

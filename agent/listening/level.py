@@ -6,7 +6,8 @@ a television, other people, an echo of the agent.
 
 from collections import deque
 from collections.abc import Sequence
-from math import log10
+from itertools import islice
+from math import log10, sqrt
 
 from audio.loudness import rms
 
@@ -50,6 +51,11 @@ class Level:
     def now_db(self) -> float:
         """The level of the last 100 ms."""
         return _db(_mean(list(self._frames)[-NOW:]))
+
+    def recent_db(self, frames: int) -> float:
+        """The level of the last frames, so many of them."""
+        last = list(islice(reversed(self._frames), frames))
+        return _db(sqrt(_mean([level * level for level in last])))
 
     def learn(self) -> None:
         """The burst was a turn of the caller's."""

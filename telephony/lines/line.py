@@ -91,6 +91,11 @@ class Line(Protocol):
         """Whether the caller can be connected with somebody else."""
         return True
 
+    def recent(self, ms: int) -> bytes:  # noqa: ARG002 (a line may not tell)
+        """The last of what is being played, at most `ms` of it, as PCM16 at the line's rate; nothing while the line is
+        silent. For a meter."""
+        return b""
+
     def report_sent(self, *, on: bool) -> None:
         """From now on the listener's `sent` and `taken_back` are called, or no longer. At first they are if it is
         `recording`."""

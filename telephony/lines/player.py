@@ -67,6 +67,10 @@ class Player:
         """See Line.drop."""
         self.playout.drop()
 
+    def recent(self, ms: int) -> bytes:
+        """See Line.recent."""
+        return self.playout.recent(self._clock_ms, ms)
+
     def frame(self) -> bytes | None:
         """The next 20 ms of PCM16; None for silence."""
         if self.playout.due_ms > self._clock_ms and not self._queue and not self._marks:

@@ -75,6 +75,10 @@ class Playout:
         """The position of the next block, and when it will be played if it is handed over in time."""
         return self._position, self._ends_ms
 
+    def recent(self, now_ms: float, ms: int) -> bytes:
+        """The last audio handed over, PCM16, at most `ms` of it; nothing once the ear has heard all of it."""
+        return bytes(self._handed[-2 * ms * self._per_ms :]) if now_ms < self._ends_ms else b""
+
     def take(self, now_ms: float) -> list[bytes | Mark]:
         """What to give the carrier now, in order: PCM blocks and marks."""
         out: list[bytes | Mark] = []

@@ -15,7 +15,7 @@ from audio.rate import WIDE_RATE
 from config.settings import LogSettings
 from telephony.lines.line import Line
 from telephony.live.audio_tap import BLOCK_MS, AudioTap, Listening
-from telephony.live.meter import SILENCE_DB, Meter
+from telephony.live.meter import SPAN_MS, dbfs, shown
 from telephony.live.operator_voice import OperatorVoice
 from telephony.live.view import CallView, LastSaid, Latencies, Level, Said
 from telephony.records import call_id
@@ -69,8 +69,6 @@ class LiveCall:
         self._recorded = self._reported = recorded  # the line reports what it sends to whoever records it
         self._turns = self._barge_ins = 0
         self._waits_ms: dict[int, float] = {}  # by reply, until its first audio: what deciding the turn took
-        self._measured = 0  # by how many viewers
-        self._meters: tuple[Meter, Meter] | None = None
         self._tap: AudioTap | None = None
         self._voice: OperatorVoice | None = None
 
@@ -128,8 +126,6 @@ class LiveCall:
     def caller(self, pcm: bytes) -> tuple[bytes, bytes]:
         """A piece of the caller's audio, at the line's rate. Gives what an operator says meanwhile, at 8 kHz and, on a
         wide-band line, at 16."""
-        if self._meters:
-            self._meters[0].add(pcm, self.session.now_ms)
         if self._tap:
             self._tap.caller(pcm)
         if self._voice:
@@ -138,8 +134,6 @@ class LiveCall:
 
     def sent(self, pcm: bytes, in_ms: float, hole_ms: float | None) -> None:
         """See Listener."""
-        if self._meters:
-            self._meters[1].add(pcm, self.session.now_ms)
         if self._tap:
             self._tap.agent(pcm, in_ms, hole_ms)
 
@@ -147,15 +141,6 @@ class LiveCall:
         """See Listener."""
         if self._tap:
             self._tap.taken_back(ms)
-
-    def measure(self, *, on: bool) -> None:
-        """One viewer more, or one less, wants its levels."""
-        self._measured += 1 if on else -1
-        if not self._measured:
-            self._meters = None
-        elif self._meters is None:
-            self._meters = Meter(self.line.rate), Meter(self.line.rate)
-        self._watch()
 
     def listen(self) -> Listening:
         """Somebody listens in, until `leave`."""
@@ -190,8 +175,8 @@ class LiveCall:
     def _watch(self) -> None:
         if not self.begun or self.gone:
             return
-        self.watched = bool(self._meters or self._tap or self._voice)
-        wanted = bool(self._recorded or self._meters or self._tap)
+        self.watched = bool(self._tap or self._voice)
+        wanted = bool(self._recorded or self._tap)
         if wanted != self._reported:
             self._reported = wanted
             self.line.report_sent(on=wanted)
@@ -216,7 +201,7 @@ class LiveCall:
             started=self._started,
             state=str(SHOWN_STATES.get(session.state, session.state)),
             speaking=session.speaker,
-            level=self._level(),
+            level=Level(shown(session.caller_db), dbfs(line.recent(SPAN_MS))),
             turns=self._turns,
             barge_ins=self._barge_ins,
             last=LastSaid(last.role, last.text) if last else None,
@@ -228,12 +213,6 @@ class LiveCall:
             taken_over=session.taken_over,
             wide=line.rate == WIDE_RATE,
         )
-
-    def _level(self) -> Level:
-        if self._meters is None:
-            return Level(SILENCE_DB, SILENCE_DB)
-        caller, agent = self._meters
-        return Level(caller.db(self.session.now_ms), agent.db(self.session.now_ms))
 
     def end(self) -> dict[str, str]:
         """How it has ended."""

@@ -5,6 +5,7 @@ reads it. Viewers keep no queues: one who has missed a change is given everythin
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
@@ -19,6 +20,8 @@ from telephony.records import call_id
 GONE_S = 15.0  # for which the end of a call is repeated to whoever may have missed it; slower viewers are closed
 MAX_GONE = 2000
 MAX_VIEWERS = 64  # of lists and single calls
+
+logger = logging.getLogger("voxline.live")
 
 
 class LiveCalls:
@@ -52,8 +55,6 @@ class LiveCalls:
     def add(self, acts: Acts) -> None:
         """A call begins, on which operators may act."""
         self._calls[acts.call.id] = acts
-        if self._lists:
-            acts.call.measure(on=True)
 
     def remove(self, call: LiveCall) -> None:
         """It is over."""
@@ -86,15 +87,11 @@ class LiveCalls:
     async def one(self, call: LiveCall) -> AsyncGenerator[bytes, None]:
         """One call, as server-sent events."""
         with self.viewing():
-            call.measure(on=True)
-            try:
-                async with aclosing(Follower(call).events()) as events:
-                    async for item in events:
-                        yield item
-                        if self._over:
-                            return
-            finally:
-                call.measure(on=False)
+            async with aclosing(Follower(call).events()) as events:
+                async for item in events:
+                    yield item
+                    if self._over:
+                        return
 
     @contextmanager
     def viewing(self) -> Iterator[None]:
@@ -115,8 +112,6 @@ class LiveCalls:
     def _enter(self) -> None:
         self._lists += 1
         if self._looking is None:
-            for call in self:
-                call.measure(on=True)
             self._look()
             self._looking = asyncio.create_task(self._keep_looking(), name="live calls")
 
@@ -125,8 +120,6 @@ class LiveCalls:
         if self._lists == 0 and self._looking:
             self._looking.cancel()
             self._looking = None
-            for call in self:
-                call.measure(on=False)
             self._seen.clear()
 
     async def _news(self) -> bool:
@@ -144,7 +137,10 @@ class LiveCalls:
     async def _keep_looking(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            self._look()
+            try:
+                self._look()
+            except Exception:  # a bug that one call shows blinds nobody to the others for good
+                logger.exception("the live calls cannot be shown")
 
     def _look(self) -> None:
         """Find what has changed since the last look."""

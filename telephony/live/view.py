@@ -9,7 +9,7 @@ AWAKE_S = 15.0  # without news until a viewer's proxies are kept awake
 AWAKE = b": awake\n\n"
 
 
-class Level(msgspec.Struct, frozen=True):
+class Level(msgspec.Struct, frozen=True, gc=False):
     """dBFS of the last 250 ms, -90 for silence."""
 
     caller: int
@@ -25,14 +25,14 @@ class Said(msgspec.Struct, frozen=True):
     at_ms: int
 
 
-class LastSaid(msgspec.Struct, frozen=True):
+class LastSaid(msgspec.Struct, frozen=True, gc=False):
     """The last of them."""
 
     role: str
     text: str
 
 
-class CallView(msgspec.Struct, frozen=True):
+class CallView(msgspec.Struct, frozen=True, gc=False):
     """One call, now. Times are Unix time in ms."""
 
     id: str

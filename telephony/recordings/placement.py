@@ -19,13 +19,13 @@ class Placement:
         self.end = start + length
         if self._spans and self._spans[-1][1] == start:
             self._spans[-1][1] = self.end
-        else:
+        elif length:
             self._spans.append([start, self.end])
         return start
 
     def take_back(self, count: int) -> int:
         """The last samples will not be heard, so many of them: where the silence begins."""
-        while self._spans:
+        while self._spans and count:
             start, end = self._spans[-1]
             if end - start > count:
                 self._spans[-1][1] = self.end = end - count

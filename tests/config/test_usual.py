@@ -67,3 +67,16 @@ def test_recognizers_with_few_words_hear_an_intents_own_phrases() -> None:
     assert hours.typical() == hours.spoken() == tuple(map(parse_phrase, PHRASES["hours"]))
     assert price.typical() == price.phrases
     assert set(price.typical()) < set(price.spoken())
+
+
+def test_an_address_that_is_no_place_is_not_told() -> None:
+    dialogue = Dialogue.model_validate(
+        {
+            "texts": {"greeting": "Hello."},
+            "intents": {"where": {"usual": "address", "phrases": ["your address"], "about": "us", "answer": "Here."}},
+        }
+    )
+    understanding = Understanding(dialogue)
+    assert understanding.guess("Which address is it?")
+    assert not understanding.guess("Which email address is it?")
+    assert not understanding.guess("What is the web address?")

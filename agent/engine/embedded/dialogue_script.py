@@ -173,6 +173,7 @@ class DialogueScript:
                 self._end(answer, self._texts.goodbye)
             case "never_mind":
                 state.drop_task()
+                state.later, state.later_slots = "", {}
                 answer.texts.append(self._texts.never_mind)
                 self._tasks.offer_more(answer, state)
             case "stop" if not (understood.intent or understood.slots):
@@ -221,10 +222,11 @@ class DialogueScript:
             wanted = next((name for name in known if names & set(intents[name].ask)), "")
         if not wanted:
             return False
-        if not intents[wanted].ask:
-            self._tasks.inform(answer, state, intents[wanted])
-            return True
-        self._tasks.fill(answer, state, wanted, understood.slots)
+        slots = understood.slots
+        if second := understood.second:
+            others = self._values.resolve(second.slots, {}, answer.circumstances.now)
+            wanted, slots = self._tasks.first(answer, state, (wanted, slots), (second.intent, others))
+        self._tasks.begin(answer, state, wanted, slots)
         return True
 
     # When nothing was understood, or nothing is left

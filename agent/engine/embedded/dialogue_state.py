@@ -26,6 +26,8 @@ class DialogueState(msgspec.Struct):
     heard_ms: dict[str, float] = {}  # where in the call slots were heard that a person may have to listen to
     maybe: list[str] = []  # the intents that DID_YOU_MEAN is about
     maybe_slots: dict[str, str] = {}  # what was said beside them: of dates and times the words
+    later: str = ""  # another intent that the caller has named, to come after the task
+    later_slots: dict[str, str] = {}  # what is known of its slots, but for secret ones
     secrets: dict[str, str] = {}  # the values of those of `slots` that are HIDDEN
 
     def ask(self, question: str) -> None:

@@ -41,6 +41,7 @@ class Likeness:
             for name, intent in dialogue.intents.items()
             if intent.about
         }
+        self._unless = {name: intent.excluding() for name, intent in dialogue.intents.items()}
         # In the order of the phrases, not of a set, which differs from one process to the next.
         uses = Counter(
             word
@@ -53,7 +54,11 @@ class Likeness:
         """The one or two intents that the turn may mean, with their scores; none if it is like nothing. The second
         counts only where the first does not lead by MARGIN."""
         spoken = self._repaired(words)
-        scores = {name: max(self._score(each, spoken) for each in phrases) for name, phrases in self._phrases.items()}
+        scores = {
+            name: max(self._score(each, spoken) for each in phrases)
+            for name, phrases in self._phrases.items()
+            if self._unless[name].isdisjoint(words)
+        }
         ranked = sorted(scores.items(), key=lambda item: -item[1])[:2]
         return [item for item in ranked if item[1] >= MAYBE and item[1] > ranked[0][1] - MARGIN]
 

@@ -18,6 +18,8 @@ from agent.engine.embedded.understanding import Understood
 from config.dialogue import Dialogue
 from config.intent import Intent
 
+Wish = tuple[str, dict[str, str]]  # an intent, and what was said of its slots
+
 
 class TaskScript:
     """The tasks of one agent's dialogue: its intents, with what they ask for."""
@@ -27,6 +29,25 @@ class TaskScript:
         self._texts = dialogue.texts
         self._values = values
         self._secret = frozenset(name for name, slot in dialogue.slots.items() if slot.secret)
+
+    def first(self, answer: Answer, state: DialogueState, wish: Wish, second: Wish) -> Wish:
+        """Of two wishes in one turn the one to begin with: a plain question is answered here and now; of two others
+        the second comes later."""
+        for (name, _), other in ((wish, second), (second, wish)):
+            at = answer.circumstances.of(self._dialogue.intents[name])
+            if not (at.ask or at.tool or at.press or at.transfer or at.next or at.recording):
+                answer.texts.append(self._values.filled(at.answer, {}, answer.circumstances.now))
+                return other
+        state.later, slots = second
+        state.later_slots = {name: value for name, value in slots.items() if name not in self._secret}
+        return wish
+
+    def begin(self, answer: Answer, state: DialogueState, wanted: str, slots: dict[str, str]) -> None:
+        """Do what an intent is for, with what is known of its slots."""
+        if self._dialogue.intents[wanted].ask:
+            self.fill(answer, state, wanted, slots)
+        else:
+            self.inform(answer, state, self._dialogue.intents[wanted])
 
     def fill(self, answer: Answer, state: DialogueState, wanted: str, slots: dict[str, str]) -> None:
         """Slots of an intent, which becomes the task if it is not: ask for what is still missing."""
@@ -148,6 +169,12 @@ class TaskScript:
             return
         if state.task:
             self.go_on(answer, state)
+        elif state.later:
+            later, slots = state.later, state.later_slots
+            state.later, state.later_slots = "", {}
+            if about := self._dialogue.intents[later].about:
+                answer.texts.append(self._texts.second.replace("{this}", about))
+            self.begin(answer, state, later, slots)
         elif answer.keys:
             state.ask("")
         elif otherwise:

@@ -46,6 +46,8 @@ PHRASES: tuple[Choice, ...] = tuple(
 _HOUR = f"{'|'.join([*ONES[4:], *TEENS[:3]])}|[4-9]|1[0-2]"
 _OF_HOUR = r"(?= ?(?:[ap]\.?m|o'clock|thirty|fifteen|[1-5]\d\b))"  # stands behind an hour
 _ALIKE: tuple[tuple[str, str], ...] = (
+    (r"\b(?:a|eh) ?(?=[1-5]\d ?[ap]\.?m\b)", "8:"),
+    (r"(?<!\d)(?<!\d[ :.])\b(?:1[3-9]|[2-5]\d) ?a\.?m\b", "a.m"),  # its hour was not heard: no 15:00
     (rf"\b(?:twenty[- ](?:two|too|2)[- ]?|22)({_HOUR})\b", r"twenty to \1"),
     (r"\b([1-9]|1[0-2])([0-5]\d)\b", r"\1:\2"),
     (r"\b(1\d|2[0-3])([0-5][05])\b", r"\1:\2"),

@@ -54,8 +54,8 @@ BETWEEN_DIGITS = frozenset(
 # What says nothing beside a value that was asked for: "could you do Monday?", "three would be great".
 BESIDE = (COMMON - {"not"}) | frozenset(
     "let see think thinking hoping guess reckon say said try take make go maybe perhaps probably possible possibly "
-    "all around about suit suits best better good great fine nice perfect lovely okay yes yeah well then please thanks "
-    "thank soon free available".split()
+    "all around round about suit suits best better good great fine nice perfect lovely okay yes yeah well then please "
+    "thanks thank soon free available".split()
 )
 
 UNSURE = SURE - 0.01
@@ -71,6 +71,7 @@ class Understood(msgspec.Struct, frozen=True):
     denied: dict[str, str] = {}  # slots that it is not: "not Tuesday"
     wrong: tuple[str, ...] = ()  # what was read back wrong: slots, or "#third" for the third of them
     digit: str = ""  # the words that change one digit of a number
+    second: "Understood | None" = None  # another intent, in a clause of its own behind the first
 
     def __bool__(self) -> bool:
         return bool(self.intent or self.built_in or self.slots or self.denied or self.wrong or self.digit)
@@ -100,7 +101,10 @@ class Understanding:
         turn = self._book.turn(transcript, expect, hesitant=False)
         yes_no = expect is Expect.YES_NO  # "that's right, but ..." is no yes
         found = self._book.find(turn.words, wanted, around=not yes_no)
-        return self._read(turn, found) or (Understood() if yes_no else self._clause(turn, found))
+        understood = self._read(turn, found)
+        if yes_no or (understood and not understood.intent):
+            return understood
+        return self._two_wishes(turn, found) or understood or self._clause(turn, found)
 
     def value(self, transcript: str, expect: Expect, slot: str) -> str:
         """The value of a slot that was asked for, if all other words say nothing; empty if it has none, or two."""
@@ -263,6 +267,27 @@ class Understanding:
     def _clause(self, turn: SpokenTurn, found: Found) -> Understood:
         """What one clause of the turn wishes, where no other is understood as something else: "I have a toothache, and
         I need to see somebody"."""
+        wishes, answers = self._clauses(turn, found)
+        same = len({(wish.intent, wish.built_in) for wish in wishes}) == 1
+        if not same or any(wish.denied or wish.wrong for wish in wishes):
+            return Understood()
+        return msgspec.structs.replace(wishes[-1], slots=answers | wishes[-1].slots)
+
+    def _two_wishes(self, turn: SpokenTurn, found: Found) -> Understood:
+        """Two intents, each in clauses of its own: "I'd like to cancel my appointment, and what are your hours?" What
+        is said of slots beside them is said of the first."""
+        wishes, answers = self._clauses(turn, found)
+        intents = list(dict.fromkeys(wish.intent for wish in wishes))
+        if len(intents) != 2 or any(wish.built_in or wish.denied or wish.wrong for wish in wishes):
+            return Understood()
+        slots: dict[str, dict[str, str]] = {intent: {} for intent in intents}
+        for wish in wishes:
+            slots[wish.intent] |= wish.slots
+        first, second = (Understood(intent, slots=slots[intent]) for intent in intents)
+        return msgspec.structs.replace(first, slots=answers | first.slots, second=second)
+
+    def _clauses(self, turn: SpokenTurn, found: Found) -> tuple[list[Understood], dict[str, str]]:
+        """The clear wishes of the clauses, and what the others say of slots."""
         wishes: list[Understood] = []
         answers: dict[str, str] = {}
         clauses = turn.clauses()
@@ -275,10 +300,7 @@ class Understanding:
                     wishes.append(self._meant(turn, found, run))
             elif run and run[-1].end - run[0].start == end - start:
                 answers |= self._slots_of(turn, [span for span in run if span.kind == ANSWER])
-        same = len({(wish.intent, wish.built_in) for wish in wishes}) == 1
-        if not same or any(wish.denied or wish.wrong for wish in wishes):
-            return Understood()
-        return msgspec.structs.replace(wishes[-1], slots=answers | wishes[-1].slots)
+        return wishes, answers
 
     def _read(self, turn: SpokenTurn, found: Found) -> Understood:
         run = longest_run(found)

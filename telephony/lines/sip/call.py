@@ -199,6 +199,10 @@ class SipCall(Line):
         """See Line."""
         return self.transferring.takes_refer
 
+    def recent(self, ms: int) -> bytes:
+        """See Line."""
+        return self.player.recent(ms)
+
     def report_sent(self, *, on: bool) -> None:
         """See Line."""
         self.player.sent = self.listener.sent if on and self.listener else None

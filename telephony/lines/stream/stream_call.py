@@ -128,7 +128,7 @@ class StreamCall(Line):
             if self._note:
                 self._note(out="media", reply=reply, position=round(heard_ms * SAMPLES_PER_MS), in_ms=0, ulaw=ulaw)
         if self._sent:
-            self._sent.paused(heard_ms, g711.encode(fade))
+            self._sent.paused(reply, heard_ms, g711.encode(fade))
         self._wake.set()
         return heard_ms
 
@@ -153,6 +153,10 @@ class StreamCall(Line):
     def transfer(self, number: str, *, by: By = "agent") -> None:
         """See Line."""
         self._finish(End("transferred", code=CloseCode.NORMAL, by=by), Transfer(number))
+
+    def recent(self, ms: int) -> bytes:
+        """See Line."""
+        return self.playout.recent(self._clock_ms(), ms)
 
     def report_sent(self, *, on: bool) -> None:
         """See Line."""
@@ -289,7 +293,7 @@ class StreamCall(Line):
                     else:
                         ulaw = g711.encode(item)
                         if self._sent:  # before a pause can take it back
-                            self._sent.block(ulaw, position, max(0.0, plays_ms - now_ms), dry_ms)
+                            self._sent.block(self.playout.reply, ulaw, position, max(0.0, plays_ms - now_ms), dry_ms)
                         dry_ms = 0.0
                         await self._send_text(self.stream.media(ulaw))
                         self._note_audio(ulaw, position, max(0.0, plays_ms - now_ms))

@@ -21,6 +21,17 @@ def test_silence_and_nothing_at_all_are_very_quiet() -> None:
     assert level.burst_db == level.now_db == SILENCE_DB
 
 
+def test_the_level_of_the_last_frames_is_their_power() -> None:
+    level = Level()
+    assert level.recent_db(12) == SILENCE_DB
+    heard(level, -6, 20)
+    heard(level, -20, 12)
+    assert level.recent_db(12) == pytest.approx(-20, abs=0.5)
+    for _ in range(6):
+        level.add(SILENT)
+    assert level.recent_db(12) == pytest.approx(-23, abs=0.5)
+
+
 @pytest.mark.parametrize("db", [-6, -20, -35, -50])
 def test_a_steady_sound_has_its_level(db: float) -> None:
     level = Level()

@@ -45,6 +45,18 @@ def test_blocks_end_at_marks_that_are_about_a_block_away() -> None:
     assert names == ["1.0.2400"]
 
 
+def test_a_meter_is_given_what_is_being_played_and_nothing_once_that_is_over() -> None:
+    playout = Playout(SETTINGS)
+    assert playout.recent(0, 250) == b""
+    playout.add(1, pcm(100) + pcm(100, 2), [])
+    playout.take(0)
+    assert playout.recent(10, 50) == pcm(50, 2)
+    assert playout.recent(10, 250) == pcm(100) + pcm(100, 2)
+    assert playout.recent(200, 250) == b""
+    playout.pause(100)
+    assert playout.recent(110, 250) == b""
+
+
 def test_a_last_mark_without_audio_is_sent_too() -> None:
     playout = Playout(SETTINGS)
     playout.add(1, pcm(80), [])

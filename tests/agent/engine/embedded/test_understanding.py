@@ -66,7 +66,7 @@ def test_what_callers_say(words: str, intent: str, built_in: str, slots: dict[st
         ("Nobody answers the door, what are your opening hours?", Understood("hours")),
         (
             "What are your opening hours, we got a bit lost on the way, and where are you?",
-            Understood(),
+            Understood("hours", second=Understood("address")),
         ),  # two wishes, and strange words
         ("He said to me, cancel it.", Understood()),  # two words may be by accident
         ("It's a nice day, thank you very much.", Understood()),
