@@ -1,5 +1,7 @@
 """One call, live or past: its record, transcript, tools and acts; its recording and tape; what can be done with it."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -34,7 +36,7 @@ Figure = tuple[str, str, bool]  # its name, its value, whether it is worth a loo
 class CallPage:
     """Of one server. `data` is its folder."""
 
-    def __init__(self, pages: Pages, app: App, gate: Gate, aside: Aside, data: Any) -> None:
+    def __init__(self, pages: Pages, app: App, gate: Gate, aside: Aside, data: Path) -> None:
         self._pages = pages
         self._app = app
         self._gate = gate
@@ -62,6 +64,7 @@ class CallPage:
         if not rows:
             return await self._pages.message(request, person, 404, "There is no such call, or it was deleted.")
         row = rows[0]
+        tape, recording = await asyncio.to_thread(self._kept, row)  # a slow disk keeps nobody else waiting
         live = row["status"] == "active"
         values = {
             "row": row,
@@ -71,9 +74,8 @@ class CallPage:
             "figures": _figures(row),
             "turns": _numbered(row["transcript"]),
             "acts": row.get("acts", []),
-            "tape": bool(row["tape"]) and find_tape(self._data / "tapes", row["tape"]) is not None,
-            "recording": bool(row["recording"])
-            and find_recording(self._data / "recordings", row["recording"]) is not None,
+            "tape": tape is not None,
+            "recording": recording is not None,
             "report": self._report,
             "earlier": [(call_id.show(other["id"]), other["started"]) for other in rows[1:]],
         }
@@ -87,16 +89,28 @@ class CallPage:
             rows = await self._rows(request)
         except ERRORS as error:
             return guarded(self._gate.refused(request, 503 if isinstance(error, StoreError) else 400, "%s", error))
-        path = find_tape(self._data / "tapes", rows[0]["tape"]) if rows else None
+        path, size = await asyncio.to_thread(self._tape, rows[0]["tape"] if rows else "")
         if path is None:
             return guarded(self._gate.refused(request, 404, "there is no such call, or no finished tape of it here"))
-        if path.stat().st_size > MAX_TAPE:
+        if size > MAX_TAPE:
             return guarded(self._gate.refused(request, 413, "its tape is too long to be drawn here: download it"))
         try:
             drawn = await self._aside.run(call_json, path)
         except AsideError as error:
             return guarded(self._gate.refused(request, 503, "its tape cannot be drawn: %s", error))
         return guarded(Response(drawn, media_type="application/json"))
+
+    def _kept(self, row: Row) -> tuple[Path | None, Path | None]:
+        """Its finished tape and recording, where there are some."""
+        return find_tape(self._data / "tapes", row["tape"]), find_recording(self._data / "recordings", row["recording"])
+
+    def _tape(self, name: str) -> tuple[Path | None, int]:
+        """A finished tape and its size."""
+        path = find_tape(self._data / "tapes", name)
+        try:
+            return path, path.stat().st_size if path else 0
+        except OSError:
+            return None, 0
 
     async def _delete(self, request: Request, person: Person, _: Form) -> Response:
         try:

@@ -1,5 +1,6 @@
 """Signing in and out."""
 
+import logging
 import math
 from typing import Any
 
@@ -10,7 +11,9 @@ from starlette.routing import Route
 from telephony.console.pages import SIGN_IN, Form, Pages, guarded, not_served, own_path, read_form
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Person, Role
-from telephony.server.sign_in.sign_in import Refused
+from telephony.server.sign_in.sign_in import Refused, SignedIn
+
+logger = logging.getLogger("voxline.console")
 
 
 class SignInPage:
@@ -36,9 +39,7 @@ class SignInPage:
         if signed_in is None:
             self._gate.refused(request, 403, "a link to the console that is wrong, or from before the last start")
             return guarded(RedirectResponse(f"{SIGN_IN}?link=old", 303))
-        response = guarded(RedirectResponse("/console", 303))
-        self._gate.begin(request, signed_in, response)
-        return response
+        return self._enter(request, signed_in, "local", "/console")
 
     async def _show(self, request: Request) -> Response:
         if refusal := not_served(request, self._gate):
@@ -66,8 +67,12 @@ class SignInPage:
             if wait_s:
                 response.headers["Retry-After"] = str(wait_s)
             return response
-        response = guarded(RedirectResponse(own_path(form.get("next", "")), 303))
-        gate.begin(request, found, response)
+        return self._enter(request, found, name, own_path(form.get("next", "")))
+
+    def _enter(self, request: Request, signed_in: SignedIn, name: str, path: str) -> Response:
+        logger.info("signed in", extra={"who": name, "address": self._gate.address(request)})
+        response = guarded(RedirectResponse(path, 303))
+        self._gate.begin(request, signed_in, response)
         return response
 
     async def _out(self, request: Request, _: Person, __: Form) -> Response:

@@ -102,7 +102,7 @@ class LiveApi:
         who, acts = entered
         with self._calls.viewing():
             await websocket.accept()
-            await LiveAudio(websocket, acts, who).run()
+            await LiveAudio(websocket, acts, who, lambda: self._gate.is_known(websocket)).run()
 
 
 def _status(error: Exception) -> int:

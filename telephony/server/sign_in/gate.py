@@ -113,7 +113,8 @@ class Gate:
         return connection.cookies.get(f"{self._cookie(connection)}-device", "")
 
     def begin(self, connection: HTTPConnection, signed_in: SignedIn, response: Response) -> None:
-        """Have the browser keep its session."""
+        """Have the browser keep its session, in place of an earlier one."""
+        self.sign_in.sessions.end(connection.cookies.get(self._cookie(connection), ""))
         self._set(connection, response, self._cookie(connection), signed_in.key)
         if signed_in.device:
             name = f"{self._cookie(connection)}-device"
