@@ -55,7 +55,7 @@ class CallPage:
     async def _page(self, request: Request, person: Person) -> Response:
         live_call = self._app.shared.live.find(request.path_params["id"])
         if self._app.shared.calls is None and live_call:
-            values = {"number": live_call.call.id, "name": live_call.call.line.call_id}
+            values: dict[str, Any] = {"number": live_call.call.id, "name": live_call.call.line.call_id}
             return await self._pages.show(request, person, "call_off_record.html", **values)
         try:
             rows = await self._rows(request)

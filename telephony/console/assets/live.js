@@ -12,13 +12,15 @@ function createRow(id) {
   const bars = ["caller", "agent"].map((who) => element("i", { className: who }));
   const meters = bars.map((bar) => element("span", { className: `meter ${bar.className}` }, bar));
   const [state, held] = [element("span"), element("span", { className: "muted" })];
-  const cells = { caller: element("bdi"), agent: element("bdi"), words: element("bdi"), turns: element("td", { className: "count" }), latency: element("td", { className: "count" }) };
-  cells.turns.dataset.name = "Turns";
-  cells.latency.dataset.name = "Last answer";
+  const boxed = () => element("bdi", { className: "boxed" });
+  const cells = { caller: element("bdi"), agent: element("bdi"), words: boxed(), turns: boxed(), latency: boxed() };
+  const [turns, answer] = [element("td", {}, cells.turns), element("td", {}, cells.latency)];
+  turns.dataset.name = "Turns";
+  answer.dataset.name = "Last answer";
   const line = element("span", { className: "muted" });
   const tr = element("tr", {},
     element("td", {}, link), element("td", {}, cells.caller, line), element("td", {}, cells.agent), element("td", {}, state, held),
-    element("td", {}, ...meters), element("td", {}, cells.words), cells.turns, cells.latency);
+    element("td", {}, ...meters), element("td", {}, cells.words), turns, answer);
   return { tr, link, bars, state, held, line, ...cells, call: null };
 }
 

@@ -2,8 +2,9 @@
 
 export function since(startedMs, nowMs) {
   const seconds = Math.max(0, Math.floor((nowMs - startedMs) / 1000));
+  const two = (number) => String(number % 60).padStart(2, "0");
   const minutes = Math.floor(seconds / 60);
-  return `${minutes}:${String(seconds % 60).padStart(2, "0")}`;
+  return minutes < 60 ? `${minutes}:${two(seconds)}` : `${Math.floor(minutes / 60)}:${two(minutes)}:${two(seconds)}`;
 }
 
 /** The share of a meter for a level in dBFS: silence is below -60. */
