@@ -83,10 +83,12 @@ def from_here(connection: HTTPConnection) -> bool:
 
 
 def _is_own_form(connection: HTTPConnection) -> bool:
-    """Whether it is a form of a page of ours: pages that tell nobody where they are (Referrer-Policy) send the origin
-    `null` with their forms. No script can set or change Sec-Fetch-Site, and a page in a sandbox is cross-site."""
+    """Whether it is a form of a page of the console: pages that tell nobody where they are (Referrer-Policy) send the
+    origin `null` with their forms. No script can set or change Sec-Fetch-Site, and a page in a sandbox is cross-site.
+    """
     headers = connection.headers
-    return headers.get("origin") == "null" and headers.get("sec-fetch-site") == "same-origin"
+    own = headers.get("origin") == "null" and headers.get("sec-fetch-site") == "same-origin"
+    return own and connection.url.path.startswith("/console/")
 
 
 def _is_one_of(origin: str, hosts: list[str]) -> bool:
