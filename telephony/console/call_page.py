@@ -54,13 +54,16 @@ class CallPage:
 
     async def _page(self, request: Request, person: Person) -> Response:
         live_call = self._app.shared.live.find(request.path_params["id"])
-        if self._app.shared.calls is None and live_call:
-            values: dict[str, Any] = {"number": live_call.call.id, "name": live_call.call.line.call_id}
-            return await self._pages.show(request, person, "call_off_record.html", **values)
+        rows: list[Row] = []
         try:
             rows = await self._rows(request)
         except ERRORS as error:
-            return await self._pages.message(request, person, 503 if isinstance(error, StoreError) else 400, str(error))
+            if live_call is None:  # that it is on is known without the database
+                status = 503 if isinstance(error, StoreError) else 400
+                return await self._pages.message(request, person, status, str(error))
+        if not rows and live_call:  # nor yet on record, at the very beginning
+            known: dict[str, Any] = {"number": live_call.call.id, "name": live_call.call.line.call_id}
+            return await self._pages.show(request, person, "call_off_record.html", **known)
         if not rows:
             return await self._pages.message(request, person, 404, "There is no such call, or it was deleted.")
         row = rows[0]
