@@ -4,9 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 import msgspec
+from prometheus_client import Histogram
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,7 +38,7 @@ class Overview:
     def __init__(self, pages: Pages, app: App, profile: str, capacity: int) -> None:
         self._pages = pages
         self._app = app
-        self._engine = {"profile": profile, "capacity": capacity}
+        self._engine: dict[str, Any] = {"profile": profile, "capacity": capacity}
 
     async def page(self, request: Request, person: Person) -> Response:
         """See above."""
@@ -63,12 +65,25 @@ class Overview:
         ready, free = self._app.calls.is_ready, admission.free
         state = "draining" if admission.draining else "loading" if not ready else "ready" if free > 0 else "full"
         engine = {**self._engine, "active": admission.active, "free": max(0, free), "state": state}
+        engine["late_ms"] = _late_ms(self._app.metrics.tick_late)
         status = 503 if values["error"] and records else 200
         return await self._pages.show(request, person, "overview.html", status, engine=engine, slow=SLOW_MS, **values)
 
 
 def _ms(moment: datetime) -> int:
     return round(1000 * moment.timestamp())
+
+
+def _late_ms(histogram: Histogram) -> float | None:
+    """How late 99 of 100 ticks of the calls' clock were at most, by the histogram's buckets; None if it was worse than
+    the last one, or there were none. It tells how busy this process is."""
+    [metric] = histogram.collect()
+    counts = [
+        (float(sample.labels["le"]), sample.value) for sample in metric.samples if sample.name.endswith("_bucket")
+    ]
+    total = max((count for _, count in counts), default=0)
+    bound_s = next((bound_s for bound_s, count in counts if total and count >= 0.99 * total), inf)
+    return None if bound_s == inf else 1000 * bound_s
 
 
 def _rows(today: Summary, last_week: Summary) -> list[Row]:

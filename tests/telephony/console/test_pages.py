@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from telephony.console.sign_in_page import own_path
+from telephony.console.overview import _late_ms
+from telephony.console.pages import own_path
 from telephony.console.words import duration, millis, number
+from telephony.lines.metrics import Metrics
 from telephony.records.call_record import ToolRun, Turn
 from tests.telephony.console.served import Page, Served, csrf, served
 from tests.telephony.console.stored import lately, store
@@ -234,6 +236,18 @@ async def test_the_overview_of_a_hundred_thousand_calls_is_quick(console: Served
 )
 def test_paths_to_come_back_to(given: str, wanted: str) -> None:
     assert own_path(given) == wanted
+
+
+def test_how_late_the_clock_is() -> None:
+    metrics = Metrics()
+    assert _late_ms(metrics.tick_late) is None
+    for _ in range(99):
+        metrics.tick_late.observe(0.0015)
+    metrics.tick_late.observe(0.4)
+    assert _late_ms(metrics.tick_late) == 2.0
+    for _ in range(5):
+        metrics.tick_late.observe(4.0)
+    assert _late_ms(metrics.tick_late) is None
 
 
 def test_how_values_are_written() -> None:
