@@ -142,6 +142,12 @@ class Session:
         return self._operator.busy
 
     @property
+    def closing(self) -> bool:
+        """Whether the call ends with what is said now, or next."""
+        reply = self._agent_turn.current
+        return self._agent_turn.closing is not None or (reply is not None and reply.ends_call)
+
+    @property
     def caller_db(self) -> float:
         """How loud the caller's audio has been for the last quarter of a second, in dBFS."""
         return self._caller.level.recent_db(METER_FRAMES) if not self._hold else SILENCE_DB

@@ -139,6 +139,8 @@ class Acts:
     def _say(self, body: Say) -> dict[str, Any]:
         text = _text(body.text)
         self._expect_agent()
+        if self.call.session.closing:
+            raise ActError("the call is ending")
         if self.call.session.busy:
             raise ActError("too much waits to be said already")
         self._give(e.SayRequested(text, body.language, body.voice, body.interruptible))

@@ -166,6 +166,20 @@ async def test_what_is_done_is_on_record(
     assert "no such call now" in capsys.readouterr().err
 
 
+async def test_a_server_that_ends_ends_all_views_and_is_not_held_up(serve: Serve, in_thread: InThread) -> None:
+    server = await in_thread(serve, quick())
+    operator = Operator(server)
+    async with (
+        httpx.AsyncClient(base_url=server.url, headers=operator.headers, timeout=20) as http,
+        http.stream("GET", "/api/live") as answer,
+    ):
+        data = answer.aiter_bytes()
+        assert (await anext(data)).startswith(b"event: calls")
+        assert await in_thread(server.stop) == 0
+        assert [part async for part in data] == []
+    assert not [line for line in server.log if line["level"] in ("ERROR", "CRITICAL")]
+
+
 async def test_the_acts_of_a_killed_server_are_on_record(serve: Serve, dial: Dial, in_thread: InThread) -> None:
     server = await in_thread(serve, quick())
     operator, api = Operator(server), Api(server)

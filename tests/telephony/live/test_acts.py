@@ -271,6 +271,18 @@ async def test_what_is_said_in_private_is_shown_and_kept_by_nobody(phones: Phone
         await over(app)
 
 
+async def test_a_call_that_is_being_ended_says_nothing_more(phones: Phones) -> None:
+    async with server(**LONG) as app:
+        one = await phones(app)
+        acts = acts_on(app)
+        acts.call.line.shut_down()
+        with pytest.raises(ActError, match="the call is ending"):
+            acts.act(ANN, act.Say("Wait."))
+        acts.act(ANN, act.HangUp())
+        await one.wait(Ended)
+        await over(app)
+
+
 async def test_an_instruction_reaches_a_model(phones: Phones) -> None:
     async with server(**LONG) as app:
         app.shared.engine = msgspec.structs.replace(app.shared.engine, instructable=True)

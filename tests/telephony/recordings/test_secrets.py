@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,19 @@ def strings(tape: Path) -> str:
     return b"".join(read_lines(tape)).decode()
 
 
+def readable(value: Any) -> Iterator[str]:
+    """Keys, texts and whole numbers of a JSON value; in audio and in fractions four digits may stand by chance."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from readable(each) if key != "ulaw" else ()
+    elif isinstance(value, list):
+        for each in value:
+            yield from readable(each)
+    elif not isinstance(value, float):
+        yield json.dumps(value)
+
+
 @pytest.mark.slow
 async def test_a_secret_is_given_to_the_tool_and_kept_by_nothing_else(
     serve: Callable[..., Any],
@@ -82,11 +95,11 @@ async def test_a_secret_is_given_to_the_tool_and_kept_by_nothing_else(
     assert json.loads(line)["arguments"] == {"pin": PIN, "part": SPOKEN}
 
     (tape,) = until_here(lambda: list((server.data / "tapes").glob("*.gz")))
-    told = "\n".join(map(str, server.log)) + strings(tape)
+    steps = [json.loads(line) for line in strings(tape).splitlines()]
+    told = "\n".join(readable([*server.log, *steps]))
     for secret in (PIN, "one two", "four seven", " ".join(PIN), f'"{SPOKEN}"'):
         assert secret not in told
     assert "***" in told
-    steps = [json.loads(line) for line in strings(tape).splitlines()]
     assert not [step for step in steps if step.get("event", {}).get("type") == "Dtmf" and "digit" in step["event"]]
     switches = [place for place, step in enumerate(steps) if '"Record"' in json.dumps(step)]
     private = steps[switches[0] + 1 : switches[1] + 1]
