@@ -41,7 +41,7 @@ class Console:
         self._overview = pages.page("/console", overview.page)
         calls = CallPage(pages, app, gate, aside, settings.server.data)
         self.routes: list[BaseRoute] = [
-            Route("/console", self._home, methods=["GET"]),
+            *(Route(path, self._home, methods=["GET"]) for path in ("/console", "/console/")),
             pages.page("/console/live", self._live),
             pages.page("/console/calls", CallsPage(pages, app).page),
             *calls.routes(),

@@ -17,11 +17,20 @@ async function draw() {
   note.textContent = "";
   const follow = () => {
     const turn = /^#turn-(\d+)$/.exec(location.hash);
+    if (location.hash === "#failed") showFailures();
     if (turn || location.hash === "#line") report.scrollIntoView({ block: "start" });
     if (turn) goTo(Number(turn[1]));
   };
   addEventListener("hashchange", follow);
   follow();
+}
+
+/** The table of events, with nothing but the replies that failed. */
+function showFailures() {
+  const filter = document.getElementById("filter");
+  filter.value = "replyfailed";
+  filter.dispatchEvent(new Event("input"));
+  filter.scrollIntoView({ block: "start" });
 }
 
 draw().catch((error) => {

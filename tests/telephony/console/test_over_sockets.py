@@ -1,5 +1,6 @@
-"""Sessions and what goes on: streams and sockets end with them. Over real sockets."""
+"""Over real sockets: streams and sockets end with their session, and no bytes of a request are too much."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -90,3 +91,47 @@ async def test_acts_carry_the_name_of_whoever_is_signed_in(desk: Desk) -> None:
         answer = await http.post(path, json={}, headers={"X-CSRF-Token": csrf.csrf})
         assert answer.json() == {"done": True}
     assert [(act.who, act.act) for act in done] == [("local", "hangup")]
+
+
+QUERIES = [
+    b"/console/calls?q=\xff",
+    b"/console/calls?q=%ff%00",
+    b"/console/calls?q=a&q=b",
+    b"/console/calls?limit=99999999999999999999",
+    b"/console/calls?before=%u1",
+    b"/console/calls?%5b%5d=1",
+    b"/console/calls/%ff",
+    b"/console/calls/%00",
+    b"/console/calls/a%2Fb/report",
+    b"/console/assets/%ff",
+    b"/console?token=%ff",
+    b"/console?token=\xff",
+    b"/console/sign-in?next=%ff%0d%0aX:1",
+]
+HEADERS = [b"Cookie: voxline-1=\xff\xfe; voxline-theme=\xff", b"Authorization: Bearer \xff", b"X-CSRF-Token: \xff"]
+FORMS = [b"", b"csrf=%ff", b"name=%ff%00&password=%ed%a0%80&next=%ff", b"\xff", b"name=" + b"x" * 17_000]
+
+
+async def status(desk: Desk, head: bytes, *headers: bytes, body: bytes = b"") -> int:
+    """What a request is answered with, byte by byte as it is given."""
+    port = int(desk.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = [head + b" HTTP/1.1", b"Host: 127.0.0.1:%d" % port, b"Connection: close", *headers]
+    writer.write(b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", b""]) + body)
+    answer = await reader.read()
+    writer.close()
+    assert b"\r\nX:1" not in answer
+    return int(answer.split()[1])
+
+
+async def test_no_bytes_of_a_request_are_too_much(desk: Desk) -> None:
+    known = f"Cookie: {desk.cookie['Cookie']}".encode()
+    for signed_in in ([], [known]):
+        found = [await status(desk, b"GET " + path, *signed_in) for path in QUERIES]
+        found += [await status(desk, b"GET /console", header) for header in HEADERS]
+        for form in FORMS:
+            found += [
+                await status(desk, b"POST " + path, *signed_in, body=form)
+                for path in (b"/console/sign-in", b"/console/sign-out", b"/console/calls/x/delete", b"/console/doctor")
+            ]
+        assert max(found) < 500
