@@ -143,6 +143,8 @@ gate = threading.Event()
 
 
 async def test_few_are_checked_at_once_and_few_wait() -> None:
+    running.clear()
+    gate.clear()
     sign_in = SignIn(console_settings())
     salted = PasswordHash.parse(USERS["vera"]["password"])
     sign_in._nobody = Slow(2, 1, 1, salted.salt, salted.hash)
