@@ -24,6 +24,7 @@ from pydantic_settings import SettingsError as NotJson
 
 from config import strict_yaml
 from config.browser import BrowserSettings
+from config.console import ConsoleSettings
 from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
@@ -211,6 +212,7 @@ class Settings(BaseSettings):
     records: RecordsSettings = RecordsSettings()
     traces: TracesSettings = TracesSettings()
     hooks: HooksSettings = HooksSettings()
+    console: ConsoleSettings = ConsoleSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
     routes: dict[Pattern, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
@@ -291,11 +293,13 @@ def is_loopback(host: str) -> bool:
 
 
 def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
-    """Read the settings: defaults, then `file` (else the shipped YAML), the environment, systemd's credentials, and
-    last `overrides` (dotted keys, such as {"server.port": 0}).
+    """The settings from all of their sources. Raises SettingsError naming the key, the value and what is allowed."""
+    return from_sources(read_sources(file, overrides))
 
-    Raises SettingsError naming the key, the value and what is allowed.
-    """
+
+def read_sources(file: Path | None = None, overrides: dict[str, Any] | None = None) -> list[SettingsSource]:
+    """Where settings come from: defaults, then `file` (else the shipped YAML), the environment, systemd's credentials,
+    and last `overrides` (dotted keys, such as {"server.port": 0}). Raises SettingsError."""
     path = file or DEFAULT_FILE
     _refuse_unknown_variables()
     sources = [SettingsSource(str(path), _read_yaml(path))]
@@ -304,7 +308,7 @@ def load_settings(file: Path | None = None, overrides: dict[str, Any] | None = N
     sources += aliases(os.environ)
     sources.append(_environment())
     sources += credentials()
-    return from_sources([*sources, SettingsSource("--set", nested(overrides or {}))])
+    return [*sources, SettingsSource("--set", nested(overrides or {}))]
 
 
 def from_sources(sources: Sequence[SettingsSource]) -> Settings:

@@ -21,6 +21,7 @@ SECRET_GROUPS = (
     "hooks.before_call",
     "hooks.after_call",
     "hooks.secret",
+    "console.users",
 )
 
 

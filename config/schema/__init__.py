@@ -60,14 +60,14 @@ def _plain(model: type[BaseModel]) -> dict[str, Any]:
 
 def _explain_settings(schema: dict[str, Any]) -> None:
     """Give each setting its comment from voxline.yaml."""
-    for path, comment in _comments(DEFAULT_FILE.read_text(encoding="utf-8")).items():
+    for path, comment in comments(DEFAULT_FILE.read_text(encoding="utf-8")).items():
         definition = schema
         for part in path[:-1]:
             definition = schema["$defs"][definition["properties"][part]["$ref"].rpartition("/")[2]]
         definition["properties"][path[-1]]["description"] = comment
 
 
-def _comments(text: str) -> dict[tuple[str, ...], str]:
+def comments(text: str) -> dict[tuple[str, ...], str]:
     """Comments beside keys, by the keys' paths; a line with nothing but a comment goes on with the one before."""
     comments: dict[tuple[str, ...], str] = {}
     path: tuple[str, ...] = ()

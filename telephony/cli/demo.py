@@ -3,6 +3,7 @@
 import argparse
 import json
 import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ def demo(out: Path, script: Path) -> int:
     bookings.unlink(missing_ok=True)
     token = secrets.token_hex(16)
     settings = {"server.public_url": PUBLIC_URL, "server.data": str(out.resolve()), "log.words": True}
+    settings |= {"tape.mode": "full", "recording.mode": "all"}  # for the console
 
     def add_words(line: "LogLine") -> None:
         if line.get("message") == "said":
@@ -69,7 +71,9 @@ def demo(out: Path, script: Path) -> int:
             )
         )
     booked = [json.loads(line) for line in bookings.read_text().splitlines()] if bookings.exists() else []
-    return _conclude(report, booked)
+    code = _conclude(report, booked)
+    print(f"to look at it    voxline serve --set server.data={out}   and open the link that it prints", file=sys.stderr)
+    return code
 
 
 def _words(line: "LogLine") -> str:

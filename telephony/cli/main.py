@@ -10,6 +10,7 @@ from telephony.cli import (
     call,
     calls,
     check,
+    console_password,
     demo,
     dial,
     doctor,
@@ -43,6 +44,7 @@ COMMANDS = (
     replay,
     sweep,
     report,
+    console_password,
     import_config,
 )
 

@@ -26,21 +26,27 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     from config.logging import configure_logging
-    from config.settings import load_settings
+    from config.settings import from_sources, read_sources
     from telephony.cli.welcome import welcome
+    from telephony.console import console
     from telephony.lines.descriptors import raise_limit
     from telephony.server.app import App
     from telephony.server.draining import build_server
 
-    settings = load_settings(options.config, overrides(options.set))
+    sources = read_sources(options.config, overrides(options.set))
+    settings = from_sources(sources)
     configure_logging(settings.log)
     raise_limit()
     app = App(settings)
+    console.mount(app, settings, sources)
     _warn_if_open(settings)
 
     def greet(urls: list[str]) -> None:
+        link = console.link(app, settings, urls[0])
+        if link:
+            console.keep_link(settings.server.data, link)
         if sys.stderr.isatty():
-            print(welcome(settings, urls, app.sip.ports if app.sip else {}), file=sys.stderr)
+            print(welcome(settings, urls, app.sip.ports if app.sip else {}, link), file=sys.stderr)
 
     server = build_server(app, settings, greet)
     server.run()

@@ -11,9 +11,10 @@ from telephony.doctor.finding import Finding
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to ask where a server listens everywhere)
 
 
-def diagnose(settings: Settings) -> list[Finding]:
-    """All findings, from the settings and from the state of this machine."""
-    return list(_findings(settings, running=is_running(settings)))
+def diagnose(settings: Settings, *, running: bool | None = None) -> list[Finding]:
+    """All findings, from the settings and from the state of this machine. `running` says whether a server with these
+    settings has the ports; without it, one is looked for."""
+    return list(_findings(settings, running=is_running(settings) if running is None else running))
 
 
 def is_running(settings: Settings) -> bool:

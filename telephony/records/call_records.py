@@ -26,6 +26,7 @@ from telephony.records.eraser import Erase, Eraser
 from telephony.records.journal import Journal
 from telephony.records.outbox import Delivery, Status
 from telephony.records.store import Row
+from telephony.records.summary import Problem, Summary
 from telephony.records.text import clean
 from telephony.records.writer import Writer
 from telephony.tapes.tapes import Tapes
@@ -102,6 +103,14 @@ class CallRecords:
     async def page(self, wanted: CallFilter) -> list[Row]:
         """See Store."""
         return await self._writer.ask(lambda store: store.page(wanted))
+
+    async def summary(self, since_ms: int, until_ms: int) -> Summary:
+        """See summary.py."""
+        return await self._writer.ask(lambda store: store.summary(since_ms, until_ms))
+
+    async def problems(self, since_ms: int, most: int) -> list[Problem]:
+        """See summary.py."""
+        return await self._writer.ask(lambda store: store.problems(since_ms, most))
 
     async def delete(self, name: int | str) -> int:
         """See Writer."""

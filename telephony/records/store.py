@@ -14,6 +14,7 @@ from telephony.records.call_record import COSTS, FIELDS, TEXTS, Act, CallRecord
 from telephony.records.database import Database
 from telephony.records.outbox import Outbox
 from telephony.records.schema import call_acts, call_terms, call_texts, calls, hook_deliveries
+from telephony.records.summary import Problem, Summary, problems, summary
 from telephony.records.terms import key, terms
 
 PROBE = 2000  # rows of a word that are counted to find the rarest of several
@@ -140,6 +141,14 @@ class Store:
         for row in (await connection.execute(query)).mappings():
             found[row["id"]].append({name: row[name] for name in Act.__struct_fields__})
         return found
+
+    async def summary(self, since_ms: int, until_ms: int) -> Summary:
+        """See summary.py."""
+        return await summary(self._database, since_ms, until_ms)
+
+    async def problems(self, since_ms: int, most: int) -> list[Problem]:
+        """See summary.py."""
+        return await problems(self._database, since_ms, most)
 
     async def older(self, host: str, before: int, most: int) -> list[Row]:
         """Calls of this host with ids below `before`, the oldest first; none that is on."""

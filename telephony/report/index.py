@@ -9,7 +9,8 @@ from urllib.parse import quote
 import msgspec
 
 from config.exceptions import TapeError
-from telephony.report.page import ASSETS, CallReport, hash_of, write, write_report
+from telephony.report import bundle
+from telephony.report.page import CallReport, hash_of, write, write_report
 
 INDEX = "index.html"
 COLUMNS = ("Length", "Turns", "Median gap", "Longest gap", "Cut off", "Barge-ins")  # of the figures of a call
@@ -54,9 +55,9 @@ def render_index(title: str, entries: list[IndexEntry]) -> str:
     """The index as text."""
     newest = sorted(entries, key=lambda entry: entry.report.header.started if entry.report else "", reverse=True)
     ordered = sorted(newest, key=lambda entry: -len(entry.problems))
-    style = (ASSETS / "page.css").read_text(encoding="utf-8")
+    style = bundle.style()
     troubled = sum(bool(entry.problems) for entry in entries)
-    return Template((ASSETS / "index.html").read_text(encoding="utf-8")).substitute(
+    return Template(bundle.read("index.html")).substitute(
         title=escape(title),
         count=f"{len(entries)} calls, {troubled} of them with problems",
         style=style,

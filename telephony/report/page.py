@@ -14,6 +14,7 @@ from agent.tape.format import Header
 from audio.rate import SAMPLES_PER_MS
 from config import private
 from config.exceptions import TapeError
+from telephony.report import bundle
 from telephony.report.figures import Figure, figures, notices
 from telephony.report.lanes import latencies, states, ticks
 from telephony.report.replies import Span
@@ -23,8 +24,6 @@ from telephony.report.story import Story
 from telephony.report.tape import Tape, read_tape
 from telephony.report.transcript import transcript
 
-ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("format", "sound", "view", "lanes", "chart", "panels", "main")  # one module, in this order
 INERT = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -57,18 +56,32 @@ def write(out: Path, page: str) -> None:
 
 def render(tape: Tape, story: Story) -> str:
     """The page as text."""
-    style = (ASSETS / "page.css").read_text(encoding="utf-8")
-    script = "\n".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
-    caller, agent = caller_track(tape), ear_track(tape, story)
-    return Template((ASSETS / "page.html").read_text(encoding="utf-8")).substitute(
+    style, script = bundle.style(), bundle.script()
+    data, audio = call_data(tape, story)
+    return Template(bundle.read("page.html")).substitute(
         title=escape(f"Call {tape.header.call}"),
         script_hash=hash_of(script),
         style_hash=hash_of(style),
         style=style,
         script=script,
-        data=inert(_data(tape, story, len(caller), len(agent))),
-        audio=base64.b64encode(zlib.compress(caller + agent, 9)).decode() if caller or agent else "",
+        call=bundle.read("call.html"),
+        data=inert(data),
+        audio=audio,
     )
+
+
+def call_json(path: Path) -> bytes:
+    """What the page draws of a tape, as one JSON object, for pages that are no file. Raises TapeError."""
+    tape = read_tape(path)
+    data, audio = call_data(tape, Story(tape))
+    return msgspec.json.encode({"data": data, "audio": audio})
+
+
+def call_data(tape: Tape, story: Story) -> tuple[dict[str, Any], str]:
+    """What the page draws, and both tracks of audio one after the other: mu-law, deflated, in base64."""
+    caller, agent = caller_track(tape), ear_track(tape, story)
+    audio = base64.b64encode(zlib.compress(caller + agent, 9)).decode() if caller or agent else ""
+    return _data(tape, story, len(caller), len(agent)), audio
 
 
 def inert(value: Any) -> str:

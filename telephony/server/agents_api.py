@@ -1,6 +1,6 @@
 """The agents over HTTP: GET /api/agents, POST /api/agents/reload.
 
-Every request carries the server's token (control_token.py). Errors are JSON: {"error": "..."}.
+Who may is decided by the gate (sign_in/gate.py). Errors are JSON: {"error": "..."}.
 """
 
 from typing import Any
@@ -12,17 +12,18 @@ from starlette.routing import Route
 
 from telephony.records.text import json_text
 from telephony.server.agents import Agents
-from telephony.server.control_token import ControlToken
 from telephony.server.reload import Reload
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.person import Role
 
 
 class AgentsApi:
     """The endpoints of one server."""
 
-    def __init__(self, agents: Agents, token: ControlToken) -> None:
+    def __init__(self, agents: Agents, gate: Gate) -> None:
         self.reload: Reload | None = None  # once the server is up
         self._agents = agents
-        self._token = token
+        self._gate = gate
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -32,7 +33,7 @@ class AgentsApi:
         ]
 
     async def _list(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         agents = [
             {
@@ -48,10 +49,10 @@ class AgentsApi:
         return _json({"agents": agents, "last_reload": last})
 
     async def _read(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.ADMIN), Response):
             return refusal
         if self.reload is None:
-            return self._token.refused(request, 503, "the server is not ready")
+            return self._gate.refused(request, 503, "the server is not ready")
         return _json(await self.reload.read())
 
 

@@ -1,6 +1,6 @@
 """Calls on record over HTTP, under /api/calls: list, export, show, delete.
 
-Every request carries the server's token (control_token.py). Errors are JSON: {"error": "..."}.
+Who may is decided by the gate (sign_in/gate.py). Errors are JSON: {"error": "..."}.
 """
 
 from collections.abc import AsyncGenerator
@@ -17,7 +17,8 @@ from telephony.records.database import StoreError
 from telephony.records.eraser import EraseError
 from telephony.records.export import FORMATS, export, shown
 from telephony.records.text import clean, json_text
-from telephony.server.control_token import ControlToken
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.person import Role
 
 MAX_ID = 128  # characters of a call's id in the log
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -26,9 +27,9 @@ MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 class CallsApi:
     """The endpoints of one server."""
 
-    def __init__(self, token: ControlToken) -> None:
+    def __init__(self, gate: Gate) -> None:
         self.calls: CallRecords | None = None  # once the server is up; None: records.mode is off
-        self._token = token
+        self._gate = gate
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -40,52 +41,53 @@ class CallsApi:
         ]
 
     async def _list(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         try:
             wanted = self._filter(request)
-            rows = await self._known().find(wanted)
+            rows = await self.known().find(wanted)
         except _ERRORS as error:
-            return self._failed(request, error)
+            return self.failed(request, error)
         page, more = rows[: wanted.limit], len(rows) > wanted.limit
         after = call_id.show(page[-1]["id"]) if more else None
         return _json({"calls": [shown(row) for row in page], "next": after})
 
     async def _export(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         kind = request.query_params.get("format", "json")
         try:
             if kind not in FORMATS:
                 raise FilterError(f"format: {' or '.join(FORMATS)} is wanted")
-            text = export(self._known().page, self._filter(request, "format"), kind)
+            text = export(self.known().page, self._filter(request, "format"), kind)
             first = await anext(text) + await anext(text)  # what fails at once is an answer of its own
         except _ERRORS as error:
-            return self._failed(request, error)
+            return self.failed(request, error)
         headers = {"Content-Disposition": f'attachment; filename="calls.{kind}"'}
         return StreamingResponse(_joined(first, text), headers=headers, media_type=MEDIA_TYPES[kind])
 
     async def _show(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         try:
-            rows = await self._known().get(_name(request))
+            rows = await self.known().get(name_of(request))
         except _ERRORS as error:
-            return self._failed(request, error)
+            return self.failed(request, error)
         if not rows:
-            return self._token.refused(request, 404, "there is no such call")
+            return self._gate.refused(request, 404, "there is no such call")
         return _json(shown(rows[0]))
 
     async def _delete(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.ADMIN), Response):
             return refusal
         try:
-            count = await self._known().delete(_name(request))
+            count = await self.known().delete(name_of(request))
         except _ERRORS as error:
-            return self._failed(request, error)
-        return _json({"deleted": count}) if count else self._token.refused(request, 404, "there is no such call")
+            return self.failed(request, error)
+        return _json({"deleted": count}) if count else self._gate.refused(request, 404, "there is no such call")
 
-    def _known(self) -> CallRecords:
+    def known(self) -> CallRecords:
+        """The calls on record. Raises EraseError if there are none."""
         if self.calls is None:
             raise EraseError("no calls are on record: records.mode is off, or server.data cannot be written")
         return self.calls
@@ -96,20 +98,21 @@ class CallsApi:
             raise FilterError(f"{clean(min(twice))[:40]!r} stands twice")
         return parse({key: value for key, value in given if key not in others})
 
-    def _failed(self, request: Request, error: Exception) -> Response:
+    def failed(self, request: Request, error: Exception) -> Response:
+        """The answer when something cannot be had."""
         match error:
             case FilterError():
-                return self._token.refused(request, 400, "%s", error)
+                return self._gate.refused(request, 400, "%s", error)
             case EraseError():
-                return self._token.refused(request, 409, "%s", error)
+                return self._gate.refused(request, 409, "%s", error)
             case _:
-                return self._token.refused(request, 503, "%s", error)
+                return self._gate.refused(request, 503, "%s", error)
 
 
 _ERRORS = (FilterError, EraseError, StoreError)
 
 
-def _name(request: Request) -> int | str:
+def name_of(request: Request) -> int | str:
     """The id in the path, or the one in the log. Raises FilterError."""
     text = request.path_params["id"]
     if not 0 < len(text) <= MAX_ID or not text.isprintable():

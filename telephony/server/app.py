@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
@@ -40,12 +40,14 @@ from telephony.server.browser_tokens import BrowserTokens
 from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
+from telephony.server.files_api import FilesApi
 from telephony.server.health import Health
 from telephony.server.hooks_api import HooksApi
 from telephony.server.http.access import Access, guard
 from telephony.server.live_api import LiveApi
 from telephony.server.reload import Reload
 from telephony.server.runtime_settings import RuntimeSettings
+from telephony.server.sign_in.gate import Gate
 from telephony.server.softphone.page import Softphone
 from telephony.server.streaming_api import StreamingApi
 from telephony.server.ticker import Ticker
@@ -108,22 +110,23 @@ class App:
             self._browser = BrowserService(settings, self.calls, admission=self.admission, refusals=self.refusals)
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
-        self._api = CallsApi(self._token)
-        self._hooks_api = HooksApi(self._token)
-        self._agents_api = AgentsApi(self.agents, self._token)
-        self._live = LiveApi(self.shared.live, self._token)
+        self._access = Access(settings, self.refusals)
+        self.gate = Gate(settings, self._access, self._token)
+        self._api = CallsApi(self.gate)
+        self._hooks_api = HooksApi(self.gate)
+        self._agents_api = AgentsApi(self.agents, self.gate)
+        self._live = LiveApi(self.shared.live, self.gate)
         runtime = RuntimeSettings(settings, lambda new: setattr(self.shared, "settings", new))
-        self._streaming = StreamingApi(figures, runtime, self._token, by_model=engine.instructable)
+        self._streaming = StreamingApi(figures, runtime, self.gate, by_model=engine.instructable)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
-        access = Access(self._settings, self.refusals)
         health = Health(
             self.calls,
             admission=self.admission,
             descriptors=self.descriptors,
             metrics=self.metrics,
-            access=access,
+            access=self._access,
             refusals=self.refusals,
         )
         asgi = Starlette(
@@ -132,15 +135,16 @@ class App:
                 *self._control.routes(),
                 *self._live.routes(),
                 *self._streaming.routes(),
-                *TrialCalls(self._settings, self._token).routes(),
+                *TrialCalls(self._settings, self.gate).routes(),
                 *self._api.routes(),
                 *self._agents_api.routes(),
                 *self._hooks_api.routes(),
                 *self._phone(),
+                *FilesApi(self.gate, self._api, self._settings.server.data).routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
-            middleware=[guard(access)],
+            middleware=[guard(self._access)],
             exception_handlers={HTTPException: self._no_route, ClientDisconnect: self._gone},
             lifespan=self._lifespan,
         )
@@ -153,6 +157,10 @@ class App:
             return []
         tokens = BrowserTokens(self._settings, self.agents, self._browser.grants, self._token)
         return [*self._browser.routes(), *tokens.routes(), *Softphone(self._settings.browser.origins).routes()]
+
+    def add(self, routes: Sequence[BaseRoute]) -> None:
+        """Serve more, before the server starts. What is there already goes first."""
+        self.asgi.router.routes[-1:-1] = routes  # the last one refuses all other sockets
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -46,12 +46,14 @@ class ControlToken:
         except OSError as error:
             logger.warning("no calls can be placed: cannot write %s: %s", path, error.strerror)
 
+    def fits(self, request: HTTPConnection) -> bool:
+        """Whether a request has the token."""
+        given = request.headers.get("authorization", "").encode("latin-1")
+        return hmac.compare_digest(given, f"Bearer {self._token}".encode())
+
     def stranger(self, request: HTTPConnection) -> Response | None:
         """The refusal of a request without the token."""
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if hmac.compare_digest(given, f"Bearer {self._token}".encode()):
-            return None
-        return self.refused(request, 401, "the token is missing or wrong")
+        return None if self.fits(request) else self.refused(request, 401, "the token is missing or wrong")
 
     def refused(self, request: HTTPConnection, status: int, reason: str, *details: object) -> Response:
         """The answer to a request that is refused; `details` fill in the reason, see Refusals.tell."""

@@ -1,6 +1,6 @@
 """What hooks.after_call was told, over HTTP: GET /api/hooks/deliveries, POST /api/hooks/deliveries/ID/resend.
 
-Every request carries the server's token (control_token.py). Errors are JSON: {"error": "..."}.
+Who may is decided by the gate (sign_in/gate.py). Errors are JSON: {"error": "..."}.
 """
 
 from starlette.requests import Request
@@ -12,7 +12,8 @@ from telephony.records.database import StoreError
 from telephony.records.deliveries import call_of, delivery_id, shown
 from telephony.records.outbox import MAX_PAGE, STATUSES
 from telephony.records.text import json_text
-from telephony.server.control_token import ControlToken
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.person import Role
 
 USUAL_PAGE = 50
 KEYS = ("status", "before", "limit")
@@ -22,9 +23,9 @@ OFF = "no calls are on record: records.mode is off, or server.data cannot be wri
 class HooksApi:
     """The endpoints of one server."""
 
-    def __init__(self, token: ControlToken) -> None:
+    def __init__(self, gate: Gate) -> None:
         self.calls: CallRecords | None = None  # once the server is up; None: records.mode is off
-        self._token = token
+        self._gate = gate
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -34,33 +35,33 @@ class HooksApi:
         ]
 
     async def _list(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         try:
             status, before, limit = _query(request)
         except ValueError as error:
-            return self._token.refused(request, 400, "%s", error)
+            return self._gate.refused(request, 400, "%s", error)
         if self.calls is None:
-            return self._token.refused(request, 409, OFF)
+            return self._gate.refused(request, 409, OFF)
         try:
             found = await self.calls.deliveries(status, before, limit)
         except StoreError as error:
-            return self._token.refused(request, 503, "%s", error)
+            return self._gate.refused(request, 503, "%s", error)
         page = found[:limit]
         after = delivery_id(page[-1].id) if len(found) > limit else None
         return _json({"deliveries": [shown(each) for each in page], "next": after})
 
     async def _resend(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.OPERATOR), Response):
             return refusal
         if self.calls is None:
-            return self._token.refused(request, 409, OFF)
+            return self._gate.refused(request, 409, OFF)
         number = call_of(request.path_params["id"])
         try:
             if number is None or not await self.calls.resend(number):
-                return self._token.refused(request, 404, "there is no such delivery, or its call is on")
+                return self._gate.refused(request, 404, "there is no such delivery, or its call is on")
         except StoreError as error:
-            return self._token.refused(request, 503, "%s", error)
+            return self._gate.refused(request, 503, "%s", error)
         return _json({"id": delivery_id(number), "status": "pending"})
 
 

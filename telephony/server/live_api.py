@@ -1,7 +1,7 @@
 """Live calls over HTTP: GET /api/live and /api/live/ID follow them, POST /api/calls/ID/ACT acts on one, and WS
 /api/calls/ID/audio listens in and speaks.
 
-Every request carries the server's token (control_token.py). Errors are JSON: {"error": "..."}.
+Who may is decided by the gate (sign_in/gate.py). Errors are JSON: {"error": "..."}.
 """
 
 from collections.abc import AsyncGenerator
@@ -17,8 +17,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from telephony.lines.request_body import read_body
 from telephony.live.acts import BODIES, ActError, Acts
 from telephony.live.live_calls import LiveCalls
-from telephony.server.control_token import ControlToken
 from telephony.server.live_audio import LiveAudio
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.person import Role
 
 MAX_BYTES = 16_384  # of a request
 
@@ -26,9 +27,9 @@ MAX_BYTES = 16_384  # of a request
 class LiveApi:
     """The endpoints of one server."""
 
-    def __init__(self, calls: LiveCalls, token: ControlToken) -> None:
+    def __init__(self, calls: LiveCalls, gate: Gate) -> None:
         self._calls = calls
-        self._token = token
+        self._gate = gate
 
     def routes(self) -> list[BaseRoute]:
         """Where they are."""
@@ -39,53 +40,61 @@ class LiveApi:
             WebSocketRoute("/api/calls/{id}/audio", self._audio),
         ]
 
-    def _admit(self, connection: HTTPConnection) -> str | Response:
-        """The name of whoever asks, or the refusal."""
-        return self._token.stranger(connection) or "control token"
-
-    def _entered(self, connection: HTTPConnection, *, looks: bool = True) -> tuple[str, Acts] | Response:
+    def _entered(self, connection: HTTPConnection, role: Role, *, looks: bool = True) -> tuple[str, Acts] | Response:
         """Who asks, and for which live call, or the refusal. `looks`: they stay, as long as there is room."""
-        who = self._admit(connection)
-        if isinstance(who, Response):
-            return who
+        person = self._gate.admit(connection, role)
+        if isinstance(person, Response):
+            return person
         acts = self._calls.find(connection.path_params["id"])
         if acts is None:
-            return self._token.refused(connection, 404, "there is no such call now")
+            return self._gate.refused(connection, 404, "there is no such call now")
         if looks and self._calls.full:
-            return self._token.refused(connection, 503, "too many viewers")
-        return who, acts
+            return self._gate.refused(connection, 503, "too many viewers")
+        return person.name, acts
 
     async def _list(self, request: Request) -> Response:
-        who = self._admit(request)
-        if isinstance(who, Response):
-            return who
+        person = self._gate.admit(request, Role.VIEWER)
+        if isinstance(person, Response):
+            return person
         if self._calls.full:
-            return self._token.refused(request, 503, "too many viewers")
-        return EventStream(self._calls.list())
+            return self._gate.refused(request, 503, "too many viewers")
+        return EventStream(self._while_signed_in(request, self._calls.list()))
 
     async def _one(self, request: Request) -> Response:
-        entered = self._entered(request)
-        return entered if isinstance(entered, Response) else EventStream(self._calls.one(entered[1].call))
+        entered = self._entered(request, Role.VIEWER)
+        if isinstance(entered, Response):
+            return entered
+        return EventStream(self._while_signed_in(request, self._calls.one(entered[1].call)))
+
+    async def _while_signed_in(
+        self, request: Request, events: AsyncGenerator[bytes, None]
+    ) -> AsyncGenerator[bytes, None]:
+        """Until the viewer signs out. To look on does not keep a session from ending."""
+        async with aclosing(events):
+            async for item in events:
+                if not self._gate.is_known(request):
+                    return
+                yield item
 
     async def _act(self, request: Request) -> Response:
-        entered = self._entered(request, looks=False)
+        entered = self._entered(request, Role.OPERATOR, looks=False)
         if isinstance(entered, Response):
             return entered
         body = await read_body(request, MAX_BYTES)
         if body is None:
-            return self._token.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
+            return self._gate.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
         who, acts = entered
         kind = BODIES[request.url.path.rpartition("/")[2]]
         try:
             acts.act(who, msgspec.json.decode(body, type=kind))
         except (msgspec.DecodeError, UnicodeDecodeError, ActError) as error:
-            return self._token.refused(request, _status(error), "%s", error)
+            return self._gate.refused(request, _status(error), "%s", error)
         return Response(b'{"done":true}', media_type="application/json")
 
     async def _audio(self, websocket: WebSocket) -> None:
-        entered = self._entered(websocket)
+        entered = self._entered(websocket, Role.OPERATOR)
         if not isinstance(entered, Response) and not entered[1].call.begun:
-            entered = self._token.refused(websocket, 409, "the call has not been answered yet")
+            entered = self._gate.refused(websocket, 409, "the call has not been answered yet")
         if isinstance(entered, Response):
             with suppress(RuntimeError, WebSocketDisconnect):
                 await websocket.send_denial_response(entered)
@@ -93,7 +102,7 @@ class LiveApi:
         who, acts = entered
         with self._calls.viewing():
             await websocket.accept()
-            await LiveAudio(websocket, acts, who).run()
+            await LiveAudio(websocket, acts, who, lambda: self._gate.is_known(websocket)).run()
 
 
 def _status(error: Exception) -> int:

@@ -5,7 +5,9 @@ most 100 ms in a frame.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -14,6 +16,7 @@ from telephony.lines.close_codes import CloseCode
 from telephony.live.acts import Acts
 
 LOOK_S = 0.02  # between two looks for audio
+KNOWN_LOOKS = 50  # between two looks whether somebody has signed out
 UNREAD_S = 10.0  # that a client may read nothing
 MOST_MS = 100  # of audio in a frame
 
@@ -21,10 +24,12 @@ MOST_MS = 100  # of audio in a frame
 class LiveAudio:
     """The socket, which is accepted, until one of the two sides has ended."""
 
-    def __init__(self, websocket: WebSocket, acts: Acts, who: str) -> None:
+    def __init__(self, websocket: WebSocket, acts: Acts, who: str, is_known: Callable[[], bool]) -> None:
+        """`is_known` tells whether this person is still signed in."""
         self._websocket = websocket
         self._acts = acts
         self._who = who
+        self._is_known = is_known
         self._most = 2 * acts.call.line.rate * MOST_MS // 1000  # bytes
 
     async def run(self) -> None:
@@ -36,7 +41,12 @@ class LiveAudio:
         close: tuple[int, str] = (CloseCode.NORMAL, "the call is over")
         try:
             await self._send(msgspec.json.encode({"rate": call.line.rate}).decode())
-            while not call.gone and not receiving.done():
+            for look in count(1):
+                if call.gone or receiving.done():
+                    break
+                if look % KNOWN_LOOKS == 0 and not self._is_known():
+                    close = CloseCode.POLICY_VIOLATION, "you have signed out"
+                    break
                 for frame in listening.take():
                     await self._send(frame)
                 await asyncio.sleep(LOOK_S)

@@ -1,7 +1,7 @@
 """How fast the server answers, and its switches: GET /streaming_metrics, GET /api/streaming/status and POST
 /api/streaming/configure, by the names that other streaming agents have for them.
 
-Every request carries the server's token (control_token.py). Errors are JSON: {"error": "..."}.
+Who may is decided by the gate (sign_in/gate.py). Errors are JSON: {"error": "..."}.
 """
 
 from typing import Any
@@ -14,8 +14,9 @@ from starlette.routing import Route
 from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.lines.request_body import read_body
-from telephony.server.control_token import ControlToken
 from telephony.server.runtime_settings import RuntimeSettings
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.person import Role
 from telephony.timing.figures import Figures
 from telephony.timing.status import Status
 
@@ -40,11 +41,11 @@ class Configure(msgspec.Struct, forbid_unknown_fields=True):
 class StreamingApi:
     """The endpoints of one server."""
 
-    def __init__(self, figures: Figures, settings: RuntimeSettings, token: ControlToken, *, by_model: bool) -> None:
+    def __init__(self, figures: Figures, settings: RuntimeSettings, gate: Gate, *, by_model: bool) -> None:
         """`by_model`: replies are written by a language model, which can be asked for long ones."""
         self._figures = figures
         self._settings = settings
-        self._token = token
+        self._gate = gate
         self._by_model = by_model
 
     def routes(self) -> list[Route]:
@@ -56,7 +57,7 @@ class StreamingApi:
         ]
 
     async def _metrics(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
             return refusal
         wanted = request.query_params.get("call")
         status = self._now()
@@ -64,23 +65,26 @@ class StreamingApi:
         return _json(status)
 
     async def _status(self, request: Request) -> Response:
-        return self._token.stranger(request) or _json(self._now())
+        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
+            return refusal
+        return _json(self._now())
 
     async def _configure(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
-            return refusal
+        who = self._gate.admit(request, Role.ADMIN)
+        if isinstance(who, Response):
+            return who
         body = await read_body(request, MAX_BYTES)
         if body is None:
-            return self._token.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
+            return self._gate.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
         try:
             asked = msgspec.json.decode(body, type=Configure)
-            self._change(asked, "control token")
+            self._change(asked, who.name)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return self._token.refused(request, 400, "%s", error)
+            return self._gate.refused(request, 400, "%s", error)
         except SettingsError as error:
-            return self._token.refused(request, 422, "%s", error)
+            return self._gate.refused(request, 422, "%s", error)
         except OSError as error:
-            return self._token.refused(request, 507, "changed until the server ends; it cannot be kept: %s", error)
+            return self._gate.refused(request, 507, "changed until the server ends; it cannot be kept: %s", error)
         return _json(self._now())
 
     def _change(self, asked: Configure, who: str) -> None:

@@ -1,4 +1,4 @@
-"""Deletes a tape in every form in which it may lie in its folder, and the page that was made of it."""
+"""Finds a tape; deletes it in every form in which it may lie in its folder, and the page that was made of it."""
 
 from pathlib import Path
 
@@ -15,6 +15,15 @@ def remove_tape(folder: Path, name: str) -> None:
     index = folder / INDEX
     if index.exists() and stem in index.read_text(encoding="utf-8", errors="replace"):
         index.unlink(missing_ok=True)
+
+
+def find_tape(folder: Path, name: str) -> Path | None:
+    """The finished tape of this name; None where there is none, or the name is none of a tape."""
+    try:
+        path = folder / f"{stem_of(name)}.jsonl.gz"
+    except ValueError:
+        return None
+    return path if path.is_file() else None
 
 
 def stem_of(name: str) -> str:

@@ -1,8 +1,12 @@
 /** The chart: lanes over one time axis, and the overview of the whole call above it. */
 
-const GUTTER = 74; // px left of the lanes, for their names
+import { byId, element, onTheme } from "./format.js";
+import { rangeOf } from "./sound.js";
+import { GAP, LANES, loud } from "./lanes.js";
 
-function createChart(data, view) {
+export const GUTTER = 74; // px left of the lanes, for their names
+
+export function createChart(data, view) {
   const canvas = byId("canvas");
   const height = LANES.reduce((sum, lane) => sum + lane.height + GAP, 0);
   canvas.style.height = `${height}px`;
@@ -74,13 +78,18 @@ function createChart(data, view) {
 
 /** The colors of the style sheet, as they are now: they follow the system's choice of light or dark. */
 function palette() {
+  const probe = element("i", { hidden: true });
+  document.body.append(probe);
   let known = new Map();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  onTheme(() => {
     known = new Map();
   });
   return {
     get(name) {
-      if (!known.has(name)) known.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+      if (!known.has(name)) {
+        probe.style.color = `var(--${name})`;
+        known.set(name, getComputedStyle(probe).color);
+      }
       return known.get(name);
     },
   };
@@ -98,7 +107,7 @@ function fitCanvas(canvas) {
 }
 
 /** The whole call, caller above and agent below, with a frame around what the chart shows. */
-function createOverview(data, view) {
+export function createOverview(data, view) {
   const canvas = byId("overview");
   const colors = palette();
   const overview = { sound: null };

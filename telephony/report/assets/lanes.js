@@ -4,8 +4,11 @@
  * rectangles that explain themselves when the mouse is over them.
  */
 
-const STATES = ["idle", "listening", "processing", "speaking", "interrupted", "hold", "taken_over", "connecting", "ended"];
-const WAITS = {
+import { clock, lowerBound, millis } from "./format.js";
+import { rangeOf } from "./sound.js";
+
+export const STATES = ["idle", "listening", "processing", "speaking", "interrupted", "hold", "taken_over", "connecting", "ended"];
+export const WAITS = {
   decide: "silence → decided",
   answer: "decided → heard",
   pause: "speech → pause",
@@ -16,13 +19,13 @@ const TICKS = {
   media: "faint", mark: "agent", back: "agent", clear: "bad", gap: "bad", hole: "bad", key: "accent", press: "accent", end: "ink", other: "ink",
   partial: "caller", asked: "answer", text: "muted", made: "agent", cancel: "interrupt", failed: "bad", tools: "answer",
 };
-const TICK_LEGEND = {
+export const TICK_LEGEND = {
   faint: "audio handed over", agent: "marks (below: come back), audio made", bad: "clear, gap, dry, failed", accent: "key",
   caller: "transcripts", answer: "asked, tools", muted: "words", interrupt: "cancelled",
 };
 const SHORT = { clear: "clear", hole: "dry", gap: "gap", failed: "failed", cancel: "cancel" }; // named beside their ticks
 
-const LANES = [
+export const LANES = [
   { name: "", height: 22, draw: drawRuler },
   { name: "State", height: 20, draw: drawStates },
   { name: "Caller", height: 104, draw: (pen, box) => drawSide(pen, box, "caller") },
@@ -32,7 +35,7 @@ const LANES = [
   { name: "Line", height: 40, draw: (pen, box) => drawTicks(pen, box, "line") },
   { name: "Engine", height: 40, draw: (pen, box) => drawTicks(pen, box, "engine") },
 ];
-const GAP = 6; // px between lanes
+export const GAP = 6; // px between lanes
 const WORD = 64; // px a word must have on average to stand in its own place
 const TURN = 24; // px of a turn's box above its waveform
 
@@ -118,7 +121,7 @@ function drawWave(pen, box, samples, peaks, color) {
 }
 
 /** Quiet audio is drawn larger than it is, so that it can be seen. */
-function loud(sample) {
+export function loud(sample) {
   return Math.sign(sample) * Math.min(1, Math.abs(sample)) ** 0.6;
 }
 

@@ -1,16 +1,23 @@
 /** Ties everything together: one cursor, one view, one player. */
 
+import { byId, clamp, clock, element, onTheme } from "./format.js";
+import { createPlayer, unpackSound, wavOf } from "./sound.js";
+import { createView } from "./view.js";
+import { LANES } from "./lanes.js";
+import { GUTTER, createChart, createOverview } from "./chart.js";
+import { fillFigures, fillLegend, fillSettings, fillTable, fillTranscript } from "./panels.js";
+
 const VERTICAL = new Set(["ArrowUp", "ArrowDown", "Home", "End"]); // they scroll the page elsewhere
 
-function main() {
-  const data = JSON.parse(byId("data").textContent);
+/** Draw a call: its data, and its audio as page.py packs it. Gives what else may move the cursor. */
+export function showCall(data, packed) {
   let cursor = 0; // ms
   let player = null;
   let due = false;
   const view = createView(data.duration, redraw);
   const chart = createChart(data, view);
   const overview = createOverview(data, view);
-  fillHeader(data);
+  fillFigures(data);
   fillLegend();
   fillTable(data, (at) => {
     setCursor(at);
@@ -96,10 +103,19 @@ function main() {
     show(turn.start, turn.end);
   }
 
+  /** Go to the caller's turn of this number, from 1. */
+  function goTo(number) {
+    const turn = data.transcript.filter((entry) => entry.who === "caller")[number - 1];
+    if (!turn) return;
+    chart.selected = turn;
+    setCursor(turn.start);
+    show(turn.start, turn.end);
+  }
+
   async function openSound() {
     let sound = null;
     try {
-      sound = await unpackSound(data.audio, byId("audio").textContent);
+      sound = await unpackSound(data.audio, packed);
     } catch (error) {
       byId("sound-note").textContent = `The audio cannot be unpacked here: ${error.message}`;
       return;
@@ -159,11 +175,12 @@ function main() {
   });
 
   listenToMouse({ chart, view, setCursor, hear, redraw });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  onTheme(redraw);
   new ResizeObserver(redraw).observe(byId("chart"));
   markTurn(0);
   redraw();
   openSound();
+  return { goTo };
 }
 
 /** Wheel zooms, drag pans, drag on the ruler zooms in, a click sets the cursor, hovering explains. */
@@ -258,5 +275,3 @@ function describe(data) {
   const turns = data.transcript.filter((entry) => entry.who === "caller").length;
   return `Timeline of ${(data.duration / 1000).toFixed(0)} seconds with ${turns} turns of the caller; the transcript and the table of events tell the same in words.`;
 }
-
-main();

@@ -1,19 +1,11 @@
-/** Everything around the chart: header, legend, transcript, table of events, settings. */
+/** Everything around the chart: figures, legend, transcript, table of events, settings. */
+
+import { byId, clock, element, shortClock } from "./format.js";
+import { STATES, TICK_LEGEND, WAITS } from "./lanes.js";
 
 const PAGE = 400; // rows of the table that are shown at once
 
-function fillHeader(data) {
-  const { call } = data;
-  byId("call-id").textContent = call.id || "without an id";
-  const outcome = call.end ? [call.end.outcome, call.end.reason].filter(Boolean).map((value) => (typeof value === "string" ? value : JSON.stringify(value))).join(", ") : "unknown";
-  const facts = { agent: call.agent, began: call.started, outcome, tape: call.mode, voxline: call.voxline };
-  for (const [name, value] of Object.entries(facts)) {
-    if (value) byId("call-facts").append(element("li", {}, `${name} `, element("b", {}, value)));
-  }
-  if (call.settings_hash) {
-    const hash = element("code", { title: call.settings_hash }, call.settings_hash.slice(0, 12));
-    byId("call-facts").append(element("li", {}, "settings ", hash));
-  }
+export function fillFigures(data) {
   for (const figure of data.figures) {
     const box = element("div", { title: figure.hint, className: figure.bad ? "bad" : "" });
     box.append(element("dt", {}, figure.label), element("dd", {}, figure.value));
@@ -22,7 +14,7 @@ function fillHeader(data) {
   byId("notices").append(...data.notices.map((text) => element("p", {}, text)));
 }
 
-function fillLegend() {
+export function fillLegend() {
   const key = (color, text) => {
     const sample = element("i");
     sample.style.background = `var(--${color})`;
@@ -35,7 +27,7 @@ function fillLegend() {
 }
 
 /** The transcript; `onPick` is told which entry was clicked. Gives a function that shows where the cursor is. */
-function fillTranscript(data, onPick) {
+export function fillTranscript(data, onPick) {
   const list = byId("transcript");
   const buttons = data.transcript.map((entry) => {
     const button = entryButton(entry);
@@ -85,7 +77,7 @@ function texts(entry) {
 }
 
 /** The table of events with its filter; `onPick` is told the time of a row. */
-function fillTable(data, onPick) {
+export function fillTable(data, onPick) {
   const sources = [...new Set(data.rows.map((row) => row[1]))];
   const boxes = sources.map((name) => {
     const box = element("input", { type: "checkbox", value: name, checked: true });
@@ -125,7 +117,7 @@ function fillTable(data, onPick) {
   show();
 }
 
-function fillSettings(data) {
+export function fillSettings(data) {
   byId("settings-hash").textContent = data.call.settings_hash;
   const loose = {};
   for (const [group, value] of Object.entries(data.call.settings)) {

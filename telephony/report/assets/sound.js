@@ -1,10 +1,11 @@
 /** The call's audio: unpacked, measured for drawing, played, saved. */
 
+
 const RATE = 8000; // Hz
 const BUCKET = 64; // samples that share one peak
 
 /** The two tracks as floats of one length, or null: the tape has none. Fails where the browser cannot unpack. */
-async function unpackSound(lengths, text) {
+export async function unpackSound(lengths, text) {
   if (!lengths) return null;
   const packed = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -41,7 +42,7 @@ function peaksOf(samples) {
 }
 
 /** Lowest and highest sample between two times. */
-function rangeOf(samples, peaks, fromMs, toMs) {
+export function rangeOf(samples, peaks, fromMs, toMs) {
   const from = Math.max(0, Math.floor((fromMs * RATE) / 1000));
   const to = Math.min(samples.length, Math.max(from + 1, Math.ceil((toMs * RATE) / 1000)));
   const coarse = to - from >= 2 * BUCKET;
@@ -57,7 +58,7 @@ function rangeOf(samples, peaks, fromMs, toMs) {
 }
 
 /** Plays from any place; `position` follows. Both: caller left, agent right; alone: in the middle. */
-function createPlayer(sound, onStop) {
+export function createPlayer(sound, onStop) {
   let context = null;
   let source = null;
   let sides = null;
@@ -126,7 +127,7 @@ function createPlayer(sound, onStop) {
 }
 
 /** The call as a stereo WAV of 16 bits, caller left. */
-function wavOf(sound) {
+export function wavOf(sound) {
   const bytes = sound.length * 4;
   const view = new DataView(new ArrayBuffer(44 + bytes));
   const text = (at, chars) => [...chars].forEach((char, index) => view.setUint8(at + index, char.charCodeAt(0)));

@@ -1,8 +1,10 @@
 /** Which part of the call the chart shows, in ms. */
 
+import { clamp } from "./format.js";
+
 const CLOSEST = 40; // ms; zooming in ends here
 
-function createView(duration, onChange) {
+export function createView(duration, onChange) {
   const view = { start: 0, end: duration, duration };
 
   function show(start, end) {

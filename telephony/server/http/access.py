@@ -40,7 +40,7 @@ class Access:
                     reason = "for the host %.80r, which is not this server's; is server.public_url right?"
                     return self._refusals.answer(connection, 421, reason, host)
         origin = connection.headers.get("origin")
-        if origin is not None and not _is_one_of(origin, [*hosts, self._public.netloc]):
+        if origin is not None and not (_is_one_of(origin, [*hosts, self._public.netloc]) or _is_own_form(connection)):
             if origin in self._origins and connection.url.path.startswith(PHONE):
                 return None
             return self._refusals.answer(connection, 403, "from a page of %.80r in a browser", origin)
@@ -84,6 +84,15 @@ def from_here(connection: HTTPConnection) -> bool:
         and not any(name.startswith(FORWARDING) for name in headers)
         and all(is_loopback(_name(host)) for host in headers.getlist("host"))
     )
+
+
+def _is_own_form(connection: HTTPConnection) -> bool:
+    """Whether it is a form of a page of the console: pages that tell nobody where they are (Referrer-Policy) send the
+    origin `null` with their forms. No script can set or change Sec-Fetch-Site, and a page in a sandbox is cross-site.
+    """
+    headers = connection.headers
+    own = headers.get("origin") == "null" and headers.get("sec-fetch-site") == "same-origin"
+    return own and connection.url.path.startswith("/console/")
 
 
 def _is_one_of(origin: str, hosts: list[str]) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import TapeSettings
-from telephony.tapes.removal import stem_of
+from telephony.tapes.removal import find_tape, stem_of
 from telephony.tapes.tapes import Tapes
 from tests.waiting import WAIT_S
 
@@ -45,3 +45,20 @@ def test_no_other_file_is_deleted(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="is no name of a tape"):
         tapes.delete(name).result(WAIT_S)
     tapes.stop()
+
+
+def test_only_finished_tapes_of_the_folder_are_found(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "20260501-090000-CA1.jsonl.gz").write_bytes(b"")
+    (tmp_path / "folder" / "20260501-090000-CA2.jsonl").write_bytes(b"")
+    (tmp_path / "folder" / "20260501-090000-CA3.jsonl.gz").write_bytes(b"")
+    assert find_tape(tmp_path / "folder", "20260501-090000-CA3.jsonl.gz")
+    for name in (
+        "../20260501-090000-CA1.jsonl.gz",
+        "20260501-090000-CA2.jsonl.gz",
+        "",
+        "x",
+        "/etc/passwd",
+        "\x00.jsonl",
+    ):
+        assert find_tape(tmp_path / "folder", name) is None
