@@ -34,7 +34,7 @@ class Console:
     """See above. `sources` are where the settings came from."""
 
     def __init__(self, app: App, settings: Settings, sources: Sequence[SettingsSource]) -> None:
-        pages, aside, gate = Pages(app.gate), Aside(), app.gate
+        pages, aside, gate = Pages(app.gate, app.errands), Aside(app.errands), app.gate
         overview = Overview(pages, app, settings.engine.profile, settings.call.capacity)
         self._pages = pages
         self._sign_in = SignInPage(pages, gate)

@@ -36,6 +36,7 @@ from telephony.server.bridge import Shared
 from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
+from telephony.server.errands import Errands
 from telephony.server.files_api import FilesApi
 from telephony.server.health import Health
 from telephony.server.http.access import Access, guard
@@ -79,7 +80,8 @@ class App:
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._access = Access(settings, self.refusals)
-        self.gate = Gate(settings, self._access, self._token)
+        self.errands = Errands()
+        self.gate = Gate(settings, self._access, self._token, self.errands)
         self._api = CallsApi(self.gate)
         self._live = LiveApi(self.shared.live, self.gate)
         self.asgi = self._application(twilio)
@@ -99,7 +101,7 @@ class App:
                 *self._control.routes(),
                 *self._live.routes(),
                 *self._api.routes(),
-                *FilesApi(self.gate, self._api, self._settings.server.data).routes(),
+                *FilesApi(self.gate, self._api, self.errands, self._settings.server.data).routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
