@@ -88,7 +88,7 @@ clean: ## remove the set-up and everything that was written
 	@touch $@
 
 .venv/test: .venv/run
-	$(INSTALL) -e '.[embedded,gpu,plot,postgres,sip,dev]'
+	$(INSTALL) -e '.[embedded,gpu,plot,postgres,sip,traces,dev]'
 	$(INSTALL) --no-deps moonshine-voice
 	@touch $@
 

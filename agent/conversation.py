@@ -33,26 +33,30 @@ class Conversation:
         log: Log,
         tools: Tools,
         record: Record | None = None,
-        hears: Callable[[e.Partial], None] | None = None,
+        on_engine: Callable[[e.Event | e.Command], None] | None = None,
         keys: str = "",
         parties: Parties = NOBODY,
         started_s: float = 0.0,
+        known_as: str = "",
     ) -> None:
-        """`hears` is told the caller's words while they speak; `keys` are pressed before the greeting; `parties` are
-        who calls whom; `started_s` is now, in Unix time."""
+        """`on_engine` is told what the engine is asked for and what it gives; `keys` are pressed before the greeting;
+        `parties` are who calls whom; `started_s` is now, in Unix time; `known_as` is the engine's name for the agent,
+        if that is another than its own."""
         self.session = Session(call, agent.name, settings, agent.transfers, keys, parties=parties, started_s=started_s)
         self._buffer_ms = settings.playout.buffer_ms
         self._on_command = on_command
         self._record = record
-        self._hears = hears
+        self._on_engine = on_engine
         self._generation = Generation(
             call,
             agent,
             engine,
             tools,
             settings.reply,
+            recognition=settings.recognition,
             emit=self._from_engine,
             log=log,
+            known_as=known_as,
         )
 
     def start(self, *, wide: bool = False) -> None:
@@ -75,9 +79,9 @@ class Conversation:
             self._pace()
 
     def _from_engine(self, event: e.Event) -> None:
+        if self._on_engine:
+            self._on_engine(event)
         self.handle(event)
-        if self._hears and isinstance(event, e.Partial):
-            self._hears(event)
 
     async def close(self) -> None:
         """The line is gone; ends the engine's work on this call."""
@@ -94,6 +98,8 @@ class Conversation:
                 case e.Transcribe():
                     self._generation.transcribe(command.utterance)
                 case e.StartReply():
+                    if self._on_engine:
+                        self._on_engine(command)
                     self._generation.start(command)
                 case e.SpeakText():
                     self._generation.say(command)

@@ -6,6 +6,7 @@ import msgspec
 
 from agent import events as e
 from agent.engine.base import ANY_DIGITS, HIDDEN, Cue, Done, Expect, ReplyRequest, ToolResult, Turn
+from agent.engine.embedded.dialogue_state import filled
 from agent.history import History
 from agent.listening.caller_turn import CallerTurn
 from agent.privacy import Privacy
@@ -27,6 +28,8 @@ class Memory:
         self._agent = agent
         self._parties = parties
         self._started_s = started_s
+        self.filled: dict[str, str] = {}  # the slots that a dialogue has filled in this call; none that is secret
+        self._private: set[str] = set()  # those that were filled while nothing might be kept
         self._state: dict[str, Any] = {}  # the model's
         self._results: tuple[ToolResult, ...] = ()  # of tools that ran, not yet told to the caller
 
@@ -34,7 +37,14 @@ class Memory:
         """What a reply that counts has left behind."""
         if done.state:
             self._state = done.state
+            self._fill(filled(done.state))
         self.expect, self.expect_digits = done.expect, done.expect_digits
+
+    def _fill(self, slots: dict[str, str]) -> None:
+        new = {name: value for name, value in slots.items() if self.filled.get(name) != value}
+        if self.privacy.on:
+            self._private |= new.keys()
+        self.filled |= {name: value for name, value in new.items() if name not in self._private}
 
     def ran(self, results: tuple[ToolResult, ...]) -> None:
         """Tools have run: every request tells their results until the caller has heard something of the agent."""

@@ -107,7 +107,7 @@ class TextConversation:
         self._run_tool = run_tool
         self._model = DialogueModel({agent.name: agent})
         turns = (reply or ReplySettings()).max_history_turns
-        self._point = _Point(Memory("text", agent.name, turns, parties, started_s))
+        self._point = _Point(Memory("text", agent.name, turns, agent.known_of(parties), started_s))
         self._before: deque[_Point] = deque(maxlen=MAX_BACK)
 
     @property

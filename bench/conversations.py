@@ -20,6 +20,7 @@ from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log
 from config.settings import ReplySettings
+from config.streaming import RecognitionSettings
 
 AGENT = AgentSettings(name="desk", instructions="You are the front desk of a dental practice. Be brief and warm. " * 4)
 SPEAK_S, LISTEN_S = 3.0, 4.0
@@ -59,6 +60,7 @@ class Conversation:
             engine,
             Tools({}, Records(Path())),
             ReplySettings(),
+            recognition=RecognitionSettings(),
             emit=self._emit,
             log=Log(logging.getLogger("bench"), {}),
         )

@@ -1,10 +1,12 @@
 """An agent: who answers, with which voice, tools and transfers. One YAML file each, in config/agents."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 import yaml
 from pydantic import (
     AfterValidator,
@@ -20,10 +22,14 @@ from config import strict_yaml
 from config.dialogue import Dialogue
 from config.exceptions import SettingsError
 from config.hours import Hours
+from config.parties import FIELDS, Parties, is_plain
 
 _NUMBER = re.compile(r"\+[1-9]\d{6,14}|sip:[^\s@<>\"]+@[^\s@<>\"]+")
 _FILE = re.compile(r"[\w-][\w.-]*")
 MAX_BYTES = 1 << 20  # of an agent's file
+MAX_VARIABLES = 50  # of an agent
+MAX_VARIABLE = 500  # characters of one
+OWN_FIELDS = ("heard", "this", "that")  # what single texts of a dialogue fill in themselves
 FAILED_REQUESTS = "failed_requests.jsonl"  # what callers asked for and a tool could not do, for a person to follow up
 
 
@@ -50,6 +56,12 @@ def _zone(name: str) -> str:
     return name
 
 
+def _plain_text(text: str) -> str:
+    if text and not is_plain(text, MAX_VARIABLE):
+        raise ValueError(f"a text of up to {MAX_VARIABLE} characters is wanted, on one line")
+    return text
+
+
 _TimeZone = Annotated[str, AfterValidator(_zone)]
 _Number = Annotated[
     str, AfterValidator(dialable), WithJsonSchema({"type": "string", "pattern": f"^(?:{_NUMBER.pattern})$"})
@@ -61,6 +73,10 @@ _FileName = Annotated[
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_VariableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+_VariableText = Annotated[str, AfterValidator(_plain_text)]
 
 
 class ToolSettings(_Model):
@@ -81,12 +97,20 @@ class AgentSettings(_Model):
     time_zone: _TimeZone = "UTC"  # where it is, such as Europe/London: what "today" is, and when it is open
     hours: Hours = {}  # when it is open, by weekday, such as mon-fri: "08:00-17:00"
     instructions: str = ""  # for language models; the scripted dialogue does not read it
+    variables: Annotated[dict[_VariableName, _VariableText], Field(max_length=MAX_VARIABLES)] = {}  # {name} and default
     transfers: dict[str, _Number] = {}
     tools: dict[str, ToolSettings] = {}
     recording: bool = False  # whether its calls are recorded where recording.mode is `asked`
     press_keys: bool = False  # whether language models may press keys, such as for the menus of those they call
     pause_recording: bool = False  # whether language models may pause the recording, such as for a card's number
     dialogue: Dialogue | None = None
+
+    def known_of(self, parties: Parties, given: Mapping[str, str] | None = None) -> Parties:
+        """The parties of a call with this agent's variables: those that are `given`, else their defaults."""
+        if not self.variables and not parties.variables:
+            return parties
+        variables = self.variables | {name: value for name, value in (given or {}).items() if name in self.variables}
+        return msgspec.structs.replace(parties, variables=variables)
 
     @model_validator(mode="after")
     def _references(self) -> "AgentSettings":
@@ -95,11 +119,25 @@ class AgentSettings(_Model):
         for name in ("pause_recording", "resume_recording"):
             if self.pause_recording and name in self.tools:
                 raise ValueError(f"tools.{name}: the name is taken, since pause_recording is true")
+        for name in self.variables:
+            if name in (*FIELDS, *OWN_FIELDS):
+                raise ValueError(f"variables.{name}: the name is taken")
         if self.dialogue:
+            self._check_variables(self.dialogue)
             self._check_transfers(self.dialogue)
             self._check_hours(self.dialogue)
             self._check_tools(self.dialogue)
         return self
+
+    def _check_variables(self, dialogue: Dialogue) -> None:
+        for name in self.variables.keys() & dialogue.slots.keys():
+            raise ValueError(f"variables.{name}: there is a slot of this name")
+        for key, intent in dialogue.intents.items():
+            for name, text in intent.unfilled(self.variables):
+                known = ", ".join((*FIELDS, *self.variables))
+                raise ValueError(
+                    f"dialogue.intents.{key}: {{{name}}} in {text!r} is no slot that `ask` fills, nor one of {known}"
+                )
 
     def _check_transfers(self, dialogue: Dialogue) -> None:
         named = [("person", dialogue.person), ("person_closed", dialogue.person_closed)]
@@ -137,11 +175,12 @@ class AgentSettings(_Model):
 
 
 def load_agent(path: Path) -> AgentSettings:
-    """Read one agent's file. SettingsError names the file, the key, its value and what is allowed."""
+    """Read one agent's file. SettingsError names the file, the key, its value, what is allowed, and the line."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SettingsError(f"{path}: larger than {MAX_BYTES} bytes")
-        content = strict_yaml.load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = strict_yaml.load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
@@ -149,7 +188,8 @@ def load_agent(path: Path) -> AgentSettings:
     try:
         agent = AgentSettings.model_validate(content)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{path}: {_complaint(each)}" for each in error.errors())) from error
+        complaints = (f"{path}: {_complaint(each)}{_place(text, each)}" for each in error.errors())
+        raise SettingsError("\n".join(complaints)) from error
     if agent.name != path.stem:
         raise SettingsError(f"{path}: name: {agent.name!r} must be the file's own name, {path.stem!r}")
     return agent
@@ -174,11 +214,21 @@ def agent_file(folder: Path, agent: str) -> Path:
     return folder / f"{agent}.yaml"
 
 
+def _place(text: str, error: Any) -> str:
+    """The line of what is wrong; a message about several keys begins with one of them."""
+    line = strict_yaml.line_of(text, error["loc"] or _message(error).partition(":")[0].split("."))
+    return f" (line {line})" if line else ""
+
+
+def _message(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
 def _complaint(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{key}: there is no such key"
-    message = error["msg"].removeprefix("Value error, ")
+    message = _message(error)
     if error["type"] == "missing":
         return f"{key}: is missing"
     if isinstance(error["input"], dict):  # the whole mapping is no help to the reader

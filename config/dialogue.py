@@ -249,7 +249,7 @@ class Dialogue(_Model):
                 continue
             given = getattr(self.texts, name)
             protected += [given] if isinstance(given, str) else given
-        return any(re.fullmatch(FIELD.sub(".+", re.sub(r"[^\w\s{}]", ".", each)), text) for each in protected)
+        return any(re.fullmatch(FIELD.sub(".*", re.sub(r"[^\w\s{}]", ".", each)), text) for each in protected)
 
     def around(self) -> tuple[tuple[Choice, ...], tuple[Choice, ...]]:
         """What may come before anything, and what may come after, as often as the caller likes."""

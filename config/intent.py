@@ -1,7 +1,7 @@
 """What callers can want in a dialogue, and what then happens."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -77,12 +77,6 @@ class Intent(_Model):
     def _fields(self) -> "Intent":
         if not (self.phrases or self.usual):
             raise ValueError("`phrases` is missing: what callers say for it, or `usual`")
-        for text in self.texts():
-            for name in FIELD.findall(text):
-                if name not in self.ask and name not in FIELDS:
-                    raise ValueError(
-                        f"{{{name}}} in {text!r} is no slot that `ask` fills, nor one of {', '.join(FIELDS)}"
-                    )
         if not (self.answer or self.press or self.transfer or self.next):
             raise ValueError(
                 "`answer` is missing: what is said, or `press`: the keys that are pressed, or `transfer`, or `next`"
@@ -115,6 +109,13 @@ class Intent(_Model):
             yield from (*case.confirm, case.answer)
         for question in self.ask.values():
             yield from question.say
+
+    def unfilled(self, variables: Container[str]) -> Iterator[tuple[str, str]]:
+        """The fields of its texts that nothing fills, each with its text; `variables` are the agent's."""
+        for text in self.texts():
+            for name in FIELD.findall(text):
+                if name not in self.ask and name not in FIELDS and name not in variables:
+                    yield name, text
 
     def conditions(self) -> Iterator[When]:
         """Everything that it depends on."""

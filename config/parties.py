@@ -1,8 +1,9 @@
-"""Who calls whom, as reported by the carrier, and how much of a number the log shows."""
+"""Who calls whom, as reported by the carrier, what is known of the call, and how much of a number the log shows."""
 
 import re
 import unicodedata
-from typing import Literal
+from collections.abc import Container
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,6 +14,7 @@ FIELDS = ("caller", "called", "caller_name", "forwarded_from")  # {caller} and t
 UNKNOWN = "unknown"
 SHOWN = 3  # digits of a masked number
 
+_FIELD = re.compile(r"\{([^{}]*)\}")
 _USER = re.compile(r"((?:sips?|tel):)?([^@]*)(@.*)?", re.DOTALL)
 
 
@@ -25,12 +27,13 @@ class Parties(msgspec.Struct, frozen=True, omit_defaults=True):
     forwarded_from: str = ""  # who was called first
     verified: bool = False  # reported by a trusted carrier, not only by the caller
     ids: dict[str, str] = {}  # the carrier's own ids, by its names for them
+    variables: dict[str, str] = {}  # the agent's own, as hooks.before_call has filled them, else their defaults
 
     def fill(self, text: str) -> str:
-        """A text with its {caller} and so on filled in."""
-        for field in FIELDS:
-            text = text.replace(f"{{{field}}}", getattr(self, field) or UNKNOWN)
-        return text
+        """A text with its {caller} and so on filled in, and the agent's variables. What is filled in is not filled
+        again."""
+        values = self.variables | {field: getattr(self, field) or UNKNOWN for field in FIELDS}
+        return _FIELD.sub(lambda field: values.get(field[1], field[0]), text)
 
     def record(self) -> dict[str, str | bool]:
         """For records of a call, such as a booking; empty if nothing is known."""
@@ -38,9 +41,10 @@ class Parties(msgspec.Struct, frozen=True, omit_defaults=True):
         return known | {"verified": self.verified} if known else {}
 
     def known(self, numbers: Numbers) -> "Parties":
-        """The fields that may be shown: all, only numbers with most digits masked, or none."""
+        """The fields that may be shown: all, only numbers with most digits masked, or none. Variables are not among
+        them."""
         if numbers == "full":
-            return self
+            return msgspec.structs.replace(self, variables={}) if self.variables else self
         if numbers == "off":
             return NOBODY
         return Parties(masked(self.caller), masked(self.called), "", masked(self.forwarded_from), self.verified)
@@ -56,10 +60,9 @@ NOBODY = Parties()  # nothing is known
 
 def parties(*, verified: bool, ids: dict[str, str] | None = None, **told: str) -> Parties:
     """Made from what a carrier reports. Fields that are too long or contain control characters are dropped."""
-    known = {name: value for name, value in (ids or {}).items() if _is_plain(value)}
-    return Parties(
-        **{name: value.strip() for name, value in told.items() if _is_plain(value)}, verified=verified, ids=known
-    )
+    known = {name: value for name, value in (ids or {}).items() if is_plain(value)}
+    fields: dict[str, Any] = {name: value.strip() for name, value in told.items() if is_plain(value)}
+    return Parties(**fields, verified=verified, ids=known)
 
 
 def masked(number: str) -> str:
@@ -71,10 +74,11 @@ def masked(number: str) -> str:
     return f"{scheme}{'*' * (len(user) - len(shown))}{shown}{host}"
 
 
-def is_filled(text: str) -> bool:
-    """Whether a text contains a field that differs from call to call."""
-    return any(f"{{{field}}}" in text for field in FIELDS)
+def is_filled(text: str, variables: Container[str] = ()) -> bool:
+    """Whether a text contains a field that differs from call to call, or one of an agent's variables."""
+    return any(name in FIELDS or name in variables for name in _FIELD.findall(text))
 
 
-def _is_plain(value: str) -> bool:
-    return 0 < len(value) <= MAX_CHARS and not any(unicodedata.category(each).startswith("C") for each in value)
+def is_plain(value: str, longest: int = MAX_CHARS) -> bool:
+    """Whether it is a text that may stand anywhere: not empty, not too long, without control characters."""
+    return 0 < len(value) <= longest and not any(unicodedata.category(each).startswith("C") for each in value)

@@ -1,7 +1,8 @@
 """All settings: `config/voxline.yaml` documents each; files, the environment, credentials and --set override it.
 
 An environment variable is VOXLINE_ and the key in capitals, with two underscores between levels:
-VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TWILIO_AUTH_TOKEN.
+VOXLINE_SERVER__PORT=9000. The secret of the Twilio account is also read from TWILIO_AUTH_TOKEN, and some switches by
+the names that other agents have for them (streaming.py).
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -22,14 +23,18 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as NotJson
 
 from config import strict_yaml
+from config.browser import BrowserSettings
 from config.console import ConsoleSettings
 from config.engine import EngineSettings
 from config.exceptions import SettingsError
 from config.group import Group, Milliseconds, Probability, Seconds
+from config.hooks import HooksSettings
 from config.parties import Numbers
 from config.sip import SipSettings
 from config.sources import SettingsSource, describe, merged, nested
 from config.stream import StreamSettings
+from config.streaming import RecognitionSettings, TargetsSettings, aliases
+from config.traces import TracesSettings
 
 HERE = Path(__file__).parent
 DEFAULT_FILE = HERE / "voxline.yaml"
@@ -136,6 +141,7 @@ class ReplySettings(Group):
     """How a reply becomes speech, and its bounds."""
 
     streaming: bool = True
+    speech_streaming: bool = True
     words_trigger_threshold: int = Field(default=2, ge=1, le=50)
     first_chunk_ms: Milliseconds = 120
     min_sentence_chars: int = Field(default=20, ge=1, le=1000)
@@ -171,6 +177,15 @@ class RecordsSettings(Group):
     keep_days: int = Field(default=0, ge=0, le=36_500)
 
 
+def _number(pattern: object) -> object:
+    if isinstance(pattern, int):
+        raise ValueError('put the number in quotes, such as "+31201234567": without them YAML reads a figure')
+    return pattern
+
+
+Pattern = Annotated[str, BeforeValidator(_number), Field(pattern=r"^(?:[^\s@<>\"*;]{1,128}\*?|\*)$")]
+
+
 class Settings(BaseSettings):
     """Everything there is to set."""
 
@@ -186,15 +201,21 @@ class Settings(BaseSettings):
     call: CallSettings = CallSettings()
     twilio: TwilioSettings = TwilioSettings()
     sip: SipSettings = SipSettings()
+    browser: BrowserSettings = BrowserSettings()
     playout: PlayoutSettings = PlayoutSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
     turn: TurnSettings = TurnSettings()
     reply: ReplySettings = ReplySettings()
+    targets: TargetsSettings = TargetsSettings()
     tape: TapeSettings = TapeSettings()
     recording: RecordingSettings = RecordingSettings()
     records: RecordsSettings = RecordsSettings()
     console: ConsoleSettings = ConsoleSettings()
+    traces: TracesSettings = TracesSettings()
+    hooks: HooksSettings = HooksSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
+    routes: dict[Pattern, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -223,6 +244,11 @@ class Settings(BaseSettings):
         """Whether webhooks must prove that they come from Twilio."""
         return bool(self.twilio.auth_token.get_secret_value() or self.twilio.shared_keys)
 
+    @property
+    def calls_from_pages(self) -> bool:
+        """Whether web pages may call: our own as long as only this machine can, otherwise those of browser.origins."""
+        return self.browser.enabled and (not self.secured or bool(self.browser.origins))
+
     @model_validator(mode="after")
     def _closed_by_default(self) -> Self:
         if not self.secured and not is_loopback(self.server.host):
@@ -235,6 +261,12 @@ class Settings(BaseSettings):
                 "server.public_url: with twilio.auth_token or shared_keys, signatures are checked against it; "
                 "set it to what Twilio calls, such as https://voice.example.com"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_outbox(self) -> Self:
+        if self.hooks.tells_after and self.records.mode == "off":
+            raise ValueError("hooks.after_call: it waits with the calls on record; set records.mode: on")
         return self
 
     @model_validator(mode="after")
@@ -273,6 +305,7 @@ def read_sources(file: Path | None = None, overrides: dict[str, Any] | None = No
     sources = [SettingsSource(str(path), _read_yaml(path))]
     if token := os.environ.get("TWILIO_AUTH_TOKEN"):
         sources.append(SettingsSource("TWILIO_AUTH_TOKEN", {"twilio": {"auth_token": token}}))
+    sources += aliases(os.environ)
     sources.append(_environment())
     sources += credentials()
     return [*sources, SettingsSource("--set", nested(overrides or {}))]

@@ -13,7 +13,16 @@ Values = dict[str, Any]
 Path = tuple[str | int, ...]
 
 SECRETS = ("auth_token", "metrics_token", "api_key", "password")
-SECRET_GROUPS = ("sip.users", "twilio.shared_keys", "records.url", "console.users")
+SECRET_GROUPS = (
+    "sip.users",
+    "twilio.shared_keys",
+    "records.url",
+    "console.users",
+    "traces.header",
+    "hooks.before_call",
+    "hooks.after_call",
+    "hooks.secret",
+)
 
 
 class SettingsSource(msgspec.Struct, frozen=True):

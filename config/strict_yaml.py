@@ -1,6 +1,7 @@
 """YAML as people write it: yes, no, on and off are words, and a repeated key is an error."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -37,3 +38,25 @@ def load(text: str) -> Any:
         if depth > DEEPEST:  # libyaml's loader would overflow the stack
             raise yaml.YAMLError(f"nested more than {DEEPEST} deep")
     return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+
+
+def line_of(text: str, path: Sequence[object]) -> int | None:
+    """The line, from 1, in which a key stands, or the last one above it that is there; None where there is none."""
+    node = yaml.compose(text, _Safe)
+    line: int | None = None
+    for part in path:
+        found = _below(node, part)
+        if found is None:
+            break
+        key, node = found
+        line = key.start_mark.line + 1
+    return line
+
+
+def _below(node: Any, part: object) -> tuple[Any, Any] | None:
+    """What has this key or number in a node, the key first."""
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == str(part)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    return None

@@ -33,7 +33,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 KEY = re.compile(r"([a-z_]+(?:\.[a-z_]+)+)(?:[:=].*)?")
 PLACE = re.compile(r"(?<![\w/.])(?:agent|audio|config|telephony|bench|deploy|docs|tests|findings)/[\w/.-]*\w")
-FILES = (".wav",)  # `call.wav` is no setting
+FILES = (".wav", ".py")  # `call.wav` and `routes.py` are no settings
 MEMBER = re.compile(r"`([A-Z]\w+)\.(\w+)`")
 
 pages = pytest.mark.parametrize("page", PRESENT, ids=lambda page: str(page.relative_to(ROOT)))

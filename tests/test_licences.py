@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
-EXTRAS = {"embedded", "gpu", "postgres", "sip"}
+EXTRAS = {"embedded", "gpu", "postgres", "sip", "traces"}
 WITHOUT = {"silero-vad"}  # of its dependencies, torch and torchaudio, the Makefile takes none
 PERMISSIVE = re.compile(
     r"(0BSD|AFL|Apache|BSD|CC0|CNRI|HPND|ISC|LLVM-exception|MIT|OSI|PSF|Public.Domain|Python Software|Unlicense"

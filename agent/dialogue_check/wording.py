@@ -20,7 +20,7 @@ def check(agent: AgentSettings, dialogue: Dialogue) -> Iterator[Finding]:
     for key, text in _texts(dialogue):
         yield from _signs(key, text, agent.language)
         if key.startswith("dialogue.texts"):
-            yield from _fields(key.partition("[")[0], text)
+            yield from _fields(key.partition("[")[0], text, tuple(agent.variables))
 
 
 def _never_said(dialogue: Dialogue) -> Iterator[Finding]:
@@ -73,10 +73,10 @@ def _wordings(key: str, text: str | tuple[str, ...]) -> Iterator[tuple[str, str]
         yield from ((f"{key}[{number}]" if len(text) > 1 else key, each) for number, each in enumerate(text))
 
 
-def _fields(key: str, text: str) -> Iterator[Finding]:
+def _fields(key: str, text: str, variables: tuple[str, ...]) -> Iterator[Finding]:
     for name in FIELD.findall(text):
-        if name not in (*FIELDS, *OWN_FIELDS.get(key.rpartition(".")[2], ())):
-            there = ", ".join(f"{{{field}}}" for field in FIELDS)
+        if name not in (*FIELDS, *variables, *OWN_FIELDS.get(key.rpartition(".")[2], ())):
+            there = ", ".join(f"{{{field}}}" for field in (*FIELDS, *variables))
             yield Finding("problem", key, f"{{{name}}} is never filled in here", f"only {there} are known in all texts")
 
 

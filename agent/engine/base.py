@@ -9,7 +9,7 @@ Audio towards the engine is the caller's: 8 kHz mono 16-bit PCM bytes, and of a 
 rate.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio.rate import RATE, WIDE_RATE
+from config.agent import AgentSettings
 from config.parties import NOBODY, Parties
 
 FloatArray = NDArray[np.float32]
@@ -268,11 +269,23 @@ class Synthesizer(Protocol):
         """Give back everything."""
 
 
+class Learner(Protocol):
+    """A part of an engine that has something ready for each agent, and takes further agents while calls are on."""
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """Make ready for these agents, by the names that requests will have for them: names that are not known yet.
+        Replies and transcripts go on meanwhile. Raises EngineError, and then may know some of them."""
+
+    def forget(self, agents: Collection[str]) -> None:
+        """No request will name these agents any more; unknown ones are ignored."""
+
+
 class Engine(msgspec.Struct, frozen=True):
     """The three parts a profile consists of.
 
     Where the model hears by itself, `recognizer` is None, or one that is not waited for (`transcribes_in_background`):
     it writes the caller's words into the history when it has them. A script or a simulation is not `instructable`.
+    `learners` are those of its parts, and what they share, that know the agents.
     """
 
     model: SpeechModel
@@ -280,6 +293,21 @@ class Engine(msgspec.Struct, frozen=True):
     recognizer: Recognizer | None = None
     transcribes_in_background: bool = False
     instructable: bool = True  # whether the model does what an operator tells it
+    learners: tuple[Learner, ...] = ()
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner. Raises EngineError, and then knows none of them."""
+        try:
+            for learner in self.learners:
+                await learner.learn(agents)
+        except BaseException:
+            self.forget(agents)
+            raise
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        for learner in self.learners:
+            learner.forget(agents)
 
     def parts(self) -> list[Recognizer | SpeechModel | Synthesizer]:
         """The parts to load and close."""

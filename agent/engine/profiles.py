@@ -1,16 +1,22 @@
 """Profiles: which backends hear, think and speak. Backends are imported only when their profile is chosen."""
 
 import logging
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from agent.engine.base import Engine, Recognizer, Synthesizer
+from agent.engine.base import Engine, Learner, Recognizer, Synthesizer
 from agent.engine.languages import check_hearing, deaf_without_models, hears, without_models
 from agent.engine.over_agent import judged_by_words, with_words_over_agent
 from agent.exceptions import EngineError
 from config.agent import AgentSettings
 from config.engine import EngineSettings
 from config.extras import install_command
+
+if TYPE_CHECKING:
+    from agent.engine.embedded.moonshine_recognizer import MoonshineRecognizer
+    from agent.engine.embedded.recognizer import PocketsphinxRecognizer
 
 Agents = dict[str, AgentSettings]
 EXTRAS = {"openai": "embedded", "cascade": "gpu"}  # what a profile without an extra of its own may lack
@@ -81,8 +87,11 @@ def _with_fallback(settings: EngineSettings, agents: Agents) -> Engine:
     if settings.profile == "cascade" and settings.cascade.recognizer == "embedded":
         models = msgspec.structs.replace(models, recognizer=embedded.recognizer)
     engine = with_fallback(models, embedded, settings.fallback, agents)
+    learners = (*models.learners, *map(TakenOver, engine.learners))
+    engine = msgspec.structs.replace(engine, learners=learners)
     if moonshine and not _has_partial_transcripts(settings):
-        engine = with_words_over_agent(engine, moonshine, _english(agents))
+        english = Understood(agents)
+        engine = with_learners(with_words_over_agent(engine, moonshine, english), english)
     return engine
 
 
@@ -97,9 +106,39 @@ def _has_partial_transcripts(settings: EngineSettings) -> bool:
             return False
 
 
-def _english(agents: Agents) -> frozenset[str]:
+class TakenOver:
+    """What knows the agents as the embedded engine takes them over."""
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner = learner
+
+    async def learn(self, agents: Agents) -> None:
+        """See Learner."""
+        await self._learner.learn(without_models(agents))
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        self._learner.forget(agents)
+
+
+class Understood(set[str]):
     """The agents whose language Moonshine hears."""
-    return frozenset(name for name, agent in agents.items() if hears("embedded", agent))
+
+    def __init__(self, agents: Agents) -> None:
+        super().__init__(name for name, agent in agents.items() if hears("embedded", agent))
+
+    async def learn(self, agents: Agents) -> None:
+        """See Learner."""
+        self.update(Understood(agents))
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        self.difference_update(agents)
+
+
+def with_learners(engine: Engine, *learners: Learner) -> Engine:
+    """The engine with more that knows the agents."""
+    return msgspec.structs.replace(engine, learners=(*engine.learners, *learners))
 
 
 def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
@@ -113,29 +152,34 @@ def _gpu(settings: EngineSettings, agents: Agents) -> Engine:
         from agent.engine.voxtral.streaming_mel import Overhearing  # noqa: PLC0415
 
         recognizer = Overhearing(_recognizer("realtime", settings), model.listening)
-    return Engine(model, _synthesizer("kokoro", settings), recognizer, transcribes_in_background=True)
+    synthesizer = _synthesizer("kokoro", settings)
+    return Engine(model, synthesizer, recognizer, transcribes_in_background=True, learners=(model,))
 
 
 def _cascade(settings: EngineSettings, agents: Agents) -> Engine:
     from agent.engine.openai.chat import ChatModel  # noqa: PLC0415
 
     cascade = settings.cascade
+    model = ChatModel(settings.openai.model_copy(update={"audio": cascade.audio}), agents)
     return Engine(
-        ChatModel(settings.openai.model_copy(update={"audio": cascade.audio}), agents),
+        model,
         _synthesizer(cascade.synthesizer, settings),
         None if cascade.recognizer == "embedded" else _recognizer(cascade.recognizer, settings),
         transcribes_in_background=cascade.audio,
+        learners=(model,),
     )
 
 
 def _openai(settings: EngineSettings, agents: Agents) -> Engine:
     from agent.engine.openai.chat import ChatModel  # noqa: PLC0415
 
+    model = ChatModel(settings.openai, agents)
     return Engine(
-        ChatModel(settings.openai, agents),
+        model,
         _synthesizer("openai", settings),
         _recognizer("openai", settings),
         transcribes_in_background=settings.openai.audio,
+        learners=(model,),
     )
 
 
@@ -149,7 +193,7 @@ def _recognizer(name: str, settings: EngineSettings) -> Recognizer:
     return OpenAIRecognizer(settings.openai)
 
 
-def _moonshine(settings: EngineSettings, agents: Agents, otherwise: str) -> Recognizer | None:
+def _moonshine(settings: EngineSettings, agents: Agents, otherwise: str) -> "MoonshineRecognizer | None":
     """Moonshine's recognizer where it is chosen and works; else None, and the log says what that means and why."""
     if settings.embedded.recognizer == "pocketsphinx":
         return None
@@ -179,15 +223,15 @@ def _synthesizer(name: str, settings: EngineSettings) -> Synthesizer:
     return EspeakSynthesizer()
 
 
-def _embedded(settings: EngineSettings, agents: Agents, moonshine: Recognizer | None) -> Engine:
+def _embedded(settings: EngineSettings, agents: Agents, moonshine: "MoonshineRecognizer | None") -> Engine:
     from agent.engine.embedded.dialogue import DialogueModel  # noqa: PLC0415
     from agent.engine.embedded.synthesizer import EspeakSynthesizer  # noqa: PLC0415
 
-    hears = moonshine or _pocketsphinx(settings, agents)
-    return Engine(DialogueModel(agents), EspeakSynthesizer(), hears, instructable=False)
+    model, recognizer = DialogueModel(agents), moonshine or _pocketsphinx(settings, agents)
+    return Engine(model, EspeakSynthesizer(), recognizer, instructable=False, learners=(model, recognizer))
 
 
-def _pocketsphinx(settings: EngineSettings, agents: Agents) -> Recognizer:
+def _pocketsphinx(settings: EngineSettings, agents: Agents) -> "PocketsphinxRecognizer":
     from agent.engine.embedded.recognizer import PocketsphinxRecognizer  # noqa: PLC0415
 
     return PocketsphinxRecognizer(agents, decoders=settings.embedded.decoders)
@@ -199,4 +243,7 @@ def _simulated(settings: EngineSettings, agents: Agents) -> Engine:
     model, synthesizer = SimulatedModel(settings.simulated), SimulatedSynthesizer(settings.simulated)
     engine = Engine(model, synthesizer, instructable=False)
     moonshine = _moonshine(settings, agents, "all speech over the agent ends its reply")
-    return judged_by_words(engine, moonshine, _english(agents)) if moonshine else engine
+    if moonshine is None:
+        return engine
+    english = Understood(agents)
+    return with_learners(judged_by_words(engine, moonshine, english), moonshine, english)

@@ -1,6 +1,7 @@
 """The tasks of one call that talk with its engine; their results go back to the session as events."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 
@@ -30,6 +31,7 @@ from audio.resample import to_both, to_line
 from config.agent import AgentSettings
 from config.logging import Log
 from config.settings import ReplySettings
+from config.streaming import RecognitionSettings
 
 MAX_WAITING_BLOCKS = 256  # of 200 ms; speech the recognizer has not yet taken
 CLOSE_S = 5.0  # that a closing call waits for what it has cancelled, in addition to running tools
@@ -46,21 +48,27 @@ class Generation:
         tools: Tools,
         settings: ReplySettings,
         *,
+        recognition: RecognitionSettings,
         emit: Callable[[e.Event], None],
         log: Log,
+        known_as: str = "",
     ) -> None:
+        """`known_as` is the engine's name for the agent, if that is another than its own."""
         self.room = asyncio.Event()  # set while the line wants more audio
         self.room.set()
         self.wide = False  # whether the line is wide-band: its audio is at 16 kHz as well
         self._call = call
         self._agent = agent
+        self._known_as = known_as or agent.name
         self._engine = engine
         self._tools = tools
         self._settings = settings
+        self._recognition = recognition
         self._emit = emit
         self._log = log
         # Speech for the recognizer, and between it whoever waits until all before was taken.
         self._blocks: asyncio.Queue[tuple[int, SpeechBlock] | asyncio.Event] = asyncio.Queue(MAX_WAITING_BLOCKS)
+        self._held: deque[tuple[int, SpeechBlock]] = deque()  # the same, where an utterance is heard when it is over
         self._tasks: set[asyncio.Task[None]] = set()
         self._replies: dict[int, asyncio.Task[None]] = {}
         self._listening: asyncio.Task[None] | None = None
@@ -76,7 +84,7 @@ class Generation:
         block = SpeechBlock(
             self._utterance_id(command.utterance),
             self._call,
-            self._agent.name,
+            self._known_as,
             command.pcm,
             command.expect,
             command.over,
@@ -84,7 +92,12 @@ class Generation:
             command.expect_digits,
         )
         try:
-            self._blocks.put_nowait((command.utterance, block))
+            if self._recognition.streaming:
+                self._blocks.put_nowait((command.utterance, block))
+            elif len(self._held) < MAX_WAITING_BLOCKS:
+                self._held.append((command.utterance, block))
+            else:
+                raise asyncio.QueueFull
         except asyncio.QueueFull:
             self._log.warning("the recognizer is too slow: speech dropped", extra={"bytes": len(command.pcm)})
 
@@ -92,6 +105,7 @@ class Generation:
         """The utterance was not one, or is heard again under another number."""
         if self._engine.recognizer is None:
             return
+        self._held = deque(item for item in self._held if item[0] != utterance)
         waiting = [self._blocks.get_nowait() for _ in range(self._blocks.qsize())]
         for item in waiting:
             if isinstance(item, asyncio.Event) or item[0] != utterance:
@@ -153,7 +167,8 @@ class Generation:
             utterance, block = item
             try:
                 transcript = await recognizer.hear(block)
-                self._emit(e.Partial(utterance, transcript.text, transcript.meaning, transcript.complete))
+                if self._recognition.partials:
+                    self._emit(e.Partial(utterance, transcript.text, transcript.meaning, transcript.complete))
             except Exception as error:  # noqa: BLE001 (an engine may raise anything, and costs one block only)
                 self._warn("the recognizer failed", error)
 
@@ -197,13 +212,20 @@ class Generation:
         self._replies.pop(reply, None)
         self._emit(e.ReplyFailed(reply, str(cause)))
 
-    async def _understand(self, command: e.StartReply) -> ReplyRequest:
-        if self._engine.recognizer is None or command.utterance is None or self._engine.transcribes_in_background:
+    def _request(self, command: e.StartReply) -> ReplyRequest:
+        """As the engine is asked: by its own name for the agent."""
+        if command.request.agent == self._known_as:
             return command.request
+        return msgspec.structs.replace(command.request, agent=self._known_as)
+
+    async def _understand(self, command: e.StartReply) -> ReplyRequest:
+        request = self._request(command)
+        if self._engine.recognizer is None or command.utterance is None or self._engine.transcribes_in_background:
+            return request
         transcript = await self._finish(self._engine.recognizer, command.utterance)
         found = transcript
         self._emit(e.CallerSaid(command.reply, found.text, found.meaning, found.complete, found.may_go_on))
-        return msgspec.structs.replace(command.request, transcript=transcript.text)
+        return msgspec.structs.replace(request, transcript=transcript.text)
 
     async def _transcribe(self, utterance: int) -> None:
         if self._engine.recognizer is None:
@@ -219,6 +241,8 @@ class Generation:
         """The final transcript, once the recognizer has taken all that was said until now."""
         name = self._utterance_id(utterance)
         try:
+            while self._held and self._held[0][0] <= utterance:
+                await self._blocks.put(self._held.popleft())
             if self._listening:
                 taken = asyncio.Event()
                 await self._blocks.put(taken)

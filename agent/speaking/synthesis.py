@@ -106,9 +106,15 @@ class Synthesis:
 
     async def _synthesize(self, chunk: Chunk) -> None:
         try:
+            whole: list[Speech] = []  # kept back where nothing may be heard before all of it is there
             async with aclosing(self._synthesizer.speak(chunk.request)) as pieces:
                 async for piece in pieces:
-                    await chunk.pieces.put(piece)
+                    if self._settings.speech_streaming:
+                        await chunk.pieces.put(piece)
+                    else:
+                        whole.append(piece)
+            for piece in whole:
+                await chunk.pieces.put(piece)
             await chunk.pieces.put(None)
         except asyncio.CancelledError:
             self._synthesizer.cancel(chunk.request.id)

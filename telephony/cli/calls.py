@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # By option: the filter's key, and its help.
 FILTERS = {
     "--agent": ("agent", "the agent"),
-    "--line": ("line", "twilio or sip"),
+    "--line": ("line", "twilio, sip or browser"),
     "--trunk": ("trunk", "the trunk"),
     "--direction": ("direction", "inbound or outbound"),
     "--status": ("status", "active, ended or broken_off"),

@@ -1,5 +1,5 @@
-"""A client of the running server's HTTP API, which originates calls, follows them, acts on them, and deletes those on
-record."""
+"""A client of the running server's HTTP API: originates calls, follows them, acts on them, deletes those on record, and
+has agents read anew."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,10 @@ import msgspec
 
 from telephony.lines.exceptions import LineError
 from telephony.lines.outbound_call import TOKEN_FILE, CallRequest, OutboundCall
+from telephony.timing.status import Status
 
 TIMEOUT_S = 10.0
+RELOAD_S = 300.0  # decoders and voices of new agents are tried
 SILENT_S = 40.0  # without a sign of life from a list of live calls
 DELETE_S = 330.0  # the server writes its database anew, which may be large
 
@@ -25,6 +27,22 @@ class DialFailed(LineError):
     def __init__(self, reason: str, status: int = 0) -> None:
         self.status = status
         super().__init__(reason)
+
+
+class RefusedFile(msgspec.Struct):
+    """An agent's file that was not taken."""
+
+    file: str
+    error: str
+
+
+class AgentsRead(msgspec.Struct):
+    """What came of reading the agents anew: their names, and the files that were refused."""
+
+    read: list[str]
+    unchanged: list[str]
+    removed: list[str]
+    refused: list[RefusedFile]
 
 
 class ControlClient:
@@ -56,6 +74,10 @@ class ControlClient:
                 return 0
             raise
 
+    def reload_agents(self) -> AgentsRead:
+        """Have it read its agents anew."""
+        return self._ask(AgentsRead, "POST", "/api/agents/reload", timeout_s=RELOAD_S)
+
     def act(self, name: str, act: str, body: dict[str, Any]) -> None:
         """Have something done with a live call."""
         path = f"/api/calls/{quote(name, safe='')}/{act}"
@@ -74,6 +96,12 @@ class ControlClient:
                         yield msgspec.json.decode(line.removeprefix("data: "), type=dict[str, Any])
         except httpx.HTTPError as error:
             raise DialFailed(f"no answer from {self._http.base_url}: {error}") from None
+
+    def status(self, call: str = "") -> Status:
+        """What it has measured; with `call` of one call, by its id in the log."""
+        return self._ask(
+            Status, "GET", f"/streaming_metrics?call={quote(call, safe='')}" if call else "/streaming_metrics"
+        )
 
     def close(self) -> None:
         """Close the connection."""

@@ -14,15 +14,39 @@ from telephony.cli import (
     demo,
     dial,
     doctor,
+    hooks,
+    import_config,
     load,
+    monitor,
+    reload,
     replay,
     report,
     serve,
     sweep,
+    test,
     try_dialogue,
 )
 
-COMMANDS = (serve, doctor, check, try_dialogue, demo, call, load, dial, calls, replay, sweep, report, console_password)
+COMMANDS = (
+    serve,
+    doctor,
+    check,
+    try_dialogue,
+    demo,
+    call,
+    load,
+    test,
+    monitor,
+    dial,
+    reload,
+    calls,
+    hooks,
+    replay,
+    sweep,
+    report,
+    import_config,
+    console_password,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -73,7 +73,25 @@ def add_caller(parser: argparse.ArgumentParser, script: str) -> None:
         "--codec", choices=("opus", "PCMU", "PCMA"), default="", help="SIP: the only one to offer (default: G.711)"
     )
 
+    parser.add_argument(
+        "--line", choices=("browser",), default="", help="call as a web page does (default: by the address)"
+    )
+    parser.add_argument(
+        "--control-token",
+        type=Path,
+        metavar="FILE",
+        help="browser: the server's control-token, in server.data, where it answers no page of its own",
+    )
+
 
 def caller(options: argparse.Namespace) -> dict[str, Any]:
-    """The caller's credentials and codec, as `run_call` and `run_load` take them."""
-    return {name: getattr(options, name) for name in ("auth_token", "public_url", "user", "password", "codec")}
+    """The caller's line, credentials and codec, as `run_call` and `run_load` take them. Raises SettingsError."""
+    names = ("auth_token", "public_url", "user", "password", "codec", "line")
+    return {name: getattr(options, name) for name in names} | {"control_token": _control_token(options.control_token)}
+
+
+def _control_token(file: Path | None) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip() if file else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--control-token: cannot read {file}: {error}") from None

@@ -67,6 +67,11 @@ class Admission:
         self._active.add(call_id)
         return True
 
+    def know(self, call_id: str, parties: Parties) -> None:
+        """More is known of a call that has a place."""
+        if call_id in self._parties:
+            self._parties[call_id] = parties
+
     def parties(self, call_id: str) -> Parties:
         """Who calls whom, as recorded when the place was reserved."""
         return self._parties.get(call_id, NOBODY)

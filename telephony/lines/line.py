@@ -1,6 +1,6 @@
 """What every carrier's line offers, and what it reports to its listener. Audio is mono 16-bit PCM."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from config.logging import Log
@@ -65,12 +65,13 @@ class Line(Protocol):
 
     call_id: str
     log: Log
-    carrier: str  # twilio, sip
+    carrier: str  # twilio, sip, browser
     trunk: str = ""  # its name, if the call is a trunk's
     outbound: bool = False  # whether we called
     parties: Parties = NOBODY  # who calls whom
     rate: int  # Hz of the audio for `play`: 8000, or 16000 on a wide-band line; settled when the listener starts
     carries_keys: bool  # whether it was agreed to send the caller's keys beside the audio
+    show: Callable[..., None] | None = None  # tells the caller's own page something: its kind, and fields
     takes_back_ms: float = 0.0  # for how long what was `sent` may still be taken back
 
     listener: Listener | None

@@ -53,6 +53,9 @@ class Metrics:
         self.recordings = Counter(
             "voxline_recordings", "Recordings finished, by whether they are whole", ["outcome"], registry=self.registry
         )
+        self.hooks = Counter(
+            "voxline_hooks", "Requests of hooks, by what came of them", ["hook", "outcome"], registry=self.registry
+        )
         self.records_failures = Counter(
             "voxline_records_failures", "Failed attempts to store calls", registry=self.registry
         )
@@ -64,6 +67,12 @@ class Metrics:
         )
         self.records_waiting = Gauge(
             "voxline_records_waiting_bytes", "States of calls that wait on disk", registry=self.registry
+        )
+        self.targets = Counter(
+            "voxline_targets",
+            "Times that have a target, by whether it was met",
+            ["target", "outcome"],
+            registry=self.registry,
         )
         self.live_dropped = Counter(
             "voxline_live_audio_dropped_milliseconds",

@@ -39,14 +39,17 @@ COUNTS = {
 class CallLog:
     """The log of one call. `put` is given each of its states; with `words` they hold what was said."""
 
-    def __init__(self, record: CallRecord, put: Put, *, words: bool, numbers: Numbers) -> None:
-        """`record` is the first state: see `first_state`."""
+    def __init__(self, record: CallRecord, put: Put, *, words: bool, numbers: Numbers, hooked: bool = False) -> None:
+        """`record` is the first state: see `first_state`. With `hooked` its states hold `filled`, for
+        hooks.after_call."""
+        self.filled: Mapping[str, str] = {}  # by the dialogue; it grows
         self._fields: dict[str, Any] = {}
         self._first = record
         self._seq = record.seq
         self._put = put
         self._words = words
         self._numbers = numbers
+        self._hooked = hooked
         self._transcript: list[Turn] = []
         self._chars = 0  # of it
         self._tools: list[ToolRun] = []
@@ -161,6 +164,7 @@ class CallLog:
             replies_failed=self._failed,
             transcript=tuple(self._transcript),
             tools=tuple(self._tools),
+            fields={clean(name): clean(value) for name, value in self.filled.items()} if self._hooked else {},
             acts=tuple(self._acts),
             **latencies(self._latencies_ms),
             **self._fields,

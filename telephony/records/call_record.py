@@ -48,7 +48,7 @@ class CallRecord(msgspec.Struct, frozen=True):
     status: Status = "active"
     call: str = ""  # the id in the log; the carrier's own id if the carrier gives one
     carrier_id: str = ""
-    line: str = ""  # twilio, sip
+    line: str = ""  # twilio, sip, browser
     trunk: str = ""
     direction: str = "inbound"
     caller: str = ""  # the parties as far as log.numbers allows
@@ -84,6 +84,7 @@ class CallRecord(msgspec.Struct, frozen=True):
     recording: str = ""  # its name
     transcript: tuple[Turn, ...] = ()  # empty where log.words is off
     tools: tuple[ToolRun, ...] = ()
+    fields: dict[str, str] = {}  # what the dialogue has filled, for hooks.after_call only: not stored with the call
     acts: tuple[Act, ...] = ()  # of operators
 
     @property
@@ -94,5 +95,5 @@ class CallRecord(msgspec.Struct, frozen=True):
 
 # Kept beside each other: a list of calls needs the first, and what people said is long.
 TEXTS = ("transcript", "tools")
-FIELDS = tuple(field for field in CallRecord.__struct_fields__ if field not in (*TEXTS, "acts"))
+FIELDS = tuple(field for field in CallRecord.__struct_fields__ if field not in (*TEXTS, "acts", "fields"))
 COSTS = ("cost_micros", "cost_currency")  # of a row, filled in by others; a state of the call leaves them alone

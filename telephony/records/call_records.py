@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -23,6 +24,7 @@ from telephony.records.database import Database
 from telephony.records.dialled import dialling, not_answered
 from telephony.records.eraser import Erase, Eraser
 from telephony.records.journal import Journal
+from telephony.records.outbox import Delivery, Status
 from telephony.records.store import Row
 from telephony.records.summary import Problem, Summary
 from telephony.records.text import clean
@@ -62,6 +64,7 @@ class CallRecords:
             host=self._host,
             run=self._run,
             keep_days=settings.records.keep_days,
+            hooked=settings.hooks.tells_after,
         )
         self._writer.start()
 
@@ -73,7 +76,8 @@ class CallRecords:
         if dialled:
             kept = {"id": dialled.id, "called": dialled.called, "started": dialled.started}
             record = msgspec.structs.replace(record, seq=dialled.seq + 1, **kept)
-        call = CallLog(record, self._writer.put, words=log.words, numbers=log.numbers)
+        hooked = self._settings.hooks.tells_after
+        call = CallLog(record, self._writer.put, words=log.words, numbers=log.numbers, hooked=hooked)
         call.begun()
         return call
 
@@ -111,6 +115,24 @@ class CallRecords:
     async def delete(self, name: int | str) -> int:
         """See Writer."""
         return await self._writer.delete(name)
+
+    async def claim_deliveries(self, most: int) -> list[Delivery]:
+        """This host's deliveries that are due, see Outbox."""
+        now_ms = round(1000 * time.time())
+        return await self._writer.ask(lambda store: store.outbox.claim(self._host, now_ms, most))
+
+    async def settle(self, claimed: Delivery, status: Status, **result: Any) -> None:
+        """See Outbox."""
+        await self._writer.ask(lambda store: store.outbox.settle(claimed, status, **result))
+
+    async def deliveries(self, status: str, before: int | None, limit: int) -> list[Delivery]:
+        """See Outbox."""
+        return await self._writer.ask(lambda store: store.outbox.find(status, before, limit))
+
+    async def resend(self, number: int) -> bool:
+        """See Outbox."""
+        now_ms = round(1000 * time.time())
+        return await self._writer.ask(lambda store: store.outbox.resend(number, now_ms))
 
     def stop(self) -> None:
         """Write what waits and end; blocks for some seconds at most."""

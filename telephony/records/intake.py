@@ -16,7 +16,8 @@ logger = logging.getLogger("voxline.records")
 
 
 class Intake:
-    """One server's. `written` and `lost` are told of states that the database has taken, or refused for good."""
+    """One server's. `hooked` is Store's; `written` and `lost` are told of states that the database has taken, or
+    refused for good."""
 
     def __init__(
         self,
@@ -25,10 +26,11 @@ class Intake:
         host: str,
         run: str,
         *,
+        hooked: bool = False,
         written: Callable[[int], None] = lambda _: None,
         lost: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.store = Store(database)
+        self.store = Store(database, hooked=hooked)
         self._database = database
         self._journal = journal
         self._host = host

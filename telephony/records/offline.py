@@ -45,7 +45,7 @@ async def delete(settings: Settings, name: int | str) -> int:
     except OSError as error:
         raise StoreError(f"cannot write to {folder}: {error.strerror}") from None
     try:
-        intake = Intake(database, own, host, run)
+        intake = Intake(database, own, host, run, hooked=settings.hooks.tells_after)
         await intake.catch_up()
         rows = await intake.store.get(name)
         eraser = Eraser(settings.server.data, host)

@@ -73,6 +73,23 @@ call_texts = sa.Table(
     sa.Column("tools", sa.JSON, nullable=False),
 )
 
+# What hooks.after_call is to be told of calls, and was told: see outbox.py.
+hook_deliveries = sa.Table(
+    "hook_deliveries",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("fields", sa.JSON, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("due", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("tried", sa.BigInteger),
+    sa.Column("answer", sa.Integer),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Index("hook_deliveries_due", "status", "host", "due"),
+)
+
 # A row for each act of an operator, in the order of `seq`.
 call_acts = sa.Table(
     "call_acts",

@@ -1,5 +1,6 @@
 """Calls in a database, SQLite or PostgreSQL alike. Every method raises StoreError when the database fails."""
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from telephony.records.call_filter import MAX_PAGE, CallFilter
 from telephony.records.call_record import COSTS, FIELDS, TEXTS, Act, CallRecord
 from telephony.records.database import Database
-from telephony.records.schema import call_acts, call_terms, call_texts, calls
+from telephony.records.outbox import Outbox
+from telephony.records.schema import call_acts, call_terms, call_texts, calls, hook_deliveries
 from telephony.records.summary import Problem, Summary, problems, summary
 from telephony.records.terms import key, terms
 
@@ -27,9 +29,12 @@ _NEWER = {name: value for name, value in calls.c.items() if name not in ("id", *
 class Store:
     """The calls of a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, hooked: bool = False) -> None:
+        """`hooked`: the calls are to be told to hooks.after_call."""
         self._database = database
+        self._hooked = hooked
         self._insert: Any = sqlite.insert if database.path else postgresql.insert
+        self.outbox = Outbox(database, self._insert)
 
     async def write(self, records: Iterable[CallRecord]) -> None:
         """Store these states of calls: all, or none. A state that is older than the stored one changes nothing."""
@@ -43,6 +48,8 @@ class Store:
                 if newest[number].seq <= seq:
                     del newest[number]
             await self._upsert(connection, list(newest.values()))
+            if self._hooked:
+                await self.outbox.put(connection, list(newest.values()))
 
     async def _upsert(self, connection: AsyncConnection, records: list[CallRecord]) -> None:
         if not records:
@@ -71,13 +78,13 @@ class Store:
 
     async def mark_broken_off(self, host: str, living: Collection[str]) -> int:
         """The active calls of this host's earlier runs will never end: mark them. Returns how many."""
-        update = (
-            sa.update(calls)
-            .where(calls.c.status == "active", calls.c.host == host, calls.c.run.not_in(living))
-            .values(status="broken_off")
-        )
+        left = calls.c.status == "active", calls.c.host == host, calls.c.run.not_in(living)
         async with self._database.transaction() as connection:
-            return (await connection.execute(update)).rowcount
+            if self._hooked:
+                ids = (await connection.execute(sa.select(calls.c.id).where(*left))).scalars().all()
+                await self.outbox.end(connection, ids, round(1000 * time.time()))
+            marked = sa.update(calls).where(*left).values(status="broken_off")
+            return (await connection.execute(marked)).rowcount
 
     async def find(self, wanted: CallFilter) -> list[Row]:
         """Calls that meet the filter, the latest first; one more than its limit if there are more."""
@@ -153,7 +160,7 @@ class Store:
         """Delete these calls' rows. `forget` then leaves nothing of them in the file."""
         async with self._database.transaction() as connection:
             await self._database.owe(connection)
-            for table in (call_terms, call_texts, call_acts, calls):
+            for table in (hook_deliveries, call_terms, call_texts, call_acts, calls):
                 await connection.execute(sa.delete(table).where(table.c.id.in_(ids)))
 
     async def forget(self) -> None:

@@ -52,14 +52,17 @@ class Writer:
         host: str,
         run: str,
         keep_days: int,
+        hooked: bool = False,
     ) -> None:
+        """`hooked` is Store's."""
         self._database = database
         self._journal = journal
         self._eraser = eraser
         self._metrics = metrics
         self._host = host
         self._keep_days = keep_days
-        self._intake = Intake(database, journal, host, run, written=self._written, lost=metrics.records_lost.inc)
+        lost = metrics.records_lost.inc
+        self._intake = Intake(database, journal, host, run, hooked=hooked, written=self._written, lost=lost)
         self._waiting: dict[int, CallRecord] = {}  # the newest state of each call that is not in the journal
         self._lock = threading.Lock()
         self._late = False  # whether the database failed, and has not caught up since

@@ -19,10 +19,11 @@ from agent.engine.languages import check_voices
 from agent.engine.profiles import build_engine
 from agent.listening.vad import Vad
 from agent.records import Records
-from config.agent import load_agents
 from config.exceptions import SettingsError
 from config.settings import Settings
+from telephony.hooks.hooks import Hooks
 from telephony.lines.admission import Admission
+from telephony.lines.browser.service import BrowserService
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
@@ -31,19 +32,30 @@ from telephony.lines.sip.service import SipService
 from telephony.lines.twilio.service import TwilioService
 from telephony.recordings.recordings import Recordings
 from telephony.records.call_records import CallRecords
+from telephony.server.agents import named_agents, read_agents
+from telephony.server.agents_api import AgentsApi
 from telephony.server.api import CallsApi
-from telephony.server.bridge import Shared
+from telephony.server.bridge import VERSION, Shared
+from telephony.server.browser_tokens import BrowserTokens
 from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
 from telephony.server.errands import Errands
 from telephony.server.files_api import FilesApi
 from telephony.server.health import Health
+from telephony.server.hooks_api import HooksApi
 from telephony.server.http.access import Access, guard
 from telephony.server.live_api import LiveApi
+from telephony.server.reload import Reload
+from telephony.server.runtime_settings import RuntimeSettings
 from telephony.server.sign_in.gate import Gate
+from telephony.server.softphone.page import Softphone
+from telephony.server.streaming_api import StreamingApi
 from telephony.server.ticker import Ticker
+from telephony.server.trial import TrialCalls
 from telephony.tapes.tapes import Tapes
+from telephony.timing.figures import Figures
+from telephony.tracing.opening import open_traces
 
 logger = logging.getLogger("voxline.app")
 
@@ -53,16 +65,25 @@ class App:
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self._settings = settings
-        self.agents = load_agents(settings.agents_folder)
-        if settings.call.agent not in self.agents:
-            raise SettingsError(f"call.agent: no agent {settings.call.agent!r}; there are {', '.join(self.agents)}")
-        engine = engine or build_engine(settings.engine, self.agents)
+        self.agents = read_agents(settings.agents_folder, round(1000 * time.time()))
+        needed = named_agents(settings)
+        for name, key in needed.items():
+            if name not in self.agents:
+                raise SettingsError(f"{key}: no agent {name!r}; there are {', '.join(self.agents)}")
+        engine = engine or build_engine(settings.engine, dict(self.agents))
+        self.agents.forgotten = engine.forget
+        self.reading = Reload(self.agents, engine, settings.engine, needed)
         self.metrics = Metrics()
         self.refusals = Refusals(self.metrics)
         self.descriptors = Descriptors()
         vad, records = Vad(settings.turn.vad_reset_ms), Records(settings.server.data)
-        self.shared = Shared(settings, engine, vad, self.metrics, records)
+        figures = Figures(lambda: self.shared.settings.targets, self.metrics, time.monotonic)
+        self.shared = Shared(settings, engine, vad, self.metrics, records, figures)
         self.admission = Admission(settings.call.capacity, settings.twilio.token_lifetime_s, time.monotonic)
+        self._hooks: Hooks | None = None
+        if settings.hooks.asks_before or settings.hooks.tells_after:
+            self._hooks = Hooks(settings.hooks, self.agents, self.metrics)
+        screening = self._hooks if settings.hooks.asks_before else None
         outcomes = Outcomes(settings.call.max_s + 60, time.monotonic)
         self.calls = Calls(self.shared, self.agents, self.admission, outcomes)
         twilio = TwilioService(
@@ -73,17 +94,32 @@ class App:
             outcomes=outcomes,
             metrics=self.metrics,
             refusals=self.refusals,
+            screening=screening,
         )
         self.sip: SipService | None = None
         if settings.sip.enabled:
-            self.sip = SipService(settings, self.agents, self.calls, admission=self.admission, metrics=self.metrics)
+            self.sip = SipService(
+                settings,
+                self.agents,
+                self.calls,
+                admission=self.admission,
+                metrics=self.metrics,
+                screening=screening,
+            )
+        self._browser: BrowserService | None = None
+        if settings.calls_from_pages:
+            self._browser = BrowserService(settings, self.calls, admission=self.admission, refusals=self.refusals)
         self._token = ControlToken(self.refusals)
         self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._access = Access(settings, self.refusals)
         self.errands = Errands()
         self.gate = Gate(settings, self._access, self._token, self.errands)
         self._api = CallsApi(self.gate)
+        self._hooks_api = HooksApi(self.gate)
+        self._agents_api = AgentsApi(self.agents, self.gate)
         self._live = LiveApi(self.shared.live, self.gate)
+        runtime = RuntimeSettings(settings, lambda new: setattr(self.shared, "settings", new))
+        self._streaming = StreamingApi(figures, runtime, self.gate, by_model=engine.instructable)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:
@@ -100,8 +136,13 @@ class App:
                 *twilio.routes(),
                 *self._control.routes(),
                 *self._live.routes(),
+                *self._streaming.routes(),
+                *TrialCalls(self._settings, self._token).routes(),
                 *self._api.routes(),
                 *FilesApi(self.gate, self._api, self.errands, self._settings.server.data).routes(),
+                *self._agents_api.routes(),
+                *self._hooks_api.routes(),
+                *self._phone(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
@@ -116,6 +157,13 @@ class App:
         """Serve more, before the server starts. What is there already goes first."""
         self.asgi.router.routes[-1:-1] = routes  # the last one refuses all other sockets
 
+    def _phone(self) -> list[BaseRoute]:
+        """What a phone in a web page needs."""
+        if self._browser is None:
+            return []
+        tokens = BrowserTokens(self._settings, self.agents, self._browser.grants, self._token)
+        return [*self._browser.routes(), *tokens.routes(), *Softphone(self._settings.browser.origins).routes()]
+
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         if self.sip:
@@ -126,14 +174,18 @@ class App:
         if self._settings.tape.mode != "off":
             self.shared.tapes = Tapes(self._settings.server.data / "tapes", self._settings.tape)
         self._open_recordings()
+        self.shared.traces = open_traces(self._settings, VERSION)
         if self._settings.records.mode == "on":
-            self.shared.calls = self._api.calls = self._call_records()
+            self.shared.calls = self._api.calls = self._hooks_api.calls = self._call_records()
+        if self._hooks:
+            self._hooks.start(self.shared.calls)
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it during calls
         ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
         task = asyncio.create_task(ticker.run(), name="ticker")
         task.add_done_callback(lambda _: setattr(self.calls, "is_ready", False))  # no call goes on without it
         self.calls.is_ready = True
+        self._agents_api.reload = self.reading
         self._token.publish(self._settings.server.data)
         if self.sip:
             self.sip.register()
@@ -142,6 +194,7 @@ class App:
             yield
         finally:
             self.calls.is_ready = False
+            await self._ended("reading agents anew", self.reading.close())
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -166,11 +219,16 @@ class App:
         """Close everything that calls have used; a part that hangs or fails does not keep the others from closing."""
         if self.sip:
             await self._ended("SIP", self.sip.stop())
+        if self._hooks:
+            await self._ended("the hooks", asyncio.to_thread(self._hooks.stop))
+        if self._browser:
+            await self._ended("the browsers' calls", self._browser.stop())
         if self.shared.calls:  # before the tapes' writer, which it may still ask for something
             await self._ended("the calls' writer", asyncio.to_thread(self.shared.calls.stop))
         tapes, recordings, parts = self.shared.tapes, self.shared.recordings, self.shared.engine.parts()
         await asyncio.gather(
             *([self._ended("the tapes' writer", asyncio.to_thread(tapes.stop))] if tapes else ()),
+            *([self._ended("the traces", asyncio.to_thread(self.shared.traces.stop))] if self.shared.traces else ()),
             *([self._ended("the recordings' writer", asyncio.to_thread(recordings.stop))] if recordings else ()),
             *(self._ended(type(part).__name__, part.close()) for part in parts),
         )
@@ -196,6 +254,13 @@ class App:
         if self.sip:
             self.sip.watch(now_ms)
         self.calls.watch(now_ms)
+
+    def reload(self) -> None:
+        """Read the agents anew, in the background."""
+        if self.calls.is_ready:
+            self.reading.soon()
+        else:
+            logger.warning("the agents are not read anew: the server is not ready, or ends")
 
     async def drain(self) -> None:
         """Take no new calls and wait at most `drain_s` for those in progress; the agent says goodbye to the last

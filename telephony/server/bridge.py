@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -33,7 +33,13 @@ from telephony.recordings.recordings import Recordings
 from telephony.records.call_log import CallLog
 from telephony.records.call_record import Act
 from telephony.records.call_records import CallRecords
+from telephony.server.page_events import PageEvents
 from telephony.tapes.tapes import TapeFile, Tapes
+from telephony.timing.call_timing import CallTiming
+from telephony.timing.figures import Figures
+
+if TYPE_CHECKING:
+    from telephony.tracing.traces import Traces
 
 VERSION = version("voxline")
 
@@ -46,6 +52,8 @@ class Shared(msgspec.Struct):
     vad: Vad
     metrics: Metrics
     records: Records
+    figures: Figures
+    traces: "Traces | None" = None
     tapes: Tapes | None = None
     recordings: Recordings | None = None
     calls: CallRecords | None = None
@@ -61,14 +69,19 @@ class Bridge(Listener):
         line: Line,
         agent: AgentSettings,
         on_closed: Callable[["Bridge"], None],
+        *,
         keys: str = "",
+        known_as: str = "",
     ) -> None:
-        """`keys` are pressed before the greeting."""
+        """`keys` are pressed before the greeting; `known_as` is the engine's name for the agent, if that is another
+        than its own."""
         self._shared = shared
         self.line = line
         self._on_closed = on_closed
         self._talked_over = False  # whether the last pause of the reply was for speech or a key, not for a hold
         self._keypad = Keypad(shared.settings.call.key_tones)
+        self._trace = shared.traces.open(line, agent.name) if shared.traces else None
+        self._timing = CallTiming(shared.figures, line.call_id, self._trace.turn if self._trace else None)
         self._decided: dict[int, float] = {}  # by reply: when its turn was decided; kept until its first audio
         started = datetime.now(UTC)
         self._tape = self._begin_tape(agent, keys, started)
@@ -96,15 +109,18 @@ class Bridge(Listener):
                 ran=self._ran,
             ),
             record=self._record if self._tape else None,
-            hears=self._hears,
+            on_engine=self._of_engine,
             keys=keys,
             parties=line.parties,
             started_s=started.timestamp(),
+            known_as=known_as,
         )
+        self._page = PageEvents(line.show, words=shared.settings.log.words) if line.show else None
         self._vad = shared.vad.open(self._probability)
         self._call: CallLog | None = None
         if shared.calls:
             self._call = shared.calls.open(line, agent.name, _now_ms(), self._tape.name if self._tape else "")
+            self._call.filled = self._conversation.session.memory.filled
         self._by: By = "agent"  # who has decided what the line is told
         self.live = self._show(agent, round(1000 * started.timestamp()))
 
@@ -143,7 +159,7 @@ class Bridge(Listener):
         self._recorder = Recorder(words=full)
         self._begun_s = time.monotonic()
         more: dict[str, Any] = {"transfers": agent.transfers, "keys": keys if full else ""}
-        more["parties"] = line.parties.known("full" if full else settings.log.numbers)
+        more["parties"] = line.parties if full else line.parties.known(settings.log.numbers)
         tape = self._shared.tapes.open(line.call_id)
         when = started.isoformat(timespec="milliseconds")
         tape.write(msgspec.json.encode(header(line.call_id, agent.name, when, VERSION, settings, **more)) + b"\n")
@@ -201,8 +217,10 @@ class Bridge(Listener):
         if pcm:
             self._conversation.handle(e.OperatorAudio(pcm, wide))
 
-    def _hears(self, partial: e.Partial) -> None:
-        self.live.hears(partial, private=self._conversation.session.is_private(partial))
+    def _of_engine(self, item: e.Event | e.Command) -> None:
+        self._timing.told(item, 1000 * time.monotonic())
+        if isinstance(item, e.Partial):
+            self.live.hears(item, private=self._conversation.session.is_private(item))
 
     def _requested(self, event: e.Event) -> None:
         """An operator wants something done."""
@@ -271,6 +289,8 @@ class Bridge(Listener):
                 self._shared.recordings.close(self._recording)
             self._end_tape()
             self._end_call()
+            if self._trace:
+                self._trace.close()
         self._shared.metrics.wasted.inc(self._conversation.session.discarded)
 
     def _end_tape(self) -> None:
@@ -303,6 +323,8 @@ class Bridge(Listener):
 
     def _command(self, command: e.Command) -> None:
         line = self.line
+        if self._page:
+            self._page.told(command, self._conversation.session.state)
         match command:
             case e.Play():
                 line.play(command.reply, command.wide or command.pcm, command.marks)
@@ -334,6 +356,7 @@ class Bridge(Listener):
     def _note(self, command: e.Command) -> None:
         """Update the log, the metrics and the call's record."""
         self.live.told(command)
+        self._timing.told(command, 1000 * time.monotonic())
         if self._call:
             self._call.told(command, _now_ms())
         metrics, log = self._shared.metrics, self.line.log
@@ -351,6 +374,8 @@ class Bridge(Listener):
                 metrics.resumed.inc(self._talked_over)
             case e.Interrupted():
                 metrics.interruptions.inc()
+                if self._trace:
+                    self._trace.event("interrupted", reply=command.reply)
                 log.info("interrupted", extra={"reply": command.reply, "at_ms": command.at_ms})
             case e.Press():
                 words = {"keys": command.keys} if self._shared.settings.log.words and not self.private else {}
@@ -376,11 +401,14 @@ class Bridge(Listener):
 
     def sent_first_audio(self, reply: int) -> None:
         """See Listener."""
+        self._timing.sent(reply, 1000 * time.monotonic())
         if decided := self._decided.pop(reply, None):
             histogram = self._shared.metrics.reply_audio if reply > 1 else self._shared.metrics.first_audio
             took_s = time.monotonic() - decided
             histogram.observe(took_s)
             self.live.answer_begins(reply, 1000 * took_s)
+            if self._page:
+                self._page.answers(reply, 1000 * took_s)
             if self._call:
                 self._call.answer_begins(reply, 1000 * took_s)
 

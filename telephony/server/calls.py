@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 
-from config.agent import AgentSettings
 from telephony.lines.admission import Admission
 from telephony.lines.close_codes import CloseCode
 from telephony.lines.exceptions import ProtocolError
 from telephony.lines.line import Line, Listener
 from telephony.lines.outbound_call import OutboundCall
 from telephony.lines.outcomes import Outcomes
+from telephony.server.agents import Agents, Edition
 from telephony.server.bridge import Bridge, Shared
 
 SPARE_LINES = 64  # open lines allowed beyond the capacity: those waiting for their start, or being refused
@@ -20,9 +21,7 @@ DRAIN_LOOK_S = 0.05
 class Calls:
     """See Registry."""
 
-    def __init__(
-        self, shared: Shared, agents: Mapping[str, AgentSettings], admission: Admission, outcomes: Outcomes
-    ) -> None:
+    def __init__(self, shared: Shared, agents: Agents, admission: Admission, outcomes: Outcomes) -> None:
         self.is_ready = False
         self._shared = shared
         self._settings = shared.settings
@@ -56,7 +55,7 @@ class Calls:
 
     def join(self, line: Line, agent: str) -> Listener:
         """See Registry."""
-        if agent not in self._agents:
+        if self._agents.find(agent) is None:
             raise ProtocolError(CloseCode.POLICY_VIOLATION, f"there is no agent {agent[:40]!r}")
         if not self._admission.claim(line.call_id):
             raise ProtocolError(CloseCode.TRY_AGAIN_LATER, "no capacity, or this call has a stream already")
@@ -64,11 +63,18 @@ class Calls:
 
     def connect(self, line: Line, agent: str, keys: str = "") -> Listener:
         """See Registry."""
-        settings = self._agents[agent]
-        line.log.info("started", extra={"agent": settings.name, **line.parties.shown(self._settings.log.numbers)})
+        edition = self._agents.find(agent)
+        if edition is None:  # it was removed long after it was promised
+            self._admission.release(line.call_id)
+            raise ProtocolError(CloseCode.POLICY_VIOLATION, f"there is no agent {agent[:40]!r}")
+        line.parties = edition.agent.known_of(line.parties, line.parties.variables)
+        line.log.info("started", extra={"agent": edition.name, **line.parties.shown(self._settings.log.numbers)})
+        self._agents.enter(edition)
         try:
-            return Bridge(self._shared, line, settings, self._closed, keys)
+            closed = partial(self._closed, edition)
+            return Bridge(self._shared, line, edition.agent, closed, keys=keys, known_as=edition.known_as)
         except Exception:
+            self._agents.leave(edition)
             self._admission.release(line.call_id)
             raise
 
@@ -77,9 +83,10 @@ class Calls:
         if self._shared.calls:
             self._shared.calls.dialled(call, round(1000 * time.time()))
 
-    def _closed(self, bridge: Bridge) -> None:
+    def _closed(self, edition: Edition, bridge: Bridge) -> None:
         """An accepted call is over: free its place and keep its outcome."""
         line = bridge.line
+        self._agents.leave(edition)
         self._admission.release(line.call_id)
         self._outcomes.put(line.call_id, line.outcome)
         self._shared.metrics.calls.labels(type(line.outcome).__name__.lower()).inc()

@@ -31,14 +31,15 @@ logger = logging.getLogger("voxline.server")
 
 
 class DrainingServer(uvicorn.Server):
-    """Waits for `drain` on the first SIGTERM or SIGINT and then stops; stops at once on the second. Closing the
-    terminal (SIGHUP) ends no calls."""
+    """Waits for `drain` on the first SIGTERM or SIGINT and then stops; stops at once on the second. SIGHUP calls
+    `reload`; closing the terminal, which sends it too, ends no calls."""
 
     def __init__(
         self,
         config: uvicorn.Config,
         life: AbstractAsyncContextManager[object],
         drain: Callable[[], Awaitable[None]],
+        reload: Callable[[], None],
         settings: ServerSettings,
         *,
         secured: bool,
@@ -49,6 +50,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._life = life
         self._drain = drain
+        self._reload = reload
         self._settings = settings
         self._last_resort = LastResort()
         self._secured = secured
@@ -63,7 +65,7 @@ class DrainingServer(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_signal_handler(signal.SIGHUP, logger.info, "SIGHUP is ignored: settings are read at the start")
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload)
         await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -159,6 +161,7 @@ def build_server(
         config,
         app.asgi.router.lifespan_context(app.asgi),
         app.drain,
+        app.reload,
         settings.server,
         secured=settings.secured,
         on_listening=on_listening,

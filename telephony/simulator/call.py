@@ -32,21 +32,25 @@ async def run_call(
     user: str = "",
     password: str = "",
     codec: str = "",
+    line: str = "",
+    control_token: str = "",
     ticker: Ticker | None = None,
 ) -> CallReport:
     """Make one call and report it.
 
     A SIP address in `url` is called over SIP, with `user` and `password` if the server asks for them, and with `codec`
     (opus, PCMU or PCMA; "": both kinds of G.711). Anything else is called as Twilio calls: the server's base address,
-    its voice webhook, or its media socket itself (ws:// or wss://). `auth_token` signs every request, for `public_url`
-    if Twilio knows the server by another address. `speak` is the caller's voice, if not CallerVoice. `out` is a folder
-    that gets `call.wav` (stereo, 8 kHz: caller left, agent right, on one time axis) and `report.json`. `on_line` is
-    given the story of the call as it happens. `ticker` is the caller's clock, if not the machine's.
+    its voice webhook, or its media socket itself (ws:// or wss://). With `line` "browser" the server's base address is
+    called as a web page does, with `control_token` where the server issues no token without it. `auth_token` signs
+    every request of Twilio's, for `public_url` if Twilio knows the server by another address. `speak` is the caller's
+    voice, if not CallerVoice. `out` is a folder that gets `call.wav` (stereo, 8 kHz: caller left, agent right, on one
+    time axis) and `report.json`. `on_line` is given the story of the call as it happens. `ticker` is the caller's
+    clock, if not the machine's.
 
     Raises ScriptError when a sound of the script cannot be made, and SettingsError for an invalid address.
     """
-    identity = Identity(from_, to, auth_token, public_url, user, password, codec)
-    carrier = carrier_of(url, identity)
+    identity = Identity(from_, to, auth_token, public_url, user, password, codec, control_token)
+    carrier = carrier_of(url, identity, line)
     clips = await asyncio.to_thread(render, script, speak or CallerVoice())
     noise, ticker = line_noise(script.noise_floor_dbfs), ticker or Ticker()
     caller = Caller(script, clips, noise, ticker, keep_audio=out is not None, on_line=on_line)

@@ -1,7 +1,8 @@
-"""The carriers that bring simulated calls to a server: Twilio and SIP."""
+"""The carriers that bring simulated calls to a server: Twilio, SIP and a web page."""
 
 from typing import Protocol
 
+from telephony.simulator.browser.carrier import BrowserCarrier
 from telephony.simulator.identity import Identity
 from telephony.simulator.phone import Caller, PhoneCall
 from telephony.simulator.sip.carrier import SipCarrier
@@ -23,8 +24,11 @@ class Carrier(Protocol):
         """Release everything, once all calls are over."""
 
 
-def carrier_of(url: str, identity: Identity) -> Carrier:
-    """The carrier for an address: SIP for sip: and sips:, Twilio for all others. Raises SettingsError."""
+def carrier_of(url: str, identity: Identity, line: str = "") -> Carrier:
+    """The carrier for an address: SIP for sip: and sips:, Twilio for all others, unless `line` is "browser". Raises
+    SettingsError."""
+    if line == "browser":
+        return BrowserCarrier(url, identity)
     if url.lower().startswith(("sip:", "sips:")):
         return SipCarrier(url, identity)
     return Twilio(url, identity)

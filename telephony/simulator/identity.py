@@ -13,6 +13,7 @@ class Identity(msgspec.Struct, frozen=True):
     user: str = ""  # SIP: the digest's
     password: str = ""
     codec: str = ""  # the only one offered; G.711 if empty
+    control_token: str = ""  # browser: the server's, where it gives tokens for calls only to those that have it
 
     def __repr__(self) -> str:
         return f"Identity({self.number!r}, user={self.user!r})"

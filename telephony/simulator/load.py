@@ -135,6 +135,8 @@ async def run_load(
     user: str = "",
     password: str = "",
     codec: str = "",
+    line: str = "",
+    control_token: str = "",
     ramp_s: float = 0.0,
     duration_s: float | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -148,8 +150,15 @@ async def run_load(
     """
     if calls < 1:
         raise SettingsError(f"{calls} calls: at least one is needed")
-    identity = Identity(auth_token=auth_token, public_url=public_url, user=user, password=password, codec=codec)
-    carrier = carrier_of(url, identity)
+    identity = Identity(
+        auth_token=auth_token,
+        public_url=public_url,
+        user=user,
+        password=password,
+        codec=codec,
+        control_token=control_token,
+    )
+    carrier = carrier_of(url, identity, line)
     clips = await asyncio.to_thread(render, script, speak or CallerVoice())
     caller = Caller(script, clips, line_noise(script.noise_floor_dbfs), Ticker())
     load = Load(carrier, caller, on_line)

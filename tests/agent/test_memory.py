@@ -1,7 +1,7 @@
 """What a model is told with a request."""
 
 from agent import events as e
-from agent.engine.base import ANY_DIGITS, Cue, Done, Expect, ToolResult, Turn, Word
+from agent.engine.base import ANY_DIGITS, HIDDEN, Cue, Done, Expect, ToolResult, Turn, Word
 from agent.listening.caller_turn import CallerTurn
 from agent.memory import Memory
 from agent.speaking.reply import Reply
@@ -95,3 +95,19 @@ def test_a_request_says_when_the_call_began_and_when_the_caller_spoke() -> None:
     request = known.request(Reply(1, Cue.ANSWER), Cue.ANSWER, caller, None)
     assert (request.started_s, request.turn_end_ms) == (1_790_000_000.5, caller.speech_end_ms)
     assert request.turn_end_ms > 0
+
+
+def test_what_a_dialogue_has_filled_is_kept_over_its_tasks_but_no_secret_and_nothing_private() -> None:
+    known = memory()
+    known.keep(Done({"slots": {"day": "Friday", "pin": HIDDEN, "time": ""}}))
+    known.keep(Done({"slots": {}}))
+    known.keep(Done({"fallback": {"dialogue": {"slots": {"day": "Monday"}}}}))
+    assert known.filled == {"day": "Monday"}
+    known.privacy.switch(0, on=False)
+    known.keep(Done({"slots": {"day": "Monday", "street": "12 Oak Avenue"}}))
+    known.privacy.switch(0, on=True)
+    known.keep(Done({"slots": {"day": "Monday", "street": "12 Oak Avenue", "at": "15:00"}}))
+    assert known.filled == {"day": "Monday", "at": "15:00"}
+    for state in ({"slots": 5}, {"fallback": 5}, {"fallback": {"dialogue": 5}}, {"slots": {"n": [1, None]}}):
+        known.keep(Done(state))
+    assert known.filled == {"day": "Monday", "at": "15:00"}

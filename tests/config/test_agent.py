@@ -1,5 +1,6 @@
 """Agents' files: the one that ships is right, and mistakes are named."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from config.agent import load_agent, load_agents
 from config.dialogue import Dialogue
 from config.exceptions import SettingsError
+from config.parties import NOBODY
 
 SHIPPED = Path(__file__).parent.parent.parent / "config" / "agents"
 
@@ -148,3 +150,40 @@ def test_what_is_uninterruptible_must_exist() -> None:
                 "uninterruptible": ["greeting", "nonsense"],
             }
         )
+
+
+VARIABLES = """name: desk
+variables: {customer: dear customer, offer: ""}
+dialogue:
+  texts: {greeting: "Hello {customer}"}
+  slots: {day: {values: {Friday: []}}}
+  intents: {hours: {phrases: [hours], answer: "Nine, {customer}. {offer}"}}
+"""
+
+
+def test_an_agents_variables_have_defaults_and_take_what_is_given(tmp_path: Path) -> None:
+    file = tmp_path / "desk.yaml"
+    file.write_text(VARIABLES)
+    agent = load_agent(file)
+    assert agent.known_of(NOBODY).fill("{customer}{offer}") == "dear customer"
+    known = agent.known_of(NOBODY, {"customer": "Ann", "unknown": "x"})
+    assert known.variables == {"customer": "Ann", "offer": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("{offer}", "{offre}"), "dialogue.intents.hours: {offre} in"),
+        (("customer: dear", "Customer: dear"), "variables.Customer"),
+        (("offer:", "caller:"), "variables.caller: the name is taken"),
+        (("offer:", "this:"), "variables.this: the name is taken"),
+        (("offer:", "day:"), "variables.day: there is a slot of this name"),
+        (('offer: ""', 'offer: "a\\nb"'), "on one line"),
+    ],
+)
+def test_wrong_variables_are_named_with_their_line(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+    file = tmp_path / "desk.yaml"
+    file.write_text(VARIABLES.replace(*change))
+    with pytest.raises(SettingsError, match=re.escape(told)) as refused:
+        load_agent(file)
+    assert re.search(r"\(line \d\)", str(refused.value))

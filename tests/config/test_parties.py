@@ -18,6 +18,15 @@ def test_texts_are_filled() -> None:
     assert not is_filled("for {day}")
 
 
+def test_an_agents_variables_are_filled_once_and_shown_nowhere() -> None:
+    ann = Parties("+15550100123", variables={"customer": "{caller} {other}", "other": "x", "caller": "nobody"})
+    assert ann.fill("{customer}, {other}, {caller}, {unknown}") == "{caller} {other}, x, +15550100123, {unknown}"
+    assert is_filled("for {customer}", ann.variables)
+    for numbers in ("full", "masked", "off"):
+        assert ann.known(numbers).variables == {}  # type: ignore[arg-type]
+    assert "customer" not in ann.record()
+
+
 @pytest.mark.parametrize(
     ("number", "shown"),
     [

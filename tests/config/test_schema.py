@@ -45,8 +45,12 @@ def test_no_secret_has_a_default_and_none_is_masked() -> None:
         "TwilioSettings.auth_token",
         "OpenAISettings.api_key",
         "RecordsSettings.url",
+        "HooksSettings.before_call",
+        "HooksSettings.after_call",
+        "HooksSettings.secret",
         "TrunkSettings.password",
         "ConsoleUser.password",
+        "TracesSettings.header",
     }
     assert [name for name, field in fields(json.loads(text)) if name in secret and "default" in field] == []
 

@@ -4,7 +4,8 @@ Between requests it remembers nothing: where a conversation stands travels in `R
 that a reply that is discarded leaves no trace.
 """
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Collection
 
 import msgspec
 
@@ -20,11 +21,16 @@ class DialogueModel:
     """The scripted dialogues of all agents that have one."""
 
     def __init__(self, agents: dict[str, AgentSettings]) -> None:
-        self._scripts = {
-            name: DialogueScript(agent.dialogue, agent.time_zone, agent.hours)
-            for name, agent in agents.items()
-            if agent.dialogue
-        }
+        self._scripts = _scripts(agents)
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner."""
+        self._scripts |= await asyncio.to_thread(_scripts, agents)
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        for name in agents:
+            self._scripts.pop(name, None)
 
     async def load(self) -> None:
         """See SpeechModel."""
@@ -68,3 +74,11 @@ class DialogueModel:
 
     async def close(self) -> None:
         """Nothing to give back."""
+
+
+def _scripts(agents: dict[str, AgentSettings]) -> dict[str, DialogueScript]:
+    return {
+        name: DialogueScript(agent.dialogue, agent.time_zone, agent.hours)
+        for name, agent in agents.items()
+        if agent.dialogue
+    }

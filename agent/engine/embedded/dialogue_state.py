@@ -1,7 +1,7 @@
 """Where a scripted conversation stands, and a reply in the making."""
 
-from collections.abc import Container
-from typing import Literal
+from collections.abc import Container, Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -69,3 +69,14 @@ class Answer(msgspec.Struct):
     keys: str = ""  # to be pressed after the texts
     recording: Literal["", "pause", "resume"] = ""  # what becomes of the call's recording
     repeated: bool = False  # says again what was said, which changes nothing
+
+
+def filled(state: Mapping[str, Any]) -> dict[str, str]:
+    """The slots of a dialogue's state as plain data, also where it has taken over from a model. None that is secret; of
+    a state that is no dialogue's none."""
+    inner = state.get("fallback", state)
+    inner = inner.get("dialogue", inner) if isinstance(inner, dict) else {}
+    slots = inner.get("slots") if isinstance(inner, dict) else None
+    if not isinstance(slots, dict):
+        return {}
+    return {name: value for name, value in slots.items() if isinstance(value, str) and value not in ("", HIDDEN)}

@@ -7,7 +7,7 @@ audio. All are heard in the order in which they come.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -117,7 +117,7 @@ class MoonshineRecognizer:
     """The recognizer of all agents. One utterance is heard at a time, in a thread, without the GIL."""
 
     def __init__(self, agents: dict[str, AgentSettings], moonshine: Moonshine) -> None:
-        self._understandings = {name: Understanding(agent.dialogue) for name, agent in agents.items() if agent.dialogue}
+        self._understandings = _understandings(agents)
         self._moonshine = moonshine
         self._utterances: dict[str, HeardUtterance] = {}
         self._turn = asyncio.Lock()  # fair: in the order in which they ask
@@ -125,6 +125,15 @@ class MoonshineRecognizer:
 
     async def load(self) -> None:
         """See Recognizer. The network has run already."""
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner."""
+        self._understandings |= await asyncio.to_thread(_understandings, agents)
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        for name in agents:
+            self._understandings.pop(name, None)
 
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""
@@ -211,6 +220,10 @@ class MoonshineRecognizer:
             utterance.cancelled = True
             await asyncio.wait([future])
             raise
+
+
+def _understandings(agents: dict[str, AgentSettings]) -> dict[str, Understanding]:
+    return {name: Understanding(agent.dialogue) for name, agent in agents.items() if agent.dialogue}
 
 
 def _is_sure(understanding: Understanding | None, text: str) -> bool:

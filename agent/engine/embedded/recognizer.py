@@ -8,7 +8,7 @@ decoders would, and no caller waits for another to stop talking.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -27,6 +27,7 @@ MAX_MS = 90_000  # of one utterance; what is longer is not heard
 MAX_UTTERANCES = 1000
 FIRST_MS = 640  # of speech before decoding begins: they tell how loud the caller is
 FIRST_MS_OVER = 400  # of speech over the agent, which waits to learn what it means
+PAUSE_S = 0.5  # after each decoder that is made while calls are on
 FINISH_S = 5.0  # that `finish` waits for a decoder
 # How well words must fit the sound to end the agent's reply, in nats a frame of 10 ms below the best sounds of each:
 # a few words, and more of them. People's recordings were at -1.8 to -3.5, espeak's voices at -2.5 to -6, babble at -6.
@@ -100,6 +101,26 @@ class PocketsphinxRecognizer:
                 pool.put_nowait(decoder)
             self._pools[name] = pool
             self._turnstiles[name] = asyncio.Lock()
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner. Making a decoder holds up the interpreter, audio included, so each has a pause after it."""
+        for name, agent in agents.items():
+            if agent.dialogue is None:
+                continue
+            pool: asyncio.Queue[PhraseDecoder] = asyncio.Queue()
+            for _ in range(self._count):
+                [decoder] = await asyncio.to_thread(build_decoders, agent.name, agent.dialogue, 1)
+                pool.put_nowait(decoder)
+                await asyncio.sleep(PAUSE_S)
+            self._understandings[name] = await asyncio.to_thread(Understanding, agent.dialogue)
+            self._turnstiles[name] = asyncio.Lock()
+            self._pools[name] = pool
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner. What is still being heard keeps its decoders."""
+        for name in agents:
+            for known in (self._pools, self._turnstiles, self._understandings, self._dialogues):
+                known.pop(name, None)
 
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""
@@ -201,7 +222,8 @@ class PocketsphinxRecognizer:
     def _release(self, utterance: DecodedUtterance) -> None:
         if decoder := utterance.decoder:
             utterance.decoder = None
-            self._pools[utterance.agent].put_nowait(decoder)
+            if pool := self._pools.get(utterance.agent):  # unless its agent is forgotten
+                pool.put_nowait(decoder)
 
     async def _decode(self, utterance: DecodedUtterance, decoder: PhraseDecoder) -> Hypothesis:
         """Decode what has come in, with turns for the others where that is much."""

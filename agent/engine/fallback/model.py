@@ -7,7 +7,7 @@ through instead. New calls do not ask a lost model; calls that it knows do, sinc
 """
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from typing import Any
 
@@ -79,6 +79,14 @@ class FallbackModel:
             await self._dialogue.load()
             if self._recognizer:
                 await self._recognizer.load()
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner."""
+        self._agents = self._agents | agents
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        self._agents = {name: agent for name, agent in self._agents.items() if name not in agents}
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
         """See SpeechModel. Raises EngineError only where that costs nothing, for an early request."""

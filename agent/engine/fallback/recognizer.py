@@ -3,6 +3,7 @@ utterance."""
 
 import asyncio
 import logging
+from collections.abc import Collection
 
 import msgspec
 
@@ -60,6 +61,14 @@ class FallbackRecognizer:
     async def load(self) -> None:
         """See Recognizer."""
         await self._recognizer.load()
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner."""
+        self._scripted |= {name for name, agent in agents.items() if agent.dialogue}
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        self._scripted.difference_update(agents)
 
     async def hear(self, block: SpeechBlock) -> Transcript:
         """See Recognizer."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -73,6 +73,14 @@ class ChatModel:
     async def load(self) -> None:
         """See SpeechModel."""
         await self._client.load(self._settings.chat_model, "chat_model")
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner."""
+        self._agents = self._agents | agents
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        self._agents = {name: agent for name, agent in self._agents.items() if name not in agents}
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
         """See SpeechModel."""

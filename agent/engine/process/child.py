@@ -146,6 +146,10 @@ class Child:
         """`cancel` of a part."""
         self._channel.send(protocol.Cancel(part, name))
 
+    def unlearn(self, agents: list[str]) -> None:
+        """`forget` of its engine."""
+        self._channel.send(protocol.Forget(agents))
+
     async def _run(self) -> None:
         ours, theirs = socket.socketpair()
         try:

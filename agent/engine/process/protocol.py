@@ -3,10 +3,11 @@
 A frame is its length (4 bytes, big-endian) and a MessagePack array that begins with its name. Requests and events
 travel as they stand in `base`, audio as raw float32. `encode` and `Frames` do no I/O; `Channel` is the socket.
 
-Towards the worker: Start once, then requests (Reply, Speak, Hear, Finish) under ids of the connection's own, Cancel by
-the id of a request or an utterance, Stop and Ack for a stream, and Ping. Back come Ready or Refused once, then items
-(Said, Spoken, Recognized), each stream's last word (Ended or Failed), and Pong. A stream has at most WINDOW items on
-the way that are not acknowledged, so whoever reads slowly holds up that one stream and fills nobody's memory.
+Towards the worker: Start once, then requests (Reply, Speak, Hear, Finish, Learn) under ids of the connection's own,
+Cancel by the id of a request or an utterance, Forget, Stop and Ack for a stream, and Ping. Back come Ready or Refused
+once, then items (Said, Spoken, Recognized), each stream's last word (Ended or Failed), and Pong. A stream has at most
+WINDOW items on the way that are not acknowledged, so whoever reads slowly holds up that one stream and fills nobody's
+memory.
 """
 
 import asyncio
@@ -69,6 +70,19 @@ class Finish(_Frame, frozen=True):
 
     id: int
     utterance: str
+
+
+class Learn(_Frame, frozen=True):
+    """Engine.learn: a stream of no items."""
+
+    id: int
+    agents: bytes  # pickled
+
+
+class Forget(_Frame, frozen=True):
+    """Engine.forget."""
+
+    agents: list[str]
 
 
 class Cancel(_Frame, frozen=True):
@@ -146,8 +160,8 @@ class Pong(_Frame, frozen=True):
     """It is."""
 
 
-Request = Reply | Speak | Hear | Finish
-ToWorker = Start | Request | Cancel | Stop | Ack | Ping
+Request = Reply | Speak | Hear | Finish | Learn
+ToWorker = Start | Request | Forget | Cancel | Stop | Ack | Ping
 FromWorker = Ready | Refused | Said | Spoken | Recognized | Ended | Failed | Pong
 Frame = ToWorker | FromWorker
 

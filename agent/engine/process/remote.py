@@ -13,7 +13,7 @@ models on a CPU). With a GPU neither has been measured.
 import asyncio
 import logging
 import pickle
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Any, TypeVar
 
 from agent.engine.base import Engine, ModelEvent, ReplyRequest, SpeakRequest, Speech, SpeechBlock, Transcript
@@ -52,17 +52,26 @@ def in_process(
     """An engine whose parts live in one child process, which builds them with `factory` (module.function, called with
     the settings and the agents, in `parts_of` these settings). Nothing is started before `load`."""
     parts = parts_of(settings)
-    process = EngineProcess(factory, pickle.dumps((settings, agents)), parts, limits or Limits())
+    process = EngineProcess(factory, settings, agents, parts, limits or Limits())
     recognizer = RemoteRecognizer(process) if parts.recognizer else None
-    return Engine(RemoteModel(process), RemoteSynthesizer(process), recognizer, parts.transcribes_in_background)
+    model, synthesizer = RemoteModel(process), RemoteSynthesizer(process)
+    return Engine(model, synthesizer, recognizer, parts.transcribes_in_background, learners=(process,))
 
 
 class EngineProcess:
     """The child process through all its lives."""
 
-    def __init__(self, factory: str, settings: bytes, parts: EngineParts, limits: Limits) -> None:
+    def __init__(
+        self,
+        factory: str,
+        settings: EngineSettings,
+        agents: dict[str, AgentSettings],
+        parts: EngineParts,
+        limits: Limits,
+    ) -> None:
         self._factory = factory
         self._settings = settings
+        self._agents = agents
         self._parts = parts
         self._limits = limits
         self._child: Child | None = None  # the one that is ready
@@ -109,6 +118,19 @@ class EngineProcess:
         finally:
             stream.close()
 
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner. A process that is not ready learns them when it starts."""
+        self._agents = self._agents | agents
+        if self.ready:
+            async for _ in self.stream(protocol.Learn, pickle.dumps(agents)):
+                pass
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        self._agents = {name: agent for name, agent in self._agents.items() if name not in agents}
+        if self._child:
+            self._child.unlearn(list(agents))
+
     def cancel(self, part: protocol.Part, name: str) -> None:
         """`cancel` of a part; nothing while there is no child."""
         if self._child:
@@ -132,11 +154,14 @@ class EngineProcess:
         began = clock()
         self._settled.clear()
         try:
+            known = self._agents
             await child.load(self._start())
             took = round(clock() - began, 1)
             logger.info("the engine's process is ready", extra={"pid": child.pid, "took_s": took})
             began = clock()
             self._child = child
+            if more := {name: agent for name, agent in self._agents.items() if name not in known}:
+                child.open(protocol.Learn, pickle.dumps(more))
             self._settled.set()
             error = await child.died()
             return clock() - began
@@ -154,7 +179,7 @@ class EngineProcess:
     def _start(self) -> protocol.Start:
         root = logging.getLogger()
         text = any(isinstance(handler.formatter, TextFormatter) for handler in root.handlers)
-        return protocol.Start(self._factory, self._settings, root.level, text)
+        return protocol.Start(self._factory, pickle.dumps((self._settings, self._agents)), root.level, text)
 
 
 class _RemotePart:

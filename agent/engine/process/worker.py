@@ -81,6 +81,9 @@ class Worker:
             case protocol.Cancel():
                 # Not at once: a request that came just before has its first step still to do.
                 asyncio.get_running_loop().call_soon(self._cancel, frame)
+            case protocol.Forget():
+                if self._engine:
+                    self._engine.forget(frame.agents)
             case protocol.Stop():
                 if (stream := self._streams.get(frame.id)) and stream.task:
                     stream.task.cancel()
@@ -152,6 +155,8 @@ class Worker:
         match request:
             case protocol.Reply():
                 return protocol.Said, engine.model.reply(request.request)
+            case protocol.Learn():
+                return protocol.Said, _nothing(engine.learn(pickle.loads(request.agents)))  # noqa: S301 (see _build)
             case protocol.Speak():
                 return protocol.Spoken, engine.synthesizer.speak(request.request)
         if engine.recognizer is None:
@@ -168,6 +173,13 @@ class Worker:
 
 async def _once(item: Awaitable[Any]) -> AsyncGenerator[Any, None]:
     yield await item
+
+
+async def _nothing(work: Awaitable[None]) -> AsyncGenerator[Any, None]:
+    await work
+    nothing: tuple[Any, ...] = ()
+    for item in nothing:
+        yield item
 
 
 def _make(factory: str, settings: EngineSettings, agents: dict[str, AgentSettings]) -> Engine:

@@ -1,7 +1,7 @@
 """Voxtral Mini hears the caller and answers, for all calls in one decode loop."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from functools import partial
 
@@ -31,10 +31,9 @@ class Loaded:
         self.tokenizer = checkpoint.tokenizer
         self.vocabulary = Vocabulary(checkpoint.tokenizer)
         room = settings.context - settings.max_tokens
-        self.prompts = {
-            name: Prompts(checkpoint.tokenizer, agent, room=room, markers=settings.unfinished)
-            for name, agent in agents.items()
-        }
+        self._prompts_for = partial(Prompts, checkpoint.tokenizer, room=room, markers=settings.unfinished)
+        self.prompts: dict[str, Prompts] = {}
+        self.learn(agents)
         self.streams = Streams(
             partial(
                 DecodeLoop,
@@ -45,6 +44,11 @@ class Loaded:
                 prefixes=[prompts.prefix for prompts in self.prompts.values()],
             )
         )
+
+    def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """Make the prompts of these agents. Those that come later share the beginnings that were read at the start as
+        far as theirs are the same."""
+        self.prompts |= {name: self._prompts_for(agent) for name, agent in agents.items()}
 
 
 class VoxtralModel:
@@ -64,6 +68,19 @@ class VoxtralModel:
         async with self._loading:
             if self._loaded is None:
                 self._loaded = await asyncio.to_thread(self._load)
+
+    async def learn(self, agents: dict[str, AgentSettings]) -> None:
+        """See Learner."""
+        if self._loaded:
+            await asyncio.to_thread(self._loaded.learn, agents)
+        self._agents = self._agents | agents
+
+    def forget(self, agents: Collection[str]) -> None:
+        """See Learner."""
+        self._agents = {name: agent for name, agent in self._agents.items() if name not in agents}
+        for name in agents:
+            if self._loaded:
+                self._loaded.prompts.pop(name, None)
 
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[ModelEvent, None]:
         """See SpeechModel. A reply that is cancelled by id ends without `Done`."""

@@ -93,7 +93,7 @@ class Prompts:
 
     def _opening(self, parties: Parties) -> list[int]:
         """The instructions; those of this call, where they speak of who calls."""
-        if not is_filled(self._agent.instructions):
+        if not is_filled(self._agent.instructions, self._agent.variables):
             return self._instructions
         return self._encode(instructions(self._agent, markers=self._markers, parties=parties) + "\n\n")
 

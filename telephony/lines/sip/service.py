@@ -10,6 +10,7 @@ from config.sip import SipSettings
 from telephony.lines.admission import Admission
 from telephony.lines.metrics import Metrics
 from telephony.lines.registry import Registry
+from telephony.lines.screening import Screening
 from telephony.lines.sip.access.authentication import Authentication
 from telephony.lines.sip.attended_transfer import AttendedTransfers
 from telephony.lines.sip.call import SipCall
@@ -63,6 +64,7 @@ class SipService:
         *,
         admission: Admission,
         metrics: Metrics,
+        screening: Screening | None = None,
     ) -> None:
         sip = settings.sip
         self.authentication = Authentication(sip)
@@ -76,7 +78,17 @@ class SipService:
         self._outbox = Outbox(self._transports, locator, expect=self._expect, failed=self._failed)
         self.calls = Calls(sip, self._flush, self._gone)
         self._trunks = trunks = _trunks(sip, agents)
-        self._inbound = InboundCalls(settings, agents, trunks, self.calls, registry, admission=admission)
+        self._inbound = InboundCalls(
+            settings,
+            agents,
+            trunks,
+            self.calls,
+            registry,
+            admission=admission,
+            metrics=metrics,
+            screening=screening,
+            changed=self._flush,
+        )
         originator = Originator(settings, self.calls, locator)
         self.attended_transfers = AttendedTransfers(trunks, originator, metrics.transfers, changed=self._flush)
         if sip.transfer == "attended":
@@ -152,6 +164,7 @@ class SipService:
                 self.tick(_now_ms())
                 await asyncio.sleep(0.02)
         self._naming.close()
+        await self._inbound.close()
         await self.calls.close()
         self._outbox.close()
         await self._transports.close()

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Container
 
+import msgspec
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,6 +18,8 @@ from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
 from telephony.lines.refusals import Refusals
 from telephony.lines.request_body import read_body
+from telephony.lines.routing import Routes
+from telephony.lines.screening import IncomingCall, Refused, Screening
 from telephony.lines.stream.token import Tokens
 from telephony.lines.twilio import twiml as webhook
 from telephony.lines.twilio.messages import SID_PATTERN
@@ -44,9 +47,11 @@ class Webhooks:
         metrics: Metrics,
         refusals: Refusals,
         is_ready: Callable[[], bool],
+        screening: Screening | None = None,
     ) -> None:
         self._settings = settings
         self._agents = agents
+        self._routes = Routes(settings.routes)
         self._signature = signature
         self._tokens = tokens
         self._admission = admission
@@ -54,6 +59,7 @@ class Webhooks:
         self._metrics = metrics
         self._refusals = refusals
         self._is_ready = is_ready
+        self._screening = screening
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -88,13 +94,31 @@ class Webhooks:
         if isinstance(form, Response):
             return form
         call_id = form["CallSid"]
-        agent = request.query_params.get("agent", self._settings.call.agent)
+        agent = request.query_params.get("agent")
+        if agent is None:
+            agent = self._routes.agent(form.get("To", "")) or self._settings.call.agent
         if agent not in self._agents:
             return self._refusals.answer(request, 404, "there is no agent %.40r", agent)
-        if not self._is_ready() or not self._admission.reserve(call_id, self._parties(form)):
+        who = self._parties(form)
+        if not self._is_ready() or not self._admission.reserve(call_id, who):
             logger.warning("busy", extra={"call": call_id})
             self._metrics.refused.labels("busy").inc()
             return Response(webhook.busy(self._settings.call.busy_message), media_type=XML)
+        if self._screening:
+            verdict = await self._screening.screen(IncomingCall(call_id, "twilio", agent, who))
+            if verdict.refuse:
+                return self._reject(call_id, verdict.refuse)
+            agent = verdict.agent or agent
+            self._admission.know(call_id, msgspec.structs.replace(who, variables=verdict.variables))
+        return self._connect(request, call_id, agent)
+
+    def _reject(self, call_id: str, reason: Refused) -> Response:
+        self._admission.forget(call_id)
+        logger.info("refused by hooks.before_call", extra={"call": call_id, "reason": reason})
+        self._metrics.refused.labels("hooks.before_call").inc()
+        return Response(webhook.reject(reason), media_type=XML)
+
+    def _connect(self, request: Request, call_id: str, agent: str) -> Response:
         base = self._settings.server.public_url or str(request.base_url)
         base = base.rstrip("/")
         parameters = {"agent": agent}

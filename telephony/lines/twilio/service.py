@@ -15,6 +15,7 @@ from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
 from telephony.lines.refusals import Refusals
 from telephony.lines.registry import Registry
+from telephony.lines.screening import Screening
 from telephony.lines.stream.media_socket import MediaSocket
 from telephony.lines.stream.protocol import Started
 from telephony.lines.stream.stream_call import StreamCall
@@ -37,6 +38,7 @@ class TwilioService:
         outcomes: Outcomes,
         metrics: Metrics,
         refusals: Refusals,
+        screening: Screening | None = None,
     ) -> None:
         self._settings = settings
         self._calls = calls
@@ -58,6 +60,7 @@ class TwilioService:
             metrics=metrics,
             refusals=refusals,
             is_ready=lambda: calls.is_ready,
+            screening=screening,
         )
 
     def routes(self) -> list[BaseRoute]:

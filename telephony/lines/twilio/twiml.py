@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
 
+from telephony.lines.screening import Refused
+
 LANGUAGE = "en-US"
 
 
@@ -28,6 +30,13 @@ def busy(text: str, *, language: str = LANGUAGE, voice: str | None = None) -> st
 def failed(text: str, *, language: str = LANGUAGE, voice: str | None = None) -> str:
     """Apologize for a conversation that broke off, and hang up; `language` and `voice` are Twilio's names."""
     return _say_and_hang_up(text, language, voice)
+
+
+def reject(reason: Refused) -> str:
+    """Turn the call away without answering it."""
+    response = VoiceResponse()
+    response.reject(reason=reason)
+    return str(response)
 
 
 def dial(number: str) -> str:

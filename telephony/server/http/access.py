@@ -1,4 +1,4 @@
-"""Decides which requests are served at all: none from a web page in a browser, and some only from this machine.
+"""Decides which requests are served at all: none from a foreign web page, and some only from this machine.
 
 A server without credentials listens on loopback, which browsers can reach too. Two headers give away a hostile page:
 `Origin`, which Twilio does not send, and `Host`, which holds the attacker's own name after DNS rebinding.
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from config.settings import Settings, is_loopback
 from telephony.lines.refusals import Refusals
 
+PHONE = "/browser/"  # what pages of `browser.origins` may request
 # Headers that proxies and tunnels add. Behind one on this machine, everybody comes from loopback.
 FORWARDING = ("x-forwarded", "forwarded", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip")
 
@@ -27,6 +28,7 @@ class Access:
         self._secured = settings.secured
         self._metrics_token = settings.server.metrics_token.get_secret_value()
         self._public = urlsplit(settings.server.public_url)
+        self._origins = settings.browser.origins
         self._refusals = refusals
 
     def refusal(self, connection: HTTPConnection) -> Response | None:
@@ -38,7 +40,13 @@ class Access:
                     reason = "for the host %.80r, which is not this server's; is server.public_url right?"
                     return self._refusals.answer(connection, 421, reason, host)
         origin = connection.headers.get("origin")
-        if origin is not None and not (_is_one_of(origin, [*hosts, self._public.netloc]) or _is_own_form(connection)):
+        if (
+            origin is not None
+            and not _is_one_of(origin, [*hosts, self._public.netloc])
+            and not _is_own_form(connection)
+        ):
+            if origin in self._origins and connection.url.path.startswith(PHONE):
+                return None
             return self._refusals.answer(connection, 403, "from a page of %.80r in a browser", origin)
         return None
 

@@ -7,7 +7,7 @@ the library, which judges them.
 
 from websockets.speedups import apply_mask
 
-TEXT = 0x81  # first byte of a frame that is a whole text message, without extensions
+TEXT, BINARY = 0x81, 0x82  # first byte of a frame that is a whole message of text or bytes, without extensions
 _MASKED, _LENGTH, _SHORT = 0x80, 0x7F, 126
 _MASK_BYTES = 4
 
@@ -64,9 +64,17 @@ def text(frame: bytes, payload: int) -> str:
 
 def text_frame(message: str) -> bytes:
     """A text message as a server sends it."""
-    data = message.encode()
+    return _frame(TEXT, message.encode())
+
+
+def binary_frame(message: bytes) -> bytes:
+    """A message of bytes as a server sends it."""
+    return _frame(BINARY, message)
+
+
+def _frame(first: int, data: bytes) -> bytes:
     if len(data) < _SHORT:
-        return bytes((TEXT, len(data))) + data
+        return bytes((first, len(data))) + data
     if len(data) < 1 << 16:
-        return bytes((TEXT, _SHORT)) + len(data).to_bytes(2) + data
-    return bytes((TEXT, _SHORT + 1)) + len(data).to_bytes(8) + data
+        return bytes((first, _SHORT)) + len(data).to_bytes(2) + data
+    return bytes((first, _SHORT + 1)) + len(data).to_bytes(8) + data

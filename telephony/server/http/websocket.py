@@ -11,7 +11,7 @@ from telephony.lines.close_codes import CloseCode
 from telephony.lines.refusals import MAX_PATH
 from telephony.lines.stream.stream_call import DIRECT
 from telephony.server.http.connection import HttpConfig
-from telephony.server.http.frames import TEXT, Frames, text, text_frame
+from telephony.server.http.frames import TEXT, Frames, binary_frame, text, text_frame
 
 FRAMES_A_SECOND = 200  # WebSocket frames of every kind; Twilio sends little more than 50
 
@@ -56,7 +56,11 @@ class MediaConnection(WebSocketsSansIOProtocol):
         if self.response.status_code != 101:
             self._tell_bad_handshake()
         elif extensions := self.scope["extensions"]:
-            extensions[DIRECT] = {"attach": self.attach, "send_text": self.send_text}
+            extensions[DIRECT] = {
+                "attach": self.attach,
+                "send_text": self.send_text,
+                "send_bytes": self.send_bytes,
+            }
 
     def _tell_bad_handshake(self) -> None:
         self.config.refusals.tell(400, "not a WebSocket: %s", str(self.conn.handshake_exc)[:MAX_PATH], peer=self.client)
@@ -88,11 +92,18 @@ class MediaConnection(WebSocketsSansIOProtocol):
     async def send_text(self, message: str) -> None:
         """Send without ASGI, once the peer has read enough of what was sent before. Raises RuntimeError after the
         connection has closed."""
+        await self._send_frame(text_frame(message))
+
+    async def send_bytes(self, message: bytes) -> None:
+        """The same for a message of bytes."""
+        await self._send_frame(binary_frame(message))
+
+    async def _send_frame(self, frame: bytes) -> None:
         if not self.writable.is_set():
             await self.writable.wait()
         if self.conn.state is not OPEN:
             raise RuntimeError("the socket is closed")
-        self.transport.write(text_frame(message))
+        self.transport.write(frame)
 
     def send_receive_event_to_app(self) -> None:
         """See WebSocketsSansIOProtocol."""

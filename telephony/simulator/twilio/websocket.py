@@ -29,13 +29,21 @@ class SocketError(LineError):
 
 
 class Socket(asyncio.Protocol):
-    """One connection. `on_message` gets each text message as bytes, `on_closed` is called once, at the end."""
+    """One connection. `on_message` gets each text message as bytes, `on_audio` each message of bytes, `on_closed` is
+    called once, at the end."""
 
-    def __init__(self, url: str, on_message: Callable[[bytes], None], on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        on_message: Callable[[bytes], None],
+        on_closed: Callable[[], None],
+        on_audio: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.lost = False  # the connection ended without a closing handshake
         self._url = url
         self._protocol = ClientProtocol(parse_uri(url), max_size=MOST_RECEIVED)
         self._on_message = on_message
+        self._on_audio = on_audio
         self._on_closed = on_closed
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -96,6 +104,12 @@ class Socket(asyncio.Protocol):
         for message in messages:
             self._protocol.send_text(message)
         self._flush()
+
+    def send_audio(self, message: bytes) -> None:
+        """Send one message of bytes; nothing once the socket is no longer open."""
+        if self.is_open:
+            self._protocol.send_binary(message)
+            self._flush()
 
     async def close(self) -> None:
         """Close with a handshake, or after 5 s without one."""
@@ -164,6 +178,9 @@ class Socket(asyncio.Protocol):
         self.abort()
 
     def _frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.BINARY and self._on_audio and frame.fin:
+            self._on_audio(bytes(frame.data))
+            return
         if frame.opcode not in (Opcode.TEXT, Opcode.CONT):
             return  # pings are answered by the protocol
         if frame.fin and not self._parts:

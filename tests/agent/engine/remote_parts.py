@@ -290,4 +290,5 @@ def build_told(settings: Any, agents: Any) -> Engine:
 
 def build_embedded(_: Any, agents: Any) -> Engine:
     """The real dialogue and the real espeak-ng; pocketsphinx would take its time to load."""
-    return Engine(DialogueModel(agents), EspeakSynthesizer(), Ears(), transcribes_in_background=True)
+    model = DialogueModel(agents)
+    return Engine(model, EspeakSynthesizer(), Ears(), transcribes_in_background=True, learners=(model,))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from agent.tools import Tools
 from config.agent import AgentSettings, ToolSettings
 from config.logging import Log
 from config.settings import ReplySettings
+from config.streaming import RecognitionSettings
 
 
 class Part:
@@ -102,6 +104,22 @@ class Voice(Part):
             self.running -= 1
 
 
+class HaltingVoice(Voice):
+    """Halts after the first word of each chunk until it is let."""
+
+    def __init__(self, go_on: asyncio.Event) -> None:
+        super().__init__()
+        self.halted = asyncio.Event()
+        self._go_on = go_on
+
+    async def speak(self, request: SpeakRequest) -> AsyncGenerator[Speech, None]:
+        async with aclosing(super().speak(request)) as pieces:
+            async for piece in pieces:
+                yield piece
+                self.halted.set()
+                await self._go_on.wait()
+
+
 class Ears(Part):
     def __init__(self) -> None:
         super().__init__()
@@ -138,6 +156,7 @@ class Bench:
         *,
         transcribes_in_background: bool = False,
         wide: bool = False,
+        recognition: RecognitionSettings | None = None,
         **settings: Any,
     ) -> None:
         self.events: list[e.Event] = []
@@ -149,6 +168,7 @@ class Bench:
             Engine(model, voice, ears, transcribes_in_background),
             Tools(agent.tools, Records(folder)),
             ReplySettings(**settings),
+            recognition=recognition or RecognitionSettings(),
             emit=self._emit,
             log=Log(logging.getLogger("test"), {}),
         )
@@ -306,6 +326,44 @@ async def test_the_recognizer_hears_all_before_the_model_is_asked(bench: Callabl
     assert [partial.text for partial in case.all(e.Partial)] == ["100 bytes", "200 bytes", "300 bytes"]
     assert case.all(e.CallerSaid) == [e.CallerSaid(1, "all 300")]
     assert model.requests[0].transcript == "all 300"
+
+
+async def test_without_streaming_the_recognizer_hears_an_utterance_when_it_is_over(bench: Callable[..., Bench]) -> None:
+    ears, model = Ears(), Model(Text("Yes."), Done())
+    case = bench(model, None, ears, recognition=RecognitionSettings(streaming=False))
+    case.replies.hear(e.Hear(6, bytes(10), Expect.OPEN))
+    case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
+    case.replies.forget(6)
+    case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
+    await settle()
+    assert not ears.heard
+    case.replies.start(start(utterance=7))
+    await case.until(e.ReplyEnded)
+    assert case.all(e.CallerSaid) == [e.CallerSaid(1, "all 200")]
+
+
+async def test_without_partials_only_the_last_words_count(bench: Callable[..., Bench]) -> None:
+    ears, model = Ears(), Model(Text("Yes."), Done())
+    case = bench(model, None, ears, recognition=RecognitionSettings(partials=False))
+    case.replies.hear(e.Hear(7, bytes(100), Expect.OPEN))
+    case.replies.start(start(utterance=7))
+    await case.until(e.ReplyEnded)
+    assert not case.all(e.Partial)
+    assert case.all(e.CallerSaid) == [e.CallerSaid(1, "all 100")]
+
+
+async def test_without_speech_streaming_a_piece_is_heard_when_all_of_it_is_there(bench: Callable[..., Bench]) -> None:
+    for streaming, heard in ((True, 1), (False, 0)):
+        stop = asyncio.Event()
+        voice = HaltingVoice(stop)
+        case = bench(Model(Text("One two. "), Done()), voice, speech_streaming=streaming)
+        case.replies.start(start())
+        await voice.halted.wait()
+        await settle()
+        assert len(case.all(e.ReplyAudio)) == heard
+        stop.set()
+        await case.until(e.ReplyEnded)
+        assert len(case.all(e.ReplyAudio)) == 2
 
 
 async def test_on_a_wide_band_line_ears_and_line_have_16_khz(tmp_path: Path) -> None:

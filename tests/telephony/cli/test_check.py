@@ -70,8 +70,8 @@ def test_a_file_that_cannot_be_loaded_does_not_hide_the_others(desk: Path, capsy
     status, lines = check(capsys, wrong, desk)
     assert status == 1
     assert lines == [
-        f"{wrong}: problem: speed: 9: Input should be less than or equal to 2",
-        f"{wrong}: problem: voize: there is no such key",
+        f"{wrong}: problem: speed: 9: Input should be less than or equal to 2 (line 2)",
+        f"{wrong}: problem: voize: there is no such key (line 3)",
         "agents: 2, problems: 2, warnings: 0",
     ]
 

@@ -21,12 +21,14 @@ def test_it_names_where_to_call_and_how_to_end() -> None:
     assert "http://127.0.0.1:8080/readyz" in text
     assert "30 s more; once again: they end at once" in text
     assert "webhook" not in text  # nobody could sign for it
+    assert "http://127.0.0.1:8080/browser/ in a browser" in text
 
 
 def test_with_a_twilio_account_it_names_the_webhook_and_no_secret() -> None:
     text = welcome(load_settings(overrides=TOKEN), ["http://[::1]:8080"], {})
     assert "https://voice.example.com/twilio/voice" in text
     assert "s3cret" not in text
+    assert "/browser/" not in text  # no page could call
 
 
 def test_it_names_the_console_and_what_is_missing() -> None:

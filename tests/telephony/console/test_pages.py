@@ -181,6 +181,10 @@ async def test_agents_are_shown_as_loaded_and_their_files_checked_on_demand(cons
         shown = words((await browser.get("/console/agents")).text)
         assert "front_desk answers unless a trunk says otherwise" in shown
         assert "book_appointment" in shown
+        assert "calls now: 0" in shown
+        token = await csrf(browser)
+        assert (await browser.post("/console/agents/reload", data={"csrf": token})).status_code == 303
+        assert "unchanged front_desk" in words((await browser.get("/console/agents")).text)
 
 
 @pytest.mark.slow

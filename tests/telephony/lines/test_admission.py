@@ -184,3 +184,12 @@ def test_what_was_told_of_a_call_is_kept_as_long_as_its_place() -> None:
     assert admission.parties("a") == ann
     admission.release("a")
     assert admission.parties("a") == Parties()
+
+
+def test_more_is_told_only_of_a_call_that_has_a_place() -> None:
+    admission = Admission(2, 60, lambda: 0.0)
+    ann = Parties("+15550100123")
+    assert admission.reserve("a")
+    for call_id in ("a", "b"):
+        admission.know(call_id, ann)
+    assert (admission.parties("a"), admission.parties("b")) == (ann, Parties())

@@ -171,3 +171,18 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert [percentile(values, percent) for percent in (50, 95, 100)] == [50, 95, 100]
     assert percentile([7], 50) == percentile([7], 95) == 7
     assert latencies([]) == {}
+
+
+@pytest.mark.parametrize("hooked", [True, False])
+def test_what_the_dialogue_has_filled_is_kept_for_hooks_only(hooked: bool) -> None:
+    states: list[CallRecord] = []
+    first = first_state(QuietLine("CA1"), "desk", "full", 1000, id=7, host="here", run="run")
+    log = CallLog(first, states.append, words=False, numbers="full", hooked=hooked)
+    log.filled = filled = {"day": "Friday"}
+    log.begun()
+    log.answered(1500)
+    filled["name"] = NASTY
+    end(log)
+    assert states[1].fields == ({"day": "Friday"} if hooked else {})
+    assert states[2].fields == ({"day": "Friday", "name": clean(NASTY)} if hooked else {})
+    assert states[2].transcript == ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from telephony.records.call_log import CallLog
 from telephony.records.call_record import CallRecord
 from telephony.server.bridge import Bridge, Shared
 from telephony.tapes.tapes import Tapes
+from telephony.timing.figures import Figures
 
 FRAME_MS = 20
 
@@ -92,6 +94,7 @@ class Line:
         self.log = Log(logging.getLogger("test"), {})
         self.rate = rate
         self.carries_keys = False
+        self.show = None
         self.accepted = True
         self.outcome: Outcome = HangUp()
         self.played: list[bytes] = []
@@ -134,7 +137,9 @@ class Joined:
         settings = Settings(tape=TapeSettings(mode="full"))
         self.tapes = Tapes(folder, settings.tape)
         self.vad = Vad()
-        self.shared = Shared(settings, self.engine(), self.vad, Metrics(), Records(folder), self.tapes)
+        metrics = Metrics()
+        figures = Figures(lambda: settings.targets, metrics, time.monotonic)
+        self.shared = Shared(settings, self.engine(), self.vad, metrics, Records(folder), figures, tapes=self.tapes)
         self.bridge = self.line.listener = Bridge(self.shared, self.line, AgentSettings(name="desk"), lambda _: None)
 
     def engine(self) -> Engine:

@@ -18,8 +18,10 @@ from telephony.lines.ending import HangUp, Transfer
 from telephony.lines.exceptions import ProtocolError
 from telephony.lines.metrics import Metrics
 from telephony.lines.outcomes import Outcomes
+from telephony.server.agents import Agents, Edition
 from telephony.server.bridge import Shared
 from telephony.server.calls import SPARE_LINES, Calls
+from telephony.timing.figures import Figures
 from tests.simulated import quick
 from tests.telephony.server.quiet_line import QuietLine
 
@@ -36,11 +38,17 @@ class Desk:
         )
         self.metrics = Metrics()
         self.shared = Shared(
-            self.settings, build_engine(self.settings.engine, AGENTS), Vad(), self.metrics, Records(folder)
+            self.settings,
+            build_engine(self.settings.engine, AGENTS),
+            Vad(),
+            self.metrics,
+            Records(folder),
+            Figures(lambda: self.settings.targets, self.metrics, time.monotonic),
         )
         self.admission = Admission(2, 60, time.monotonic)
         self.outcomes = Outcomes(60, time.monotonic)
-        self.calls = Calls(self.shared, AGENTS, self.admission, self.outcomes)
+        agents = Agents(Edition(agent, name) for name, agent in AGENTS.items())
+        self.calls = Calls(self.shared, agents, self.admission, self.outcomes)
 
     def join(self, call_id: str) -> QuietLine:
         """A line that has opened, with its conversation."""

@@ -90,7 +90,7 @@ async def test_a_terminal_that_is_closed_ends_no_call(serve: Callable[..., Any],
     server = await in_thread(serve, QUICK)
     phone = await dial(server.url)
     server.process.send_signal(signal.SIGHUP)
-    await in_thread(server.wait_for, "SIGHUP is ignored: settings are read at the start")
+    await in_thread(server.wait_for, "agents read anew", read=[], unchanged=1)
     await phone.heard(4)
     await phone.hang_up()
 

@@ -20,6 +20,7 @@ from agent.tools import Tools
 from config.agent import AgentSettings
 from config.logging import Log
 from config.settings import ReplySettings
+from config.streaming import RecognitionSettings
 from tests.agent.engine.openai.server import BREAK, Server
 
 AGENT = AgentSettings(name="desk", voice="hf_alpha")
@@ -41,6 +42,7 @@ class Talk:
             self.engine,
             Tools({}, Records(folder)),
             ReplySettings(),
+            recognition=RecognitionSettings(),
             emit=self._emit,
             log=Log(logging.getLogger("test"), {}),
         )

@@ -358,6 +358,50 @@ async def test_a_real_engine_says_the_same_in_either_process() -> None:
     assert [word.text for word in speech.words] == [word.text for word in other.words] == text.text.split()
 
 
+async def greeting_of(engine: Engine, name: str) -> str:
+    events = engine.model.reply(ReplyRequest("r", "CA1", name, Cue.GREET))
+    return "".join([event.text async for event in events if isinstance(event, Text)])
+
+
+async def test_the_child_learns_further_agents_and_still_knows_them_in_its_next_life() -> None:
+    desk = load_agents(ROOT / "config" / "agents")["front_desk"]
+    engine = in_process(
+        SETTINGS, {"desk": desk}, factory="tests.agent.engine.remote_parts.build_embedded", limits=QUICK
+    )
+    async with asyncio.timeout(SECONDS):
+        for part in engine.parts():
+            await part.load()
+        with pytest.raises(EngineError, match="has no `dialogue`"):
+            await greeting_of(engine, "desk#2")
+        await engine.learn({"desk#2": desk})
+        assert await greeting_of(engine, "desk#2") == await greeting_of(engine, "desk")
+        [child] = children()
+        psutil.Process(child).kill()
+        await turns(lambda: not engine.model.ready)  # type: ignore[attr-defined]
+        await engine.model.load()
+        assert await greeting_of(engine, "desk#2")
+        engine.forget(["desk#2"])
+        with pytest.raises(EngineError, match="has no `dialogue`"):
+            await greeting_of(engine, "desk#2")
+        assert await greeting_of(engine, "desk")
+        for part in engine.parts():
+            await part.close()
+
+
+@shared
+async def test_what_the_child_cannot_learn_is_an_error(engine: Engine) -> None:
+    with pytest.raises(EngineError, match="the engine failed"):
+        await engine.learners[0].learn({"desk#2": Unknown()})  # type: ignore[dict-item]
+    engine.forget(["desk#2"])
+
+
+class Unknown:
+    """No agent: it does not even come out of its pickle."""
+
+    def __reduce__(self) -> Any:
+        return len, (5,)
+
+
 # Its lives
 
 

@@ -15,6 +15,8 @@ from telephony.lines.sip.call import SipCall
 from telephony.lines.sip.dialogs.events import Cause, Ended
 from telephony.lines.sip.dialogs.exchange import Credentials
 from telephony.lines.sip.syntax.message import Response, encode
+from telephony.server.agents import Edition
+from telephony.server.app import App
 from tests.telephony.lines.sip.peer import invite, message
 from tests.telephony.lines.sip.phone import Phone, over, server
 from tests.waiting import until
@@ -102,10 +104,16 @@ async def test_end_of_the_server_ends_calls_with_a_bye(phone: Open) -> None:
     assert app.admission.active == 0
 
 
+def add_agent(app: App, name: str) -> None:
+    """One more, which the engine knows as the shipped one."""
+    agent = app.agents["front_desk"].model_copy(update={"name": name})
+    app.agents.change([Edition(agent, "front_desk")], [])
+
+
 async def test_agent_is_chosen_by_the_user_that_is_called(phone: Open, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with server() as app:
-        app.agents["night"] = app.agents["front_desk"].model_copy(update={"name": "night"})
+        add_agent(app, "night")
         for user in ("night", "1000"):
             one = await (await phone(app)).talk(user)
             one.hang_up()
@@ -117,7 +125,7 @@ async def test_a_number_that_is_called_as_such_is_the_user(phone: Open, caplog: 
     """Trunks may address numbers by tel URIs (RFC 3966), also in To and From."""
     caplog.set_level(logging.INFO)
     async with server() as app:
-        app.agents["15551230000"] = app.agents["front_desk"].model_copy(update={"name": "night"})
+        add_agent(app, "15551230000")
         one = await phone(app)
         one.talking = False
         called = invite(
@@ -132,7 +140,7 @@ async def test_a_number_that_is_called_as_such_is_the_user(phone: Open, caplog: 
         (line,) = app.calls
         assert isinstance(line, SipCall)
         assert line.transferring._peer_host() == one.address[0]  # where a number is transferred to
-    assert [r.agent for r in caplog.records if r.message == "started"] == ["night"]
+    assert [r.agent for r in caplog.records if r.message == "started"] == ["15551230000"]
 
 
 async def test_cancel_after_the_answer_changes_nothing(phone: Open) -> None:

@@ -44,3 +44,7 @@ def test_dial() -> None:
 
 def test_hang_up() -> None:
     assert shape(webhook.hang_up()) == [("Hangup", {}, None)]
+
+
+def test_reject() -> None:
+    assert shape(webhook.reject("busy")) == [("Reject", {"reason": "busy"}, None)]

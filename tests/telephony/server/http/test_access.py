@@ -135,3 +135,39 @@ def test_metrics_for_whoever_bears_the_token(observed: Any) -> None:
         headers = {} if given is None else {"Authorization": given.encode("latin-1")}
         assert httpx.get(observed.url + "/metrics", headers=headers).status_code == 401
     assert METRICS_TOKEN not in str(list(observed.log)) + "".join(observed.other_output)
+
+
+# Pages that may call
+
+
+@pytest.fixture(scope="module")
+def listed(serve: Callable[..., Any]) -> Any:
+    """With pages elsewhere that may call."""
+    return serve(QUICK | {"browser.origins": ["https://shop.example"]})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/browser/voxline.js", 200),
+        ("POST", "/browser/token", 401),
+        ("GET", "/readyz", 403),
+        ("POST", "/twilio/voice", 403),
+        ("GET", "/browserx", 403),
+    ],
+)
+def test_a_listed_page_reaches_the_phone_and_nothing_else(listed: Any, method: str, path: str, status: int) -> None:
+    assert httpx.request(method, listed.url + path, headers={"Origin": "https://shop.example"}).status_code == status
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example.evil.example", "http://shop.example", "null"])
+def test_others_do_not(listed: Any, origin: str) -> None:
+    assert httpx.get(listed.url + "/browser/voxline.js", headers={"Origin": origin}).status_code == 403
+
+
+async def test_the_phones_socket_is_for_listed_pages(listed: Any) -> None:
+    url = listed.url.replace("http", "ws", 1) + "/browser/media"
+    async with connect(url, origin="https://shop.example"):  # type: ignore[arg-type]
+        pass
+    with pytest.raises(InvalidStatus, match="403"):
+        await connect(url, origin="https://evil.example")  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Calls as a web page makes them, without a browser."""
