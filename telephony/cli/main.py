@@ -44,8 +44,8 @@ COMMANDS = (
     replay,
     sweep,
     report,
-    console_password,
     import_config,
+    console_password,
 )
 
 

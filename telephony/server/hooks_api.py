@@ -52,7 +52,7 @@ class HooksApi:
         return _json({"deliveries": [shown(each) for each in page], "next": after})
 
     async def _resend(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.OPERATOR), Response):
+        if isinstance(refusal := self._gate.admit(request, Role.ADMIN), Response):
             return refusal
         if self.calls is None:
             return self._gate.refused(request, 409, OFF)

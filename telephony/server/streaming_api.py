@@ -70,15 +70,14 @@ class StreamingApi:
         return _json(self._now())
 
     async def _configure(self, request: Request) -> Response:
-        who = self._gate.admit(request, Role.ADMIN)
-        if isinstance(who, Response):
-            return who
+        if isinstance(person := self._gate.admit(request, Role.ADMIN), Response):
+            return person
         body = await read_body(request, MAX_BYTES)
         if body is None:
             return self._gate.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
         try:
             asked = msgspec.json.decode(body, type=Configure)
-            self._change(asked, who.name)
+            self._change(asked, person.name)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return self._gate.refused(request, 400, "%s", error)
         except SettingsError as error:

@@ -13,8 +13,7 @@ from starlette.routing import Route
 
 from config.settings import Settings
 from telephony.lines.request_body import read_body
-from telephony.server.sign_in.gate import Gate
-from telephony.server.sign_in.person import Role
+from telephony.server.control_token import ControlToken
 
 MAX_BYTES = 1024  # of a request
 LONGEST_S = 300
@@ -35,9 +34,9 @@ class _CallFailed(Exception):
 class TrialCalls:
     """The endpoint of one server; one test at a time."""
 
-    def __init__(self, settings: Settings, gate: Gate) -> None:
+    def __init__(self, settings: Settings, token: ControlToken) -> None:
         self._settings = settings
-        self._gate = gate
+        self._token = token
         self._testing = asyncio.Lock()
 
     def routes(self) -> list[Route]:
@@ -45,22 +44,22 @@ class TrialCalls:
         return [Route("/test_streaming", self._test, methods=["POST"])]
 
     async def _test(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.OPERATOR), Response):
+        if refusal := self._token.stranger(request):
             return refusal
         body = await read_body(request, MAX_BYTES)
         if body is None:
-            return self._gate.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
+            return self._token.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
         try:
             asked = msgspec.json.decode(body or b"{}", type=TrialRequest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return self._gate.refused(request, 400, "%s", error)
+            return self._token.refused(request, 400, "%s", error)
         if self._testing.locked():
-            return self._gate.refused(request, 409, "a test call is on already")
+            return self._token.refused(request, 409, "a test call is on already")
         async with self._testing:
             try:
                 report = await self._call(request, asked)
             except (_CallFailed, TimeoutError) as error:
-                return self._gate.refused(request, 502, "the test call failed: %s", error or "it took too long")
+                return self._token.refused(request, 502, "the test call failed: %s", error or "it took too long")
         return Response(report, media_type="application/json")
 
     async def _call(self, request: Request, asked: TrialRequest) -> bytes:

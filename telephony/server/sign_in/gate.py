@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 
 from config.settings import Settings, is_loopback
 from telephony.server.control_token import ControlToken
+from telephony.server.errands import Errands
 from telephony.server.http.access import Access, from_here
 from telephony.server.sign_in.person import Person, Role
 from telephony.server.sign_in.sign_in import SignedIn, SignIn
@@ -41,9 +42,10 @@ class Gate:
         settings: Settings,
         access: Access,
         token: ControlToken,
+        errands: Errands | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.sign_in = SignIn(settings.console, clock)
+        self.sign_in = SignIn(settings.console, errands, clock)
         self.refused = token.refused
         self._settings = settings
         self._access = access
