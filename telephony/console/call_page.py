@@ -53,6 +53,7 @@ class CallPage:
 
     async def _page(self, request: Request, person: Person) -> Response:
         live_call = self._app.shared.live.find(request.path_params["id"])
+        target = self._app.shared.settings.targets.perceived_ms
         rows: list[Row] = []
         try:
             rows = await self._rows(request)
@@ -61,7 +62,7 @@ class CallPage:
                 status = 503 if isinstance(error, StoreError) else 400
                 return await self._pages.message(request, person, status, str(error))
         if not rows and live_call:  # nor yet on record, at the very beginning
-            known: dict[str, Any] = {"number": live_call.call.id, "name": live_call.call.line.call_id}
+            known: dict[str, Any] = {"number": live_call.call.id, "name": live_call.call.line.call_id, "target": target}
             return await self._pages.show(request, person, "call_off_record.html", **known)
         if not rows:
             return await self._pages.message(request, person, 404, "There is no such call, or it was deleted.")
@@ -72,6 +73,7 @@ class CallPage:
             "row": row,
             "number": call_id.show(row["id"]),
             "live": live,
+            "target": target,
             "facts": _facts(row),
             "figures": _figures(row),
             "turns": _numbered(row["transcript"]),
@@ -97,7 +99,7 @@ class CallPage:
         if size > MAX_TAPE:
             return guarded(self._gate.refused(request, 413, "its tape is too long to be drawn here: download it"))
         try:
-            drawn = await self._aside.run(call_json, path)
+            drawn = await self._aside.run(call_json, path, self._app.shared.settings.targets)
         except AsideError as error:
             return guarded(self._gate.refused(request, 503, "its tape cannot be drawn: %s", error))
         return guarded(Response(drawn, media_type="application/json"))

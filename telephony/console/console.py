@@ -38,6 +38,7 @@ class Console:
         pages, aside, gate = Pages(app.gate, app.errands), Aside(app.errands), app.gate
         overview = Overview(pages, app, settings)
         self._pages = pages
+        self._shared = app.shared
         self._sign_in = SignInPage(pages, gate)
         self._overview = pages.page("/console", overview.page)
         calls = CallPage(pages, app, gate, aside, settings.server.data)
@@ -61,7 +62,7 @@ class Console:
         return answer
 
     async def _live(self, request: Request, person: Person) -> Response:
-        return await self._pages.show(request, person, "live.html")
+        return await self._pages.show(request, person, "live.html", target=self._shared.settings.targets.perceived_ms)
 
 
 def mount(app: App, settings: Settings, sources: Sequence[SettingsSource]) -> None:

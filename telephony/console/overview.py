@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from config.settings import Settings
 from telephony.console.pages import Pages
+from telephony.console.speed import speeds, switches_of
 from telephony.console.words import KINDS, duration, millis, number, percent
 from telephony.records.database import StoreError
 from telephony.records.summary import SLOW_MS, Problem, Summary
@@ -69,6 +70,8 @@ class Overview:
         state = "draining" if admission.draining else "loading" if not ready else "ready" if free > 0 else "full"
         engine = {**self._engine, "active": admission.active, "free": max(0, free), "state": state}
         engine["late_ms"] = _late_ms(self._app.metrics.tick_late)
+        shared = self._app.shared
+        values |= {"speeds": speeds(shared.figures), "switches": switches_of(shared.settings)}
         status = 503 if values["error"] and records else 200
         return await self._pages.show(
             request, person, "overview.html", status, engine=engine, slow=SLOW_MS, **self._links, **values

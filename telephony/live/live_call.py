@@ -206,6 +206,7 @@ class LiveCall:
             barge_ins=self._barge_ins,
             last=LastSaid(last.role, last.text) if last else None,
             latency_ms=self.latencies.latency_ms if self.latencies else None,
+            audio_ms=self.latencies.audio_ms if self.latencies else None,
             private=self.private,
             recording=not self.private if self._recorded else None,
             held=session.state is State.HOLD,

@@ -50,6 +50,7 @@ class CallView(msgspec.Struct, frozen=True, gc=False):
     barge_ins: int
     last: LastSaid | None
     latency_ms: int | None
+    audio_ms: int | None
     private: bool
     recording: bool | None
     held: bool

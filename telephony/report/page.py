@@ -14,12 +14,14 @@ from agent.tape.format import Header
 from audio.rate import SAMPLES_PER_MS
 from config import private
 from config.exceptions import TapeError
+from config.streaming import TargetsSettings
 from telephony.report import bundle
 from telephony.report.figures import Figure, figures, notices
 from telephony.report.lanes import latencies, states, ticks
 from telephony.report.replies import Span
 from telephony.report.rows import rows
 from telephony.report.sound import caller_track, ear_track
+from telephony.report.speed import judge, speed_figures
 from telephony.report.story import Story
 from telephony.report.tape import Tape, read_tape
 from telephony.report.transcript import transcript
@@ -70,10 +72,14 @@ def render(tape: Tape, story: Story) -> str:
     )
 
 
-def call_json(path: Path) -> bytes:
-    """What the page draws of a tape, as one JSON object, for pages that are no file. Raises TapeError."""
+def call_json(path: Path, targets: TargetsSettings) -> bytes:
+    """What the page draws of a tape, as one JSON object, for pages that are no file; beside it, which targets were met.
+    Raises TapeError."""
     tape = read_tape(path)
-    data, audio = call_data(tape, Story(tape))
+    story = Story(tape)
+    data, audio = call_data(tape, story)
+    data["figures"] += speed_figures(story, targets)
+    judge(data["transcript"], story, targets)
     return msgspec.json.encode({"data": data, "audio": audio})
 
 

@@ -3,7 +3,7 @@
 import { act } from "./act.js";
 import { byId, element } from "./format.js";
 import { startAudio } from "./listen.js";
-import { latency, loudness, setText, since } from "./times.js";
+import { loudness, setText, showLatency, since } from "./times.js";
 
 const panel = byId("live-call");
 const id = panel.dataset.id;
@@ -18,7 +18,8 @@ function showState() {
   const who = call.taken_over ? `${call.operator || "somebody"} has taken over` : call.held ? "on hold" : call.state;
   setText(byId("live-who"), call.private ? `${who}, private` : who);
   byId("live-who").className = `tag ${call.taken_over ? "operator" : call.state}`;
-  setText(byId("live-latency"), `last answer ${latency(call.latency_ms)}, turns ${call.turns}, interruptions ${call.barge_ins}`);
+  showLatency(byId("live-latency"), call, Number(panel.dataset.target));
+  setText(byId("live-counts"), `turns ${call.turns}, interruptions ${call.barge_ins}`);
   byId("level-caller").style.transform = `scaleX(${loudness(call.level.caller)})`;
   byId("level-agent").style.transform = `scaleX(${loudness(call.level.agent)})`;
   if (!panel.dataset.acts) return;
@@ -67,6 +68,7 @@ function connect() {
   on("turn", (turn) => {
     if (call && turn.latency_ms !== undefined) {
       call.latency_ms = turn.latency_ms;
+      call.audio_ms = turn.audio_ms;
       showState();
     }
   });

@@ -1,9 +1,10 @@
 /** The list of live calls. A call keeps its row, whose cells change in place: nothing is ever built anew. */
 
 import { element } from "./format.js";
-import { latency, loudness, setText, since } from "./times.js";
+import { loudness, setText, showLatency, since } from "./times.js";
 
 const body = document.getElementById("live");
+const target = Number(body.parentElement.dataset.target); // ms
 const rows = new Map(); // by the call's id
 let ahead = 0; // ms of the server's clock before this one
 
@@ -39,7 +40,7 @@ function update(row, call) {
   const last = call.last;
   setText(row.words, last && last.text ? `${last.role === "caller" ? "Caller" : last.role === "agent" ? "Agent" : "Operator"}: ${last.text}` : "");
   setText(row.turns, String(call.turns));
-  setText(row.latency, latency(call.latency_ms));
+  showLatency(row.latency, call, target);
 }
 
 function take(news) {

@@ -16,6 +16,16 @@ export function latency(ms) {
   return ms === null || ms === undefined ? "–" : `${Math.round(ms)} ms`;
 }
 
+/** What the last answer took, and whether its first audio came within the target after the turn was decided. */
+export function showLatency(node, call, targetMs) {
+  const judged = call.audio_ms !== null && call.audio_ms !== undefined;
+  const verdict = !judged ? "" : call.audio_ms <= targetMs ? "met" : "missed";
+  setText(node, verdict ? `${latency(call.latency_ms)}, ${verdict}` : latency(call.latency_ms));
+  node.classList.toggle("missed", verdict === "missed");
+  const title = judged ? `First audio ${call.audio_ms} ms after the turn was decided; target ${targetMs} ms` : "";
+  if (node.title !== title) node.title = title;
+}
+
 /** Set a text only where it changes, which costs the page nothing otherwise. */
 export function setText(node, text) {
   if (node.data !== undefined ? node.data !== text : node.textContent !== text) node.textContent = text;

@@ -31,6 +31,7 @@ def test_its_beginning() -> None:
         "barge_ins": 0,
         "last": None,
         "latency_ms": None,
+        "audio_ms": None,
         "private": False,
         "recording": None,
         "held": False,
@@ -55,7 +56,7 @@ def test_turns_interruptions_and_latencies_are_counted() -> None:
     call.answer_begins(2, 250.4)
     call.told(e.Interrupted(2, 2000.0, 1900.0, "We are"))
     view = call.view()
-    assert (view.turns, view.barge_ins, view.latency_ms) == (1, 1, 650)
+    assert (view.turns, view.barge_ins, view.latency_ms, view.audio_ms) == (1, 1, 650, 250)
     assert msgspec.to_builtins(call.latencies) == {"turn": 1, "silence_ms": 400, "audio_ms": 250, "latency_ms": 650}
 
 
