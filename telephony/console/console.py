@@ -48,7 +48,7 @@ class Console:
             pages.page("/console/calls", CallsPage(pages, app).page),
             *calls.routes(),
             *AgentsPage(pages, app, settings, aside).routes(),
-            pages.page("/console/settings", SettingsPage(pages, settings, sources).page),
+            *SettingsPage(pages, app.runtime, sources).routes(),
             *HooksPage(pages, app).routes(),
             *DoctorPage(pages, settings, aside).routes(),
             *self._sign_in.routes(),

@@ -118,8 +118,8 @@ class App:
         self._hooks_api = HooksApi(self.gate)
         self._agents_api = AgentsApi(self.agents, self.gate)
         self._live = LiveApi(self.shared.live, self.gate)
-        runtime = RuntimeSettings(settings, lambda new: setattr(self.shared, "settings", new))
-        self._streaming = StreamingApi(figures, runtime, self.gate, by_model=engine.instructable)
+        self.runtime = RuntimeSettings(settings, lambda new: setattr(self.shared, "settings", new))
+        self._streaming = StreamingApi(figures, self.runtime, self.gate, by_model=engine.instructable)
         self.asgi = self._application(twilio)
 
     def _application(self, twilio: TwilioService) -> Starlette:

@@ -42,9 +42,10 @@ class RuntimeSettings:
         self._change(values, "the request")
         logger.info("settings changed", extra={"who": who, "settings": values, "kept": keep})
         if keep:
-            self.kept |= values
+            kept = self.kept | values
             private.make_folder(self._path.parent)
-            private.write_bytes(self._path, msgspec.json.encode(self.kept))
+            private.write_bytes(self._path, msgspec.json.encode(kept))
+            self.kept = kept
 
     def reset(self, who: str) -> None:
         """Back to the settings that the server was started with; what was kept is forgotten. Raises OSError."""
