@@ -164,7 +164,7 @@ async def test_settings_show_where_each_came_from_and_no_secret(
         assert SECRET not in text
         assert "scrypt" not in shown.replace('"scrypt$..."', "")
         assert "turn.endpoint_ms" in shown
-        assert "512 the environment" in shown
+        assert "512 Change New value also after a restart Change the environment" in shown
         assert "sip.users.phone" in shown
         assert "sip.trunks.provider.password" in shown
         assert "console.users.ada.role" in shown
