@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from config.exceptions import VoxlineError
 from telephony.cli import (
+    api_token,
     call,
     calls,
     check,
@@ -45,6 +46,7 @@ COMMANDS = (
     sweep,
     report,
     console_password,
+    api_token,
     import_config,
 )
 
