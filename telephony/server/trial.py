@@ -9,12 +9,15 @@ from typing import Annotated, Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from config.settings import Settings
 from telephony.lines.request_body import read_body
+from telephony.server.openapi.operation import Operation
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Role
+from telephony.server.sign_in.scope import Scope
+from telephony.timing.verdict import Verdict
 
 MAX_BYTES = 1024  # of a request
 LONGEST_S = 300
@@ -26,6 +29,19 @@ class TrialRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     mode: Literal["full", "response", "interruption", "long"] = "full"
     test_duration: Annotated[float, msgspec.Meta(ge=1, le=LONGEST_S)] = 120.0  # s; of the longest call
+
+
+TEST = Operation(
+    "POST",
+    "/test_streaming",
+    "Make a test call to this server; its report",
+    Role.OPERATOR,
+    Scope.CALLS_PLACE,
+    Verdict,
+    body=TrialRequest,
+    has_usual=True,
+    errors=(400, 409, 413, 502),
+)
 
 
 class _CallFailed(Exception):
@@ -40,12 +56,12 @@ class TrialCalls:
         self._gate = gate
         self._testing = asyncio.Lock()
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """Where it is."""
-        return [Route("/test_streaming", self._test, methods=["POST"])]
+        return [TEST.route(self._test)]
 
     async def _test(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.OPERATOR), Response):
+        if isinstance(refusal := self._gate.admit(request, TEST.role, TEST.scope), Response):
             return refusal
         body = await read_body(request, MAX_BYTES)
         if body is None:
