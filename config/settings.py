@@ -210,9 +210,9 @@ class Settings(BaseSettings):
     tape: TapeSettings = TapeSettings()
     recording: RecordingSettings = RecordingSettings()
     records: RecordsSettings = RecordsSettings()
+    console: ConsoleSettings = ConsoleSettings()
     traces: TracesSettings = TracesSettings()
     hooks: HooksSettings = HooksSettings()
-    console: ConsoleSettings = ConsoleSettings()
     engine: EngineSettings = EngineSettings()
     agents: Path | None = None
     routes: dict[Pattern, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)

@@ -17,11 +17,11 @@ SECRET_GROUPS = (
     "sip.users",
     "twilio.shared_keys",
     "records.url",
+    "console.users",
     "traces.header",
     "hooks.before_call",
     "hooks.after_call",
     "hooks.secret",
-    "console.users",
 )
 
 

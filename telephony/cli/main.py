@@ -45,9 +45,9 @@ COMMANDS = (
     replay,
     sweep,
     report,
-    console_password,
     api_token,
     import_config,
+    console_password,
 )
 
 

@@ -15,9 +15,9 @@ def welcome(settings: Settings, urls: Iterable[str], sip_ports: Mapping[str, int
         lines.append(f"  console   {console}")
     elif settings.console.enabled and settings.console.tls_proxy:
         lines.append(f"  console   {settings.server.public_url or 'https://YOUR-PROXY'}/console")
+    lines.append(f"  try it    voxline call {url}")
     if settings.calls_from_pages:
         lines.append(f"  phone     {url}/browser/ in a browser")
-    lines.append(f"  try it    voxline call {url}")
     if settings.secured:
         lines.append(f"  Twilio    {settings.server.public_url}/twilio/voice (webhook, HTTP POST)")
     for transport, port in sip_ports.items():

@@ -1,5 +1,6 @@
 """The agents as they are loaded, and on demand what `voxline check` says of their files as they are now."""
 
+import logging
 import time
 
 import msgspec
@@ -15,6 +16,8 @@ from telephony.console.pages import Form, Pages
 from telephony.doctor.engine import needs_pronunciations
 from telephony.server.app import App
 from telephony.server.sign_in.person import Person, Role
+
+logger = logging.getLogger("voxline.console")
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -38,13 +41,28 @@ class AgentsPage:
     def routes(self) -> list[Route]:
         """Where it is."""
         path = "/console/agents"
-        return [self._pages.page(path, self._page), self._pages.form(path, self._check, Role.OPERATOR)]
+        return [
+            self._pages.page(path, self._page),
+            self._pages.form(path, self._check, Role.OPERATOR),
+            self._pages.form(f"{path}/reload", self._reload, Role.ADMIN),
+        ]
 
     async def _page(self, request: Request, person: Person) -> Response:
         usual = self._settings.call.agent
-        agents = sorted(self._app.agents.values(), key=lambda agent: (agent.name != usual, agent.name))
-        values = {"agents": agents, "usual": usual, "checked": self._checked, "folder": self._settings.agents_folder}
+        editions = sorted(self._app.agents.editions, key=lambda edition: (edition.name != usual, edition.name))
+        values = {
+            "agents": [(edition, edition.agent, self._app.agents.calls(edition)) for edition in editions],
+            "usual": usual,
+            "checked": self._checked,
+            "last": self._app.reading.last,
+            "folder": self._settings.agents_folder,
+        }
         return await self._pages.show(request, person, "agents.html", **values)
+
+    async def _reload(self, _: Request, person: Person, __: Form) -> Response:
+        logger.info("the agents are read anew", extra={"who": person.name})
+        await self._app.reading.read()
+        return RedirectResponse("/console/agents", 303)
 
     async def _check(self, _: Request, __: Person, ___: Form) -> Response:
         pronounce = needs_pronunciations(self._settings.engine)

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from config.exceptions import VoxlineError
+from telephony.server.errands import Errands
 
 WAITING = 4  # who may wait for their turn
 NICE = 10
@@ -23,8 +24,9 @@ class AsideError(VoxlineError):
 class Aside:
     """Of one server."""
 
-    def __init__(self, limit_s: float = 60.0) -> None:
+    def __init__(self, errands: Errands, limit_s: float = 60.0) -> None:
         """Each piece of work may take `limit_s`, and is then killed."""
+        self._errands = errands
         self._limit_s = limit_s
         self._slot = asyncio.Semaphore(1)
         self._waiting = 0
@@ -44,11 +46,13 @@ class Aside:
     async def _run(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         ours, theirs = _CONTEXT.Pipe(duplex=False)
         process = _CONTEXT.Process(target=_child, args=(theirs, work, arguments), daemon=True, name="voxline aside")
+        reading: asyncio.Future[tuple[str, Any]] | None = None
         try:
-            await asyncio.to_thread(process.start)
+            await self._errands.run(process.start)
             theirs.close()
+            reading = asyncio.ensure_future(self._errands.run(ours.recv))  # it ends when the process does
             async with asyncio.timeout(self._limit_s):
-                error, value = await asyncio.to_thread(ours.recv)  # it ends when the process does
+                error, value = await asyncio.shield(reading)
         except TimeoutError:
             raise AsideError(f"it took longer than {self._limit_s:g} s") from None
         except (EOFError, OSError):
@@ -56,9 +60,12 @@ class Aside:
         finally:
             if process.pid is not None:
                 process.kill()
-                await asyncio.to_thread(process.join)
+                await self._errands.run(process.join)
                 process.close()
+            if reading is not None:
+                await asyncio.gather(reading, return_exceptions=True)  # nobody reads what is closed
             ours.close()
+            theirs.close()
         if error:
             raise AsideError(error)
         return value

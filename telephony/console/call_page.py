@@ -1,6 +1,5 @@
 """One call, live or past: its record, transcript, tools and acts; its recording and tape; what can be done with it."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,7 @@ class CallPage:
         if not rows:
             return await self._pages.message(request, person, 404, "There is no such call, or it was deleted.")
         row = rows[0]
-        tape, recording = await asyncio.to_thread(self._kept, row)  # a slow disk keeps nobody else waiting
+        tape, recording = await self._app.errands.run(self._kept, row)  # a slow disk keeps nobody else waiting
         live = row["status"] == "active"
         values = {
             "row": row,
@@ -92,7 +91,7 @@ class CallPage:
             rows = await self._rows(request)
         except ERRORS as error:
             return guarded(self._gate.refused(request, 503 if isinstance(error, StoreError) else 400, "%s", error))
-        path, size = await asyncio.to_thread(self._tape, rows[0]["tape"] if rows else "")
+        path, size = await self._app.errands.run(self._tape, rows[0]["tape"] if rows else "")
         if path is None:
             return guarded(self._gate.refused(request, 404, "there is no such call, or no finished tape of it here"))
         if size > MAX_TAPE:

@@ -17,6 +17,7 @@ from telephony.console.assets import Assets
 from telephony.console.call_page import CallPage
 from telephony.console.calls_page import CallsPage
 from telephony.console.doctor_page import DoctorPage
+from telephony.console.hooks_page import HooksPage
 from telephony.console.overview import Overview
 from telephony.console.pages import Pages
 from telephony.console.settings_page import SettingsPage
@@ -34,8 +35,8 @@ class Console:
     """See above. `sources` are where the settings came from."""
 
     def __init__(self, app: App, settings: Settings, sources: Sequence[SettingsSource]) -> None:
-        pages, aside, gate = Pages(app.gate), Aside(), app.gate
-        overview = Overview(pages, app, settings.engine.profile, settings.call.capacity)
+        pages, aside, gate = Pages(app.gate, app.errands), Aside(app.errands), app.gate
+        overview = Overview(pages, app, settings)
         self._pages = pages
         self._sign_in = SignInPage(pages, gate)
         self._overview = pages.page("/console", overview.page)
@@ -47,6 +48,7 @@ class Console:
             *calls.routes(),
             *AgentsPage(pages, app, settings, aside).routes(),
             pages.page("/console/settings", SettingsPage(pages, settings, sources).page),
+            *HooksPage(pages, app).routes(),
             *DoctorPage(pages, settings, aside).routes(),
             *self._sign_in.routes(),
             *Assets(gate).routes(),

@@ -12,6 +12,7 @@ from prometheus_client import Histogram
 from starlette.requests import Request
 from starlette.responses import Response
 
+from config.settings import Settings
 from telephony.console.pages import Pages
 from telephony.console.words import KINDS, duration, millis, number, percent
 from telephony.records.database import StoreError
@@ -35,10 +36,12 @@ class Row(msgspec.Struct, frozen=True):
 class Overview:
     """Of one server."""
 
-    def __init__(self, pages: Pages, app: App, profile: str, capacity: int) -> None:
+    def __init__(self, pages: Pages, app: App, settings: Settings) -> None:
         self._pages = pages
         self._app = app
-        self._engine: dict[str, Any] = {"profile": profile, "capacity": capacity}
+        self._engine: dict[str, Any] = {"profile": settings.engine.profile, "capacity": settings.call.capacity}
+        hooks = settings.hooks.after_call.get_secret_value()
+        self._links = {"phone": settings.calls_from_pages, "hooks": bool(hooks)}
 
     async def page(self, request: Request, person: Person) -> Response:
         """See above."""
@@ -67,7 +70,9 @@ class Overview:
         engine = {**self._engine, "active": admission.active, "free": max(0, free), "state": state}
         engine["late_ms"] = _late_ms(self._app.metrics.tick_late)
         status = 503 if values["error"] and records else 200
-        return await self._pages.show(request, person, "overview.html", status, engine=engine, slow=SLOW_MS, **values)
+        return await self._pages.show(
+            request, person, "overview.html", status, engine=engine, slow=SLOW_MS, **self._links, **values
+        )
 
 
 def _ms(moment: datetime) -> int:

@@ -1,6 +1,5 @@
 """Makes pages, and decides by the gate who gets them: whoever is not signed in is sent to do so."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from telephony.console import words
 from telephony.lines.form import parse_form
 from telephony.lines.request_body import read_body
+from telephony.server.errands import Errands
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Person, Role
 
@@ -42,8 +42,9 @@ FormHandler = Callable[[Request, Person, Form], Awaitable[Response]]
 class Pages:
     """The pages of one server."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, errands: Errands) -> None:
         self._gate = gate
+        self._errands = errands
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -89,7 +90,7 @@ class Pages:
         values |= {"person": person, "path": request.url.path, "theme": theme if theme in THEMES else ""}
         values["may_act"] = person is not None and person.role >= Role.OPERATOR
         values["may_all"] = person is not None and person.role >= Role.ADMIN
-        text = await asyncio.to_thread(self._templates.get_template(template).render, values)
+        text = await self._errands.run(self._templates.get_template(template).render, values)
         return Response(text, status, media_type="text/html")
 
     async def message(self, request: Request, person: Person, status: int, text: str) -> Response:

@@ -40,6 +40,7 @@ from telephony.server.browser_tokens import BrowserTokens
 from telephony.server.calls import Calls
 from telephony.server.control import Control
 from telephony.server.control_token import ControlToken
+from telephony.server.errands import Errands
 from telephony.server.files_api import FilesApi
 from telephony.server.health import Health
 from telephony.server.hooks_api import HooksApi
@@ -73,7 +74,7 @@ class App:
                 raise SettingsError(f"{key}: no agent {name!r}; there are {', '.join(self.agents)}")
         engine = engine or build_engine(settings.engine, dict(self.agents))
         self.agents.forgotten = engine.forget
-        self._reload = Reload(self.agents, engine, settings.engine, needed)
+        self.reading = Reload(self.agents, engine, settings.engine, needed)
         self.metrics = Metrics()
         self.refusals = Refusals(self.metrics)
         self.descriptors = Descriptors()
@@ -113,7 +114,8 @@ class App:
         self._token = ControlToken(self.refusals)
         self._access = Access(settings, self.refusals)
         self._api_tokens = TokenFile(settings.server.data)
-        self.gate = Gate(settings, self._access, self._token, self._api_tokens)
+        self.errands = Errands()
+        self.gate = Gate(settings, self._access, self._token, self._api_tokens, self.errands)
         self._control = Control(self.sip.outbound if self.sip else None, self.gate)
         self._api = CallsApi(self.gate)
         self._hooks_api = HooksApi(self.gate)
@@ -143,10 +145,10 @@ class App:
                 *self._streaming.routes(),
                 *TrialCalls(self._settings, self.gate).routes(),
                 *self._api.routes(),
+                *FilesApi(self.gate, self._api, self.errands, self._settings.server.data).routes(),
                 *self._agents_api.routes(),
                 *self._hooks_api.routes(),
                 *self._phone(),
-                *FilesApi(self.gate, self._api, self._settings.server.data).routes(),
                 *health.routes(),
                 WebSocketRoute("/{path:path}", self._no_socket),
             ],
@@ -158,16 +160,16 @@ class App:
         asgi.router.redirect_slashes = False  # behind a proxy they would lead to the wrong place, silently
         return asgi
 
+    def add(self, routes: Sequence[BaseRoute]) -> None:
+        """Serve more, before the server starts. What is there already goes first."""
+        self.asgi.router.routes[-1:-1] = routes  # the last one refuses all other sockets
+
     def _phone(self) -> list[BaseRoute]:
         """What a phone in a web page needs."""
         if self._browser is None:
             return []
         tokens = BrowserTokens(self._settings, self.agents, self._browser.grants, self.gate)
         return [*self._browser.routes(), *tokens.routes(), *Softphone(self._settings.browser.origins).routes()]
-
-    def add(self, routes: Sequence[BaseRoute]) -> None:
-        """Serve more, before the server starts. What is there already goes first."""
-        self.asgi.router.routes[-1:-1] = routes  # the last one refuses all other sockets
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -191,7 +193,7 @@ class App:
         task.add_done_callback(lambda _: setattr(self.calls, "is_ready", False))  # no call goes on without it
         watching = asyncio.create_task(self._api_tokens.run(), name="API tokens")
         self.calls.is_ready = True
-        self._agents_api.reload = self._reload
+        self._agents_api.reload = self.reading
         self._token.publish(self._settings.server.data)
         if self.sip:
             self.sip.register()
@@ -200,7 +202,7 @@ class App:
             yield
         finally:
             self.calls.is_ready = False
-            await self._ended("reading agents anew", self._reload.close())
+            await self._ended("reading agents anew", self.reading.close())
             for background in (task, watching):
                 background.cancel()
                 with suppress(asyncio.CancelledError):
@@ -265,7 +267,7 @@ class App:
     def reload(self) -> None:
         """Read the agents anew, in the background."""
         if self.calls.is_ready:
-            self._reload.soon()
+            self.reading.soon()
         else:
             logger.warning("the agents are not read anew: the server is not ready, or ends")
 

@@ -1,6 +1,5 @@
 """What is kept of a call, as files over HTTP: its recording, which browsers play in pieces, and its tape."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from telephony.records.call_filter import FilterError
 from telephony.records.database import StoreError
 from telephony.records.eraser import EraseError
 from telephony.server.api import CallsApi, name_of
+from telephony.server.errands import Errands
 from telephony.server.openapi.operation import Operation
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Role
@@ -45,10 +45,11 @@ Find = Callable[[Path, str], Path | None]
 class FilesApi:
     """The endpoints of one server."""
 
-    def __init__(self, gate: Gate, api: CallsApi, data: Path) -> None:
+    def __init__(self, gate: Gate, api: CallsApi, errands: Errands, data: Path) -> None:
         """`data` is the folder that holds the tapes and recordings."""
         self._gate = gate
         self._api = api
+        self._errands = errands
         self._data = data
 
     def routes(self) -> list[BaseRoute]:
@@ -72,7 +73,7 @@ class FilesApi:
         except (FilterError, EraseError, StoreError) as error:
             return self._api.failed(request, error)
         name = rows[0][field] if rows else ""
-        path, status = await asyncio.to_thread(_look, find, self._data / folder, name)
+        path, status = await self._errands.run(_look, find, self._data / folder, name)
         if path is None:
             return self._gate.refused(request, 404, "there is no such call, or no finished %s of it here", field)
         media_type = MEDIA_TYPES[path.suffix]

@@ -76,7 +76,7 @@ RESEND = Operation(
     "POST",
     "/api/hooks/deliveries/{id}/resend",
     "Send a delivery again",
-    Role.OPERATOR,
+    Role.ADMIN,
     Scope.HOOKS_RESEND,
     Resent,
     errors=(404, 409, 503),

@@ -73,7 +73,7 @@ class RuntimeSettings:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError):  # whoever writes there says what is wrong with the folder
         return {}
     except (OSError, msgspec.DecodeError) as error:
         raise SettingsError(f"cannot read {path}: {error}") from None

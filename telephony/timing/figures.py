@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from config.streaming import TargetsSettings
 from telephony.lines.metrics import Metrics
@@ -19,7 +20,7 @@ Kind = Literal[
 Counted = Literal["concurrent_tts_triggers", "partial_transcripts", "talks", "concurrent_talks"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RECENT_S = 300.0
-MAX_KEPT = 20_000  # values of a kind; percentiles are of the latest
+MAX_KEPT = 10_000  # values of a kind; percentiles are of the latest
 MAX_CALLS = 200  # whose own figures are kept
 
 
@@ -53,6 +54,23 @@ class CallFigures(msgspec.Struct):
     longest_reply_words: int = 0
 
 
+class _Latest:
+    """The latest MAX_KEPT values with their times, in memory that does not grow."""
+
+    def __init__(self) -> None:
+        self._rows = np.zeros((MAX_KEPT, 2))
+        self._count = 0
+
+    def add(self, at: float, value: float) -> None:
+        self._rows[self._count % MAX_KEPT] = at, value
+        self._count += 1
+
+    def values(self, since: float | None) -> NDArray[np.float64]:
+        """Those that are kept, in any order; with `since` those of this time or later."""
+        rows = self._rows[: self._count]
+        return rows[:, 1] if since is None else rows[rows[:, 0] >= since, 1]
+
+
 class Figures:
     """Of one server. `targets` are those of now."""
 
@@ -60,7 +78,7 @@ class Figures:
         self._targets = targets
         self._metrics = metrics
         self._clock = clock
-        self._values: dict[Kind, deque[tuple[float, float]]] = {kind: deque(maxlen=MAX_KEPT) for kind in KINDS}
+        self._values = {kind: _Latest() for kind in KINDS}
         self._sums: Counter[str] = Counter()
         self._missed: Counter[str] = Counter()
         self.calls: deque[CallFigures] = deque(maxlen=MAX_CALLS)
@@ -73,7 +91,7 @@ class Figures:
 
     def add(self, call: CallFigures, kind: Kind, ms: float) -> None:
         """A value that was measured in a call."""
-        self._values[kind].append((self._clock(), ms))
+        self._values[kind].add(self._clock(), ms)
         self._sums[kind] += 1
         call.values.setdefault(kind, []).append(round(ms, 1))
         del call.values[kind][:-MAX_CALLS]
@@ -114,7 +132,7 @@ class Figures:
         return getattr(self._targets(), f"{kind}_ms", None)
 
     def _spread(self, kind: Kind, count: int | None, since: float | None) -> Spread:
-        values = np.array([ms for at, ms in self._values[kind] if since is None or at >= since])
+        values = self._values[kind].values(since)
         if not values.size:
             return Spread()
         p50, p95, p99 = (round(float(value), 1) for value in np.percentile(values, [50, 95, 99]))

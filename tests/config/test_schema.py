@@ -49,8 +49,8 @@ def test_no_secret_has_a_default_and_none_is_masked() -> None:
         "HooksSettings.after_call",
         "HooksSettings.secret",
         "TrunkSettings.password",
-        "TracesSettings.header",
         "ConsoleUser.password",
+        "TracesSettings.header",
     }
     assert [name for name, field in fields(json.loads(text)) if name in secret and "default" in field] == []
 

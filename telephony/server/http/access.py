@@ -40,7 +40,11 @@ class Access:
                     reason = "for the host %.80r, which is not this server's; is server.public_url right?"
                     return self._refusals.answer(connection, 421, reason, host)
         origin = connection.headers.get("origin")
-        if origin is not None and not (_is_one_of(origin, [*hosts, self._public.netloc]) or _is_own_form(connection)):
+        if (
+            origin is not None
+            and not _is_one_of(origin, [*hosts, self._public.netloc])
+            and not _is_own_form(connection)
+        ):
             if origin in self._origins and connection.url.path.startswith(PHONE):
                 return None
             return self._refusals.answer(connection, 403, "from a page of %.80r in a browser", origin)

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket
 
 from config.settings import Settings, is_loopback
 from telephony.server.control_token import ControlToken
+from telephony.server.errands import Errands
 from telephony.server.http.access import Access, from_here
 from telephony.server.sign_in.api_tokens import PREFIX
 from telephony.server.sign_in.person import Person, Role
@@ -46,9 +47,10 @@ class Gate:
         access: Access,
         token: ControlToken,
         tokens: TokenFile,
+        errands: Errands | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.sign_in = SignIn(settings.console, clock)
+        self.sign_in = SignIn(settings.console, errands, clock)
         self.refused = token.refused
         self._settings = settings
         self._access = access

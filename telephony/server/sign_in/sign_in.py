@@ -15,6 +15,7 @@ import msgspec
 
 from config.console import ConsoleSettings
 from config.password_hash import PasswordHash
+from telephony.server.errands import Errands
 from telephony.server.sign_in.person import Role
 from telephony.server.sign_in.sessions import Sessions
 from telephony.server.sign_in.throttle import Throttle
@@ -42,10 +43,13 @@ class Refused(msgspec.Struct, frozen=True):
 class SignIn:
     """Of one server. `link_token` is in the link."""
 
-    def __init__(self, settings: ConsoleSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: ConsoleSettings, errands: Errands | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.link_token = secrets.token_urlsafe(32)
         self.sessions = Sessions(idle_s=settings.idle_s, longest_s=settings.session_s)
         self._clock = clock
+        self._errands = errands or Errands()
         self._users: Mapping[str, tuple[PasswordHash, Role]] = {
             name: (PasswordHash.parse(user.password.get_secret_value()), Role[user.role.upper()])
             for name, user in settings.users.items()
@@ -84,7 +88,7 @@ class SignIn:
         self._waiting += 1
         try:
             async with self._slots:
-                fits = await asyncio.to_thread(hashed.fits, password)
+                fits = await self._errands.run(hashed.fits, password)
         finally:
             self._waiting -= 1
         if not fits or role is None:

@@ -18,7 +18,7 @@ from tests.telephony.console.served import Page, Served, csrf, served
 from tests.telephony.server.sign_in.users import PASSWORD
 
 # What others than people ask for, each with proof of its own.
-OTHERS = ("/twilio/", "/healthz", "/readyz", "/metrics", "/{path:path}")
+OTHERS = ("/twilio/", "/browser", "/healthz", "/readyz", "/metrics", "/{path:path}")
 PUBLIC = {
     "server__host": "0.0.0.0",
     "twilio__auth_token": "x" * 32,

@@ -181,6 +181,30 @@ async def test_agents_are_shown_as_loaded_and_their_files_checked_on_demand(cons
         shown = words((await browser.get("/console/agents")).text)
         assert "front_desk answers unless a trunk says otherwise" in shown
         assert "book_appointment" in shown
+        assert "calls now: 0" in shown
+        token = await csrf(browser)
+        assert (await browser.post("/console/agents/reload", data={"csrf": token})).status_code == 303
+        assert "unchanged front_desk" in words((await browser.get("/console/agents")).text)
+
+
+async def test_hooks_that_failed_are_shown_and_sent_again(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9/"
+    async with served(tmp_path, hooks__after_call=nowhere, hooks__secret=SECRET) as one, one.signed_in() as browser:
+        [number_] = await store(one.app, lately())
+        records = one.app.shared.calls
+        assert records
+        deliveries = await records.deliveries("", None, 10)
+        answer = await browser.get("/console/hooks")
+        assert answer.status_code == 200
+        assert f"/console/calls/{number_}" in answer.text or deliveries == []
+        token = await csrf(browser)
+        for given in ("x", "0" * 16):
+            sent = await browser.post("/console/hooks/resend", data={"csrf": token, "id": given})
+            assert sent.status_code == 404
+        assert (await browser.get("/console/hooks?status=nothing")).status_code == 400
+        shown = (await browser.get("/console")).text
+        assert 'href="/console/hooks"' in shown
+        assert nowhere not in (await browser.get("/console/settings")).text
 
 
 @pytest.mark.slow

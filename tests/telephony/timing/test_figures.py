@@ -2,7 +2,7 @@
 
 from config.streaming import TargetsSettings
 from telephony.lines.metrics import Metrics
-from telephony.timing.figures import MAX_CALLS, RECENT_S, Figures, Spread, Target
+from telephony.timing.figures import MAX_CALLS, MAX_KEPT, RECENT_S, Figures, Spread, Target
 
 
 class Clock:
@@ -59,3 +59,16 @@ def test_of_old_calls_nothing_is_kept() -> None:
         figures.open(f"CA{number}")
     assert len(figures.calls) == MAX_CALLS
     assert figures.calls[0].call == "CA5"
+
+
+def test_of_more_values_the_latest_are_kept() -> None:
+    figures, _, clock = make()
+    call = figures.open("CA1")
+    for number in range(MAX_KEPT + 10):
+        clock.now = number
+        figures.add(call, "perceived", number)
+    spread = figures.since_start()["perceived"]
+    assert (spread.count, spread.max) == (MAX_KEPT + 10, MAX_KEPT + 9)
+    assert spread.p50 == 10 + (MAX_KEPT - 1) / 2
+    assert figures.recent()["perceived"].count == RECENT_S + 1
+    assert len(call.values["perceived"]) == MAX_CALLS

@@ -37,7 +37,7 @@ class Entrance:
         self.bearer = f"Bearer {(folder / TOKEN_FILE).read_text().strip()}"
         self.now_s = 0.0
         self.tokens = TokenFile(folder)
-        self.gate = Gate(given, Access(given, refusals), token, self.tokens, lambda: self.now_s)
+        self.gate = Gate(given, Access(given, refusals), token, self.tokens, clock=lambda: self.now_s)
 
     def request(self, method: str = "GET", kind: str = "http", peer: str = "127.0.0.1", **headers: str) -> Any:
         named = {"host": "127.0.0.1:8080"} | {name.replace("_", "-"): value for name, value in headers.items()}

@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sign_in(clock: Clock) -> SignIn:
-    return SignIn(console_settings(), clock)
+    return SignIn(console_settings(), clock=clock)
 
 
 async def test_the_link_signs_in_as_often_as_it_is_opened(sign_in: SignIn, clock: Clock) -> None:
@@ -106,7 +106,7 @@ async def test_a_browser_that_is_known_is_not_locked_out_by_strangers(sign_in: S
         await sign_in.by_password("vera", "x", "192.0.2.4", first.device)
         clock.now_s += 1
     clock.now_s += 10
-    restarted = SignIn(console_settings(), clock)
+    restarted = SignIn(console_settings(), clock=clock)
     for number in range(100):
         await restarted.by_password("vera", "x", f"10.0.1.{number}")
     assert isinstance(await restarted.by_password("vera", PASSWORD, "192.0.2.5", first.device), SignedIn)
