@@ -115,7 +115,7 @@ class App:
         self._access = Access(settings, self.refusals)
         self._api_tokens = TokenFile(settings.server.data)
         self.errands = Errands()
-        self.gate = Gate(settings, self._access, self._token, self._api_tokens, self.errands)
+        self.gate = Gate(settings, self._access, self._token, self._api_tokens, errands=self.errands)
         self._control = Control(self.sip.outbound if self.sip else None, self.gate)
         self._api = CallsApi(self.gate)
         self._hooks_api = HooksApi(self.gate)

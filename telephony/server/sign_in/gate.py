@@ -47,6 +47,7 @@ class Gate:
         access: Access,
         token: ControlToken,
         tokens: TokenFile,
+        *,
         errands: Errands | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
