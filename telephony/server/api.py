@@ -83,7 +83,7 @@ class CallsApi:
     async def _export(self, request: Request) -> Response:
         if isinstance(refusal := self._gate.admit(request, EXPORT.role, EXPORT.scope), Response):
             return refusal
-        kind = request.query_params.get("format", "json")
+        kind = request.query_params.get("format") or "json"
         try:
             if kind not in FORMATS:
                 raise FilterError(f"format: {' or '.join(FORMATS)} is wanted")

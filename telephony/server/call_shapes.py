@@ -48,7 +48,7 @@ class CallsQuery(msgspec.Struct):
 class ExportQuery(CallsQuery):
     """The parameters of an export."""
 
-    format: Annotated[str, msgspec.Meta(pattern="^(csv|json)$", description="csv or json.")] = "json"
+    format: Annotated[str, msgspec.Meta(pattern="^(csv|json)?$", description="csv or json.")] = "json"
 
 
 class Deleted(msgspec.Struct):

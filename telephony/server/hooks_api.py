@@ -57,7 +57,7 @@ class Resent(msgspec.Struct):
 class DeliveriesQuery(msgspec.Struct):
     """The parameters of a list."""
 
-    status: Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(STATUSES)})$", description="Of deliveries.")] = ""
+    status: Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(STATUSES)})?$", description="Of deliveries.")] = ""
     before: Annotated[str, msgspec.Meta(description="The last answer's `next`.")] = ""
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE, description="Deliveries a page.")] = USUAL_PAGE
 

@@ -91,7 +91,7 @@ class StreamingApi:
     async def _metrics(self, request: Request) -> Response:
         if isinstance(refusal := self._gate.admit(request, METRICS.role, METRICS.scope), Response):
             return refusal
-        wanted = request.query_params.get("call")
+        wanted = request.query_params.get("call") or None
         status = self._now()
         status.calls = [call for call in self._figures.calls if wanted in (None, call.call)][-20:]
         return _json(status)

@@ -113,6 +113,7 @@ def _path(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _query(operation: Operation) -> list[dict[str, Any]]:
+    """Empty values count as absent."""
     if operation.query is None:
         return []
     _, components = msgspec.json.schema_components([operation.query])
@@ -120,7 +121,8 @@ def _query(operation: Operation) -> list[dict[str, Any]]:
     shown = []
     for name, schema in properties.items():
         plain = {key: value for key, value in schema.items() if key not in ("default", "description")}
-        shown.append({"name": name, "in": "query", "description": schema["description"], "schema": plain})
+        described = {"description": schema["description"], "allowEmptyValue": True}
+        shown.append({"name": name, "in": "query", **described, "schema": plain})
     return shown
 
 

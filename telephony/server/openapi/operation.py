@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Match, Route, WebSocketRoute
+from starlette.types import Scope
 
 from telephony.server.sign_in.person import Role
 from telephony.server.sign_in.scope import Needed
@@ -47,6 +48,12 @@ class ApiRoute(Route):
     def __init__(self, operation: Operation, endpoint: Callable[..., Any]) -> None:
         super().__init__(operation.path, endpoint, methods=[operation.method])
         self.operation = operation
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """See Route. A path without a parameter is this route's by any method, for which it answers 405: it is no value
+        of the parameter of a later one, such as `export` in /api/calls/{id}."""
+        match, child = super().matches(scope)
+        return (Match.FULL if match is Match.PARTIAL and not self.param_convertors else match), child
 
 
 class ApiSocket(WebSocketRoute):

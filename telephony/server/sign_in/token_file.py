@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from config.exceptions import SettingsError
+from telephony.server.errands import Errands
 from telephony.server.sign_in.api_tokens import FILE, ApiToken, find, read, replace
 
 USED_FILE = "api-tokens-used.json"  # by their hashes; only the server writes it, and only commands write FILE
@@ -26,9 +27,10 @@ logger = logging.getLogger("voxline.tokens")
 class TokenFile:
     """Of one server. A file that cannot be read is as good as none: no token is right then."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, errands: Errands | None = None, clock: Callable[[], float] = time.time) -> None:
         """`clock` gives Unix time in s."""
         self._folder = folder
+        self._errands = errands or Errands()
         self._clock = clock
         self._tokens: tuple[ApiToken, ...] = ()
         self._seen: tuple[int, int, int] | None = None  # by what a change of the file is noticed
@@ -49,7 +51,7 @@ class TokenFile:
 
     async def run(self) -> None:
         """Look after the files until cancelled."""
-        self._written = await asyncio.to_thread(read_used, self._folder)
+        self._written = await self._errands.run(read_used, self._folder)
         self._used = self._written | self._used
         while True:
             await self.look()
@@ -57,7 +59,7 @@ class TokenFile:
 
     async def look(self) -> None:
         """Once."""
-        tokens = await asyncio.to_thread(self._read)
+        tokens = await self._errands.run(self._read)
         if tokens is not None:
             self._tokens = tokens
             if known := {token.hash for token in tokens}:
@@ -65,7 +67,7 @@ class TokenFile:
             logger.info("API tokens read", extra={"tokens": len(tokens)})
         if self._used != self._written:
             self._written = dict(self._used)
-            await asyncio.to_thread(self._keep, self._written)
+            await self._errands.run(self._keep, self._written)
 
     def _read(self) -> tuple[ApiToken, ...] | None:
         """The tokens, if their file has changed."""

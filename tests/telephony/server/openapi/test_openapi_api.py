@@ -39,6 +39,17 @@ async def test_without_a_session_every_operation_is_refused(served: tuple[App, C
             assert answer.json() == {"error": "the token is missing or wrong"}
 
 
+async def test_a_path_without_a_parameter_answers_no_other_method(served: tuple[App, Client]) -> None:
+    _, client = served
+    paths = (await client.get("/api/openapi.json")).json()["paths"]
+    for path, methods in paths.items():
+        for method in {"get", "post", "put", "patch", "delete"} - methods.keys():
+            if "{" not in path:
+                answer = await client.request(method, path)
+                assert (answer.status_code, method, path) == (405, method, path)
+                assert set(answer.headers["allow"].lower().split(", ")) - {"head"} == methods.keys()
+
+
 @pytest.mark.parametrize("scope", list(Scope))
 async def test_an_api_token_opens_just_the_operations_of_its_scope(
     tmp_path: Path, served: tuple[App, Client], scope: Scope

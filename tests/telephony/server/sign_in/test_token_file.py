@@ -27,7 +27,7 @@ async def test_without_tokens_nothing_is_written(tmp_path: Path) -> None:
 
 
 async def test_changes_are_noticed(tmp_path: Path) -> None:
-    tokens = TokenFile(tmp_path, Clock())
+    tokens = TokenFile(tmp_path, clock=Clock())
     given = create(tmp_path, "crm", READ, None, 0)
     assert tokens.find(given) is None
     await tokens.look()
@@ -47,7 +47,7 @@ async def test_changes_are_noticed(tmp_path: Path) -> None:
 
 async def test_an_expired_token_is_none(tmp_path: Path) -> None:
     clock = Clock()
-    tokens = TokenFile(tmp_path, clock)
+    tokens = TokenFile(tmp_path, clock=clock)
     given = create(tmp_path, "crm", READ, 1, clock())
     await tokens.look()
     assert tokens.good(given)
@@ -58,7 +58,7 @@ async def test_an_expired_token_is_none(tmp_path: Path) -> None:
 
 async def test_last_uses_are_kept_to_the_hour_and_written_when_they_change(tmp_path: Path) -> None:
     clock = Clock()
-    tokens = TokenFile(tmp_path, clock)
+    tokens = TokenFile(tmp_path, clock=clock)
     given = create(tmp_path, "crm", READ, None, 0)
     await tokens.look()
     tokens.good(given)
