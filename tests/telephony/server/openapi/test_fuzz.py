@@ -8,17 +8,23 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from telephony.lines.outbound_call import TOKEN_FILE
+from telephony.live.acts import BODIES
 from telephony.records.call_records import FOLDER
 from telephony.records.database import Database
 from telephony.records.store import Store
 from telephony.server.process import ServerProcess
 from tests.telephony.lines.sip.phone import QUICK
 from tests.telephony.records.calls import call, said
+from tests.waiting import until_here
 
 FUZZ_S = int(os.environ.get("API_FUZZ_S", "60"))
 CHECKS = ",".join(
@@ -38,6 +44,10 @@ CHECKS = ",".join(
 LEFT_OUT = ["/api/live", "/test_streaming", "/api/calls/{id}/audio"]
 
 
+# On a live call. Those that end it would leave nothing to act on.
+ACTS = [f"post_api_calls_id_{act}" for act in BODIES if act not in ("hangup", "transfer")]
+
+
 async def fill(data: Path) -> None:
     """Calls on record, with deliveries, for lists, exports and deletion."""
     database = Database("", data / FOLDER)
@@ -47,18 +57,57 @@ async def fill(data: Path) -> None:
     await database.close()
 
 
+@contextmanager
+def serving(data: Path, **more: Any) -> Iterator[tuple[ServerProcess, dict[str, str]]]:
+    """A server, and the header of its token. It must outlive all requests without an error in its log."""
+    with ServerProcess(QUICK | {"server.data": str(data), "records.mode": "on"} | more) as server:
+        server.wait_for("ready", 60)
+        token = (data / TOKEN_FILE).read_text(encoding="ascii").strip()
+        yield server, {"Authorization": f"Bearer {token}"}
+        assert server.process.poll() is None
+        assert [line for line in server.log if line.get("level") == "ERROR"] == []
+
+
+def fuzz(server: ServerProcess, headers: dict[str, str], folder: Path, seconds: int, *options: str) -> None:
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/api/openapi.json"]
+    command += ["--header", f"Authorization: {headers['Authorization']}", "--checks", CHECKS]
+    command += ["--max-time", str(seconds), "--suppress-health-check", "all", "--request-timeout", "20", *options]
+    found = subprocess.run(command, check=False, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert found.returncode == 0, found.stdout.decode(errors="replace")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(FUZZ_S + 300)
 def test_made_up_requests_get_the_answers_of_the_document(tmp_path: Path) -> None:
     asyncio.run(fill(tmp_path))
-    with ServerProcess(QUICK | {"server.data": str(tmp_path), "records.mode": "on"}) as server:
-        server.wait_for("ready", 60)
-        token = (tmp_path / TOKEN_FILE).read_text(encoding="ascii").strip()
-        command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/api/openapi.json"]
-        command += ["--header", f"Authorization: Bearer {token}", "--checks", CHECKS, "--max-time", str(FUZZ_S)]
-        command += ["--suppress-health-check", "all", "--request-timeout", "20", "--no-color"]
-        command += [part for path in LEFT_OUT for part in ("--exclude-path", path)]
-        found = subprocess.run(command, check=False, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert found.returncode == 0, found.stdout.decode(errors="replace")
-        assert server.process.poll() is None
-        assert [line for line in server.log if line.get("level") == "ERROR"] == []
+    with serving(tmp_path) as (server, headers):
+        left_out = [part for path in LEFT_OUT for part in ("--exclude-path", path)]
+        fuzz(server, headers, tmp_path, FUZZ_S, *left_out)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(FUZZ_S + 300)
+def test_made_up_acts_on_a_live_call_do_too(tmp_path: Path) -> None:
+    """The caller says nothing, and the agent does not ask."""
+    script = tmp_path / "silent.yaml"
+    script.write_text(f"longest_call_s: {FUZZ_S + 200}\nsteps:\n  - silence: {1000 * min(FUZZ_S + 100, 600)}\n")
+    seconds = max(10, FUZZ_S // 4)
+    with serving(tmp_path / "data", **{"turn.reprompt_ms": 3_600_000}) as (server, headers):
+        command = [sys.executable, "-m", "telephony.cli", "call", server.url, "--script", str(script)]
+        caller = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+
+            def calls() -> Any:
+                answer = httpx.get(f"{server.url}/api/calls", params={"status": "active"}, headers=headers)
+                return [found for found in answer.json()["calls"] if found["answered"]]
+
+            [on] = until_here(calls)
+            (tmp_path / "schemathesis.toml").write_text(f'[parameters]\n"path.id" = "{on["id"]}"\n')
+            acts = [part for name in ACTS for part in ("--include-operation-id", name)]
+            fuzz(server, headers, tmp_path, seconds, *acts)
+            assert [found["id"] for found in calls()] == [on["id"]]
+            told = httpx.get(f"{server.url}/api/calls/{on['id']}", headers=headers).json()
+            assert {act["who"] for act in told["acts"]} == {"control token"}
+        finally:
+            caller.kill()
+            caller.wait()
