@@ -67,7 +67,7 @@ fuzz: .venv/fuzz ## bytes made up by atheris for every parser that strangers rea
 	$(BIN)/python -m tests.telephony.lines.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)
 
 fuzz-api: .venv/test ## requests made up by schemathesis for the whole API, for API_FUZZ_S seconds (300)
-	API_FUZZ_S=$(or $(API_FUZZ_S),300) $(BIN)/pytest -p no:xdist tests/telephony/server/openapi/test_fuzz.py
+	API_FUZZ_S=$(or $(API_FUZZ_S),300) $(BIN)/pytest -p no:xdist -o log_cli=true tests/telephony/server/openapi/test_fuzz.py
 
 schema: .venv/run ## write the JSON Schemas of the settings and of agents' files, for editors
 	$(BIN)/python -m config.schema
