@@ -10,7 +10,8 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,14 @@ async def measure(folder: Path, url: str, count: int, *, words: bool) -> dict[st
     for start in range(0, count, BATCH):
         await store.write([made(number, chosen, words=words) for number in range(start, min(count, start + BATCH))])
     stored_s = time.perf_counter() - began
-    queries = {name: await asked(store, query) for name, query in queries_of(count).items()}
+    queries = {
+        name: await timed(partial(store.find, parse({"limit": "200", **query})))
+        for name, query in queries_of(count).items()
+    }
+    day_ms, end_ms = 86_400_000, MORNING_MS + count * GAP_MS
+    queries["the overview's day"] = await timed(partial(store.summary, end_ms - day_ms, end_ms))
+    queries["the overview's problems"] = await timed(partial(store.problems, end_ms - day_ms, 20))
+    queries["all calls summed up"] = await timed(partial(store.summary, MORNING_MS, end_ms))
     path = folder / FILE
     megabytes = round(path.stat().st_size / 1e6, 1) if path.exists() else None
     began = time.perf_counter()
@@ -135,12 +143,13 @@ def queries_of(count: int) -> dict[str, dict[str, str]]:
     }
 
 
-async def asked(store: Store, query: dict[str, str]) -> dict[str, float]:
-    """The rows of a page, and how long it took, in ms."""
+async def timed(ask: Callable[[], Awaitable[Any]]) -> dict[str, float]:
+    """The rows of an answer, and how long it took, in ms."""
     took_ms, rows = [], 0
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        rows = len(await store.find(parse({"limit": "200", **query})))
+        answer = await ask()
+        rows = len(answer) if isinstance(answer, list) else 1
         took_ms.append(1000 * (time.perf_counter() - began))
     return {"rows": rows, "median_ms": round(sorted(took_ms)[ROUNDS // 2], 1), "max_ms": round(max(took_ms), 1)}
 

@@ -60,7 +60,8 @@ class LiveCalls:
         """It is over."""
         if self._calls.pop(call.id, None):
             call.close()
-            self._gone.append((time.monotonic(), call.id))
+            if self._lists:
+                self._gone.append((time.monotonic(), call.id))
 
     def find(self, name: str) -> Acts | None:
         """The call with this id, or with this id in the log."""
@@ -121,6 +122,7 @@ class LiveCalls:
             self._looking.cancel()
             self._looking = None
             self._seen.clear()
+            self._gone.clear()
 
     async def _news(self) -> bool:
         """Wait for a change; False if there is none for a while."""

@@ -50,6 +50,7 @@ class SimulatedBrowserCall(PhoneCall):
             return
         self._socket = self._new_socket()
         await self._socket.open(self._headers(), OPEN_TIMEOUT_S)
+        self._stream.resuming = True
         resume = messages.text("resume", call=self._stream.call, key=self._stream.key)
         self._socket.send([resume.encode(), *(answer.encode() for answer in self._stream.answers)])
 

@@ -46,6 +46,7 @@ class BrowserTalk(Talk):
         self.call = ""
         self.key = ""
         self.epoch = 0
+        self.resuming = False  # on another socket: what comes is told anew
         self.played: list[tuple[int, bytes]] = []  # position, PCM16; where audio is kept
         self.said: list[dict[str, object]] = []  # everything that was shown
         self.answers: list[str] = []  # to the last `clear`s, to be sent again on another socket
@@ -156,7 +157,9 @@ class BrowserTalk(Talk):
             self._keep(fade)
             self._schedule(fade, now)
         self.epoch = epoch
-        self.runner.cleared(now)
-        self.clears.append(Cleared(at=now, audio_at=self.frames_sent * FRAME_MS * SAMPLES_PER_MS, dropped=dropped))
+        if not self.resuming:  # then the same utterance goes on
+            self.runner.cleared(now)
+            self.clears.append(Cleared(at=now, audio_at=self.frames_sent * FRAME_MS * SAMPLES_PER_MS, dropped=dropped))
+        self.resuming = False
         self.answers = [*self.answers[-7:], messages.text("stopped", epoch=epoch, heard=self._heard, fade=count)]
         return self.answers[-1]

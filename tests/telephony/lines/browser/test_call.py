@@ -27,6 +27,7 @@ from telephony.simulator.report import Outcome
 from telephony.simulator.script import Script
 from telephony.simulator.ticker import Ticker
 from telephony.tapes.replay import replay_all
+from tests import thread_time
 from tests.simulated import quick
 from tests.telephony.lines.browser.client import Page
 from tests.waiting import running, until
@@ -241,11 +242,16 @@ async def test_a_booking_with_a_barge_in_and_a_goodbye(serve: Callable[..., Any]
 
 
 @pytest.mark.slow
-async def test_a_simulated_page_comes_back(tmp_path: Any, made: list[bytes]) -> None:
-    script = Script(name="dropped", timeout_ms=20_000, steps=["wait", "hang_up"])
+def test_a_simulated_page_comes_back(tmp_path: Any, made: list[bytes]) -> None:
+    thread_time.run(_a_simulated_page_comes_back(tmp_path, made))
+
+
+async def _a_simulated_page_comes_back(tmp_path: Any, made: list[bytes]) -> None:
+    patient = {"wait": {"quiet_ms": 2000}}  # for longer than the socket is away
+    script = Script.model_validate({"name": "dropped", "timeout_ms": 20_000, "steps": [patient, "hang_up"]})
     async with here(tmp_path, **{"tape.mode": "full"}) as (app, url):
-        carrier = BrowserCarrier(url, Identity())
-        call = carrier.call(Caller(script, [None, None], line_noise(-60), Ticker(), keep_audio=True))
+        carrier, ticker = BrowserCarrier(url, Identity()), Ticker(asyncio.get_running_loop().time)
+        call = carrier.call(Caller(script, [None, None], line_noise(-60), ticker, keep_audio=True))
         running_call = asyncio.create_task(call.run())
         await until(lambda: isinstance(call.talk, BrowserTalk) and call.talk.heard.heard > 8000)
         await call.drop(0.5)
