@@ -35,9 +35,16 @@ RECORDING = Operation(
     *_READ,
     media=(MEDIA_TYPES[".ogg"], MEDIA_TYPES[".wav"]),
     errors=_ERRORS,
+    ranges=True,
 )
 TAPE = Operation(
-    "GET", "/api/calls/{id}/tape", "A call's finished tape", *_READ, media=(MEDIA_TYPES[".gz"],), errors=_ERRORS
+    "GET",
+    "/api/calls/{id}/tape",
+    "A call's finished tape",
+    *_READ,
+    media=(MEDIA_TYPES[".gz"],),
+    errors=_ERRORS,
+    ranges=True,
 )
 Find = Callable[[Path, str], Path | None]
 

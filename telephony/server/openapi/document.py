@@ -128,8 +128,12 @@ def _query(operation: Operation) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation, known: dict[Any, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {str(operation.status): _success(operation, known)}
+    if operation.ranges:
+        found["206"] = {**found["200"], "description": "The part that is asked for."}
+        found["416"] = {"description": "There is no such part.", "content": TEXT}
     for status in sorted({401, 403, 421, *operation.errors}):
-        content = {JSON: {"schema": known[Problem]}} | (TEXT if status == 403 else {})
+        plain = status == 403 or (status == 400 and operation.ranges)
+        content = {JSON: {"schema": known[Problem]}} | (TEXT if plain else {})
         content = TEXT if status == 421 else content
         found[str(status)] = {"description": SAID.get(status, HTTPStatus(status).phrase), "content": content}
     return found

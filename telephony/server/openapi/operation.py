@@ -30,6 +30,7 @@ class Operation(msgspec.Struct, frozen=True):
     has_usual: bool = False  # an empty body stands for the usual values
     query: type[msgspec.Struct] | None = None
     errors: tuple[int, ...] = ()  # beside 401, 403 and 421, which every operation may answer
+    ranges: bool = False  # a part of the answer may be asked for (RFC 9110, section 14)
     follow: bool = False  # the answer says where to follow what was begun
     id: str = CALL  # what the path's parameter is
 

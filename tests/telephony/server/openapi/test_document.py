@@ -80,6 +80,12 @@ def test_a_socket_says_so(app: App) -> None:
     assert sum("x-websocket" in operation for operation in shown) == sockets == 1
 
 
+def test_parts_of_files_may_be_asked_for(app: App) -> None:
+    shown = described(app)["paths"]
+    for path in ("/api/calls/{id}/recording", "/api/calls/{id}/tape"):
+        assert {"200", "206", "416"} <= shown[path]["get"]["responses"].keys()
+
+
 def test_queries_are_those_that_are_understood() -> None:
     assert set(call_shapes.CallsQuery.__struct_fields__) == set(KEYS)
     assert set(call_shapes.ExportQuery.__struct_fields__) == {*KEYS, "format"}
