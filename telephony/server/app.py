@@ -165,11 +165,12 @@ class App:
         self.asgi.router.routes[-1:-1] = routes  # the last one refuses all other sockets
 
     def _phone(self) -> list[BaseRoute]:
-        """What a phone in a web page needs."""
+        """What a phone in a web page needs; where there is none, the page says why."""
+        page = Softphone(self._settings, self.gate).routes()
         if self._browser is None:
-            return []
+            return [*page]
         tokens = BrowserTokens(self._settings, self.agents, self._browser.grants, self.gate)
-        return [*self._browser.routes(), *tokens.routes(), *Softphone(self._settings.browser.origins).routes()]
+        return [*self._browser.routes(), *tokens.routes(), *page]
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

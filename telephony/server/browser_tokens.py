@@ -1,7 +1,8 @@
 """Tokens for phones in web pages: POST /browser/token.
 
 A page's own server asks for one with an API token or the control token. voxline's own page may ask by itself as long as
-only this machine can reach the server: pages from elsewhere are refused before (http/access.py).
+only this machine can reach the server, and elsewhere for operators who are signed in (sign_in/gate.py). Pages from
+elsewhere are refused before (http/access.py).
 """
 
 import time
@@ -70,15 +71,16 @@ class BrowserTokens:
         """Where it is."""
         return [ISSUE.route(self._issue)]
 
-    def _may_call(self, request: Request) -> bool:
-        """Whether the request comes from voxline's own page, in the browser of somebody who may call. Who signs in
-        elsewhere than on this machine is to be asked for here."""
+    def _refusal(self, request: Request) -> Response | None:
+        """The answer to whoever may not call. On this machine alone voxline's own page may, whoever sits there."""
         own = request.headers.get("origin") == f"http://{request.headers.get('host', '')}"
-        return not self._settings.secured and own and from_here(request)
+        if not self._settings.secured and own and from_here(request):
+            return None
+        person = self._gate.admit(request, ISSUE.role, ISSUE.scope)
+        return person if isinstance(person, Response) else None
 
     async def _issue(self, request: Request) -> Response:
-        refusal = None if self._may_call(request) else self._gate.admit(request, ISSUE.role, ISSUE.scope)
-        if isinstance(refusal, Response):
+        if refusal := self._refusal(request):
             return refusal
         refused = self._gate.refused
         body = await read_body(request, MAX_BYTES)

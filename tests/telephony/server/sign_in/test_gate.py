@@ -30,7 +30,7 @@ class Entrance:
     """A gate and what stands before it."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        given = load_settings(None, {"console.users": USERS, "server.data": str(folder), **settings})
+        self.settings = given = load_settings(None, {"console.users": USERS, "server.data": str(folder), **settings})
         refusals = Refusals(Metrics())
         token = ControlToken(refusals)
         token.publish(folder)
@@ -52,8 +52,8 @@ class Entrance:
     def cookie(self, role: Role = Role.ADMIN, name: str = "voxline-8080") -> str:
         return f"{name}={self.gate.sign_in.sessions.begin('somebody', role, self.now_s)}"
 
-    def csrf(self, cookie: str) -> str:
-        person = self.gate.person(self.request(cookie=cookie))
+    def csrf(self, cookie: str, **headers: str) -> str:
+        person = self.gate.person(self.request(cookie=cookie, **headers))
         assert person
         return person.csrf
 
