@@ -17,7 +17,7 @@ MODELS := $(addprefix tests/agent/engine/,kokoro process realtime voxtral test_f
 # Found by their mark: collecting all others takes longer than running these.
 ALONE = $(filter-out $(wildcard $(MODELS)),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests))
 
-.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz schema lock clean
+.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz fuzz-api schema lock clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench-memory: .venv/test ## what a server keeps of calls that are over, in 20,00
 
 fuzz: .venv/fuzz ## bytes made up by atheris for every parser that strangers reach, for FUZZ_S seconds (20)
 	$(BIN)/python -m tests.telephony.lines.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)
+
+fuzz-api: .venv/test ## requests made up by schemathesis for the whole API, for API_FUZZ_S seconds (300)
+	API_FUZZ_S=$(or $(API_FUZZ_S),300) $(BIN)/pytest -p no:xdist -o log_cli=true tests/telephony/server/openapi/test_fuzz.py
 
 schema: .venv/run ## write the JSON Schemas of the settings and of agents' files, for editors
 	$(BIN)/python -m config.schema

@@ -246,8 +246,9 @@ class Settings(BaseSettings):
 
     @property
     def calls_from_pages(self) -> bool:
-        """Whether web pages may call: our own as long as only this machine can, otherwise those of browser.origins."""
-        return self.browser.enabled and (not self.secured or bool(self.browser.origins))
+        """Whether web pages may call: our own on this machine and for people who sign in, and those of browser.origins."""
+        people = self.console.enabled and self.console.tls_proxy
+        return self.browser.enabled and (not self.secured or people or bool(self.browser.origins))
 
     @model_validator(mode="after")
     def _closed_by_default(self) -> Self:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from config.exceptions import VoxlineError
 from telephony.cli import (
+    api_token,
     call,
     calls,
     check,
@@ -44,6 +45,7 @@ COMMANDS = (
     replay,
     sweep,
     report,
+    api_token,
     import_config,
     console_password,
 )

@@ -17,7 +17,8 @@ def welcome(settings: Settings, urls: Iterable[str], sip_ports: Mapping[str, int
         lines.append(f"  console   {settings.server.public_url or 'https://YOUR-PROXY'}/console")
     lines.append(f"  try it    voxline call {url}")
     if settings.calls_from_pages:
-        lines.append(f"  phone     {url}/browser/ in a browser")
+        where = settings.server.public_url.rstrip("/") if settings.secured else url
+        lines.append(f"  phone     {where}/browser/ in a browser")
     if settings.secured:
         lines.append(f"  Twilio    {settings.server.public_url}/twilio/voice (webhook, HTTP POST)")
     for transport, port in sip_ports.items():

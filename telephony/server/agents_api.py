@@ -8,13 +8,44 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from telephony.records.text import json_text
 from telephony.server.agents import Agents
-from telephony.server.reload import Reload
+from telephony.server.openapi.operation import Operation
+from telephony.server.reload import Outcome, Reload
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Role
+from telephony.server.sign_in.scope import Scope
+
+
+class LoadedAgent(msgspec.Struct, frozen=True):
+    """An agent as it is loaded; twice in a list where calls keep an earlier state of it."""
+
+    name: str
+    file: str
+    read_ms: int  # Unix time
+    sha256: str
+    calls: int  # that it has now
+
+
+class LoadedAgents(msgspec.Struct, frozen=True):
+    """The agents, and what came of the last reading."""
+
+    agents: list[LoadedAgent]
+    last_reload: Outcome | None
+
+
+LIST = Operation("GET", "/api/agents", "The agents as they are loaded", Role.VIEWER, Scope.AGENTS_RELOAD, LoadedAgents)
+READ = Operation(
+    "POST",
+    "/api/agents/reload",
+    "Have the agents' files read anew",
+    Role.ADMIN,
+    Scope.AGENTS_RELOAD,
+    Outcome,
+    errors=(503,),
+)
 
 
 class AgentsApi:
@@ -25,31 +56,25 @@ class AgentsApi:
         self._agents = agents
         self._gate = gate
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """Where they are."""
         return [
-            Route("/api/agents", self._list, methods=["GET"]),
-            Route("/api/agents/reload", self._read, methods=["POST"]),
+            LIST.route(self._list),
+            READ.route(self._read),
         ]
 
     async def _list(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
+        if isinstance(refusal := self._gate.admit(request, LIST.role, LIST.scope), Response):
             return refusal
         agents = [
-            {
-                "name": edition.name,
-                "file": edition.file,
-                "read_ms": edition.read_ms,
-                "sha256": edition.sha256,
-                "calls": self._agents.calls(edition),
-            }
+            LoadedAgent(edition.name, edition.file, edition.read_ms, edition.sha256, self._agents.calls(edition))
             for edition in self._agents.editions
         ]
         last = self.reload.last if self.reload else None
-        return _json({"agents": agents, "last_reload": last})
+        return _json(LoadedAgents(agents, last))
 
     async def _read(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.ADMIN), Response):
+        if isinstance(refusal := self._gate.admit(request, READ.role, READ.scope), Response):
             return refusal
         if self.reload is None:
             return self._gate.refused(request, 503, "the server is not ready")

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from telephony.records import call_id
 from telephony.records.call_filter import CallFilter, FilterError, parse
@@ -17,11 +17,39 @@ from telephony.records.database import StoreError
 from telephony.records.eraser import EraseError
 from telephony.records.export import FORMATS, export, shown
 from telephony.records.text import clean, json_text
+from telephony.server.call_shapes import Call, CallList, CallsPage, CallsQuery, Deleted, ExportQuery
+from telephony.server.openapi.operation import Operation
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Role
+from telephony.server.sign_in.scope import Scope
 
 MAX_ID = 128  # characters of a call's id in the log
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+
+_READ = (Role.VIEWER, Scope.CALLS_READ)
+LIST = Operation(
+    "GET", "/api/calls", "Search the calls on record", *_READ, CallsPage, query=CallsQuery, errors=(400, 409, 503)
+)
+EXPORT = Operation(
+    "GET",
+    "/api/calls/export",
+    "All calls that meet a filter, as a file",
+    *_READ,
+    CallList,
+    media=(MEDIA_TYPES["json"], MEDIA_TYPES["csv"]),
+    query=ExportQuery,
+    errors=(400, 409, 503),
+)
+SHOW = Operation("GET", "/api/calls/{id}", "One call with everything", *_READ, Call, errors=(400, 404, 409, 503))
+DELETE = Operation(
+    "DELETE",
+    "/api/calls/{id}",
+    "Delete a call, its tape, recording and words",
+    Role.ADMIN,
+    Scope.CALLS_DELETE,
+    Deleted,
+    errors=(400, 404, 409, 503),
+)
 
 
 class CallsApi:
@@ -31,17 +59,17 @@ class CallsApi:
         self.calls: CallRecords | None = None  # once the server is up; None: records.mode is off
         self._gate = gate
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """Where they are."""
         return [
-            Route("/api/calls", self._list, methods=["GET"]),
-            Route("/api/calls/export", self._export, methods=["GET"]),
-            Route("/api/calls/{id}", self._show, methods=["GET"]),
-            Route("/api/calls/{id}", self._delete, methods=["DELETE"]),
+            LIST.route(self._list),
+            EXPORT.route(self._export),
+            SHOW.route(self._show),
+            DELETE.route(self._delete),
         ]
 
     async def _list(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
+        if isinstance(refusal := self._gate.admit(request, LIST.role, LIST.scope), Response):
             return refusal
         try:
             wanted = self._filter(request)
@@ -53,9 +81,9 @@ class CallsApi:
         return _json({"calls": [shown(row) for row in page], "next": after})
 
     async def _export(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
+        if isinstance(refusal := self._gate.admit(request, EXPORT.role, EXPORT.scope), Response):
             return refusal
-        kind = request.query_params.get("format", "json")
+        kind = request.query_params.get("format") or "json"
         try:
             if kind not in FORMATS:
                 raise FilterError(f"format: {' or '.join(FORMATS)} is wanted")
@@ -67,7 +95,7 @@ class CallsApi:
         return StreamingResponse(_joined(first, text), headers=headers, media_type=MEDIA_TYPES[kind])
 
     async def _show(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
+        if isinstance(refusal := self._gate.admit(request, SHOW.role, SHOW.scope), Response):
             return refusal
         try:
             rows = await self.known().get(name_of(request))
@@ -78,7 +106,7 @@ class CallsApi:
         return _json(shown(rows[0]))
 
     async def _delete(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.ADMIN), Response):
+        if isinstance(refusal := self._gate.admit(request, DELETE.role, DELETE.scope), Response):
             return refusal
         try:
             count = await self.known().delete(name_of(request))

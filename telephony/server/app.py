@@ -46,9 +46,11 @@ from telephony.server.health import Health
 from telephony.server.hooks_api import HooksApi
 from telephony.server.http.access import Access, guard
 from telephony.server.live_api import LiveApi
+from telephony.server.openapi.openapi_api import OpenApi
 from telephony.server.reload import Reload
 from telephony.server.runtime_settings import RuntimeSettings
 from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.token_file import TokenFile
 from telephony.server.softphone.page import Softphone
 from telephony.server.streaming_api import StreamingApi
 from telephony.server.ticker import Ticker
@@ -110,10 +112,11 @@ class App:
         if settings.calls_from_pages:
             self._browser = BrowserService(settings, self.calls, admission=self.admission, refusals=self.refusals)
         self._token = ControlToken(self.refusals)
-        self._control = Control(self.sip.outbound if self.sip else None, self._token)
         self._access = Access(settings, self.refusals)
         self.errands = Errands()
-        self.gate = Gate(settings, self._access, self._token, self.errands)
+        self._api_tokens = TokenFile(settings.server.data, self.errands)
+        self.gate = Gate(settings, self._access, self._token, self._api_tokens, errands=self.errands)
+        self._control = Control(self.sip.outbound if self.sip else None, self.gate)
         self._api = CallsApi(self.gate)
         self._hooks_api = HooksApi(self.gate)
         self._agents_api = AgentsApi(self.agents, self.gate)
@@ -129,15 +132,18 @@ class App:
             descriptors=self.descriptors,
             metrics=self.metrics,
             access=self._access,
+            gate=self.gate,
             refusals=self.refusals,
         )
+        openapi = OpenApi(self.gate)
         asgi = Starlette(
             routes=[
+                *openapi.routes(),
                 *twilio.routes(),
                 *self._control.routes(),
                 *self._live.routes(),
                 *self._streaming.routes(),
-                *TrialCalls(self._settings, self._token).routes(),
+                *TrialCalls(self._settings, self.gate).routes(),
                 *self._api.routes(),
                 *FilesApi(self.gate, self._api, self.errands, self._settings.server.data).routes(),
                 *self._agents_api.routes(),
@@ -150,6 +156,7 @@ class App:
             exception_handlers={HTTPException: self._no_route, ClientDisconnect: self._gone},
             lifespan=self._lifespan,
         )
+        openapi.describe(asgi.routes, VERSION)
         asgi.router.redirect_slashes = False  # behind a proxy they would lead to the wrong place, silently
         return asgi
 
@@ -158,11 +165,12 @@ class App:
         self.asgi.router.routes[-1:-1] = routes  # the last one refuses all other sockets
 
     def _phone(self) -> list[BaseRoute]:
-        """What a phone in a web page needs."""
+        """What a phone in a web page needs; where there is none, the page says why."""
+        page = Softphone(self._settings, self.gate).routes()
         if self._browser is None:
-            return []
-        tokens = BrowserTokens(self._settings, self.agents, self._browser.grants, self._token)
-        return [*self._browser.routes(), *tokens.routes(), *Softphone(self._settings.browser.origins).routes()]
+            return [*page]
+        tokens = BrowserTokens(self._settings, self.agents, self._browser.grants, self.gate)
+        return [*self._browser.routes(), *tokens.routes(), *page]
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -184,6 +192,7 @@ class App:
         ticker = Ticker(self._tick, self._watch, self.metrics.tick_late.observe)
         task = asyncio.create_task(ticker.run(), name="ticker")
         task.add_done_callback(lambda _: setattr(self.calls, "is_ready", False))  # no call goes on without it
+        watching = asyncio.create_task(self._api_tokens.run(), name="API tokens")
         self.calls.is_ready = True
         self._agents_api.reload = self.reading
         self._token.publish(self._settings.server.data)
@@ -195,9 +204,10 @@ class App:
         finally:
             self.calls.is_ready = False
             await self._ended("reading agents anew", self.reading.close())
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for background in (task, watching):
+                background.cancel()
+                with suppress(asyncio.CancelledError):
+                    await background
             await self._close()
 
     def _open_recordings(self) -> None:

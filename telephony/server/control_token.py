@@ -21,7 +21,9 @@ from telephony.lines.refusals import MAX_PATH, Refusals
 logger = logging.getLogger("voxline.control")
 
 
-class _Error(msgspec.Struct):
+class Problem(msgspec.Struct):
+    """Why a request is refused."""
+
     error: str
 
 
@@ -51,12 +53,8 @@ class ControlToken:
         given = request.headers.get("authorization", "").encode("latin-1")
         return hmac.compare_digest(given, f"Bearer {self._token}".encode())
 
-    def stranger(self, request: HTTPConnection) -> Response | None:
-        """The refusal of a request without the token."""
-        return None if self.fits(request) else self.refused(request, 401, "the token is missing or wrong")
-
     def refused(self, request: HTTPConnection, status: int, reason: str, *details: object) -> Response:
         """The answer to a request that is refused; `details` fill in the reason, see Refusals.tell."""
         text = self._refusals.tell(status, reason, *details, path=request.url.path[:MAX_PATH])
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-        return Response(msgspec.json.encode(_Error(text)), status, headers, media_type="application/json")
+        return Response(msgspec.json.encode(Problem(text)), status, headers, media_type="application/json")

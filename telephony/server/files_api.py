@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from telephony.recordings.removal import find_recording
 from telephony.records.call_filter import FilterError
@@ -14,8 +14,10 @@ from telephony.records.database import StoreError
 from telephony.records.eraser import EraseError
 from telephony.server.api import CallsApi, name_of
 from telephony.server.errands import Errands
+from telephony.server.openapi.operation import Operation
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Role
+from telephony.server.sign_in.scope import Scope
 from telephony.tapes.removal import find_tape
 
 MEDIA_TYPES = {".ogg": "audio/ogg", ".wav": "audio/wav", ".gz": "application/gzip"}
@@ -24,6 +26,26 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
+_READ = (Role.VIEWER, Scope.CALLS_READ)
+_ERRORS = (400, 404, 409, 503)
+RECORDING = Operation(
+    "GET",
+    "/api/calls/{id}/recording",
+    "A call's finished recording",
+    *_READ,
+    media=(MEDIA_TYPES[".ogg"], MEDIA_TYPES[".wav"]),
+    errors=_ERRORS,
+    ranges=True,
+)
+TAPE = Operation(
+    "GET",
+    "/api/calls/{id}/tape",
+    "A call's finished tape",
+    *_READ,
+    media=(MEDIA_TYPES[".gz"],),
+    errors=_ERRORS,
+    ranges=True,
+)
 Find = Callable[[Path, str], Path | None]
 
 
@@ -37,21 +59,21 @@ class FilesApi:
         self._errands = errands
         self._data = data
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """Where they are."""
         return [
-            Route("/api/calls/{id}/recording", self._recording, methods=["GET"]),
-            Route("/api/calls/{id}/tape", self._tape, methods=["GET"]),
+            RECORDING.route(self._recording),
+            TAPE.route(self._tape),
         ]
 
     async def _recording(self, request: Request) -> Response:
-        return await self._file(request, "recording", "recordings", find_recording)
+        return await self._file(request, RECORDING, "recording", "recordings", find_recording)
 
     async def _tape(self, request: Request) -> Response:
-        return await self._file(request, "tape", "tapes", find_tape)
+        return await self._file(request, TAPE, "tape", "tapes", find_tape)
 
-    async def _file(self, request: Request, field: str, folder: str, find: Find) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
+    async def _file(self, request: Request, what: Operation, field: str, folder: str, find: Find) -> Response:
+        if isinstance(refusal := self._gate.admit(request, what.role, what.scope), Response):
             return refusal
         try:
             rows = await self._api.known().get(name_of(request))

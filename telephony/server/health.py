@@ -10,6 +10,8 @@ from telephony.lines.metrics import Metrics
 from telephony.lines.refusals import Refusals
 from telephony.lines.registry import Registry
 from telephony.server.http.access import Access
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.scope import Scope
 
 
 class Health:
@@ -23,6 +25,7 @@ class Health:
         descriptors: Descriptors,
         metrics: Metrics,
         access: Access,
+        gate: Gate,
         refusals: Refusals,
     ) -> None:
         self._calls = calls
@@ -30,6 +33,7 @@ class Health:
         self._descriptors = descriptors
         self._metrics = metrics
         self._access = access
+        self._gate = gate
         self._refusals = refusals
 
     def routes(self) -> list[Route]:
@@ -53,7 +57,7 @@ class Health:
         return JSONResponse(body, 200 if ready else 503)
 
     async def _exposition(self, request: Request) -> Response:
-        if not self._access.may_observe(request):
+        if not (self._access.may_observe(request) or self._gate.opens(request, Scope.METRICS_READ)):
             reason = "/metrics is for programs that send server.metrics_token, or without one for those on this machine"
             refusal = self._refusals.answer(request, 401, reason)
             refusal.headers["WWW-Authenticate"] = "Bearer"

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 import msgspec
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute
 from starlette.types import Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -18,10 +18,49 @@ from telephony.lines.request_body import read_body
 from telephony.live.acts import BODIES, ActError, Acts
 from telephony.live.live_calls import LiveCalls
 from telephony.server.live_audio import LiveAudio
+from telephony.server.openapi.operation import Operation
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Role
+from telephony.server.sign_in.scope import Scope
 
 MAX_BYTES = 16_384  # of a request
+
+
+class Done(msgspec.Struct):
+    """The act is carried out."""
+
+    done: bool = True
+
+
+_EVENTS = ("text/event-stream",)
+_READ = (Role.VIEWER, Scope.CALLS_READ)
+_ACT = (Role.OPERATOR, Scope.CALLS_ACT)
+LIST = Operation(
+    "GET", "/api/live", "Follow all live calls, by server-sent events", *_READ, media=_EVENTS, errors=(503,)
+)
+ONE = Operation(
+    "GET", "/api/live/{id}", "Follow one live call, by server-sent events", *_READ, media=_EVENTS, errors=(404, 503)
+)
+ACTS = {
+    act: Operation(
+        "POST",
+        f"/api/calls/{{id}}/{act}",
+        (kind.__doc__ or "").rstrip("."),
+        *_ACT,
+        Done,
+        body=kind,
+        errors=(400, 404, 409, 413, 422),
+    )
+    for act, kind in BODIES.items()
+}
+AUDIO = Operation(
+    "WEBSOCKET",
+    "/api/calls/{id}/audio",
+    "Listen in to a live call and, after taking over, speak",
+    *_ACT,
+    status=101,
+    errors=(404, 409, 503),
+)
 
 
 class LiveApi:
@@ -34,15 +73,17 @@ class LiveApi:
     def routes(self) -> list[BaseRoute]:
         """Where they are."""
         return [
-            Route("/api/live", self._list, methods=["GET"]),
-            Route("/api/live/{id}", self._one, methods=["GET"]),
-            *(Route(f"/api/calls/{{id}}/{act}", self._act, methods=["POST"], name=act) for act in BODIES),
-            WebSocketRoute("/api/calls/{id}/audio", self._audio),
+            LIST.route(self._list),
+            ONE.route(self._one),
+            *(act.route(self._act) for act in ACTS.values()),
+            AUDIO.socket(self._audio),
         ]
 
-    def _entered(self, connection: HTTPConnection, role: Role, *, looks: bool = True) -> tuple[str, Acts] | Response:
+    def _entered(
+        self, connection: HTTPConnection, what: Operation, *, looks: bool = True
+    ) -> tuple[str, Acts] | Response:
         """Who asks, and for which live call, or the refusal. `looks`: they stay, as long as there is room."""
-        person = self._gate.admit(connection, role)
+        person = self._gate.admit(connection, what.role, what.scope)
         if isinstance(person, Response):
             return person
         acts = self._calls.find(connection.path_params["id"])
@@ -53,7 +94,7 @@ class LiveApi:
         return person.name, acts
 
     async def _list(self, request: Request) -> Response:
-        person = self._gate.admit(request, Role.VIEWER)
+        person = self._gate.admit(request, LIST.role, LIST.scope)
         if isinstance(person, Response):
             return person
         if self._calls.full:
@@ -61,7 +102,7 @@ class LiveApi:
         return EventStream(self._while_signed_in(request, self._calls.list()))
 
     async def _one(self, request: Request) -> Response:
-        entered = self._entered(request, Role.VIEWER)
+        entered = self._entered(request, ONE)
         if isinstance(entered, Response):
             return entered
         return EventStream(self._while_signed_in(request, self._calls.one(entered[1].call)))
@@ -77,22 +118,22 @@ class LiveApi:
                 yield item
 
     async def _act(self, request: Request) -> Response:
-        entered = self._entered(request, Role.OPERATOR, looks=False)
+        name = request.url.path.rpartition("/")[2]
+        entered = self._entered(request, ACTS[name], looks=False)
         if isinstance(entered, Response):
             return entered
         body = await read_body(request, MAX_BYTES)
         if body is None:
             return self._gate.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
         who, acts = entered
-        kind = BODIES[request.url.path.rpartition("/")[2]]
         try:
-            acts.act(who, msgspec.json.decode(body, type=kind))
+            acts.act(who, msgspec.json.decode(body, type=BODIES[name]))
         except (msgspec.DecodeError, UnicodeDecodeError, ActError) as error:
             return self._gate.refused(request, _status(error), "%s", error)
-        return Response(b'{"done":true}', media_type="application/json")
+        return Response(msgspec.json.encode(Done()), media_type="application/json")
 
     async def _audio(self, websocket: WebSocket) -> None:
-        entered = self._entered(websocket, Role.OPERATOR)
+        entered = self._entered(websocket, AUDIO)
         if not isinstance(entered, Response) and not entered[1].call.begun:
             entered = self._gate.refused(websocket, 409, "the call has not been answered yet")
         if isinstance(entered, Response):

@@ -4,19 +4,21 @@
 Who may is decided by the gate (sign_in/gate.py). Errors are JSON: {"error": "..."}.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.lines.request_body import read_body
+from telephony.server.openapi.operation import Operation
 from telephony.server.runtime_settings import RuntimeSettings
 from telephony.server.sign_in.gate import Gate
 from telephony.server.sign_in.person import Role
+from telephony.server.sign_in.scope import Scope
 from telephony.timing.figures import Figures
 from telephony.timing.status import Status
 
@@ -38,6 +40,36 @@ class Configure(msgspec.Struct, forbid_unknown_fields=True):
     reset: bool = False  # first of all back to the settings that the server was started with
 
 
+class MetricsQuery(msgspec.Struct):
+    """Of which call."""
+
+    call: Annotated[str, msgspec.Meta(description="A call's id in the log.")] = ""
+
+
+METRICS = Operation(
+    "GET",
+    "/streaming_metrics",
+    "How fast it answers, with the latest calls",
+    Role.VIEWER,
+    Scope.METRICS_READ,
+    Status,
+    query=MetricsQuery,
+)
+STATUS = Operation(
+    "GET", "/api/streaming/status", "Switches, figures and targets", Role.VIEWER, Scope.METRICS_READ, Status
+)
+CONFIGURE = Operation(
+    "POST",
+    "/api/streaming/configure",
+    "Change switches and settings for calls to come",
+    Role.ADMIN,
+    Scope.SETTINGS_WRITE,
+    Status,
+    body=Configure,
+    errors=(400, 413, 422, 507),
+)
+
+
 class StreamingApi:
     """The endpoints of one server."""
 
@@ -48,36 +80,37 @@ class StreamingApi:
         self._gate = gate
         self._by_model = by_model
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """Where they are."""
         return [
-            Route("/streaming_metrics", self._metrics, methods=["GET"]),
-            Route("/api/streaming/status", self._status, methods=["GET"]),
-            Route("/api/streaming/configure", self._configure, methods=["POST"]),
+            METRICS.route(self._metrics),
+            STATUS.route(self._status),
+            CONFIGURE.route(self._configure),
         ]
 
     async def _metrics(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
+        if isinstance(refusal := self._gate.admit(request, METRICS.role, METRICS.scope), Response):
             return refusal
-        wanted = request.query_params.get("call")
+        wanted = request.query_params.get("call") or None
         status = self._now()
         status.calls = [call for call in self._figures.calls if wanted in (None, call.call)][-20:]
         return _json(status)
 
     async def _status(self, request: Request) -> Response:
-        if isinstance(refusal := self._gate.admit(request, Role.VIEWER), Response):
+        if isinstance(refusal := self._gate.admit(request, STATUS.role, STATUS.scope), Response):
             return refusal
         return _json(self._now())
 
     async def _configure(self, request: Request) -> Response:
-        if isinstance(person := self._gate.admit(request, Role.ADMIN), Response):
-            return person
+        who = self._gate.admit(request, CONFIGURE.role, CONFIGURE.scope)
+        if isinstance(who, Response):
+            return who
         body = await read_body(request, MAX_BYTES)
         if body is None:
             return self._gate.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
         try:
             asked = msgspec.json.decode(body, type=Configure)
-            self._change(asked, person.name)
+            self._change(asked, who.name)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return self._gate.refused(request, 400, "%s", error)
         except SettingsError as error:

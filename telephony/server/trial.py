@@ -9,11 +9,15 @@ from typing import Annotated, Literal
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from config.settings import Settings
 from telephony.lines.request_body import read_body
-from telephony.server.control_token import ControlToken
+from telephony.server.openapi.operation import Operation
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.person import Role
+from telephony.server.sign_in.scope import Scope
+from telephony.timing.verdict import Verdict
 
 MAX_BYTES = 1024  # of a request
 LONGEST_S = 300
@@ -27,6 +31,19 @@ class TrialRequest(msgspec.Struct, forbid_unknown_fields=True):
     test_duration: Annotated[float, msgspec.Meta(ge=1, le=LONGEST_S)] = 120.0  # s; of the longest call
 
 
+TEST = Operation(
+    "POST",
+    "/test_streaming",
+    "Make a test call to this server; its report",
+    Role.OPERATOR,
+    Scope.CALLS_PLACE,
+    Verdict,
+    body=TrialRequest,
+    has_usual=True,
+    errors=(400, 409, 413, 502),
+)
+
+
 class _CallFailed(Exception):
     """No report came."""
 
@@ -34,32 +51,32 @@ class _CallFailed(Exception):
 class TrialCalls:
     """The endpoint of one server; one test at a time."""
 
-    def __init__(self, settings: Settings, token: ControlToken) -> None:
+    def __init__(self, settings: Settings, gate: Gate) -> None:
         self._settings = settings
-        self._token = token
+        self._gate = gate
         self._testing = asyncio.Lock()
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """Where it is."""
-        return [Route("/test_streaming", self._test, methods=["POST"])]
+        return [TEST.route(self._test)]
 
     async def _test(self, request: Request) -> Response:
-        if refusal := self._token.stranger(request):
+        if isinstance(refusal := self._gate.admit(request, TEST.role, TEST.scope), Response):
             return refusal
         body = await read_body(request, MAX_BYTES)
         if body is None:
-            return self._token.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
+            return self._gate.refused(request, 413, "a request longer than %d bytes", MAX_BYTES)
         try:
             asked = msgspec.json.decode(body or b"{}", type=TrialRequest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return self._token.refused(request, 400, "%s", error)
+            return self._gate.refused(request, 400, "%s", error)
         if self._testing.locked():
-            return self._token.refused(request, 409, "a test call is on already")
+            return self._gate.refused(request, 409, "a test call is on already")
         async with self._testing:
             try:
                 report = await self._call(request, asked)
             except (_CallFailed, TimeoutError) as error:
-                return self._token.refused(request, 502, "the test call failed: %s", error or "it took too long")
+                return self._gate.refused(request, 502, "the test call failed: %s", error or "it took too long")
         return Response(report, media_type="application/json")
 
     async def _call(self, request: Request, asked: TrialRequest) -> bytes:

@@ -29,6 +29,8 @@ def test_anything_else_is_refused(origin: str) -> None:
         ({"browser.enabled": False}, False),
         (SECURED, False),
         (SECURED | {"browser.origins": [SHOP]}, True),
+        (SECURED | {"console.tls_proxy": True}, True),
+        (SECURED | {"console.tls_proxy": True, "console.enabled": False}, False),
         (SECURED | {"browser.origins": [SHOP], "browser.enabled": False}, False),
     ],
 )

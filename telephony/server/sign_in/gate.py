@@ -1,7 +1,8 @@
 """Decides who may do what over HTTP: the only place that does, for /api and for the console's pages.
 
-Programs send the server's token (control_token.py) and may do everything. People sign in, and their browsers send a
-cookie; with everything that changes something, their pages send a token that no other site's page can know.
+Programs send the server's token (control_token.py) and may do everything, or one of their own (api_tokens.py) and may
+do what its scopes say. People sign in, and their browsers send a cookie; with everything that changes something, their
+pages send a token that no other site's page can know.
 """
 
 import hmac
@@ -16,8 +17,11 @@ from config.settings import Settings, is_loopback
 from telephony.server.control_token import ControlToken
 from telephony.server.errands import Errands
 from telephony.server.http.access import Access, from_here
+from telephony.server.sign_in.api_tokens import PREFIX
 from telephony.server.sign_in.person import Person, Role
+from telephony.server.sign_in.scope import Needed, Scope
 from telephony.server.sign_in.sign_in import SignedIn, SignIn
+from telephony.server.sign_in.token_file import TokenFile
 
 SAFE = ("GET", "HEAD")
 CSRF_HEADER = "X-CSRF-Token"
@@ -42,6 +46,8 @@ class Gate:
         settings: Settings,
         access: Access,
         token: ControlToken,
+        tokens: TokenFile,
+        *,
         errands: Errands | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,21 +56,25 @@ class Gate:
         self._settings = settings
         self._access = access
         self._token = token
+        self._tokens = tokens
         self._clock = clock
 
-    def admit(self, connection: HTTPConnection, role: Role) -> Person | Response:
-        """Whoever makes this request, if they may do what needs this role; else the refusal, as JSON."""
-        person = self.person(connection)
+    def admit(self, connection: HTTPConnection, role: Role, scope: Needed = None) -> Person | Response:
+        """Whoever makes this request, if they may do what needs this role or, by an API token, this scope; else the
+        refusal, as JSON."""
+        person = self._program(connection) or self.person(connection)
         if person is None:
             return self.refused(connection, 401, "the token is missing or wrong")
-        if person.role < role:
-            return self.refused(connection, 403, "that needs the role %s", role.name.lower())
+        if not person.may(role, scope):
+            if person.scopes is None:
+                return self.refused(connection, 403, "that needs the role %s", role.name.lower())
+            return self.refused(connection, 403, "that needs %s", f"the scope {scope}" if scope else "a session")
         if not self.is_own(connection, person, connection.headers.get(CSRF_HEADER, "")):
             return self.refused(connection, 403, "the header %s is missing or wrong", CSRF_HEADER)
         return person
 
     def person(self, connection: HTTPConnection) -> Person | None:
-        """Whoever makes this request, whatever they may do."""
+        """Whoever makes this request, whatever they may do. API tokens are for the API: here they are nobody's."""
         if self._token.fits(connection):
             return PROGRAM
         key = connection.cookies.get(self._cookie(connection), "")
@@ -72,9 +82,19 @@ class Gate:
             return None
         return self.sign_in.sessions.person(key, self._clock())
 
+    def opens(self, connection: HTTPConnection, scope: Scope) -> bool:
+        """Whether a request has an API token with this scope."""
+        person = self._program(connection)
+        return person is not None and scope in (person.scopes or ())
+
+    def _program(self, connection: HTTPConnection) -> Person | None:
+        """The program whose API token this is. What it does goes on record under the token's name."""
+        token = self._tokens.find(bearer) if (bearer := _bearer(connection)) else None
+        return None if token is None else Person(f"token {token.name}", Role.VIEWER, scopes=token.scopes)
+
     def is_known(self, connection: HTTPConnection) -> bool:
         """Whether whoever made a request that goes on is still known."""
-        if self._token.fits(connection):
+        if self._token.fits(connection) or ((given := _bearer(connection)) and self._tokens.good(given)):
             return True
         key = connection.cookies.get(self._cookie(connection), "")
         return self.sign_in.sessions.is_on(key, self._clock())
@@ -136,3 +156,9 @@ class Gate:
     def _cookie(self, connection: HTTPConnection) -> str:
         """Its name. Browsers keep the cookies of all ports of a host together, so on this machine the port is in it."""
         return f"voxline-{connection.url.port or 80}" if self.is_local(connection) else "__Host-voxline"
+
+
+def _bearer(connection: HTTPConnection) -> str:
+    """What looks like an API token; else empty."""
+    kind, _, given = connection.headers.get("authorization", "").partition(" ")
+    return given if kind == "Bearer" and given.startswith(PREFIX) else ""

@@ -46,6 +46,7 @@ def test_elsewhere_it_says_what_the_console_needs() -> None:
     assert "missing   the console: a proxy with TLS" in welcome(load_settings(overrides=public), ["http://x"], {})
     proxied = welcome(load_settings(overrides={**public, "console.tls_proxy": True}), ["http://x"], {})
     assert "console   https://voice.example.com/console" in proxied
+    assert "phone     https://voice.example.com/browser/" in proxied
     assert "missing   who may sign in: console.users" in proxied
     off = welcome(load_settings(overrides={**public, "console.enabled": False}), ["http://x"], {})
     assert "console" not in off

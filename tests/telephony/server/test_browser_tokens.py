@@ -1,16 +1,20 @@
 """Tokens for phones in web pages: who gets one, and for what."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from telephony.lines.outbound_call import TOKEN_FILE
+from telephony.server.sign_in.gate import CSRF_HEADER
 from tests.simulated import quick
+from tests.telephony.console.served import CSRF, Served, csrf, served
 
 PUBLIC = "https://voice.example.com"
 SHOP = "https://shop.example"
+THROUGH: dict[str, Any] = {"base": PUBLIC, "x_forwarded_proto": "https", "x_forwarded_for": "203.0.113.9"}
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,36 @@ def test_without_an_origin_the_control_token_is_needed(open_server: Any) -> None
 def test_elsewhere_even_own_pages_need_it(secured: Any, origin: str) -> None:
     assert ask(secured, Origin=origin).status_code == 401
     assert ask(secured, **bearer(secured)).status_code == 201
+
+
+@pytest.fixture
+async def proxied(tmp_path: Path) -> AsyncIterator[Served]:
+    """Behind a proxy with TLS."""
+    secured = {"twilio__auth_token": "secret-of-the-account", "server__public_url": PUBLIC}
+    async with served(tmp_path, **secured, server__host="0.0.0.0", console__tls_proxy=True) as one:
+        yield one
+
+
+async def test_behind_a_proxy_operators_who_are_signed_in_get_one_by_their_page(proxied: Served) -> None:
+    async with proxied.signed_in("otto", **THROUGH) as browser:
+        found = CSRF.search((await browser.get("/browser/")).text)
+        assert found
+        own = {"Origin": PUBLIC, CSRF_HEADER: found[1]}
+        answer = await browser.post("/browser/token", json={}, headers=own)
+        assert (answer.status_code, answer.json()["media"]) == (201, "/browser/media")
+        without = await browser.post("/browser/token", json={}, headers={"Origin": PUBLIC})
+        assert (without.status_code, CSRF_HEADER in without.json()["error"]) == (403, True)
+        foreign = await browser.post("/browser/token", json={}, headers={**own, "Origin": SHOP})
+        assert foreign.status_code == 403
+        await browser.post("/console/sign-out", data={"csrf": found[1]})
+        assert (await browser.post("/browser/token", json={}, headers=own)).status_code == 401
+
+
+async def test_viewers_get_none(proxied: Served) -> None:
+    async with proxied.signed_in("vera", **THROUGH) as browser:
+        own = {"Origin": PUBLIC, CSRF_HEADER: await csrf(browser)}
+        answer = await browser.post("/browser/token", json={}, headers=own)
+        assert (answer.status_code, "the role operator" in answer.json()["error"]) == (403, True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What operators are told: whether the server lives and takes calls, and its metrics."""
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +14,13 @@ from telephony.lines.admission import Admission
 from telephony.lines.descriptors import Descriptors
 from telephony.lines.metrics import Metrics
 from telephony.lines.refusals import Refusals
+from telephony.server.control_token import ControlToken
 from telephony.server.health import Health
 from telephony.server.http.access import Access
+from telephony.server.sign_in import api_tokens
+from telephony.server.sign_in.gate import Gate
+from telephony.server.sign_in.scope import Scope
+from telephony.server.sign_in.token_file import TokenFile
 
 
 class Place:
@@ -26,12 +32,16 @@ class Place:
         self.descriptors = Descriptors()
         metrics = Metrics()
         refusals = Refusals(metrics)
+        given = load_settings(None, settings)
+        access = Access(given, refusals)
+        self.tokens = TokenFile(given.server.data)
         health = Health(
             self.calls,
             admission=self.admission,
             descriptors=self.descriptors,
             metrics=metrics,
-            access=Access(load_settings(None, settings), refusals),
+            access=access,
+            gate=Gate(given, access, ControlToken(refusals), self.tokens),
             refusals=refusals,
         )
         self._transport = httpx.ASGITransport(Starlette(routes=health.routes()), client=(client, 5000))
@@ -88,3 +98,11 @@ async def test_with_a_token_it_alone_opens_the_metrics(token: str, status: int) 
     answer = await place.get("/metrics", Authorization=token)
     assert answer.status_code == status
     assert ("voxline_calls_active" in answer.text) is (status == 200)
+
+
+async def test_metrics_are_for_api_tokens_with_their_scope_too(tmp_path: Path) -> None:
+    place = Place("10.0.0.9", **{"server.data": str(tmp_path)})
+    for scope, wanted in ((Scope.METRICS_READ, 200), (Scope.CALLS_READ, 401)):
+        given = api_tokens.create(tmp_path, scope.replace(":", "."), (scope,), None, 0)
+        await place.tokens.look()
+        assert (await place.get("/metrics", Authorization=f"Bearer {given}")).status_code == wanted

@@ -19,6 +19,8 @@ from telephony.live.acts import BODIES, Acts
 from telephony.live.live_calls import MAX_VIEWERS
 from telephony.server.app import App
 from telephony.server.draining import build_server
+from telephony.server.sign_in import api_tokens
+from telephony.server.sign_in.scope import Scope
 from tests.simulated import quick
 from tests.telephony.live.calls import acts_on, end, events, live_call
 from tests.waiting import running, until
@@ -227,3 +229,42 @@ async def test_the_sound_of_a_call_is_heard_until_it_is_over(served: Served) -> 
         await asyncio.wait_for(audio.wait_closed(), 20)
     assert (audio.close_code, audio.close_reason) == (1000, "the call is over")
     assert given == [e.TakenOver()]
+
+
+async def test_a_programs_acts_go_under_its_tokens_name_until_it_is_revoked(served: Served, tmp_path: Path) -> None:
+    """Over real sockets: acts, a stream of live calls, and an operator's socket, which end when the token does."""
+    acts, given = served.call()
+    scopes = (Scope.CALLS_READ, Scope.CALLS_ACT)
+    bearer = {"Authorization": f"Bearer {api_tokens.create(tmp_path, 'crm', scopes, None, 0)}"}
+    audio = f"ws://127.0.0.1:{served.port}/api/calls/{acts.call.id}/audio"
+    async with httpx.AsyncClient(base_url=served.url, headers=bearer, timeout=20) as program:
+
+        async def may() -> bool:
+            return (await program.get("/api/openapi.json")).status_code == 200
+
+        await until(may)
+        answer = await program.post(f"/api/calls/{acts.call.id}/takeover", json={})
+        assert answer.json() == {"done": True}
+        assert acts.call.operator == "token crm"
+        assert given == [e.TakenOver()]
+        async with connect(audio, additional_headers=bearer, proxy=None):
+            pass
+        async with program.stream("GET", "/api/live") as stream:
+            assert stream.status_code == 200
+            api_tokens.revoke(tmp_path, "crm")
+            end_of_stream = asyncio.create_task(_read_all(stream))
+
+            def ended() -> bool:
+                served.call(len(served.app.shared.live) + 1)  # news, by which a stream looks who is still known
+                return end_of_stream.done()
+
+            await until(ended)
+        assert (await program.post(f"/api/calls/{acts.call.id}/giveback", json={})).status_code == 401
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(audio, additional_headers=bearer, proxy=None)
+        assert refused.value.response.status_code == 401
+
+
+async def _read_all(stream: httpx.Response) -> None:
+    async for _ in stream.aiter_bytes():
+        pass

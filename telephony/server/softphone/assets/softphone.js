@@ -30,9 +30,13 @@ let latency = null; // of the answer that is being heard
 
 async function token() {
   const agent = new URLSearchParams(location.search).get("agent") ?? "";
-  const answer = await fetch("/browser/token", { method: "POST", body: JSON.stringify({ agent }) });
-  if (answer.status === 401) throw new PhoneError("token", "Calls from here need a sign-in. On the machine that voxline runs on, none is needed.");
+  const csrf = document.querySelector('meta[name="csrf"]')?.content; // of whoever was signed in when the page was made
+  const headers = csrf ? { "X-CSRF-Token": csrf } : {};
+  const answer = await fetch("/browser/token", { method: "POST", headers, body: JSON.stringify({ agent }) });
+  find("sign-in").hidden = answer.status !== 401;
+  if (answer.status === 401) throw new PhoneError("token", "Calls from here need a sign-in as an operator.");
   const issued = await answer.json();
+  if (answer.status === 403) throw new PhoneError("token", `${issued.error}. If you have just signed in, reload this page.`);
   if (!answer.ok) throw new PhoneError("token", issued.error);
   return issued.token;
 }

@@ -14,8 +14,11 @@ from telephony.lines.outbound_call import TOKEN_FILE
 from telephony.lines.refusals import Refusals
 from telephony.server.control_token import ControlToken
 from telephony.server.http.access import Access
+from telephony.server.sign_in import api_tokens
 from telephony.server.sign_in.gate import CSRF_HEADER, NO_TLS, PLAIN, PROGRAM, Gate
 from telephony.server.sign_in.person import Person, Role
+from telephony.server.sign_in.scope import Scope
+from telephony.server.sign_in.token_file import TokenFile
 from tests.telephony.server.sign_in.users import USERS
 
 PUBLIC = {"server.host": "0.0.0.0", "twilio.auth_token": "x" * 32, "server.public_url": "https://voice.example.com"}
@@ -27,13 +30,14 @@ class Entrance:
     """A gate and what stands before it."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        given = load_settings(None, {"console.users": USERS, "server.data": str(folder), **settings})
+        self.settings = given = load_settings(None, {"console.users": USERS, "server.data": str(folder), **settings})
         refusals = Refusals(Metrics())
         token = ControlToken(refusals)
         token.publish(folder)
         self.bearer = f"Bearer {(folder / TOKEN_FILE).read_text().strip()}"
         self.now_s = 0.0
-        self.gate = Gate(given, Access(given, refusals), token, clock=lambda: self.now_s)
+        self.tokens = TokenFile(folder)
+        self.gate = Gate(given, Access(given, refusals), token, self.tokens, clock=lambda: self.now_s)
 
     def request(self, method: str = "GET", kind: str = "http", peer: str = "127.0.0.1", **headers: str) -> Any:
         named = {"host": "127.0.0.1:8080"} | {name.replace("_", "-"): value for name, value in headers.items()}
@@ -48,8 +52,8 @@ class Entrance:
     def cookie(self, role: Role = Role.ADMIN, name: str = "voxline-8080") -> str:
         return f"{name}={self.gate.sign_in.sessions.begin('somebody', role, self.now_s)}"
 
-    def csrf(self, cookie: str) -> str:
-        person = self.gate.person(self.request(cookie=cookie))
+    def csrf(self, cookie: str, **headers: str) -> str:
+        person = self.gate.person(self.request(cookie=cookie, **headers))
         assert person
         return person.csrf
 
@@ -101,6 +105,50 @@ async def test_a_websocket_of_a_session_comes_from_a_page(entrance: Entrance) ->
     assert status(entrance.gate.admit(of_a_page, Role.OPERATOR)) == 200
     program = entrance.request(kind="websocket", authorization=entrance.bearer)
     assert status(entrance.gate.admit(program, Role.OPERATOR)) == 200
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+async def test_an_api_token_opens_what_its_scope_says(tmp_path: Path, entrance: Entrance, scope: Scope) -> None:
+    """Whatever role that takes of people."""
+    given = api_tokens.create(tmp_path, "crm", (scope,), None, 0)
+    await entrance.tokens.look()
+    for method in ("GET", "POST", "DELETE"):
+        request = entrance.request(method, authorization=f"Bearer {given}")
+        for other in Scope:
+            assert status(entrance.gate.admit(request, Role.ADMIN, other)) == (200 if other is scope else 403)
+            assert entrance.gate.opens(request, other) is (other is scope)
+        assert status(entrance.gate.admit(request, Role.ADMIN, "any")) == 200
+        assert status(entrance.gate.admit(request, Role.VIEWER)) == 403  # what names no scope is for people
+        assert entrance.gate.person(request) is None
+
+
+async def test_what_a_program_does_is_on_record_under_its_tokens_name(tmp_path: Path, entrance: Entrance) -> None:
+    given = api_tokens.create(tmp_path, "crm", (Scope.CALLS_ACT,), None, 0)
+    await entrance.tokens.look()
+    who = entrance.gate.admit(entrance.request(authorization=f"Bearer {given}"), Role.OPERATOR, Scope.CALLS_ACT)
+    assert isinstance(who, Person)
+    assert who.name == "token crm"
+
+
+async def test_a_revoked_token_ends_what_goes_on(tmp_path: Path, entrance: Entrance) -> None:
+    given = api_tokens.create(tmp_path, "crm", (Scope.CALLS_READ,), None, 0)
+    request = entrance.request(authorization=f"Bearer {given}")
+    assert not entrance.gate.is_known(request)
+    await entrance.tokens.look()
+    assert entrance.gate.is_known(request)
+    api_tokens.revoke(tmp_path, "crm")
+    await entrance.tokens.look()
+    assert not entrance.gate.is_known(request)
+    assert status(entrance.gate.admit(request, Role.VIEWER, Scope.CALLS_READ)) == 401
+
+
+@pytest.mark.parametrize("form", ["{}x", "{}\xe9", "x{}", " {}"])
+async def test_what_is_nearly_a_token_is_none(tmp_path: Path, entrance: Entrance, form: str) -> None:
+    given = api_tokens.create(tmp_path, "crm", (Scope.CALLS_READ,), None, 0)
+    await entrance.tokens.look()
+    for kind in ("Bearer", "bearer", "Basic"):
+        request = entrance.request(authorization=f"{kind} {form.format(given)}")
+        assert status(entrance.gate.admit(request, Role.VIEWER, Scope.CALLS_READ)) == 401
 
 
 async def test_a_session_ends_in_time(entrance: Entrance) -> None:
