@@ -246,7 +246,7 @@ class Settings(BaseSettings):
 
     @property
     def calls_from_pages(self) -> bool:
-        """Whether web pages may call: our own on this machine and for people who sign in, and those of browser.origins."""
+        """Whether web pages may call: ours here and for people who sign in, and those of browser.origins."""
         people = self.console.enabled and self.console.tls_proxy
         return self.browser.enabled and (not self.secured or people or bool(self.browser.origins))
 
