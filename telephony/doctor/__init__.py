@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 
 from config.settings import Settings
-from telephony.doctor import engine, files, sip, twilio
+from telephony.doctor import console, engine, files, hooks, records, sip, twilio
 from telephony.doctor.finding import Finding
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to ask where a server listens everywhere)
@@ -33,3 +33,6 @@ def _findings(settings: Settings, *, running: bool) -> Iterator[Finding]:
     yield from sip.check(settings, running=running)
     yield from engine.check(settings)
     yield from files.check(settings)
+    yield from records.check(settings)
+    yield from hooks.check(settings)
+    yield from console.check(settings)

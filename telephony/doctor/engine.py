@@ -16,6 +16,7 @@ from config.exceptions import SettingsError
 from config.extras import install_command
 from config.settings import Settings, is_loopback
 from telephony.doctor.finding import Finding, Level
+from telephony.server.agents import named_agents
 
 PACKAGES = {
     "embedded": ("pocketsphinx", "espeakng_loader"),
@@ -37,7 +38,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield _found("problem", str(error))
         agents = {}
     else:
-        yield _agents(settings, agents)
+        yield from _agents(settings, agents)
     yield _voice_detector()
     parts = parts_of(engine)
     missing = sorted({name for part in parts for name in PACKAGES[part] if find_spec(name) is None})
@@ -101,14 +102,14 @@ def _voices(engine: EngineSettings, part: str, agents: list[AgentSettings]) -> I
         yield _espeak(agents if chosen else [agent.model_copy(update={"voice": ""}) for agent in agents])
 
 
-def _agents(settings: Settings, agents: dict[str, AgentSettings]) -> Finding:
-    name = settings.call.agent
-    if name not in agents:
-        return _found("problem", f"call.agent: no agent {name!r}; there are {', '.join(agents)}")
-    lost = sorted(trunk.agent for trunk in settings.sip.trunks.values() if trunk.agent and trunk.agent not in agents)
-    if lost:
-        return _found("problem", f"sip.trunks: no agent {lost[0]!r}; there are {', '.join(agents)}")
-    return _found("ok", f"agents: {', '.join(agents)}; {name} answers")
+def _agents(settings: Settings, agents: dict[str, AgentSettings]) -> Iterator[Finding]:
+    there = ", ".join(agents)
+    lost = {name: key for name, key in named_agents(settings).items() if name not in agents}
+    for name, key in lost.items():
+        yield _found("problem", f"{key}: no agent {name!r}; there are {there}")
+    if not lost:
+        routes = f"; routes: {len(settings.routes)}" if settings.routes else ""
+        yield _found("ok", f"agents: {there}; {settings.call.agent} answers{routes}")
 
 
 def _hearing(engine: EngineSettings, agents: dict[str, AgentSettings]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The folder for tapes and bookings, the free space on its disk, and the limit of open files."""
+"""The folders for tapes, recordings and bookings, the free space on its disk, and the limit of open files."""
 
 import os
 import resource
@@ -30,6 +30,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield _room(settings, above)
         if above == folder:
             yield _readers(folder)
+            yield from _kept(settings, folder)
     yield _open_files(settings)
 
 
@@ -46,12 +47,37 @@ def _readers(folder: Path) -> Finding:
     return _found("warning", text, f"chmod -R go= {folder}")
 
 
-def _room(settings: Settings, folder: Path) -> Finding:
+def _kept(settings: Settings, data: Path) -> Iterator[Finding]:
+    """Folders that are there already, and may be elsewhere."""
+    for name in _wanted_mb(settings):
+        folder = data / name
+        if os.path.lexists(folder) and not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            advice = f"give the user that voxline runs as the folder, or move {folder} away"
+            yield _found("warning", f"no {name} are kept: {folder} is not a writable folder", advice)
+        elif _is_elsewhere(folder, data):
+            yield _enough(folder, _wanted_mb(settings)[name], f"of {folder}")
+
+
+def _wanted_mb(settings: Settings) -> dict[str, float]:
+    """What may fill up, by folder in server.data."""
     tape, recording = settings.tape, settings.recording
+    wanted = {"tapes": tape.max_mb} if tape.mode != "off" else {}
+    return wanted | ({"recordings": recording.keep_mb} if recording.mode != "off" else {})
+
+
+def _is_elsewhere(folder: Path, data: Path) -> bool:
+    """Whether it is on another disk than the data."""
+    return folder.is_dir() and folder.stat().st_dev != data.stat().st_dev
+
+
+def _room(settings: Settings, data: Path) -> Finding:
+    wanted = _wanted_mb(settings).items()
+    return _enough(data, LEAST_MB + sum(mb for name, mb in wanted if not _is_elsewhere(data / name, data)))
+
+
+def _enough(folder: Path, wanted_mb: float, whose: str = "of server.data") -> Finding:
     free_mb = shutil.disk_usage(folder).free / 1e6
-    wanted_mb = LEAST_MB + (tape.max_mb if tape.mode != "off" else 0)
-    wanted_mb += recording.keep_mb if recording.mode != "off" else 0
-    text = f"{free_mb:,.0f} MB are free on its disk"
+    text = f"{free_mb:,.0f} MB are free on the disk {whose}"
     if free_mb >= wanted_mb:
         return _found("ok", text)
     return _found(

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 Level = Literal["ok", "warning", "problem"]
-Area = Literal["http and twilio", "sip", "sip audio", "engine", "files"]
+Area = Literal["http and twilio", "sip", "sip audio", "engine", "files", "records", "hooks", "console"]
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ def test_status_tells_whether_there_is_a_problem(capsys: pytest.CaptureFixture[s
     status, found = doctor(capsys, "sip.enabled=true")
     assert (status, found["ok"]) == (0, True)
     assert list(dict.fromkeys(each["area"] for each in found["findings"])) == [
-        "http and twilio", "sip", "sip audio", "engine", "files",
+        "http and twilio", "sip", "sip audio", "engine", "files", "records", "hooks", "console",
     ]  # fmt: skip
     with socket.create_server(("127.0.0.1", 0)) as taken:
         status, found = doctor(capsys, "sip.enabled=true", f"server.port={taken.getsockname()[1]}")

@@ -24,7 +24,16 @@ def test_agents_that_are_not_there(tmp_path: Path) -> None:
     assert "no agent 'nobody'; there are front_desk" in of("problem", engine.check(settings(call__agent="nobody")))[0]
     assert str(tmp_path) in of("problem", engine.check(settings(agents=str(tmp_path))))[0]
     trunks = {"telco": {"server": "sip:192.0.2.9", "agent": "night"}}
-    assert "sip.trunks: no agent 'night'" in of("problem", engine.check(settings(sip__trunks=trunks)))[0]
+    assert "sip.trunks.telco.agent: no agent 'night'" in of("problem", engine.check(settings(sip__trunks=trunks)))[0]
+
+
+def test_routes_lead_to_agents_that_exist() -> None:
+    assert "front_desk answers; routes: 1" in text(engine.check(settings(routes={"+3120*": "front_desk"})))
+    routes = {"+3120*": "bakery", "+3130": "night", "*": "front_desk"}
+    assert of("problem", engine.check(settings(routes=routes))) == [
+        "routes.+3120*: no agent 'bakery'; there are front_desk",
+        "routes.+3130: no agent 'night'; there are front_desk",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,30 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert "are needed" in of("warning", files.check(settings(**plenty, tape__mode="full")))[0]
 
 
+@pytest.mark.parametrize("name", ["tapes", "recordings"])
+def test_folders_that_cannot_take_what_is_kept(tmp_path: Path, name: str) -> None:
+    kept = {"server__data": str(tmp_path), "tape__mode": "full", "recording__mode": "all", "recording__keep_mb": 1}
+    little = {**kept, "tape__max_mb": 1}
+    (tmp_path / name).mkdir()
+    assert of("warning", files.check(settings(**little))) == []
+    (tmp_path / name).rmdir()
+    (tmp_path / name).symlink_to("/nowhere/at/all")
+    assert of("warning", files.check(settings(**little))) == [
+        f"no {name} are kept: {tmp_path / name} is not a writable folder"
+    ]
+    off = {**little, "tape__mode": "off", "recording__mode": "off"}
+    assert of("warning", files.check(settings(**off))) == []
+
+
+def test_each_disk_needs_room_for_what_is_on_it(tmp_path: Path) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is one disk only")
+    (tmp_path / "tapes").symlink_to(other)
+    [found] = of("warning", files.check(settings(server__data=str(tmp_path), tape__mode="full", tape__max_mb=1e12)))
+    assert f"on the disk of {tmp_path / 'tapes'}; 1,000,000,000,000 are needed" in found
+
+
 def test_few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (512, 600))  # a process could not raise the second one again
     assert of("problem", files.check(settings(call__capacity=40))) == []
