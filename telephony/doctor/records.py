@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from config.exceptions import SettingsError
 from config.settings import Settings
 from telephony.doctor.finding import Finding, Level
@@ -41,7 +39,7 @@ def _postgres(url: str, folder: Path) -> Finding:
 async def _ask(database: Database) -> None:
     try:
         async with database.reading() as connection:
-            await connection.execute(sa.select(1))
+            await connection.exec_driver_sql("SELECT 1")
     finally:
         await database.close()
 
