@@ -17,7 +17,7 @@ MODELS := $(addprefix tests/agent/engine/,kokoro process realtime voxtral test_f
 # Found by their mark: collecting all others takes longer than running these.
 ALONE = $(filter-out $(wildcard $(MODELS)),$(shell grep -rl --include='test_*.py' 'mark\.alone' tests))
 
-.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory fuzz fuzz-api schema lock clean
+.PHONY: help demo serve test test-slow sip-peers check bench-line bench-turns bench-engine bench-replay bench-memory search fuzz fuzz-api schema lock clean
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,10 @@ bench-replay: .venv/test ## replay the scripted calls a thousand times: the same
 
 bench-memory: .venv/test ## what a server keeps of calls that are over, in 20,000 calls by each line
 	$(BIN)/python -m bench.memory
+
+search: .venv/test ## the property tests alone, TIMES times (10), each time with new examples
+	for time in $$(seq $(or $(TIMES),10)); do \
+		env -u CI $(BIN)/pytest -n 4 --dist loadfile -q -m 'hypothesis and not slow and not alone' || exit 1; done
 
 fuzz: .venv/fuzz ## bytes made up by atheris for every parser that strangers reach, for FUZZ_S seconds (20)
 	$(BIN)/python -m tests.telephony.lines.sip.fuzz -max_total_time=$(or $(FUZZ_S),20)
