@@ -108,7 +108,10 @@ def _lines(found: "Verdict") -> list[str]:
         by_model = "" if found.long_reply.met is not None else "; this agent's replies are written down"
         lines.append(f"{'longest reply':24}{found.long_reply.words} words{by_model}")
     heard = found.voice_to_voice_ms
-    lines.append(f"{'voice to voice':24}median {heard['p50']} ms, longest {heard['max']} ms, as the caller heard it")
+    if heard["count"]:
+        lines.append(
+            f"{'voice to voice':24}median {heard['p50']:.0f} ms, longest {heard['max']:.0f} ms, as the caller heard it"
+        )
     return [*lines, *([f"failed: {found.error}"] if found.error else []), "ok" if found.ok else "not ok"]
 
 
