@@ -24,6 +24,7 @@ class _Times:
         self.text: float | None = None
         self.audio: float | None = None
         self.done = False  # the model has written all of it
+        self.sent = False
         self.words = 0
 
 
@@ -61,9 +62,10 @@ class CallTiming:
 
     def sent(self, reply: int, now: float) -> None:
         """The first audio of a reply is on its way to the caller."""
-        times = self._replies.pop(reply, None)
-        if times is None or times.decided is None or times.text is None:
+        times = self._replies.get(reply)
+        if times is None or times.decided is None or times.text is None or times.sent:
             return
+        times.sent = True
         text = max(times.text, times.decided)
         self._add("first_word", text - times.decided)
         self._add("word_to_audio", now - text)

@@ -61,6 +61,21 @@ def test_how_soon_the_agent_falls_silent_and_what_was_heard_meanwhile() -> None:
     assert figures.counts()["partial_transcripts_received"] == 1
 
 
+def test_what_comes_of_a_reply_after_its_first_audio_was_sent_is_still_part_of_it() -> None:
+    begun = [
+        (0, DECIDED),
+        (0, ASKED),
+        (10, e.ReplyText(2, "One two ")),
+        (20, e.ReplyDone(2, Done())),
+        (30, AUDIO),
+        (31, 2),
+    ]
+    figures = follow(*begun, (40, e.ReplyText(2, "three four five.")), (50, AUDIO), (51, 2))
+    call = figures.calls[0]
+    assert (call.longest_reply_words, call.replies, call.concurrent_tts_triggers) == (5, 1, 0)
+    assert all(len(values) == 1 for values in call.values.values())
+
+
 ITEMS = st.sampled_from(
     [DECIDED, ASKED, AUDIO, e.ReplyText(2, "Yes."), e.ReplyDone(2, Done()), 2, e.ReplyText(3, ""), e.ReplyAudio(9, b"")]
 )
